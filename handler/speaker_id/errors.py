@@ -1,0 +1,90 @@
+"""What can be wrong with one caller's request.
+
+RequestError
+├── MalformedRequest        the body or its JSON cannot be parsed
+├── InvalidParameter        an option is unknown or its value is not allowed
+├── EmptyAudio              no audio bytes, or a recording of zero samples
+├── AudioTooLong            more seconds than one clip may have
+├── RequestTooLarge         more clips or seconds than one request may have
+├── UnsupportedMedia        the bytes are no audio format that we decode
+├── CorruptAudio            a known container whose content does not decode
+├── TruncatedAudio          the container promises more audio than came
+├── AudioTooShort           fewer samples than the encoder needs for one frame
+├── NonFiniteAudio          NaN or infinite samples
+└── UnsupportedLayout       a sampling rate or channel count outside the limits
+
+The core raises meanings; an adapter's one table turns them into its server's statuses. A message names the
+offending value and what is allowed. It is safe to show: no path, no stack trace, no line break.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class RequestError(Exception):
+    """One caller's request cannot be answered; its batch mates are not concerned.
+
+    Attributes:
+        code: stable, machine-readable name, one a class.
+        message: one line for a person: the offending value and the limit.
+        instance: which clip of the request was at fault, from 0; None for the request as a whole.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, *, instance: int | None = None) -> None:
+        super().__init__(message)
+        self.message = " ".join(message.split())
+        self.instance = instance
+
+    def body(self) -> dict[str, Any]:
+        """The error as every form of request gets it: `{"error": {"code", "message"[, "instance"]}}`."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.instance is not None:
+            error["instance"] = self.instance
+        return {"error": error}
+
+
+class MalformedRequest(RequestError):
+    code = "malformed_request"
+
+
+class InvalidParameter(RequestError):
+    code = "invalid_parameter"
+
+
+class EmptyAudio(RequestError):
+    code = "empty_audio"
+
+
+class AudioTooLong(RequestError):
+    code = "audio_too_long"
+
+
+class RequestTooLarge(RequestError):
+    code = "request_too_large"
+
+
+class UnsupportedMedia(RequestError):
+    code = "unsupported_media"
+
+
+class CorruptAudio(RequestError):
+    code = "corrupt_audio"
+
+
+class TruncatedAudio(RequestError):
+    code = "truncated_audio"
+
+
+class AudioTooShort(RequestError):
+    code = "audio_too_short"
+
+
+class NonFiniteAudio(RequestError):
+    code = "non_finite_audio"
+
+
+class UnsupportedLayout(RequestError):
+    code = "unsupported_layout"

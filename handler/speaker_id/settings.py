@@ -1,0 +1,61 @@
+"""How one model is served: a frozen object, validated once, built from the `speaker_id:` section of
+model-config.yaml and passed in. Each description says what goes wrong when a value is too high or too low."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
+MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
+MAX_CHANNELS = 8  # 7.1 surround
+
+
+class Settings(BaseModel):
+    """Serving settings of one model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_clip_seconds: float = Field(
+        120.0,
+        gt=0,
+        le=600,
+        description="Longest clip that is decoded, in seconds. Too high: attention's cost grows with the square "
+        "of the length, and one caller holds the worker for seconds. Too low: honest recordings get 413.",
+    )
+    max_request_seconds: float = Field(
+        480.0,
+        gt=0,
+        description="Most decoded seconds that one request's clips may have together. Too high: one request of "
+        "many clips starves the others in its batch. Too low: bulk callers must split their requests.",
+    )
+    max_request_clips: int = Field(
+        64,
+        ge=1,
+        description="Most clips that one request may carry. Too high: one request of many tiny clips costs much "
+        "parsing. Too low: bulk callers must split their requests.",
+    )
+    max_batch_audio_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="Most audio that is decoded and encoded at once, in seconds; a batch that holds more is "
+        "worked off in several turns. Too high: peak memory grows with it. Too low: long batches are cut into "
+        "turns too small to fill the processor. One clip longer than this is a turn of its own.",
+    )
+    default_top_k: int = Field(
+        5,
+        ge=1,
+        description="How many labels an answer lists when the caller does not say. Too high: larger bodies. "
+        "Too low: callers miss the runners-up that they expect from Hugging Face's default of 5.",
+    )
+    torch_threads: int = Field(
+        0,
+        ge=0,
+        description="Threads of one worker's tensor operations; 0 shares the machine's cores evenly among the "
+        "model's workers. Too high: workers fight for cores and all slow down. Too low: a lone request leaves "
+        "cores idle.",
+    )
+    warmup_seconds: tuple[float, ...] = Field(
+        (1.0, 4.0, 15.0),
+        description="Clip lengths that run before the worker reports READY. Too few or far from real traffic: "
+        "the first callers pay for allocation and kernel set-up. Too many: slower starts and roll-outs.",
+    )
