@@ -1,0 +1,31 @@
+"""One clip as a caller sent it, before any of it is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class EncodedAudio:
+    """The bytes of an audio file or stream, in whatever container and codec."""
+
+    data: bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True)
+class RawAudio:
+    """Samples that are decoded already.
+
+    Attributes:
+        samples: float32, (samples,) or (channels, samples), full scale at ±1.
+        sampling_rate: in Hz.
+    """
+
+    samples: npt.NDArray[np.float32]
+    sampling_rate: int
+
+
+Clip = EncodedAudio | RawAudio

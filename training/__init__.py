@@ -1,0 +1,22 @@
+"""How the embedded demo model under ``models/demo`` is made, from the Debian packages to the card.
+
+One module a stage, each runnable as ``python -m training.<module>``; ``python -m training`` runs them all:
+
+    packages   Debian packages → verified, extracted prompts
+    corpus     prompts → clip table and waveforms, split so that no sentence is on both sides
+    variants   training waveforms → the same through telephone and lossy codecs
+    train      waveforms → a small Wav2Vec2ForSequenceClassification
+    evaluate   held-out clips → evaluation.json
+    samples    held-out clips → the sample clips and their manifest
+    card       evaluation.json → the tables of the model card
+
+``widen`` stands apart: it turns the small model into the full-size benchmark checkpoint.
+"""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+WORK_DIR = REPOSITORY / "build" / "training"  # everything intermediate; ignored by git
+MODEL_DIR = REPOSITORY / "models" / "demo"  # what is committed
+
+SAMPLE_RATE = 16_000  # Hz, of every waveform in this package unless its name says otherwise
