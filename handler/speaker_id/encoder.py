@@ -1,0 +1,87 @@
+"""Waveforms → logits: the reference encoder, Hugging Face's model on one clip at a time, never padded.
+
+Padding changes this model's answers (its first GroupNorm averages over time, padding included) and the published
+accuracy is a batch-of-one number, so this encoder is the oracle that a faster one must equal.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from speaker_id.packing import Waveform
+
+DEFAULT_RECEPTIVE_FIELD = 400  # samples: 25 ms at 16 kHz, for models whose config lists no convolutions
+
+
+class Encoder(Protocol):
+    """What the pipeline needs of an encoder."""
+
+    min_samples: int
+
+    def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
+        """Waveforms of shape (samples,) → logits of shape (clips, labels), fp32, on the CPU."""
+        ...
+
+
+def receptive_field(config: Any) -> int:
+    """Samples that the convolutional stack needs for its first frame.
+
+    A layer of kernel k widens the field by (k - 1) times the strides before it: 400 samples for wav2vec2's
+    kernels (10, 3, 3, 3, 3, 2, 2) and strides (5, 2, 2, 2, 2, 2, 2).
+    """
+    kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
+    if not kernels or not strides:
+        return DEFAULT_RECEPTIVE_FIELD
+    before = accumulate((1, *strides[:-1]), operator.mul)
+    field: int = 1 + sum((kernel - 1) * hop for kernel, hop in zip(kernels, before, strict=True))
+    return field
+
+
+class ReferenceEncoder:
+    """Hugging Face's model as it stands: one clip, unpadded, `attention_mask=None`.
+
+    Args:
+        model: any audio classifier of transformers, in eval mode.
+        feature_extractor: the checkpoint's own; it normalises if the checkpoint says so.
+        device: "cpu" or "cuda:N".
+    """
+
+    def __init__(self, model: Any, feature_extractor: Any, device: str) -> None:
+        # cuDNN rounds convolutions to TF32 unless told not to: three digits less than fp32
+        torch.backends.cudnn.allow_tf32 = False
+        self.model = model.to(device).eval()
+        self.feature_extractor = feature_extractor
+        self.device = device
+        self.min_samples = receptive_field(model.config)
+
+    @torch.inference_mode()
+    def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
+        return torch.cat([self.logits(waveform) for waveform in waveforms])
+
+    def logits(self, waveform: Waveform) -> Tensor:
+        """One waveform of shape (samples,) → logits of shape (1, labels), fp32, on the CPU."""
+        features = self.feature_extractor(
+            waveform, sampling_rate=self.feature_extractor.sampling_rate, return_tensors="pt"
+        )
+        features.pop("attention_mask", None)  # all ones for a clip alone
+        features = {name: value.to(self.device) for name, value in features.items()}
+        logits: Tensor = self.model(**features).logits
+        return logits.to(dtype=torch.float32, device="cpu")
+
+
+def warm_up(encoder: Encoder, seconds: Sequence[float], sampling_rate: int) -> None:
+    """Run noise of the given lengths, so that no caller pays for allocation and kernel set-up.
+
+    Noise rather than silence: a constant waveform divides by a variance of zero in some normalisations.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for length in seconds:
+        samples = max(encoder.min_samples, math.ceil(length * sampling_rate))
+        encoder([torch.randn(samples, generator=generator).mul_(0.1).numpy()])

@@ -1,0 +1,14 @@
+"""The request and response bodies: a caller's payload → `Request`, its rankings → a body of the same form.
+
+| form | body | answer |
+|---|---|---|
+| ranking | audio bytes, multipart, or Hugging Face's `{"inputs": base64, "parameters"}` | `[{"label", "score"}, …]` |
+| v1 | KServe v1: `{"instances": [{"b64"} or {"array", "sampling_rate"}, …], "parameters"}` | `{"predictions": …}` |
+| v2 | Open Inference Protocol: `{"inputs": [tensor, …], "parameters", "id"}` | `{"outputs": [label, score]}` |
+"""
+
+from speaker_id.protocol.parse import parse
+from speaker_id.protocol.render import render
+from speaker_id.protocol.request import Model, Options, Payload, Ranking, Request
+
+__all__ = ["Model", "Options", "Payload", "Ranking", "Request", "parse", "render"]

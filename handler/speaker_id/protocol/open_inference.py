@@ -1,0 +1,120 @@
+"""The Open Inference Protocol (KServe v2, Triton): https://github.com/kserve/open-inference-protocol.
+
+Input tensors, in order, become clips: `BYTES` holds one base64 file an element; `FP32` holds waveforms of shape
+[samples], [clips, samples] or [clips, channels, samples], with a `sampling_rate` parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from speaker_id.clip import Clip, RawAudio
+from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
+from speaker_id.protocol import values
+from speaker_id.protocol.request import Options, Request
+from speaker_id.settings import MAX_CHANNELS, Settings
+
+REQUEST_KEYS = ("inputs", "parameters", "id", "outputs")
+TENSOR_KEYS = ("name", "shape", "datatype", "data", "parameters")
+OUTPUTS = ("label", "score")
+
+
+def parse_v2(document: Mapping[str, Any], settings: Settings, outside: tuple[Options, ...]) -> Request:
+    """Raises: MalformedRequest, InvalidParameter, AudioTooLong, RequestTooLarge; `instance` counts clips."""
+    for key in document:
+        values.one_of(key, REQUEST_KEYS, "key")
+    identifier = document.get("id")
+    if identifier is not None and not isinstance(identifier, str):
+        raise MalformedRequest(f"id must be a string, not {values.kind(identifier)}")
+    given = named(document.get("parameters"), (*values.OPTION_NAMES, "sampling_rate"))
+    rate = given.pop("sampling_rate", None)
+    clips: list[Clip] = []
+    for tensor in document["inputs"]:
+        before = len(clips)
+        try:
+            check_tensor(tensor, settings, before)
+            clips += tensor_clips(tensor, rate, settings)
+        except RequestError as error:  # inside a tensor, clips are counted from its own first
+            error.instance = before + (error.instance or 0)
+            raise
+    options = values.first(values.options(given, "parameter"), *outside)
+    return Request("v2", tuple(clips), options, identifier, wanted_outputs(document.get("outputs")))
+
+
+def named(given: Any, known: tuple[str, ...]) -> dict[str, Any]:
+    """A parameters object of known names."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise MalformedRequest(f"parameters must be an object, not {values.kind(given)}")
+    return {values.one_of(key, known, "parameter"): value for key, value in given.items()}
+
+
+def check_tensor(tensor: Any, settings: Settings, before: int) -> None:
+    """Refuse a tensor whose shape alone is wrong or too much."""
+    if not isinstance(tensor, dict):
+        raise MalformedRequest(f"an input must be an object, not {values.kind(tensor)}")
+    for key in tensor:
+        values.one_of(key, TENSOR_KEYS, "input key")
+    sizes = values.shape(tensor.get("shape"), "shape")
+    datatype = tensor.get("datatype")
+    if datatype not in ("BYTES", "FP32"):
+        raise InvalidParameter(f"datatype must be BYTES or FP32, not {values.shown(datatype)}")
+    dimensions = (1,) if datatype == "BYTES" else (1, 2, 3)
+    if len(sizes) not in dimensions:
+        raise MalformedRequest(
+            f"a {datatype} input has {dimensions[0]} to {dimensions[-1]} dimensions, not {len(sizes)}"
+        )
+    count = before + (1 if datatype == "FP32" and len(sizes) == 1 else sizes[0])
+    if count > settings.max_request_clips:
+        raise RequestTooLarge(
+            f"the request has {count} or more clips; at most {settings.max_request_clips} are accepted"
+        )
+
+
+def tensor_clips(tensor: Mapping[str, Any], rate: Any, settings: Settings) -> list[Clip]:
+    """The clips of a tensor that `check_tensor` passed."""
+    data = tensor.get("data")
+    if not isinstance(data, list):
+        raise MalformedRequest(f"data must be a list, not {values.kind(data)}")
+    given = named(tensor.get("parameters"), ("sampling_rate", "content_type"))
+    sizes = tuple(tensor["shape"])
+    if tensor["datatype"] == "BYTES":
+        return bytes_clips(sizes, data)
+    return waveform_clips(sizes, data, given.get("sampling_rate", rate), settings)
+
+
+def bytes_clips(sizes: tuple[int, ...], data: list[Any]) -> list[Clip]:
+    if len(data) != sizes[0]:
+        raise MalformedRequest(f"data has {len(data)} elements; shape [{sizes[0]}] promises another count")
+    clips: list[Clip] = []
+    for index, text in enumerate(data):
+        try:
+            clips.append(values.encoded_audio(text, "data"))
+        except RequestError as error:
+            error.instance = index
+            raise
+    return clips
+
+
+def waveform_clips(sizes: tuple[int, ...], data: list[Any], rate: Any, settings: Settings) -> list[Clip]:
+    if rate is None:
+        raise InvalidParameter("an FP32 input needs the parameter sampling_rate, in Hz")
+    hertz = values.sampling_rate(rate, "sampling_rate")
+    values.check_seconds(sizes[-1], hertz, settings)
+    if len(sizes) == 3 and not 1 <= sizes[1] <= MAX_CHANNELS:
+        raise MalformedRequest(f"the shape has {sizes[1]} channels; 1 to {MAX_CHANNELS} are accepted")
+    array = values.numbers(data, "data")
+    if array.size != math.prod(sizes):
+        raise MalformedRequest(f"data has {array.size} numbers; shape {list(sizes)} promises another count")
+    return [RawAudio(samples, hertz) for samples in array.reshape(sizes if len(sizes) > 1 else (1, *sizes))]
+
+
+def wanted_outputs(given: Any) -> tuple[str, ...]:
+    if given is None or given == []:
+        return OUTPUTS
+    if not isinstance(given, list) or not all(isinstance(output, dict) for output in given):
+        raise MalformedRequest("outputs must be a list of objects")
+    return tuple(values.one_of(output.get("name"), OUTPUTS, "output") for output in given)

@@ -1,0 +1,143 @@
+"""A caller's payload → `Request`. Every body either parses or raises a `RequestError`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from speaker_id.clip import Clip, EncodedAudio
+from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
+from speaker_id.protocol import values
+from speaker_id.protocol.open_inference import parse_v2
+from speaker_id.protocol.request import Options, Payload, Request
+from speaker_id.settings import Settings
+
+AUDIO_PARTS = ("body", "data", "file", "audio")
+HEADERS = {"x-top-k": "top_k", "x-function-to-apply": "function_to_apply"}
+
+
+def parse(payload: Payload, settings: Settings) -> Request:
+    """Understand one caller's payload, whichever form it has; content decides, never a content type.
+
+    An option may be given in the body, the path or a header; the body wins over the path, the path over the
+    header.
+
+    Raises:
+        RequestError: MalformedRequest, InvalidParameter, AudioTooLong or RequestTooLarge.
+    """
+    content, fields = split(payload.parts)
+    outside = (values.options(fields, "part"), path_options(payload.path), header_options(payload.headers))
+    document = as_json(content)
+    if document is None:
+        if not content:
+            raise MalformedRequest("the body is empty; send the bytes of an audio file, or JSON")
+        return Request("ranking", (EncodedAudio(content),), values.first(*outside))
+    if not isinstance(document, dict):
+        raise MalformedRequest(f"the JSON body must be an object, not {values.kind(document)}")
+    if "instances" in document:
+        return parse_v1(document, settings, outside)
+    if isinstance(document.get("inputs"), list):
+        return parse_v2(document, settings, outside)
+    return parse_inference_api(document, outside)
+
+
+def split(parts: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The one part that holds the audio or JSON, and the others."""
+    names = [name for name in parts if name in AUDIO_PARTS]
+    if not names:
+        raise MalformedRequest(f"no audio part; name it one of {', '.join(AUDIO_PARTS[1:])}")
+    if len(names) > 1:
+        raise MalformedRequest(f"send one audio part, not {len(names)}: {', '.join(names)}")
+    return parts[names[0]], {name: value for name, value in parts.items() if name != names[0]}
+
+
+def as_json(content: Any) -> Any:
+    """JSON that the server parsed, or bytes or text that can only be JSON; None for anything else.
+
+    No audio format starts with a brace or bracket, so such a body was meant as JSON and is told what is wrong
+    with it.
+    """
+    if not isinstance(content, (bytes, bytearray, str)):
+        if content is None:
+            raise MalformedRequest("the JSON body must be an object, not null")
+        return content
+    head = content[:64].lstrip()
+    if head[:1] not in (b"{", b"[", "{", "["):
+        if isinstance(content, str):
+            raise MalformedRequest("the body is text; send the bytes of an audio file, or JSON")
+        return None
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as exc:
+        raise MalformedRequest(f"the body is not valid JSON: {exc.msg} at character {exc.pos}") from exc
+    except (UnicodeDecodeError, ValueError, RecursionError) as exc:
+        raise MalformedRequest(
+            "the body is not valid JSON: not UTF-8, nested too deep, or a number too long"
+        ) from exc
+
+
+def path_options(path: str) -> Options:
+    """`top_k/3/function_to_apply/none`, as the URL's tail has it."""
+    steps = [step for step in path.split("/") if step]
+    if len(steps) % 2:
+        raise InvalidParameter(
+            f"the path's options must come in pairs of name and value: {values.shown(path)}"
+        )
+    return values.options(dict(zip(steps[::2], steps[1::2], strict=True)), "path option")
+
+
+def header_options(headers: Mapping[str, str]) -> Options:
+    given = {HEADERS[name.lower()]: value for name, value in headers.items() if name.lower() in HEADERS}
+    return values.options(given, "header")
+
+
+def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
+    given = document.get("parameters")
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise MalformedRequest(f"parameters must be an object, not {values.kind(given)}")
+    return given
+
+
+def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...]) -> Request:
+    """Hugging Face's inference API: `{"inputs": "<base64>", "parameters": {…}}`."""
+    for key in document:
+        values.one_of(key, ("inputs", "parameters", "instances"), "key")
+    if "inputs" not in document:
+        raise MalformedRequest('the JSON body needs "inputs" (base64 or tensors) or "instances"')
+    clip = values.encoded_audio(document["inputs"], "inputs")
+    return Request(
+        "ranking", (clip,), values.first(values.options(parameters(document), "parameter"), *outside)
+    )
+
+
+def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Options, ...]) -> Request:
+    """KServe v1: `{"instances": [{"b64": …} or {"array": […], "sampling_rate": …}, …], "parameters": {…}}`."""
+    for key in document:
+        values.one_of(key, ("instances", "parameters", "signature_name"), "key")
+    instances = document["instances"]
+    if not isinstance(instances, list):
+        raise MalformedRequest(f"instances must be a list, not {values.kind(instances)}")
+    if len(instances) > settings.max_request_clips:
+        raise RequestTooLarge(
+            f"the request has {len(instances)} instances; at most {settings.max_request_clips} are accepted"
+        )
+    clips = []
+    for index, instance in enumerate(instances):
+        try:
+            clips.append(v1_clip(instance, settings))
+        except RequestError as error:
+            error.instance = index
+            raise
+    chosen = values.first(values.options(parameters(document), "parameter"), *outside)
+    return Request("v1", tuple(clips), chosen)
+
+
+def v1_clip(instance: Any, settings: Settings) -> Clip:
+    if isinstance(instance, dict) and set(instance) == {"b64"}:
+        return values.encoded_audio(instance["b64"], "b64")
+    if isinstance(instance, dict) and "array" in instance and set(instance) <= {"array", "sampling_rate"}:
+        return values.raw_audio(instance["array"], instance.get("sampling_rate"), settings, "array")
+    raise MalformedRequest('an instance must be {"b64": …} or {"array": […], "sampling_rate": …}')

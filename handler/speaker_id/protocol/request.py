@@ -1,0 +1,73 @@
+"""The types that stand between a server's adapter and the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from speaker_id.clip import Clip
+
+Form = Literal["ranking", "v1", "v2"]
+Function = Literal["softmax", "sigmoid", "none"]
+Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What an adapter hands over for one caller.
+
+    Attributes:
+        parts: named parts of the body. A body without parts is one part named "body". A value is bytes, text,
+            or JSON that the server has parsed already.
+        headers: request headers; names in any case.
+        path: what followed the model's name and version in the URL, such as "top_k/3".
+    """
+
+    parts: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may choose. None leaves the choice to the model's settings.
+
+    Attributes:
+        top_k: how many labels to list, at least 1; more than there are means all.
+        function_to_apply: how logits become scores.
+    """
+
+    top_k: int | None = None
+    function_to_apply: Function | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """The served model, as the v2 form names it."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One caller's request, understood but not yet decoded.
+
+    Attributes:
+        form: how to answer.
+        clips: at least one for a ranking; any number up to the limit otherwise.
+        options: the caller's choices.
+        id: v2 only: echoed.
+        outputs: v2 only: the output tensors asked for, in order.
+    """
+
+    form: Form
+    clips: tuple[Clip, ...]
+    options: Options
+    id: str | None = None
+    outputs: tuple[str, ...] = ("label", "score")
+
+    def instance(self, index: int) -> int | None:
+        """How an error names the clip at `index`: a ranking has one clip only and needs no number."""
+        return None if self.form == "ranking" else index

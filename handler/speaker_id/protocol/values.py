@@ -1,0 +1,156 @@
+"""Values inside a body: base64, arrays, sampling rates, options. Each error names the value and what is allowed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import numpy as np
+
+from speaker_id.clip import EncodedAudio, RawAudio
+from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
+from speaker_id.protocol.request import Function, Options
+from speaker_id.settings import MAX_CHANNELS, MAX_SAMPLE_RATE, Settings
+
+FUNCTIONS = get_args(Function)
+OPTION_NAMES = ("top_k", "function_to_apply")
+SHOWN = 40  # characters of a caller's own text that a message may repeat
+
+
+def shown(value: object) -> str:
+    """A caller's value as an error message may show it: quoted, on one line, short."""
+    if isinstance(value, (dict, list)):
+        return kind(value)  # what is inside may be of any size and depth
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**SHOWN:
+        return f"a number of more than {SHOWN} digits"  # repr is refused past 4300
+    text = repr(value[:SHOWN]) if isinstance(value, str) else repr(value)
+    return text if len(text) <= SHOWN + 2 else text[:SHOWN] + "…"
+
+
+def one_of(key: object, known: tuple[str, ...], where: str) -> str:
+    if isinstance(key, str) and key in known:
+        return key
+    raise InvalidParameter(f"unknown {where} {shown(key)}; known: {', '.join(known)}")
+
+
+def top_k(value: Any, where: str) -> int:
+    """A count of at least 1, from a JSON number or from text."""
+    text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
+    if isinstance(text, str) and text.strip().isascii() and text.strip().isdigit() and len(text.strip()) < 10:
+        text = int(text)
+    if isinstance(text, bool) or not isinstance(text, int) or text < 1:
+        raise InvalidParameter(f"{where} must be a whole number of at least 1, not {shown(text)}")
+    return text
+
+
+def function_to_apply(value: Any, where: str) -> Function:
+    """One of the names that Hugging Face's pipeline takes."""
+    text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
+    for name in FUNCTIONS:
+        if isinstance(text, str) and text.strip() == name:
+            return name  # type: ignore[no-any-return]
+    raise InvalidParameter(f"{where} must be one of {', '.join(FUNCTIONS)}, not {shown(text)}")
+
+
+def options(given: Mapping[str, Any], where: str) -> Options:
+    """Options from named values; a null value is one not given."""
+    names = {one_of(key, OPTION_NAMES, where): value for key, value in given.items()}
+    k, function = names.get("top_k"), names.get("function_to_apply")
+    return Options(
+        top_k=None if k is None else top_k(k, "top_k"),
+        function_to_apply=None if function is None else function_to_apply(function, "function_to_apply"),
+    )
+
+
+def first(*choices: Options) -> Options:
+    """Each option from the first source that gives it."""
+    return Options(
+        top_k=next((c.top_k for c in choices if c.top_k is not None), None),
+        function_to_apply=next(
+            (c.function_to_apply for c in choices if c.function_to_apply is not None), None
+        ),
+    )
+
+
+def encoded_audio(text: Any, where: str) -> EncodedAudio:
+    """Standard base64 (RFC 4648 §4); line breaks and blanks inside are ignored."""
+    if not isinstance(text, str):
+        raise MalformedRequest(f"{where} must be a base64 string, not {kind(text)}")
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise MalformedRequest(f"{where} is not valid base64: {shown(text)}") from exc
+    if not data:
+        raise MalformedRequest(f"{where} holds no audio: 0 bytes")
+    return EncodedAudio(data)
+
+
+def sampling_rate(value: Any, where: str) -> int:
+    """A whole number of Hz; its range is the audio stage's to check."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+        raise InvalidParameter(f"{where} must be a whole number of Hz, not {shown(value)}")
+    return value
+
+
+def raw_audio(samples: Any, rate: Any, settings: Settings, where: str) -> RawAudio:
+    """Numbers of shape (samples,) or (channels, samples) → float32, refused before the memory is spent."""
+    if rate is None:
+        raise InvalidParameter(f"{where} needs a sampling_rate, in Hz")
+    hertz = sampling_rate(rate, "sampling_rate")
+    if not isinstance(samples, list):
+        raise MalformedRequest(f"{where} must be a list of numbers, not {kind(samples)}")
+    channels = samples if samples and isinstance(samples[0], list) else [samples]
+    if len(channels) > MAX_CHANNELS:
+        raise MalformedRequest(
+            f"{where} must be (samples,) or (channels, samples) of at most {MAX_CHANNELS} channels, "
+            f"not {len(channels)}"
+        )
+    length = max((len(channel) for channel in channels if isinstance(channel, list)), default=0)
+    check_seconds(length, hertz, settings)
+    array = numbers(samples, where)
+    if array.ndim not in (1, 2):
+        raise MalformedRequest(
+            f"{where} must be (samples,) or (channels, samples), not of {array.ndim} dimensions"
+        )
+    return RawAudio(array, hertz)
+
+
+def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
+    """Refuse a raw clip that is too long by its length alone."""
+    # a rate past the limit is refused by the audio stage; here it must not make any length look short
+    seconds = samples / min(hertz, MAX_SAMPLE_RATE)
+    if seconds > settings.max_clip_seconds:
+        raise AudioTooLong(
+            f"the clip is {seconds:.1f} s long; at most {settings.max_clip_seconds:g} s are accepted"
+        )
+
+
+def numbers(values: list[Any], where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """A regular, numeric, nested list → float32. NaN and infinity pass: the audio stage names their place."""
+    try:
+        array = np.asarray(values)
+    except ValueError as exc:  # ragged, or nested too deeply
+        raise MalformedRequest(
+            f"{where} must be a regular array: its rows differ in length or depth"
+        ) from exc
+    if array.size and array.dtype.kind not in "fiu":
+        raise MalformedRequest(f"{where} must hold numbers only")
+    with np.errstate(over="ignore"):  # past float32's range becomes infinite, and is refused as such
+        return array.astype(np.float32)
+
+
+def shape(value: Any, where: str) -> tuple[int, ...]:
+    """A tensor's shape: whole numbers, none negative."""
+    if not isinstance(value, list) or not all(type(size) is int and 0 <= size < 2**31 for size in value):
+        raise MalformedRequest(f"{where} must be a list of whole numbers below 2^31, not {shown(value)}")
+    return tuple(value)
+
+
+def kind(value: object) -> str:
+    """JSON's name for a value's type."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
