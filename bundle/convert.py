@@ -1,0 +1,158 @@
+"""Source files → a checkpoint folder that the handler loads: safetensors, today's names, a manifest.
+
+Every tensor of the source is used and none is missing, or the conversion is refused. Values are never touched: a
+tensor keeps its stored type, so the logits before and after are the same bits.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from speaker_id import checkpoint
+from speaker_id.manifest import (
+    CONFIG_FILE,
+    LABELS_FILE,
+    PREPROCESSOR_FILE,
+    WEIGHTS_FILE,
+    CheckpointError,
+    FileRecord,
+    Manifest,
+)
+from transformers import AutoConfig, AutoModelForAudioClassification
+
+from bundle import BundleError
+from bundle.fetch import PICKLED_WEIGHTS_FILE, Fetched
+from bundle.sources import ModelSpec
+
+LIBRARIES = ("torch", "transformers", "safetensors", "tokenizers", "numpy")
+
+# torch.nn.utils.weight_norm before torch 2.0 → torch.nn.utils.parametrizations.weight_norm
+RENAMED = {
+    ".weight_g": ".parametrizations.weight.original0",
+    ".weight_v": ".parametrizations.weight.original1",
+}
+
+# Replaces masked frames in training (SpecAugment); a forward pass in eval mode never reads it. transformers leaves
+# it out of the model when the config switches masking off, and then a checkpoint's copy has no place to go.
+TRAINING_ONLY = "masked_spec_embed"
+
+Tensors = dict[str, torch.Tensor]
+
+
+def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
+    """Writes `target`, all of it or nothing, and loads it once as the handler will.
+
+    Raises:
+        BundleError: a pickle that is more than tensors, tensors too many, too few or of the wrong shape, NaN in them.
+    """
+    weights = WEIGHTS_FILE if WEIGHTS_FILE in fetched.files else PICKLED_WEIGHTS_FILE
+    print(f"{spec.name}: converting {weights} ({fetched.files[weights].bytes / 1e6:.1f} MB)", flush=True)
+    source = _read(fetched.folder / weights)
+    tensors = _accounted_for(
+        {_today(name): tensor for name, tensor in source.items()}, fetched.folder, weights
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
+        made = Path(temporary) / target.name
+        made.mkdir()
+        if (
+            weights == WEIGHTS_FILE
+            and tensors.keys() == source.keys()
+            and _has_format(fetched.folder / weights)
+        ):
+            shutil.copyfile(fetched.folder / weights, made / WEIGHTS_FILE)  # keeps the publisher's own hash
+        else:
+            save_file(tensors, made / WEIGHTS_FILE, metadata={"format": "pt"})
+            (made / WEIGHTS_FILE).chmod(
+                0o644
+            )  # safetensors writes for its owner alone; a server runs as another
+        for name in (CONFIG_FILE, PREPROCESSOR_FILE):
+            shutil.copyfile(fetched.folder / name, made / name)
+        if spec.labels is not None:
+            shutil.copyfile(spec.labels, made / LABELS_FILE)
+        Manifest(
+            name=spec.name,
+            source=spec.source,
+            revision=fetched.revision,
+            licence=spec.licence,
+            description=spec.description,
+            demo=spec.demo,
+            files={path.name: FileRecord.of(path) for path in sorted(made.iterdir())},
+            source_files=fetched.files,
+            libraries={name: version(name) for name in LIBRARIES},
+        ).write(made)
+        try:
+            checkpoint.load(made)
+        except CheckpointError as exc:
+            raise BundleError(f"{spec.source}: {exc}") from exc
+        _put(made, target)
+
+
+def _put(made: Path, target: Path) -> None:
+    """Renames into place; an older folder steps aside first, since a folder cannot replace a filled one."""
+    if target.exists():
+        target.replace(made.with_name("old"))
+    made.replace(target)
+
+
+def _read(path: Path) -> Tensors:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as exc:
+        raise BundleError(
+            f"{path.name} is refused: its pickle holds more than tensors, and would run code when read"
+        ) from exc
+    except (SafetensorError, RuntimeError, EOFError, ValueError) as exc:
+        raise BundleError(f"{path.name} cannot be read: {exc}") from exc
+    if not isinstance(content, dict) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
+        raise BundleError(f"{path.name} is no plain mapping from names to tensors")
+    return content
+
+
+def _today(name: str) -> str:
+    for old, new in RENAMED.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
+    """The tensors that the model has a place for, contiguous; raises unless they are all there, finite and in shape."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):  # names and shapes only
+        model = AutoModelForAudioClassification.from_config(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name in sorted(tensors.keys() - expected.keys()):
+        if name.rsplit(".", 1)[-1] != TRAINING_ONLY:
+            raise BundleError(f"{weights} holds {name}, which the model has no place for")
+        print(f"{weights}: {name} is left out: only training reads it", flush=True)
+    if missing := sorted(expected.keys() - tensors.keys()):
+        raise BundleError(
+            f"{weights} lacks {len(missing)} of {len(expected)} tensors, {missing[0]} among them"
+        )
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != shape:
+            raise BundleError(
+                f"{weights}: {name} has shape {tuple(tensors[name].shape)}; config.json asks for {shape}"
+            )
+        if not torch.isfinite(tensors[name]).all():
+            raise BundleError(f"{weights}: {name} holds NaN or infinite values")
+    # clone: tensors of a pickle may share storage, which safetensors refuses
+    return {name: tensors[name].detach().clone(memory_format=torch.contiguous_format) for name in expected}
+
+
+def _has_format(path: Path) -> bool:
+    """transformers reads a safetensors file only if its header says which library's tensors it holds."""
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get("format") == "pt"

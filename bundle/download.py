@@ -1,0 +1,89 @@
+"""One file of one hub commit → its place in the Hugging Face cache, resumed where an earlier try stopped.
+
+`hf_hub_download` resumes within one call only: it drops what it has when the call ends, so an interrupted 380 MB
+download starts anew. Here the bytes go to `<cache>/…/blobs/<etag>.part` through the same library's `http_get`, and
+`hf_hub_download` then finds the finished blob and links it, so the cache stays the one that every tool shares.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import FileMetadataError
+from huggingface_hub.file_download import http_get, repo_folder_name
+from huggingface_hub.utils import build_hf_headers, httpx  # type: ignore[attr-defined]  # exported lazily
+
+TRIES = 5  # dropped connections in a row, none of which brought a byte
+
+
+def cached(repo: str, name: str, commit: str) -> Path | None:
+    """The file if the cache holds it at this commit; touches no network."""
+    found = try_to_load_from_cache(repo, name, revision=commit)
+    return Path(found) if isinstance(found, str) else None
+
+
+def download(repo: str, name: str, commit: str) -> Path:
+    """Fetches one file, with a progress bar, and gives its path in the cache.
+
+    Raises:
+        httpx.TransportError: the hub cannot be reached, or the connection drops again and again.
+        HfHubHTTPError: the hub refuses. OSError: the disk does.
+    """
+    if (found := cached(repo, name, commit)) is not None:
+        return found
+    url = hf_hub_url(repo, name, revision=commit)
+    metadata = get_hf_file_metadata(url)
+    if metadata.etag is None:
+        raise FileMetadataError(f"{url} has no ETag")
+    cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=repo, repo_type="model")
+    blobs, locks = cache / folder / "blobs", cache / ".locks" / folder
+    blobs.mkdir(parents=True, exist_ok=True)
+    locks.mkdir(parents=True, exist_ok=True)
+    part = blobs / f"{metadata.etag}.part"
+    with FileLock(locks / f"{part.name}.lock"):  # two builds at once: the second waits, then finds the blob
+        if not (blobs / metadata.etag).exists():
+            _resume(url, part, metadata.size, name)
+            part.replace(blobs / metadata.etag)
+    return Path(hf_hub_download(repo, name, revision=commit))
+
+
+def discard(path: Path) -> None:
+    """Takes a file out of the cache, its bytes included, so that the next try fetches it anew."""
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _resume(url: str, part: Path, size: int | None, name: str) -> None:
+    idle = 0
+    while True:
+        with part.open("ab") as file:
+            start = file.tell()
+            if size is not None and start > size:  # cannot be a beginning of this file
+                file.truncate(start := 0)
+            if start:
+                print(f"{name}: resuming at {start / 1e6:.1f} MB", flush=True)
+            try:
+                # on a redirect to the storage host, httpx takes the token off
+                http_get(
+                    url,
+                    file,
+                    resume_size=start,
+                    headers=build_hf_headers(),
+                    expected_size=size,
+                    displayed_filename=name,
+                )
+                return
+            except (
+                httpx.TransportError
+            ):  # `http_get` itself resumes after most of these, but not after a reset
+                idle = 0 if file.tell() > start else idle + 1
+                if idle == TRIES:
+                    raise

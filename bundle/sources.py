@@ -1,0 +1,257 @@
+"""MODEL= → what to serve: a name under `models/`, a hub id, or the path of a checkpoint folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from speaker_id.settings import Settings
+
+from bundle import BundleError
+
+MODELS = Path("models")
+SPEC_FILE = "model.yaml"
+LOCK_FILE = "lock.yaml"
+UNNAMED_LOCKS = Path("build/locks")  # of hub ids that have no folder under models/
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what torch-model-archiver and a URL path take alike
+SHA256 = r"^[0-9a-f]{64}$"
+
+# three classifiers in one vector of logits: one softmax over all of it would be a wrong answer
+INTENT_MODELS = re.compile(r"superb/.*-superb-ic")
+
+
+class TorchServeSettings(BaseModel):
+    """How TorchServe runs one model; written into model-config.yaml, which beats config.properties."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minWorkers: int = Field(
+        default=1,
+        ge=1,
+        description="Worker processes at start. Too high: each holds its own copy of the weights, and they fight "
+        "for cores. Too low: decoding and inference do not overlap; two a GPU do.",
+    )
+    maxWorkers: int = Field(
+        default=1,
+        ge=1,
+        description="Most workers that the management API may scale to. Too high: an operator's slip takes all "
+        "memory. Too low: no scaling without a new archive. TorchServe never scales by itself.",
+    )
+    batchSize: int = Field(
+        default=8,
+        ge=1,
+        description="Most requests that one batch holds. Too high: every caller waits for the slowest of many, and "
+        "one fault of the worker fails them all. Too low: the queue drains slower under load.",
+    )
+    maxBatchDelay: int = Field(
+        default=5,
+        ge=1,
+        description="Milliseconds that a free worker waits for a batch to fill; a lone request pays all of it. "
+        "Too high: idle latency grows and throughput falls (100 is wrong, under load the queue fills batches by "
+        "itself). Too low: below 1 TorchServe ignores the value.",
+    )
+    responseTimeout: int = Field(
+        default=120,
+        ge=1,
+        description="Seconds that a worker may take over one batch before it is restarted. Too high: a hung worker "
+        "holds its callers that long. Too low: an honest batch of long clips gets 500 and the worker restarts.",
+    )
+    startupTimeout: int = Field(
+        default=300,
+        ge=1,
+        description="Seconds from a worker's start to READY, hashing, loading and warm-up included. Too high: a "
+        "broken start is noticed late. Too low: slow disks never come up, and TorchServe tries for ever.",
+    )
+
+    @model_validator(mode="after")
+    def _workers_in_order(self) -> TorchServeSettings:
+        if self.maxWorkers < self.minWorkers:
+            raise ValueError(f"maxWorkers {self.maxWorkers} is less than minWorkers {self.minWorkers}")
+        return self
+
+
+class Published(BaseModel):
+    """A figure that the model's authors report, for evaluation to be held against."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    value: float
+    dataset: str
+    reported_by: str
+
+
+class ModelSpec(BaseModel):
+    """What to serve. `models/NAME/model.yaml` has these keys, but for `name` and the paths.
+
+    Attributes:
+        name: served at /predictions/NAME.
+        version: of the archive, as TorchServe shows it.
+        source: hub id, or the checkpoint's folder, relative to model.yaml.
+        revision: hub commit, branch or tag; None takes the lock's commit, else `main` on first use.
+        files: expected source files by name, with their SHA-256 where it is known.
+        labels: display names, a CSV with the columns label and name; its path.
+        folder: the local checkpoint, for a source that is no hub id.
+        lock: where the first fetch from the hub is recorded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")] = "1.0"
+    source: str
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    description: str = ""
+    licence: str = ""
+    demo: bool = False
+    files: dict[str, Annotated[str, Field(pattern=SHA256)] | None] = {}
+    published: Published | None = None
+    labels: Path | None = None
+    torchserve: TorchServeSettings = TorchServeSettings()
+    speaker_id: Settings = Settings.model_validate({})
+    folder: Path | None = None
+    lock: Path | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _safe_name(cls, name: str) -> str:
+        if not SHORT_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be a model's name: use a-z, 0-9, '.', '_' and '-'")
+        return name
+
+    def model_config_yaml(self) -> str:
+        """The archive's model-config.yaml: every setting in force, each with what too high and too low do."""
+        lines = [
+            f"# {self.name}: written by bundle.archive; the place to change it is models/{self.name}/{SPEC_FILE}"
+        ]
+        lines += _commented(self.torchserve)
+        lines += ["", "speaker_id:", *(f"  {line}" if line else "" for line in _commented(self.speaker_id))]
+        return "\n".join(lines) + "\n"
+
+
+def _commented(settings: BaseModel) -> Iterator[str]:
+    for name, field in type(settings).model_fields.items():
+        yield ""
+        yield from textwrap.wrap(field.description or "", 100, initial_indent="# ", subsequent_indent="# ")
+        yield f"{name}: {json.dumps(settings.model_dump(mode='json')[name])}"  # JSON's scalars and lists are YAML's
+
+
+def resolve(model: str, revision: str | None = None, root: Path = MODELS) -> ModelSpec:
+    """The one reading of MODEL= and REVISION= that every target shares.
+
+    Args:
+        model: a name under `root`; a hub id `org/name`; or the path of a folder that holds a checkpoint.
+        revision: commit, branch or tag of a hub model, over the one in model.yaml.
+
+    Raises:
+        BundleError: an unknown model, a name that cannot be served, a fault in model.yaml.
+    """
+    spec = _find(model.strip(), root)
+    if not revision:
+        return spec
+    if spec.folder is not None:
+        raise BundleError(f"REVISION={revision} is for models on the hub; MODEL={model} is a local folder")
+    return spec.model_copy(update={"revision": revision})
+
+
+def _find(model: str, root: Path) -> ModelSpec:
+    if (root / model / SPEC_FILE).is_file() and SHORT_NAME.fullmatch(model):
+        return read_spec(root / model)
+    path = Path(model).expanduser()
+    looks_like_path = model.startswith((".", "/", "~"))
+    if path.is_dir() or looks_like_path:
+        return _from_folder(path, model)
+    known = sorted(file.parent.name for file in root.glob(f"*/{SPEC_FILE}"))
+    if not HUB_ID.fullmatch(model):
+        raise BundleError(
+            f"MODEL={model} is none of: a name under {root}/ ({', '.join(known) or 'none there'}), "
+            "a hub id like org/name, a checkpoint folder like ./name"
+        )
+    if INTENT_MODELS.fullmatch(model):
+        raise BundleError(f"MODEL={model} is three classifiers in one vector of logits, which is not served")
+    for name in known:
+        spec = read_spec(root / name)
+        if spec.source == model:  # the same checkpoint under its hub id keeps its settings and its pin
+            return spec
+    lock = UNNAMED_LOCKS / f"{model.replace('/', '--')}.yaml"
+    return _build(
+        {"name": _short_name(model.split("/")[-1], model), "source": model, "lock": lock}, f"MODEL={model}"
+    )
+
+
+def _from_folder(path: Path, model: str) -> ModelSpec:
+    if not path.is_dir():
+        raise BundleError(f"MODEL={model} is not a folder")
+    if (path / SPEC_FILE).is_file():
+        return read_spec(path)
+    folder = path.resolve()
+    return _build(
+        {"name": _short_name(folder.name, model), "source": folder.name, "folder": folder}, f"MODEL={model}"
+    )
+
+
+def _short_name(last: str, model: str) -> str:
+    name = last.lower()
+    if not SHORT_NAME.fullmatch(name):
+        raise BundleError(
+            f"MODEL={model} would be served as {name!r}, which cannot stand in a URL: "
+            "rename the folder to a-z, 0-9, '.', '_' and '-'"
+        )
+    return name
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """Reads `folder/model.yaml`; the folder's name is the model's. Raises BundleError naming file and key."""
+    file = folder / SPEC_FILE
+    try:
+        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise BundleError(f"{file} is not YAML: {exc}") from exc
+    if not isinstance(content, dict):
+        raise BundleError(f"{file} must hold keys and values")
+    for reserved in ("name", "folder", "lock"):
+        if reserved in content:
+            raise BundleError(
+                f"{file}: {reserved}: not a key of this file; it follows from the folder's place"
+            )
+    content["name"] = _short_name(folder.resolve().name, str(folder))
+    source = content.get("source")
+    if isinstance(source, str):
+        if source.startswith("."):
+            content["folder"] = (folder / source).resolve()
+            content["source"] = content["folder"].name
+        elif HUB_ID.fullmatch(source):
+            content["lock"] = folder / LOCK_FILE
+        else:
+            raise BundleError(
+                f"{file}: source: {source!r} is neither a hub id (org/name) nor a folder ('.' or './…')"
+            )
+    if isinstance(content.get("labels"), str):
+        content["labels"] = (folder / content["labels"]).resolve()
+        if not content["labels"].is_file():
+            raise BundleError(f"{file}: labels: there is no {content['labels'].name} beside it")
+    if content.get("folder") and content.get("revision"):
+        raise BundleError(f"{file}: revision: only a model on the hub has one, and the source is a folder")
+    return _build(content, str(file))
+
+
+def _build(content: dict[str, Any], where: str) -> ModelSpec:
+    try:
+        return ModelSpec.model_validate(content)
+    except ValidationError as exc:
+        fault = exc.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        reason = (
+            "unknown key"
+            if fault["type"] == "extra_forbidden"
+            else f"{fault['msg']} (found {fault['input']!r})"
+        )
+        raise BundleError(f"{where}: {key}: {reason}") from exc

@@ -1,0 +1,187 @@
+"""A verified checkpoint folder → the model, its feature extractor and its labels, all in fp32 and eval mode.
+
+Everything about a model comes from its folder (normalisation, sampling rate, labels, head), nothing from the code,
+nothing from the network and nothing from a pickle.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+from transformers.utils import logging as transformers_logging
+
+from speaker_id.manifest import (
+    CONFIG_FILE,
+    LABELS_FILE,
+    PREPROCESSOR_FILE,
+    CheckpointError,
+    Manifest,
+    check_config,
+    verify,
+)
+
+__all__ = ["Checkpoint", "CheckpointError", "Manifest", "ScoreFunction", "load", "verify"]
+
+ScoreFunction = Literal["softmax", "sigmoid", "none"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready to answer.
+
+    Attributes:
+        model: `Wav2Vec2ForSequenceClassification` or its HuBERT twin, fp32, eval mode, on its device.
+        feature_extractor: the checkpoint's own; it decides on normalisation.
+        labels: what to answer for each logit, in the logits' order.
+        default_function: what turns logits into scores when the caller does not say.
+        sampling_rate: in Hz, of the waveform that the model expects.
+        manifest: where it came from.
+    """
+
+    model: Any
+    feature_extractor: Any
+    labels: tuple[str, ...]
+    default_function: ScoreFunction
+    sampling_rate: int
+    manifest: Manifest
+
+
+def load(folder: Path, device: str = "cpu") -> Checkpoint:
+    """Verifies every hash first, then loads strictly: every tensor used, none missing, none of another shape.
+
+    Raises:
+        CheckpointError: one line on what is wrong with the folder.
+    """
+    manifest = verify(folder)
+    check_config((folder / CONFIG_FILE).read_bytes())
+    offline = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with _quiet_transformers():
+            model, info = AutoModelForAudioClassification.from_pretrained(
+                folder,
+                dtype=torch.float32,  # without it transformers 5 keeps the stored type
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # so that they are listed in `info`, and named below
+                output_loading_info=True,
+                **offline,
+            )
+            feature_extractor = AutoFeatureExtractor.from_pretrained(folder, **offline)
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as exc:
+        raise CheckpointError(
+            f"transformers cannot load the checkpoint: {type(exc).__name__}: {exc}"
+        ) from exc
+    _check_loading(info)
+    _check_layer_weights(model)
+    labels = _labels(model.config.id2label, model.classifier.out_features)
+    if (folder / LABELS_FILE).is_file():
+        labels = _display_names(folder / LABELS_FILE, labels)
+    return Checkpoint(
+        model=model.to(device).eval(),
+        feature_extractor=feature_extractor,
+        labels=labels,
+        default_function=_default_function(model.config.problem_type),
+        sampling_rate=_sampling_rate(feature_extractor),
+        manifest=manifest,
+    )
+
+
+def _check_loading(info: Mapping[str, Any]) -> None:
+    """Every tensor of the file is used, every parameter of the model is in the file, all shapes agree."""
+    for fault, keys in (
+        ("lacks", info["missing_keys"]),
+        ("holds tensors that the model has no place for:", info["unexpected_keys"]),
+        ("holds tensors of another shape:", info["mismatched_keys"]),
+    ):
+        if keys:
+            # a mismatch is (name, shape in the file, shape in the model)
+            names = sorted(" ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in keys)
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise CheckpointError(f"the weights file {fault} {', '.join(names[:3])}{more}")
+
+
+def _check_layer_weights(model: Any) -> None:
+    if not model.config.use_weighted_layer_sum:
+        return
+    expected = model.config.num_hidden_layers + 1  # every layer's output, and the first layer's input
+    found = len(model.layer_weights)
+    if found != expected:
+        raise CheckpointError(f"layer_weights has {found} values; {expected} hidden states need {expected}")
+
+
+def _labels(id2label: Mapping[int, str], outputs: int) -> tuple[str, ...]:
+    """`id2label` in the order of the logits: every index there once, every label once."""
+    if set(id2label) != set(range(outputs)):
+        raise CheckpointError(
+            f"id2label has {len(id2label)} entries; the classifier's {outputs} outputs need 0 to {outputs - 1}"
+        )
+    labels = tuple(str(id2label[index]) for index in range(outputs))
+    _refuse_duplicates(labels, "id2label")
+    return labels
+
+
+def _refuse_duplicates(labels: tuple[str, ...], where: str) -> None:
+    if len(set(labels)) != len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise CheckpointError(f"{where} gives the label {twice!r} twice; answers would be ambiguous")
+
+
+def _display_names(path: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Replaces the labels that the CSV (columns `label`, `name`; UTF-8) lists; the others stay as they are."""
+    try:
+        with path.open(
+            newline="", encoding="utf-8-sig"
+        ) as file:  # -sig: spreadsheets write a byte order mark
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as exc:
+        raise CheckpointError(f"{path.name} is not a UTF-8 CSV file: {exc}") from exc
+    names: dict[str, str] = {}
+    for line, row in enumerate(rows, start=2):
+        label, name = row.get("label"), row.get("name")
+        if not label or not name:
+            raise CheckpointError(f"{path.name} line {line} lacks a value in the columns label, name")
+        if label not in labels:
+            raise CheckpointError(f"{path.name} line {line} names {label!r}, which is no label of the model")
+        if label in names:
+            raise CheckpointError(f"{path.name} line {line} names {label!r} a second time")
+        names[label] = name
+    shown = tuple(names.get(label, label) for label in labels)
+    _refuse_duplicates(shown, path.name)
+    return shown
+
+
+def _default_function(problem_type: str | None) -> ScoreFunction:
+    """As `AudioClassificationPipeline.postprocess` of transformers chooses."""
+    if problem_type == "regression":
+        return "none"
+    return "sigmoid" if problem_type == "multi_label_classification" else "softmax"
+
+
+def _sampling_rate(feature_extractor: Any) -> int:
+    rate = getattr(feature_extractor, "sampling_rate", None)
+    if not isinstance(rate, int) or rate <= 0:
+        raise CheckpointError(
+            f"{PREPROCESSOR_FILE} has sampling_rate {rate!r}; it must be a whole number of Hz"
+        )
+    return rate
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bar and no load report: what is wrong is said once, by us."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,161 @@
+"""What a checkpoint folder must hold, byte for byte, and where it came from.
+
+`bundle.convert` writes the manifest once; `verify` holds the folder to it at every load, so that a corrupted,
+swapped or added file ends the start-up instead of answering with somebody else's weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+MANIFEST_FILE = "manifest.json"
+CONFIG_FILE = "config.json"
+PREPROCESSOR_FILE = "preprocessor_config.json"
+WEIGHTS_FILE = "model.safetensors"
+LABELS_FILE = "labels.csv"  # optional: display names for the labels
+REQUIRED_FILES = (CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
+
+# formats that run code, or may, when they are read; safetensors cannot
+PICKLE_SUFFIXES = frozenset(
+    {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5"}
+)
+
+
+# raw waveform in, one label vector out; other audio classifiers (AST, Whisper) want spectrograms
+SUPPORTED_ARCHITECTURES = {
+    "wav2vec2": "Wav2Vec2ForSequenceClassification",
+    "hubert": "HubertForSequenceClassification",
+}
+
+
+class CheckpointError(Exception):
+    """The checkpoint cannot be served: one line for the operator. It ends the start-up; no request sees it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class FileRecord(BaseModel):
+    """One file's SHA-256 (64 lower-case hex digits) and its size in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+    @classmethod
+    def of(cls, path: Path) -> FileRecord:
+        """Reads the whole file, in pieces; a 380 MB checkpoint takes well under a second."""
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+            return cls(sha256=digest.hexdigest(), bytes=file.tell())
+
+
+class Manifest(BaseModel):
+    """Provenance of one checkpoint, and the hash of every file that the archive carries for it.
+
+    Attributes:
+        name: the name it is served under.
+        source: hub id, or the name of the local folder, never its whole path.
+        revision: full commit id on the hub; None for a local folder.
+        demo: True for a model that must be labelled a demo wherever it shows.
+        files: the files beside the manifest, by name.
+        source_files: the files that these were made from, as fetched.
+        libraries: versions that wrote it, by distribution name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    source: str
+    revision: str | None = None
+    licence: str = ""
+    description: str = ""
+    demo: bool = False
+    files: dict[str, FileRecord]
+    source_files: dict[str, FileRecord] = {}
+    libraries: dict[str, str] = {}
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Raises CheckpointError when the folder holds no manifest, or one that is not in this form."""
+        try:
+            return cls.model_validate_json((folder / MANIFEST_FILE).read_bytes())
+        except OSError as exc:
+            raise CheckpointError(
+                f"{MANIFEST_FILE} is missing from the checkpoint: build the archive again with `make archive`"
+            ) from exc
+        except ValidationError as exc:
+            fault = exc.errors()[0]
+            where = ".".join(str(part) for part in fault["loc"]) or "the file"
+            raise CheckpointError(
+                f"{MANIFEST_FILE} is damaged: {where}: {fault['msg']}; build the archive again"
+            ) from exc
+
+    def write(self, folder: Path) -> None:
+        (folder / MANIFEST_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def verify(folder: Path) -> Manifest:
+    """Holds every file of the folder to its manifest.
+
+    Raises:
+        CheckpointError: names the first file that is missing, not listed, a pickle, or of another size or hash.
+    """
+    manifest = Manifest.read(folder)
+    for name in REQUIRED_FILES:
+        if name not in manifest.files:
+            raise CheckpointError(f"{MANIFEST_FILE} does not list {name}: build the archive again")
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in PICKLE_SUFFIXES:
+            raise CheckpointError(
+                f"{path.name} may be a pickle, which runs code when read; only safetensors is served"
+            )
+        if path.name not in manifest.files and path.name != MANIFEST_FILE:
+            raise CheckpointError(
+                f"{path.name} lies in the checkpoint but not in {MANIFEST_FILE}: remove it or rebuild"
+            )
+    for name, expected in sorted(manifest.files.items()):
+        path = folder / name
+        if path.parent != folder or not path.is_file():
+            raise CheckpointError(f"{name} is missing from the checkpoint, but {MANIFEST_FILE} lists it")
+        size = path.stat().st_size
+        if size != expected.bytes:
+            raise CheckpointError(
+                f"{name} has {size} bytes, {MANIFEST_FILE} says {expected.bytes}: cut short or swapped"
+            )
+        found = FileRecord.of(path)
+        if found.sha256 != expected.sha256:
+            raise CheckpointError(
+                f"{name} has SHA-256 {found.sha256[:12]}…, {MANIFEST_FILE} says {expected.sha256[:12]}…: "
+                "corrupted or swapped"
+            )
+    return manifest
+
+
+def check_config(content: bytes) -> dict[str, Any]:
+    """Parses a `config.json`. Raises CheckpointError unless it is one of an audio classifier that takes waveforms."""
+    try:
+        config = json.loads(content)
+    except ValueError as exc:
+        raise CheckpointError(f"{CONFIG_FILE} is not JSON: {exc}") from exc
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{CONFIG_FILE} holds a {type(config).__name__}, not an object")
+    model_type, architectures = config.get("model_type"), config.get("architectures")
+    if not isinstance(model_type, str) or model_type not in SUPPORTED_ARCHITECTURES:
+        allowed = ", ".join(sorted(SUPPORTED_ARCHITECTURES))
+        raise CheckpointError(f"{CONFIG_FILE} has model_type {model_type!r}; served are: {allowed}")
+    expected = SUPPORTED_ARCHITECTURES[model_type]
+    if architectures != [expected]:
+        raise CheckpointError(
+            f"{CONFIG_FILE} has architectures {architectures!r}: not an audio classification checkpoint; "
+            f"one of {model_type} says [{expected!r}]"
+        )
+    return config
