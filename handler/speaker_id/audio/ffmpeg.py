@@ -1,0 +1,134 @@
+"""MP3, AAC, MP4/M4A/3GP, WebM/Matroska, AMR and the codecs that libsndfile lacks, through PyAV's own FFmpeg.
+
+FFmpeg never probes: it gets the one demuxer that our sniffing chose, on bytes in memory, and may open nothing
+else: no playlist, no external reference, no protocol, and no decoder outside CODECS.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import av
+import av.logging
+import numpy as np
+import numpy.typing as npt
+
+from speaker_id.audio.layout import Block, check_layout, check_length
+from speaker_id.audio.media import Media
+from speaker_id.errors import CorruptAudio, UnsupportedMedia
+
+av.logging.set_level(None)  # what FFmpeg thinks of a caller's bytes stays out of the worker's log
+
+BLOCK_FRAMES = 1 << 16  # joined before they are resampled: a codec's own frames are as short as 20 ms
+DURATION_SLACK = 1.0  # s; a container's duration counts priming and padding that the decoder drops
+
+CODECS = frozenset(
+    ["aac", "alac", "flac", "mp3", "mp3float", "opus", "libopus", "vorbis", "speex", "libspeex"]
+    + [
+        "amrnb",
+        "amrwb",
+        "libopencore_amrnb",
+        "libopencore_amrwb",
+        "g722",
+        "adpcm_g722",
+        "pcm_alaw",
+        "pcm_mulaw",
+    ]
+    + ["pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be"]
+    + ["pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be"]
+)
+
+
+def blocks(data: bytes, media: Media, max_seconds: float) -> Iterator[Block]:
+    """Decode block-wise; blocks are (channels, frames).
+
+    Raises:
+        UnsupportedMedia: no audio track, or one in a codec outside CODECS.
+        UnsupportedLayout: a rate or channel count outside the limits.
+        AudioTooLong: the container states a longer duration.
+        CorruptAudio: FFmpeg cannot open or decode the content.
+    """
+    assert media.demuxer is not None
+    if media.seconds is not None:
+        check_length(media.seconds - DURATION_SLACK, 1, max_seconds)
+    try:
+        with av.open(
+            io.BytesIO(data),
+            "r",
+            format=media.demuxer,
+            container_options={
+                "codec_whitelist": ",".join(sorted(CODECS)),
+                "format_whitelist": media.demuxer,
+                "protocol_whitelist": "none",
+            },
+            metadata_errors="replace",
+            io_open=refuse,
+        ) as container:
+            stream = audio_stream(container, media)
+            yield from _join(_frames(container, stream, media))
+    except (av.FFmpegError, OSError) as exc:
+        raise CorruptAudio(f"{media.name} content does not decode") from exc
+
+
+def refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    """FFmpeg's request to open anything beside the bytes it was given."""
+    raise PermissionError("media may not refer to anything outside itself")
+
+
+def audio_stream(container: Any, media: Media) -> Any:
+    """The audio track that a player would choose; the others are dropped unparsed."""
+    stream = container.streams.best("audio")
+    if stream is None:
+        raise UnsupportedMedia(f"{media.name} without an audio track; send audio")
+    codec = stream.codec_context.name if stream.codec_context else "unknown"
+    if codec not in CODECS:
+        raise UnsupportedMedia(f"{media.name} with audio codec {codec!r}, which is not supported")
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = av.stream.Discard.all
+    return stream
+
+
+def _frames(container: Any, stream: Any, media: Media) -> Iterator[Any]:
+    damaged: av.FFmpegError | None = None
+    for packet in container.demux(stream):
+        if damaged and packet.size:
+            raise damaged
+        try:
+            yield from packet.decode()
+        except av.FFmpegError as exc:
+            # The end of a live stream cuts its last frame; damage anywhere else is damage.
+            if not media.elementary:
+                raise
+            damaged = exc
+
+
+def _join(frames: Iterator[Any]) -> Iterator[Block]:
+    parts: list[npt.NDArray[np.float32]] = []
+    rate = held = 0
+    for frame in frames:
+        samples = to_float(frame)
+        if parts and (frame.sample_rate != rate or len(samples) != len(parts[0]) or held >= BLOCK_FRAMES):
+            yield Block(np.concatenate(parts, axis=1), rate)
+            parts, held = [], 0
+        if not parts:
+            rate = frame.sample_rate
+            check_layout(rate, len(samples))
+        parts.append(samples)
+        held += samples.shape[1]
+    if parts:
+        yield Block(np.concatenate(parts, axis=1), rate)
+
+
+def to_float(frame: Any) -> npt.NDArray[np.float32]:
+    """A decoded frame as float32, (channels, samples), full scale at ±1."""
+    samples = frame.to_ndarray()
+    if frame.format.is_packed:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    if samples.dtype == np.uint8:
+        samples = samples.view(np.int8) ^ np.int8(-128)  # unsigned bytes are biased by half the scale
+    if samples.dtype.kind == "i":
+        return samples.astype(np.float32) / np.float32(-float(np.iinfo(samples.dtype).min))
+    return samples.astype(np.float32, copy=False)

@@ -1,0 +1,33 @@
+"""One recognised container: which reader and demuxer take it, and what is already known of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from speaker_id.errors import TruncatedAudio
+
+
+class Media(NamedTuple):
+    """What sniffing found.
+
+    Attributes:
+        name: for messages.
+        demuxer: the one FFmpeg demuxer that may read it; None for libsndfile.
+        start: bytes before the container begins (ID3 tags).
+        seconds: length that the container states; None if it does not, or if its reader checks it.
+        elementary: frames without a container, that state no end: a cut last frame is no error.
+        padding: samples that the codec may have added to the recording.
+    """
+
+    name: str
+    demuxer: str | None = None
+    start: int = 0
+    seconds: float | None = None
+    elementary: bool = False
+    padding: int = 0
+
+
+def check_size(what: str, promised: int, came: int) -> None:
+    """Raise TruncatedAudio if `what` promises more bytes than came."""
+    if promised > came:
+        raise TruncatedAudio(f"{what} promises {promised} bytes, {came} came: send the whole file")

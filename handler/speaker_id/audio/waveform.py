@@ -1,0 +1,108 @@
+"""Blocks of samples → one mono waveform at the checkpoint's rate, as librosa would give it.
+
+soxr is called directly: it is what `librosa.resample(res_type="soxr_hq")` calls, without librosa's 6 s of import,
+and its stream gives bit for bit what one call on the whole signal gives, in the memory of one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from speaker_id.audio.layout import Block, max_frames
+from speaker_id.errors import AudioTooLong, AudioTooShort, CorruptAudio, EmptyAudio, NonFiniteAudio
+
+Waveform = npt.NDArray[np.float32]  # (samples,), mono, at the checkpoint's sampling rate
+
+
+def assemble(
+    blocks: Iterable[Block], *, sampling_rate: int, max_seconds: float, min_samples: int, padding: int
+) -> Waveform:
+    """Mix to mono, resample and join blocks, drawing no more of them than the limit allows.
+
+    Args:
+        blocks: in order; all at one sampling rate.
+        sampling_rate: of the result, in Hz.
+        max_seconds: longest clip that is accepted, in seconds.
+        min_samples: fewest samples of the result.
+        padding: frames that the codec may have added to the end; beyond `max_seconds` they are cut, not refused.
+    """
+    mono = _Mono(sampling_rate)
+    for block in blocks:
+        limit = max_frames(block.sampling_rate, max_seconds)
+        if mono.frames + block.samples.shape[1] > limit + padding:
+            raise AudioTooLong(f"more than {max_seconds:g} s of audio, the limit: send a shorter clip")
+        mono.add(Block(block.samples[:, : max(0, limit - mono.frames)], block.sampling_rate))
+    waveform = mono.finish()
+    if len(waveform) < min_samples:
+        raise AudioTooShort(
+            f"{1e3 * len(waveform) / sampling_rate:.4g} ms of audio; at least "
+            f"{1e3 * min_samples / sampling_rate:.4g} ms ({min_samples} samples at {sampling_rate} Hz) are needed"
+        )
+    return waveform
+
+
+class _Mono:
+    """A waveform in the making: mean of the channels, resampled block by block."""
+
+    def __init__(self, sampling_rate: int) -> None:
+        self.frames = 0  # at the clip's own rate
+        self._target = sampling_rate
+        self._rate = 0
+        self._parts: list[Waveform] = []
+        self._non_finite = 0
+        self._first_non_finite = 0
+
+    def add(self, block: Block) -> None:
+        if not self._rate:
+            self._rate = block.sampling_rate
+            self._stream = soxr.ResampleStream(self._rate, self._target, 1, dtype="float32", quality="HQ")
+        if block.sampling_rate != self._rate:
+            raise CorruptAudio(
+                f"the sampling rate changes from {self._rate} to {block.sampling_rate} Hz within the clip"
+            )
+        mixed = downmix(block.samples)
+        finite = np.isfinite(mixed)
+        if not finite.all():
+            if not self._non_finite:
+                self._first_non_finite = self.frames + int(np.argmin(finite))
+            self._non_finite += int(np.count_nonzero(~finite))
+        elif self._rate == self._target:
+            self._parts.append(mixed)
+        else:
+            self._parts.append(self._stream.resample_chunk(mixed))
+        self.frames += len(mixed)
+
+    def finish(self) -> Waveform:
+        if not self.frames:
+            raise EmptyAudio("the recording holds no samples")
+        if self._non_finite:
+            raise NonFiniteAudio(
+                f"{self._non_finite} of {self.frames} samples are NaN or infinite, the first at sample "
+                f"{self._first_non_finite} ({self._first_non_finite / self._rate:.6g} s)"
+            )
+        if self._rate == self._target:
+            return np.ascontiguousarray(np.concatenate(self._parts))
+        tail = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        # librosa's own expression, rounding included: the length is part of the contract.
+        length = int(np.ceil(self.frames * (float(self._target) / self._rate)))
+        waveform = np.concatenate([*self._parts, tail])[:length]
+        waveform = np.pad(waveform, (0, length - len(waveform)))
+        if not np.isfinite(waveform).all():
+            raise NonFiniteAudio("the samples overflow float32 when resampled; scale them to ±1")
+        return waveform
+
+
+def downmix(samples: npt.NDArray[np.float32]) -> Waveform:
+    """Mean over channels, (channels, frames) → (frames,), summed in the order of `librosa.to_mono`."""
+    if len(samples) == 1:
+        return np.ascontiguousarray(samples[0])
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported by the caller
+        mixed = samples[0] + samples[1]
+        for channel in samples[2:]:
+            mixed += channel
+        mixed /= len(samples)
+    return mixed
