@@ -1,0 +1,118 @@
+"""TorchServe's adapter: its rows in, its answers out. Everything else is `speaker_id`, which knows no server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import torch
+from speaker_id import checkpoint, errors
+from speaker_id.encoder import ReferenceEncoder, warm_up
+from speaker_id.pipeline import Outcome, Pipeline
+from speaker_id.protocol import Model, Payload
+from speaker_id.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.RequestError], HTTPStatus] = {
+    errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
+    errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
+    errors.AudioTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.EmptyAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.CorruptAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TruncatedAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AudioTooShort: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NonFiniteAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
+class SpeakerHandler:
+    """One worker's model. TorchServe builds it, calls `initialize` once and `handle` for every batch."""
+
+    def initialize(self, context: Any) -> None:
+        """Load, verify and warm up the model; the worker reports READY when this returns.
+
+        Raises:
+            checkpoint.CheckpointError: the archive's checkpoint is not what its manifest says.
+        """
+        config: Mapping[str, Any] = context.model_yaml_config or {}
+        settings = Settings(**config.get("speaker_id", {}))
+        gpu = context.system_properties.get("gpu_id")
+        device = f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu"
+        torch.set_num_threads(settings.torch_threads or fair_share(int(config.get("maxWorkers", 1))))
+        started = time.perf_counter()
+        loaded = checkpoint.load(Path(context.system_properties["model_dir"]) / "checkpoint", device)
+        self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
+        self.pipeline = Pipeline(
+            encoder=ReferenceEncoder(loaded.model, loaded.feature_extractor, device),
+            labels=loaded.labels,
+            default_function=loaded.default_function,
+            sampling_rate=loaded.sampling_rate,
+            settings=settings,
+            model=self.model,
+        )
+        warm_up(self.pipeline.encoder, settings.warmup_seconds, loaded.sampling_rate)
+        logger.info(
+            "ready model=%s version=%s device=%s threads=%d seconds=%.1f",
+            self.model.name,
+            self.model.version,
+            device,
+            torch.get_num_threads(),
+            time.perf_counter() - started,
+        )
+
+    def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
+        """Answer every row of a batch with its own status, headers and body."""
+        payloads = [payload(row, context.get_all_request_header(index)) for index, row in enumerate(rows)]
+        outcomes = self.pipeline.identify(payloads)
+        for index, outcome in enumerate(outcomes):
+            self.report(context, index, outcome, len(rows))
+        return [json.dumps(outcome.body, separators=(",", ":")).encode() for outcome in outcomes]
+
+    def report(self, context: Any, index: int, outcome: Outcome, batch: int) -> None:
+        """Set status and headers, and log ids, sizes and times: never audio, a label or a score."""
+        status = STATUS[type(outcome.error)] if outcome.error else HTTPStatus.OK
+        # a header or phrase holds our own words and numbers only: a line break in it would kill the worker
+        context.set_response_status(code=status.value, phrase=status.phrase, idx=index)
+        context.set_response_content_type(index, "application/json")
+        headers = {
+            "X-Model-Name": self.model.name,
+            "X-Model-Version": self.model.version,
+            "X-Audio-Seconds": f"{outcome.audio_seconds:.3f}",
+            "X-Batch-Size": str(batch),
+            "Server-Timing": f"decode;dur={outcome.decode_seconds * 1e3:.1f}, "
+            f"inference;dur={outcome.inference_seconds * 1e3:.1f}",
+        }
+        for name, value in headers.items():
+            context.set_response_header(index, name, value)
+        logger.info(
+            "request=%s status=%d code=%s batch=%d audio_s=%.3f decode_ms=%.1f inference_ms=%.1f",
+            context.get_request_id(index),
+            status.value,
+            outcome.error.code if outcome.error else "ok",
+            batch,
+            outcome.audio_seconds,
+            outcome.decode_seconds * 1e3,
+            outcome.inference_seconds * 1e3,
+        )
+
+
+def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
+    """TorchServe's row: parts by name, and headers among which it mixes a record a part and the URL's tail."""
+    text = {name: value for name, value in headers.items() if isinstance(value, str)}
+    return Payload(parts=row, headers=text, path=text.get("url_path", ""))
+
+
+def fair_share(workers: int) -> int:
+    """Threads a worker may use so that all of a model's workers together fill the machine's cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, workers))

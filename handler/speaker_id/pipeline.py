@@ -1,0 +1,145 @@
+"""The stages wired up: payloads in, one outcome each out, in the same order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from speaker_id import audio, labels, protocol
+from speaker_id.encoder import Encoder
+from speaker_id.errors import RequestError, RequestTooLarge
+from speaker_id.packing import Waveform, pack
+from speaker_id.protocol.request import Function
+from speaker_id.settings import Settings
+
+
+@dataclass
+class Outcome:
+    """What became of one payload.
+
+    Attributes:
+        body: the JSON value to answer with: an answer of the caller's form, or the error's.
+        error: what was wrong with the request; None for an answer.
+        audio_seconds: decoded audio, in seconds at the model's sampling rate.
+        decode_seconds: time spent decoding this request's clips.
+        inference_seconds: time of the encoder's turns that this request had a part in.
+    """
+
+    body: Any = None
+    error: RequestError | None = None
+    audio_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    inference_seconds: float = 0.0
+
+
+@dataclass
+class Job:
+    """A request on its way through the stages."""
+
+    request: protocol.Request
+    outcome: Outcome
+    logits: dict[int, Tensor] = field(default_factory=dict)
+
+    def fail(self, error: RequestError) -> None:
+        self.outcome.error, self.outcome.body = error, error.body()
+        self.logits.clear()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Payloads → outcomes. Only request errors are caught: a bug in a stage still raises.
+
+    Attributes:
+        encoder: waveforms → logits.
+        labels: names in index order.
+        default_function: how logits become scores when the caller does not say; the checkpoint's.
+        sampling_rate: the checkpoint's, in Hz.
+        settings: limits and defaults.
+        model: name and version, for the v2 form.
+    """
+
+    encoder: Encoder
+    labels: Sequence[str]
+    default_function: Function
+    sampling_rate: int
+    settings: Settings
+    model: protocol.Model
+
+    def identify(self, payloads: Sequence[protocol.Payload]) -> list[Outcome]:
+        """Answer every payload; a bad one costs its batch mates nothing."""
+        outcomes = [Outcome() for _ in payloads]
+        jobs = [
+            job
+            for payload, outcome in zip(payloads, outcomes, strict=True)
+            if (job := self.parse(payload, outcome))
+        ]
+        budget = int(self.settings.max_batch_audio_seconds * self.sampling_rate)
+        for turn in pack(self.waveforms(jobs), budget):
+            self.encode(turn)
+        for job in jobs:
+            if job.outcome.error is None:
+                self.answer(job)
+        return outcomes
+
+    def parse(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
+        try:
+            return Job(protocol.parse(payload, self.settings), outcome)
+        except RequestError as error:
+            outcome.error, outcome.body = error, error.body()
+            return None
+
+    def waveforms(self, jobs: Sequence[Job]) -> Iterator[tuple[tuple[Job, int], Waveform]]:
+        """Decode clip after clip, as they are asked for; a request that failed is not decoded further."""
+        for job in jobs:
+            for index in range(len(job.request.clips)):
+                started = time.perf_counter()
+                try:
+                    waveform = self.decode(job, index)
+                except RequestError as error:
+                    error.instance = job.request.instance(index)
+                    job.fail(error)
+                    break
+                finally:
+                    job.outcome.decode_seconds += time.perf_counter() - started
+                yield (job, index), waveform
+
+    def decode(self, job: Job, index: int) -> Waveform:
+        waveform = audio.decode(
+            job.request.clips[index],
+            sampling_rate=self.sampling_rate,
+            max_seconds=self.settings.max_clip_seconds,
+            min_samples=self.encoder.min_samples,
+        )
+        job.outcome.audio_seconds += len(waveform) / self.sampling_rate
+        if job.outcome.audio_seconds > self.settings.max_request_seconds:
+            raise RequestTooLarge(
+                f"the request's clips are longer than {self.settings.max_request_seconds:g} s together, "
+                "the most that one request may have"
+            )
+        return waveform
+
+    def encode(self, turn: list[tuple[tuple[Job, int], Waveform]]) -> None:
+        turn = [(key, waveform) for key, waveform in turn if key[0].outcome.error is None]
+        if not turn:
+            return
+        started = time.perf_counter()
+        logits = self.encoder([waveform for _, waveform in turn])
+        seconds = time.perf_counter() - started
+        for ((job, index), _), row in zip(turn, logits, strict=True):
+            job.logits[index] = row
+        for outcome in {id(job): job.outcome for (job, _), _ in turn}.values():
+            outcome.inference_seconds += seconds
+
+    def answer(self, job: Job) -> None:
+        options = job.request.options
+        top_k = options.top_k or self.settings.default_top_k
+        function = options.function_to_apply or self.default_function
+        rankings = [
+            labels.rank(job.logits[index], self.labels, top_k, function)
+            for index in range(len(job.request.clips))
+        ]
+        job.outcome.body = protocol.render(job.request, rankings, self.model)

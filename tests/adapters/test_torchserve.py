@@ -1,0 +1,134 @@
+"""The TorchServe adapter, with TorchServe's own Context and message codec around the demo model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import speaker_handler
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from speaker_handler import SpeakerHandler, fair_share, payload
+from speaker_id.manifest import CheckpointError
+from ts.context import Context, RequestProcessor
+from ts.model_loader import list_classes_from_module
+
+from bundle import archive, sources
+
+ROOT = Path(__file__).resolve().parents[2]
+AUDIO = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))[0].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    checkpoint = archive.prepare(sources.resolve("demo", root=ROOT / "models"), folder / "build")
+    shutil.copytree(checkpoint, folder / "checkpoint")
+    return folder
+
+
+def context(model_dir: Path, **config: Any) -> Context:
+    manifest = {"model": {"modelName": "demo", "modelVersion": "1.0"}}
+    return Context("demo", str(model_dir), manifest, 8, None, "0.12.0", model_yaml_config=config)
+
+
+@pytest.fixture(scope="module")
+def handler(model_dir: Path) -> SpeakerHandler:
+    handler = SpeakerHandler()
+    handler.initialize(context(model_dir, speaker_id={"warmup_seconds": [0.1]}))
+    return handler
+
+
+def handle(
+    handler: SpeakerHandler, rows: Sequence[Mapping[str, Any]], headers: Mapping[str, Any] | None = None
+) -> tuple[list[Any], Context]:
+    batch = context(Path())
+    batch.request_processor = [RequestProcessor(dict(headers or {})) for _ in rows]
+    batch.request_ids = {index: f"id-{index}" for index in range(len(rows))}
+    return [json.loads(body) for body in handler.handle(rows, batch)], batch
+
+
+def test_the_module_defines_the_one_class_that_torchserve_looks_for() -> None:
+    assert list_classes_from_module(speaker_handler) == [SpeakerHandler]
+
+
+def test_each_row_gets_its_own_status_and_type(handler: SpeakerHandler) -> None:
+    bodies, batch = handle(handler, [{"body": AUDIO}, {"body": b"?"}, {"data": AUDIO}])
+    assert [batch.get_response_status(index) for index in range(3)] == [
+        (200, "OK"),
+        (415, "Unsupported Media Type"),
+        (200, "OK"),
+    ]
+    assert {batch.get_response_content_type(index) for index in range(3)} == {"application/json"}
+    assert bodies[0] == bodies[2]
+    assert bodies[1]["error"]["code"] == "unsupported_media"
+
+
+def test_an_empty_batch_is_an_empty_answer(handler: SpeakerHandler) -> None:
+    assert handle(handler, [])[0] == []
+
+
+def test_the_log_line_holds_sizes_and_times_only(
+    handler: SpeakerHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        (ranking,), _ = handle(handler, [{"body": AUDIO}])
+    assert "request=id-0 status=200 code=ok batch=1 audio_s=" in caplog.text
+    assert not any(entry["label"] in caplog.text or str(entry["score"]) in caplog.text for entry in ranking)
+
+
+def test_a_record_for_a_part_is_no_header() -> None:
+    # TorchServe mixes {"body": {"content-type": …}} in among the headers
+    understood = payload(
+        {"body": b""}, {"body": {"content-type": "audio/wav"}, "url_path": "top_k/3", "A": "b"}
+    )
+    assert understood.headers == {"url_path": "top_k/3", "A": "b"}
+    assert understood.path == "top_k/3"
+
+
+def test_a_bad_setting_ends_the_start(model_dir: Path) -> None:
+    with pytest.raises(ValueError, match="max_clip_seconds"):
+        SpeakerHandler().initialize(context(model_dir, speaker_id={"max_clip_seconds": -1}))
+
+
+def test_a_tampered_checkpoint_ends_the_start(model_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(model_dir / "checkpoint", tmp_path / "checkpoint")
+    weights = tmp_path / "checkpoint" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        SpeakerHandler().initialize(context(tmp_path))
+
+
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker_handler.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    assert [fair_share(workers) for workers in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
+
+
+BODY = st.binary(max_size=100) | st.builds(
+    lambda cut, at, bit: bytes(AUDIO[:at] + bytes([AUDIO[at] ^ bit]) + AUDIO[at + 1 : cut]),
+    st.integers(1000, len(AUDIO)),
+    st.integers(0, 999),
+    st.integers(1, 255),
+)
+VALUE = BODY | st.text(max_size=20) | st.dictionaries(st.text(max_size=9), st.text(max_size=9)) | st.none()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["body", "data", "top_k"]), VALUE), min_size=1, max_size=4),
+    st.dictionaries(st.sampled_from(["X-Top-K", "url_path"]), st.text(max_size=9)),
+)
+def test_no_row_makes_the_handler_raise(
+    handler: SpeakerHandler, rows: list[dict[str, Any]], headers: dict[str, str]
+) -> None:
+    bodies, batch = handle(handler, rows, headers)
+    for index, body in enumerate(bodies):
+        status, _ = batch.get_response_status(index)
+        assert (status == 200) == ("error" not in body)

@@ -1,0 +1,42 @@
+"""The error tree, its statuses and its body."""
+
+import inspect
+
+import pytest
+import speaker_handler
+from speaker_id import errors
+
+CLASSES = [
+    value
+    for value in vars(errors).values()
+    if inspect.isclass(value) and issubclass(value, errors.RequestError) and value is not errors.RequestError
+]
+
+
+def test_every_error_class_has_a_status() -> None:
+    assert set(speaker_handler.STATUS) == set(CLASSES)
+
+
+def test_every_error_class_stands_in_the_tree() -> None:
+    for error in CLASSES:
+        assert f"─ {error.__name__} " in (errors.__doc__ or "")
+
+
+def test_codes_are_unique() -> None:
+    assert len({error.code for error in CLASSES}) == len(CLASSES)
+
+
+@pytest.mark.parametrize("status", sorted(set(speaker_handler.STATUS.values())))
+def test_statuses_blame_the_caller(status: int) -> None:
+    assert 400 <= status < 500
+
+
+def test_a_body_names_code_message_and_instance() -> None:
+    error = errors.AudioTooLong("130 s is\nmore than 120 s", instance=2)
+    assert error.body() == {
+        "error": {"code": "audio_too_long", "message": "130 s is more than 120 s", "instance": 2}
+    }
+
+
+def test_a_request_as_a_whole_has_no_instance() -> None:
+    assert "instance" not in errors.MalformedRequest("x").body()["error"]

@@ -1,0 +1,130 @@
+"""The stages together: one outcome each, in order, and no clip concerns another."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from speaker_id.packing import Waveform
+from speaker_id.pipeline import Pipeline
+from speaker_id.protocol import Model, Payload
+from speaker_id.settings import Settings
+
+
+class LoudnessEncoder:
+    """Two logits a clip: its mean, and minus its mean. Remembers what came together."""
+
+    min_samples = 400
+
+    def __init__(self) -> None:
+        self.turns: list[list[int]] = []
+
+    def __call__(self, waveforms: Sequence[Waveform]) -> torch.Tensor:
+        self.turns.append([len(waveform) for waveform in waveforms])
+        means = torch.tensor([float(waveform.mean()) for waveform in waveforms])
+        return torch.stack([means, -means], 1)
+
+
+def pipeline(encoder: Any = None, **settings: Any) -> Pipeline:
+    return Pipeline(
+        encoder=encoder or LoudnessEncoder(),
+        labels=("up", "down"),
+        default_function="none",
+        sampling_rate=16000,
+        settings=Settings(**settings),
+        model=Model("sid", "1.0"),
+    )
+
+
+def wav(value: float, samples: int = 8000) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.full(samples, value, np.float32), 16000, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
+
+
+def raw(value: float, seconds: float) -> dict[str, Any]:
+    return {"array": [value] * int(seconds * 4000), "sampling_rate": 4000}
+
+
+def top(body: Any) -> tuple[str, float]:
+    return body[0]["label"], pytest.approx(body[0]["score"], abs=1e-5)
+
+
+def test_good_and_bad_clips_get_their_own_answers_in_order() -> None:
+    payloads = [wav(0.5), b"no audio", wav(-0.25), b"", wav(0.125)]
+    outcomes = pipeline().identify([Payload({"body": data}) for data in payloads])
+    assert [outcome.error.code if outcome.error else None for outcome in outcomes] == [
+        None,
+        "unsupported_media",
+        None,
+        "malformed_request",
+        None,
+    ]
+    assert top(outcomes[0].body) == ("up", 0.5)
+    assert top(outcomes[2].body) == ("down", 0.25)
+    assert top(outcomes[4].body) == ("up", 0.125)
+    assert outcomes[1].body["error"]["code"] == "unsupported_media"
+
+
+def test_times_and_seconds_are_reported() -> None:
+    (outcome,) = pipeline().identify([Payload({"body": wav(0.5)})])
+    assert outcome.audio_seconds == 0.5
+    assert outcome.decode_seconds > 0
+    assert outcome.inference_seconds > 0
+
+
+def test_a_request_of_several_names_the_clip_at_fault_and_costs_its_mates_nothing() -> None:
+    bad = {"instances": [raw(0.1, 0.5), raw(float("nan"), 0.5), raw(0.1, 0.5)]}
+    first, second = pipeline().identify([Payload({"body": bad}), Payload({"body": wav(0.5)})])
+    assert first.body["error"]["code"] == "non_finite_audio"
+    assert first.body["error"]["instance"] == 1
+    assert top(second.body) == ("up", 0.5)
+
+
+def test_after_a_fault_the_rest_of_the_request_is_not_decoded() -> None:
+    encoder = LoudnessEncoder()
+    bad = {"instances": [raw(float("nan"), 0.5), raw(0.1, 0.5)]}
+    pipeline(encoder).identify([Payload({"body": bad})])
+    assert encoder.turns == []
+
+
+def test_a_request_longer_than_its_limit_is_refused() -> None:
+    (outcome,) = pipeline(max_request_seconds=1.0).identify(
+        [Payload({"body": {"instances": [raw(0.1, 0.6)] * 2}})]
+    )
+    assert outcome.body["error"]["code"] == "request_too_large"
+    assert "1 s together" in outcome.body["error"]["message"]
+
+
+def test_a_batch_is_worked_off_in_turns_of_the_budget() -> None:
+    encoder = LoudnessEncoder()
+    payloads = [Payload({"body": wav(0.1, samples)}) for samples in (8000, 8000, 16000, 4000)]
+    pipeline(encoder, max_batch_audio_seconds=1.0).identify(payloads)
+    assert encoder.turns == [[8000, 8000], [16000], [4000]]
+
+
+def test_a_request_of_no_clips_is_answered_without_the_encoder() -> None:
+    encoder = LoudnessEncoder()
+    (outcome,) = pipeline(encoder).identify([Payload({"body": {"instances": []}})])
+    assert outcome.body == {"predictions": []}
+    assert encoder.turns == []
+
+
+def test_the_default_is_the_models_and_the_caller_may_choose() -> None:
+    default, chosen = pipeline(default_top_k=1).identify(
+        [Payload({"body": wav(0.5)}), Payload({"body": wav(0.5)}, {"X-Top-K": "2"})]
+    )
+    assert len(default.body) == 1
+    assert len(chosen.body) == 2
+
+
+def test_a_bug_still_raises() -> None:
+    class Broken(LoudnessEncoder):
+        def __call__(self, waveforms: Sequence[Waveform]) -> torch.Tensor:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        pipeline(Broken()).identify([Payload({"body": wav(0.5)})])
