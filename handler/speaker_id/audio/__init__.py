@@ -12,7 +12,7 @@ bomb costs neither the memory nor the time of its full length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 
 import numpy as np
@@ -62,7 +62,7 @@ def decode(
         )
 
 
-def _raw_blocks(clip: RawAudio, max_seconds: float) -> Iterator[Block]:
+def _raw_blocks(clip: RawAudio, max_seconds: float) -> Generator[Block]:
     samples = np.atleast_2d(clip.samples)
     assert samples.dtype == np.float32, f"RawAudio holds float32, not {samples.dtype}"
     if clip.samples.ndim not in (1, 2):

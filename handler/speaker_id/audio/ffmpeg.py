@@ -6,8 +6,7 @@ else: no playlist, no external reference, no protocol, and no decoder outside CO
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NoReturn
 
 import av
@@ -15,8 +14,9 @@ import av.logging
 import numpy as np
 import numpy.typing as npt
 
+from speaker_id.audio import isobmff
 from speaker_id.audio.layout import Block, check_layout, check_length
-from speaker_id.audio.media import Media
+from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, UnsupportedMedia
 
 av.logging.set_level(None)  # what FFmpeg thinks of a caller's bytes stays out of the worker's log
@@ -24,24 +24,17 @@ av.logging.set_level(None)  # what FFmpeg thinks of a caller's bytes stays out o
 BLOCK_FRAMES = 1 << 16  # joined before they are resampled: a codec's own frames are as short as 20 ms
 DURATION_SLACK = 1.0  # s; a container's duration counts priming and padding that the decoder drops
 
-CODECS = frozenset(
-    ["aac", "alac", "flac", "mp3", "mp3float", "opus", "libopus", "vorbis", "speex", "libspeex"]
-    + [
-        "amrnb",
-        "amrwb",
-        "libopencore_amrnb",
-        "libopencore_amrwb",
-        "g722",
-        "adpcm_g722",
-        "pcm_alaw",
-        "pcm_mulaw",
-    ]
-    + ["pcm_u8", "pcm_s8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be"]
-    + ["pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be"]
-)
+# fmt: off
+CODECS = frozenset([
+    "aac", "alac", "flac", "mp3", "mp3float", "opus", "libopus", "vorbis", "speex", "libspeex", "g722", "adpcm_g722",
+    "amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb", "pcm_alaw", "pcm_mulaw", "pcm_u8", "pcm_s8",
+    "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be",
+    "pcm_f64le", "pcm_f64be",
+])
+# fmt: on
 
 
-def blocks(data: bytes, media: Media, max_seconds: float) -> Iterator[Block]:
+def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
     """Decode block-wise; blocks are (channels, frames).
 
     Raises:
@@ -51,11 +44,9 @@ def blocks(data: bytes, media: Media, max_seconds: float) -> Iterator[Block]:
         CorruptAudio: FFmpeg cannot open or decode the content.
     """
     assert media.demuxer is not None
-    if media.seconds is not None:
-        check_length(media.seconds - DURATION_SLACK, 1, max_seconds)
     try:
         with av.open(
-            io.BytesIO(data),
+            MediaBytes(data),
             "r",
             format=media.demuxer,
             container_options={
@@ -67,12 +58,13 @@ def blocks(data: bytes, media: Media, max_seconds: float) -> Iterator[Block]:
             io_open=refuse,
         ) as container:
             stream = audio_stream(container, media)
+            check_duration(stream, media, max_seconds)
             yield from _join(_frames(container, stream, media))
     except (av.FFmpegError, OSError) as exc:
         raise CorruptAudio(f"{media.name} content does not decode") from exc
 
 
-def refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+def refuse(_url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
     """FFmpeg's request to open anything beside the bytes it was given."""
     raise PermissionError("media may not refer to anything outside itself")
 
@@ -89,6 +81,15 @@ def audio_stream(container: Any, media: Media) -> Any:
         if other.index != stream.index:
             other.discard = av.stream.Discard.all
     return stream
+
+
+def check_duration(stream: Any, media: Media, max_seconds: float) -> None:
+    """Raise AudioTooLong from what the container states, where that is not FFmpeg's guess from a bit rate."""
+    seconds = media.seconds
+    if media.demuxer == isobmff.DEMUXER and stream.duration:
+        seconds = float(stream.duration * stream.time_base)
+    if seconds is not None and seconds > max_seconds + DURATION_SLACK:
+        check_length(seconds, 1, max_seconds)
 
 
 def _frames(container: Any, stream: Any, media: Media) -> Iterator[Any]:
@@ -124,11 +125,12 @@ def _join(frames: Iterator[Any]) -> Iterator[Block]:
 
 def to_float(frame: Any) -> npt.NDArray[np.float32]:
     """A decoded frame as float32, (channels, samples), full scale at ±1."""
-    samples = frame.to_ndarray()
+    samples: npt.NDArray[Any] = frame.to_ndarray()
     if frame.format.is_packed:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
     if samples.dtype == np.uint8:
         samples = samples.view(np.int8) ^ np.int8(-128)  # unsigned bytes are biased by half the scale
     if samples.dtype.kind == "i":
-        return samples.astype(np.float32) / np.float32(-float(np.iinfo(samples.dtype).min))
-    return samples.astype(np.float32, copy=False)
+        full_scale = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
+        samples = np.divide(samples, full_scale, dtype=np.float32, casting="unsafe")
+    return np.asarray(samples, np.float32)

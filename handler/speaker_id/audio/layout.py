@@ -38,7 +38,7 @@ def check_length(frames: float, sampling_rate: int, max_seconds: float) -> None:
     """Raise AudioTooLong if the container states more frames than `max_seconds` hold."""
     if frames > max_frames(sampling_rate, max_seconds):
         raise AudioTooLong(
-            f"{frames / sampling_rate:.6g} s of audio; the limit is {max_seconds:g} s: send a shorter clip"
+            f"{frames / sampling_rate:.10g} s of audio; the limit is {max_seconds:g} s: send a shorter clip"
         )
 
 

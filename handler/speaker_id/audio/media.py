@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import NamedTuple
 
 from speaker_id.errors import TruncatedAudio
@@ -31,3 +32,17 @@ def check_size(what: str, promised: int, came: int) -> None:
     """Raise TruncatedAudio if `what` promises more bytes than came."""
     if promised > came:
         raise TruncatedAudio(f"{what} promises {promised} bytes, {came} came: send the whole file")
+
+
+class MediaBytes(io.BytesIO):
+    """Bytes in memory for a C library that may ask for any position.
+
+    A seek that cannot be done leaves the position where it is, as lseek(2) does. An exception could not pass
+    through the library: cffi would print it, with our paths, to stderr.
+    """
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()

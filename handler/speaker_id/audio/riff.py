@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from speaker_id.audio import mpeg
 from speaker_id.audio.layout import check_layout
 from speaker_id.audio.media import Media, check_size
 from speaker_id.errors import CorruptAudio, EmptyAudio, UnsupportedMedia
@@ -66,8 +67,8 @@ def inspect_wav(data: bytes) -> Media:
                 data, order, wide_size if chunk.size == 0xFFFF_FFFF and wide_size else chunk.size, came
             )
             if tag in FFMPEG_TAGS:
-                return Media(f"WAV ({FFMPEG_TAGS[tag]})", "wav", padding=4096)
-            return Media("WAV")
+                return Media(f"WAV ({FFMPEG_TAGS[tag]})", "wav", padding=mpeg.PADDING if tag == 0x55 else 0)
+            return Media("WAV", None if chunk.size else "wav")  # libsndfile reads nothing where a size is 0
         check_size(f"WAV chunk {chunk.name!r}", chunk.size, came)
         if chunk.name == b"fmt ":
             tag = _check_format(data[chunk.start : chunk.start + chunk.size], order)

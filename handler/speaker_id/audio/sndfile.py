@@ -1,4 +1,4 @@
-"""WAV, AIFF, FLAC and Ogg (Vorbis, Opus, FLAC) through libsndfile, the decoder behind `librosa.load`.
+"""WAV, AIFF, FLAC and Ogg (Vorbis, Opus) through libsndfile, the decoder behind `librosa.load`.
 
 MP3 is left to FFmpeg although libsndfile reads it: both give the same samples to 1e-6 and the same length, but
 libsndfile's mpg123 writes its complaints about a caller's bytes to the process's stderr.
@@ -6,20 +6,19 @@ libsndfile's mpg123 writes its complaints about a caller's bytes to the process'
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import soundfile
 
 from speaker_id.audio.layout import Block, check_layout, check_length
-from speaker_id.audio.media import Media
+from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, TruncatedAudio
 
 BLOCK_VALUES = 1 << 22  # float32 values decoded at once: 16 MiB, 47 s of 44.1 kHz stereo
 UNKNOWN_FRAMES = 1 << 62  # libsndfile's count for a stream that does not state its length is 2^63 - 1
 
 
-def blocks(data: bytes, media: Media, max_seconds: float) -> Iterator[Block]:
+def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
     """Decode block-wise; blocks are (channels, frames).
 
     Raises:
@@ -28,7 +27,7 @@ def blocks(data: bytes, media: Media, max_seconds: float) -> Iterator[Block]:
         TruncatedAudio: fewer samples came than the header states.
     """
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+        with soundfile.SoundFile(MediaBytes(data)) as sound:
             check_layout(sound.samplerate, sound.channels)
             stated = sound.frames if sound.frames < UNKNOWN_FRAMES else None
             if stated is not None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from speaker_id.audio import isobmff, matroska, mpeg, ogg, riff
+from speaker_id.audio import flac, isobmff, matroska, mpeg, ogg, riff
 from speaker_id.audio.media import Media
 from speaker_id.errors import EmptyAudio, UnsupportedMedia
 
-SUPPORTED = "WAV, AIFF, FLAC, Ogg (Vorbis, Opus, FLAC, Speex), MP3, AAC, MP4/M4A/3GP, WebM/Matroska and AMR are supported"
+SUPPORTED = "WAV, AIFF, FLAC, Ogg (Vorbis, Opus, FLAC, Speex), MP3, AAC, MP4/M4A/3GP, WebM/Matroska, AMR"
 
 Inspect = Callable[[bytes], Media]
 
@@ -29,9 +29,13 @@ def sniff(data: bytes) -> Media:
         raise EmptyAudio("the body is empty; send the bytes of an audio file")
     start = mpeg.after_id3(data)
     body = data[start:] if start else data
+    if not body:
+        raise EmptyAudio("the body holds an ID3 tag and no audio")
     inspect = _inspector(body)
     if inspect is None:
-        raise UnsupportedMedia(f"no audio format starts with the bytes {body[:8].hex(' ')}; {SUPPORTED}")
+        raise UnsupportedMedia(
+            f"no audio format starts with the bytes {body[:8].hex(' ')}; supported are {SUPPORTED}"
+        )
     return inspect(body)._replace(start=start)
 
 
@@ -42,7 +46,7 @@ def _inspector(data: bytes) -> Inspect | None:
     if data[:4] == b"FORM" and kind in (b"AIFF", b"AIFC"):
         return riff.inspect_aiff
     if data[:4] == b"fLaC":
-        return lambda _: Media("FLAC")
+        return flac.inspect
     if data[:4] == b"OggS":
         return ogg.inspect
     if data[4:8] == b"ftyp":

@@ -81,7 +81,7 @@ class _Mono:
             raise EmptyAudio("the recording holds no samples")
         if self._non_finite:
             raise NonFiniteAudio(
-                f"{self._non_finite} of {self.frames} samples are NaN or infinite, the first at sample "
+                f"{self._non_finite} of {self.frames} samples are NaN, infinite or too large to mix: first at sample "
                 f"{self._first_non_finite} ({self._first_non_finite / self._rate:.6g} s)"
             )
         if self._rate == self._target:
@@ -101,7 +101,7 @@ def downmix(samples: npt.NDArray[np.float32]) -> Waveform:
     if len(samples) == 1:
         return np.ascontiguousarray(samples[0])
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported by the caller
-        mixed = samples[0] + samples[1]
+        mixed: Waveform = samples[0] + samples[1]
         for channel in samples[2:]:
             mixed += channel
         mixed /= len(samples)

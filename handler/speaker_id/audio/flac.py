@@ -1,0 +1,90 @@
+"""FLAC's stated length against its last frame: RFC 9639.
+
+The stream info states the samples of the whole stream, but nothing states bytes, and libsndfile reports a cut
+stream as it does a damaged one. A frame's header says which samples it holds, so the last one tells how far the
+stream came.
+"""
+
+from __future__ import annotations
+
+from speaker_id.audio.layout import check_layout
+from speaker_id.audio.media import Media, check_size
+from speaker_id.errors import TruncatedAudio
+
+STREAM_INFO_END = 42  # bytes: signature, block header and the stream info itself, always the first block
+CANDIDATES = 4096  # sync words that are tried: bytes full of them must not cost seconds
+
+
+def inspect(data: bytes) -> Media:
+    """Check the stream info, and that frames came for all the samples that it states.
+
+    A stream without a stated length (a writer that could not seek back) is read by FFmpeg: libsndfile fails on it.
+
+    Raises:
+        UnsupportedLayout: from the stream info.
+        TruncatedAudio: the last frame ends before the stated length.
+    """
+    check_size("FLAC header", STREAM_INFO_END, len(data))
+    block_size = int.from_bytes(data[8:10], "big")
+    packed = int.from_bytes(
+        data[18:26], "big"
+    )  # 20 bits rate, 3 channels - 1, 5 bits a sample - 1, 36 samples
+    stated = packed & (1 << 36) - 1
+    check_layout(packed >> 44, (packed >> 41 & 7) + 1)
+    if not stated:
+        return Media("FLAC", "flac", elementary=True)
+    came = _last_sample(data, block_size)
+    if came is not None and came < stated:
+        raise TruncatedAudio(
+            f"FLAC header states {stated} samples, frames for {came} came: send the whole file"
+        )
+    return Media("FLAC")
+
+
+def _last_sample(data: bytes, block_size: int) -> int | None:
+    """Samples up to the end of the last frame; None if none is found among the last CANDIDATES sync words."""
+    end = len(data)
+    for _ in range(CANDIDATES):
+        end = max(data.rfind(b"\xff\xf8", 0, end), data.rfind(b"\xff\xf9", 0, end))
+        if end < STREAM_INFO_END:
+            return 0
+        last = _frame_end(data[end : end + 16], block_size)
+        if last is not None:
+            return last
+    return None
+
+
+def _frame_end(header: bytes, stream_block_size: int) -> int | None:
+    """Number of the sample behind a frame, from its header; None if the checksum says that it is no header.
+
+    Args:
+        header: 16 bytes, the longest that a header can be, or less at the end of the data.
+        stream_block_size: of every frame but the last, where the header counts frames and not samples.
+    """
+    if len(header) < 6:
+        return None
+    size_code, rate_code = header[2] >> 4, header[2] & 15
+    ones = 8 - (header[4] ^ 0xFF).bit_length()  # of a number coded as UTF-8 codes a character
+    number_end = 4 + max(1, ones)
+    size_end = number_end + {6: 1, 7: 2}.get(size_code, 0)
+    checksum_at = size_end + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    if ones in (1, 8) or not size_code or checksum_at >= len(header) or _crc8(header[: checksum_at + 1]):
+        return None
+    number = header[4] & 0x7F >> ones
+    for byte in header[5:number_end]:
+        number = number << 6 | byte & 0x3F
+    if size_code in (6, 7):
+        size = 1 + int.from_bytes(header[number_end:size_end], "big")
+    else:
+        size = 192 if size_code == 1 else 576 << size_code - 2 if size_code < 6 else 256 << size_code - 8
+    return (number if header[1] & 1 else number * stream_block_size) + size
+
+
+def _crc8(header: bytes) -> int:
+    """Remainder by x^8 + x^2 + x + 1; 0 for a header with its checksum."""
+    remainder = 0
+    for byte in header:
+        remainder ^= byte
+        for _ in range(8):
+            remainder = (remainder << 1 ^ 0x07) & 0xFF if remainder & 0x80 else remainder << 1
+    return remainder
