@@ -21,7 +21,7 @@ from huggingface_hub.errors import FileMetadataError
 from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import build_hf_headers, httpx  # type: ignore[attr-defined]  # exported lazily
 
-TRIES = 5  # dropped connections in a row, none of which brought a byte
+RESETS = 5  # in a row, none of which brought a byte
 
 
 def cached(repo: str, name: str, commit: str) -> Path | None:
@@ -62,16 +62,16 @@ def discard(path: Path) -> None:
 
 
 def _resume(url: str, part: Path, size: int | None, name: str) -> None:
-    idle = 0
+    resets = 0
     while True:
         with part.open("ab") as file:
             start = file.tell()
-            if size is not None and start > size:  # cannot be a beginning of this file
-                file.truncate(start := 0)
+            if size is not None and start > size:  # cannot be the beginning of this file
+                start = file.truncate(0)
             if start:
                 print(f"{name}: resuming at {start / 1e6:.1f} MB", flush=True)
             try:
-                # on a redirect to the storage host, httpx takes the token off
+                # the client takes the token off where the hub sends it on to another host
                 http_get(
                     url,
                     file,
@@ -82,8 +82,8 @@ def _resume(url: str, part: Path, size: int | None, name: str) -> None:
                 )
                 return
             except (
-                httpx.TransportError
-            ):  # `http_get` itself resumes after most of these, but not after a reset
-                idle = 0 if file.tell() > start else idle + 1
-                if idle == TRIES:
+                httpx.ReadError
+            ):  # a reset, the one dropped connection after which `http_get` does not go on itself
+                resets = 0 if file.tell() > start else resets + 1
+                if resets == RESETS:
                     raise
