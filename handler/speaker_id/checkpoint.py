@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 from transformers.utils import logging as transformers_logging
@@ -29,6 +30,9 @@ from speaker_id.manifest import (
 )
 
 __all__ = ["Checkpoint", "CheckpointError", "Manifest", "ScoreFunction", "load", "verify"]
+
+# what transformers raises for a config or a weights file that it cannot make sense of
+UNLOADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
 
 ScoreFunction = Literal["softmax", "sigmoid", "none"]
 
@@ -74,12 +78,13 @@ def load(folder: Path, device: str = "cpu") -> Checkpoint:
                 **offline,
             )
             feature_extractor = AutoFeatureExtractor.from_pretrained(folder, **offline)
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as exc:
+    except UNLOADABLE as exc:
         raise CheckpointError(
             f"transformers cannot load the checkpoint: {type(exc).__name__}: {exc}"
         ) from exc
     _check_loading(info)
-    _check_layer_weights(model)
+    if model.config.use_weighted_layer_sum:  # every layer's output, and the first one's input
+        assert len(model.layer_weights) == model.config.num_hidden_layers + 1
     labels = _labels(model.config.id2label, model.classifier.out_features)
     if (folder / LABELS_FILE).is_file():
         labels = _display_names(folder / LABELS_FILE, labels)
@@ -105,15 +110,6 @@ def _check_loading(info: Mapping[str, Any]) -> None:
             names = sorted(" ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in keys)
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise CheckpointError(f"the weights file {fault} {', '.join(names[:3])}{more}")
-
-
-def _check_layer_weights(model: Any) -> None:
-    if not model.config.use_weighted_layer_sum:
-        return
-    expected = model.config.num_hidden_layers + 1  # every layer's output, and the first layer's input
-    found = len(model.layer_weights)
-    if found != expected:
-        raise CheckpointError(f"layer_weights has {found} values; {expected} hidden states need {expected}")
 
 
 def _labels(id2label: Mapping[int, str], outputs: int) -> tuple[str, ...]:

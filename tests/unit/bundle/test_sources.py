@@ -1,0 +1,167 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from speaker_id.settings import Settings
+
+from bundle import BundleError
+from bundle.sources import TorchServeSettings, read_spec, resolve
+
+ROOT = Path(__file__).parents[3]
+COMMIT = "c0ffee" + "0" * 34
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "models", "alpha", "source: org/alpha-model\n")
+    write(tmp_path / "models", "beta", "source: .\n")
+    return tmp_path / "models"
+
+
+def write(root: Path, name: str, text: str) -> Path:
+    (root / name).mkdir(parents=True, exist_ok=True)
+    (root / name / "model.yaml").write_text(text)
+    return root / name
+
+
+def refusal(text: str, tmp_path: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        read_spec(write(tmp_path, "gamma", text))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_name_under_models_is_read_from_its_folder(models: Path) -> None:
+    spec = resolve("alpha", root=models)
+    assert (spec.name, spec.source, spec.revision, spec.folder) == ("alpha", "org/alpha-model", None, None)
+    assert spec.lock == models / "alpha" / "lock.yaml"
+
+
+def test_a_source_of_dot_is_the_models_own_folder(models: Path) -> None:
+    spec = resolve("beta", root=models)
+    assert (spec.source, spec.folder, spec.lock) == ("beta", models / "beta", None)
+
+
+def test_a_hub_id_is_served_under_its_last_part_in_lower_case(models: Path) -> None:
+    spec = resolve("superb/Hubert-Base-superb-KS", root=models)
+    assert (spec.name, spec.source) == ("hubert-base-superb-ks", "superb/Hubert-Base-superb-KS")
+    assert spec.lock == Path("build/locks/superb--Hubert-Base-superb-KS.yaml")
+
+
+def test_the_hub_id_of_a_known_model_is_that_model(models: Path) -> None:
+    assert resolve("org/alpha-model", root=models) == resolve("alpha", root=models)
+
+
+def test_revision_goes_over_the_one_in_the_file(models: Path) -> None:
+    write(models, "alpha", f"source: org/alpha-model\nrevision: {COMMIT}\n")
+    assert resolve("alpha", root=models).revision == COMMIT
+    assert resolve("alpha", "main", root=models).revision == "main"
+    assert resolve("alpha", "", root=models).revision == COMMIT  # `make … REVISION=` says nothing
+
+
+@pytest.mark.parametrize(
+    "form", ["./My-Model", "{here}/My-Model", "~/My-Model", "My-Model", "../here/My-Model/"]
+)
+def test_a_folders_path_is_that_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, models: Path
+) -> None:
+    here = tmp_path / "here"
+    (here / "My-Model").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(here))
+    spec = resolve(form.format(here=here), root=models)
+    assert (spec.name, spec.folder, spec.source) == ("my-model", here / "My-Model", "My-Model")
+
+
+def test_a_folder_that_holds_a_model_yaml_is_read_from_it(models: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path / "elsewhere", "delta", "source: org/delta-model\nversion: '2.1'\n")
+    assert resolve(str(folder), root=models).version == "2.1"
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones(models: Path) -> None:
+    with pytest.raises(
+        BundleError, match=r"^MODEL=gamma is none of: a name under .*\(alpha, beta\), a hub id"
+    ):
+        resolve("gamma", root=models)
+
+
+def test_a_path_that_is_no_folder_is_refused(models: Path) -> None:
+    with pytest.raises(BundleError, match=r"^MODEL=\./nothing is not a folder$"):
+        resolve("./nothing", root=models)
+
+
+def test_a_name_that_cannot_stand_in_a_url_is_refused(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "my model").mkdir()
+    with pytest.raises(BundleError, match=r"would be served as 'my model', which cannot stand in a URL"):
+        resolve("./my model", root=models)
+
+
+def test_a_revision_of_a_local_folder_is_refused(models: Path) -> None:
+    with pytest.raises(
+        BundleError, match=r"^REVISION=v2 is for models on the hub; MODEL=beta is a local folder"
+    ):
+        resolve("beta", "v2", root=models)
+
+
+def test_the_three_headed_intent_models_are_refused(models: Path) -> None:
+    with pytest.raises(BundleError, match="three classifiers in one vector of logits"):
+        resolve("superb/wav2vec2-base-superb-ic", root=models)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("source: [", "gamma/model.yaml is not YAML"),
+        ("just words", "gamma/model.yaml must hold keys and values"),
+        ("version: '1'", "gamma/model.yaml: source: Field required"),
+        ("source: org/x\nname: y", "gamma/model.yaml: name: not a key of this file"),
+        ("source: org/x\ncolour: red", "gamma/model.yaml: colour: unknown key"),
+        ("source: nowhere", "gamma/model.yaml: source: 'nowhere' is neither a hub id"),
+        ("source: .\nrevision: main", "gamma/model.yaml: revision: only a model on the hub has one"),
+        ("source: org/x\ntorchserve: {batchsize: 8}", "gamma/model.yaml: torchserve.batchsize: unknown key"),
+        (
+            "source: org/x\ntorchserve: {maxBatchDelay: 0}",
+            "torchserve.maxBatchDelay: Input should be greater than or",
+        ),
+        ("source: org/x\ntorchserve: {minWorkers: 2}", "maxWorkers 1 is less than minWorkers 2"),
+        (
+            "source: org/x\nspeaker_id: {max_clip_seconds: 601}",
+            "speaker_id.max_clip_seconds: Input should be less than",
+        ),
+        ("source: org/x\nfiles: {config.json: abc}", "files.config.json: String should match pattern"),
+        ("source: org/x\nlabels: names.csv", "labels: there is no names.csv beside it"),
+    ],
+)
+def test_a_fault_in_model_yaml_names_file_and_key(text: str, said: str, tmp_path: Path) -> None:
+    assert said in refusal(text, tmp_path)
+
+
+def test_the_archives_configuration_says_every_setting_in_force(models: Path) -> None:
+    write(models, "alpha", "source: org/a\ntorchserve: {batchSize: 4}\nspeaker_id: {default_top_k: 3}\n")
+    written = yaml.safe_load(resolve("alpha", root=models).model_config_yaml())
+    assert written["batchSize"] == 4
+    assert written["maxBatchDelay"] == 5
+    assert {key: value for key, value in written.items() if key != "speaker_id"} == TorchServeSettings(
+        batchSize=4
+    ).model_dump()
+    assert Settings(**written["speaker_id"]) == Settings(default_top_k=3)
+
+
+@pytest.mark.parametrize("settings", [TorchServeSettings, Settings])
+def test_every_setting_says_what_too_high_and_too_low_do(
+    settings: type[Settings] | type[TorchServeSettings],
+) -> None:
+    for name, field in settings.model_fields.items():
+        assert "Too high:" in (field.description or "") or "Too many:" in (field.description or ""), name
+        assert "Too low:" in (field.description or "") or "Too few" in (field.description or ""), name
+
+
+def test_the_shipped_models_are_valid() -> None:
+    published = resolve("wav2vec2-base-superb-sid", root=ROOT / "models")
+    assert published.source == "superb/wav2vec2-base-superb-sid"
+    assert published.published is not None
+    assert published.published.value == 0.7518
+    demo = resolve("demo", root=ROOT / "models")
+    assert demo.demo
+    assert demo.folder == ROOT / "models" / "demo"

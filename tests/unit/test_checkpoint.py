@@ -1,0 +1,274 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from speaker_id.checkpoint import CheckpointError, load
+from speaker_id.manifest import FileRecord, Manifest, verify
+
+from bundle.testing import write_checkpoint
+
+LABELS = ("anna", "bernd", "chloe")
+
+
+def sealed(folder: Path) -> Path:
+    """Writes the manifest for whatever the folder holds."""
+    (folder / "manifest.json").unlink(missing_ok=True)
+    files = {path.name: FileRecord.of(path) for path in folder.iterdir()}
+    Manifest(name="tiny", source="tiny", files=files).write(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return sealed(write_checkpoint(tmp_path / "checkpoint", labels=LABELS))
+
+
+def refusal(folder: Path, check: Callable[[Path], Any] = load) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        check(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def change_config(folder: Path, **changes: Any) -> None:
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    sealed(folder)
+
+
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    sealed(folder)
+
+
+# --- verify: every file is held to the manifest
+
+
+def test_a_file_record_is_the_sha256_and_the_size(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert FileRecord.of(tmp_path / "abc") == FileRecord(sha256=expected, bytes=3)
+
+
+def test_an_untouched_folder_is_verified(folder: Path) -> None:
+    assert set(verify(folder).files) == {"config.json", "model.safetensors", "preprocessor_config.json"}
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])
+def test_one_changed_bit_is_refused_with_both_hashes(folder: Path, name: str) -> None:
+    before = FileRecord.of(folder / name).sha256
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    after = FileRecord.of(folder / name).sha256
+    message = refusal(folder)
+    assert (
+        message
+        == f"{name} has SHA-256 {after[:12]}…, manifest.json says {before[:12]}…: corrupted or swapped"
+    )
+
+
+def test_a_file_cut_short_is_refused_with_both_sizes(folder: Path) -> None:
+    size = (folder / "model.safetensors").stat().st_size
+    (folder / "model.safetensors").write_bytes(b"short")
+    assert f"model.safetensors has 5 bytes, manifest.json says {size}" in refusal(folder)
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    assert "model.safetensors is missing" in refusal(folder)
+
+
+def test_an_unlisted_file_is_refused(folder: Path) -> None:
+    (folder / "model-00002.safetensors").write_bytes(b"x")
+    assert "model-00002.safetensors lies in the checkpoint but not in manifest.json" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.PT", "extra.pkl"])
+def test_a_pickle_is_refused_even_when_listed(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"x")
+    sealed(folder)
+    assert f"{name} may be a pickle" in refusal(folder)
+
+
+def test_a_manifest_that_lists_no_weights_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    sealed(folder)
+    assert "manifest.json does not list model.safetensors" in refusal(folder)
+
+
+def test_a_file_outside_the_folder_is_not_taken_for_one_inside(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder.parent / "outside").write_bytes(b"")
+    manifest["files"]["../outside"] = FileRecord.of(folder.parent / "outside").model_dump()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert "../outside is missing" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"name": "x"}', '{"name": 1, "source": "x", "files": {}}']
+)
+def test_a_damaged_manifest_is_refused(folder: Path, content: str) -> None:
+    (folder / "manifest.json").write_text(content)
+    assert "manifest.json is damaged" in refusal(folder)
+
+
+def test_a_folder_without_a_manifest_is_refused(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    assert "manifest.json is missing" in refusal(folder)
+
+
+# --- load: everything comes from the folder
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "hubert"])
+def test_a_checkpoint_is_loaded_in_fp32_for_inference(tmp_path: Path, family: str) -> None:
+    loaded = load(sealed(write_checkpoint(tmp_path / "c", family=family, labels=LABELS)))
+    assert loaded.labels == LABELS
+    assert loaded.sampling_rate == 16000
+    assert loaded.default_function == "softmax"
+    assert loaded.feature_extractor.do_normalize is False
+    assert not loaded.model.training
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
+
+
+def test_weights_stored_in_fp16_are_computed_in_fp32(folder: Path) -> None:
+    def halve(tensors: dict[str, torch.Tensor]) -> None:
+        for name, tensor in tensors.items():
+            tensors[name] = tensor.half()
+
+    change_weights(folder, halve)
+    assert {parameter.dtype for parameter in load(folder).model.parameters()} == {torch.float32}
+
+
+def test_loading_is_silent(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load(folder)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "function"),
+    [
+        (None, "softmax"),
+        ("single_label_classification", "softmax"),
+        ("multi_label_classification", "sigmoid"),
+        ("regression", "none"),
+    ],
+)
+def test_the_default_function_follows_the_problem_type(
+    folder: Path, problem_type: str | None, function: str
+) -> None:
+    change_config(folder, problem_type=problem_type)
+    assert load(folder).default_function == function
+
+
+def test_labels_come_in_the_order_of_the_logits(folder: Path) -> None:
+    change_config(folder, id2label={"2": "chloe", "0": "anna", "1": "bernd"})
+    assert load(folder).labels == LABELS
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"id2label": {"0": "a", "1": "b", "3": "c"}},
+            "id2label has 3 entries; the classifier's 3 outputs need 0 to 2",
+        ),
+        ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "id2label gives the label 'a' twice"),
+        ({"id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}, "classifier.bias"),
+        ({"num_hidden_layers": 3}, "the weights file lacks"),
+        ({"num_hidden_layers": 1}, "has no place for"),
+        ({"model_type": "whisper"}, "config.json has model_type 'whisper'; served are: hubert, wav2vec2"),
+        ({"model_type": ["x"]}, "config.json has model_type ['x']"),
+        ({"architectures": ["Wav2Vec2ForCTC"]}, "not an audio classification checkpoint"),
+        ({"hidden_size": "wide"}, "transformers cannot load the checkpoint"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_weights_is_refused(
+    folder: Path, changes: dict[str, Any], said: str
+) -> None:
+    change_config(folder, **changes)
+    assert said in refusal(folder)
+
+
+def test_a_missing_layer_weight_vector_is_refused(folder: Path) -> None:
+    change_weights(folder, lambda tensors: tensors.pop("layer_weights"))
+    assert refusal(folder) == "the weights file lacks layer_weights"
+
+
+def test_layer_weights_of_the_wrong_length_are_refused(folder: Path) -> None:
+    change_weights(folder, lambda tensors: tensors.update(layer_weights=torch.ones(2)))
+    assert (
+        "the weights file holds tensors of another shape: layer_weights torch.Size([2]) torch.Size([3])"
+        in refusal(folder)
+    )
+
+
+def test_a_model_without_a_layer_sum_needs_no_layer_weights(tmp_path: Path) -> None:
+    assert load(sealed(write_checkpoint(tmp_path / "c", use_weighted_layer_sum=False))).labels == LABELS
+
+
+@pytest.mark.parametrize("content", [b"not json", b"[]", b"\xff\xfe"])
+def test_a_config_that_is_no_json_object_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    sealed(folder)
+    assert refusal(folder).startswith("config.json ")
+
+
+def test_weights_that_are_no_safetensors_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\x80\x04not safetensors")
+    sealed(folder)
+    assert "transformers cannot load the checkpoint" in refusal(folder)
+
+
+def test_a_sampling_rate_must_be_there(folder: Path) -> None:
+    content = json.loads((folder / "preprocessor_config.json").read_text()) | {"sampling_rate": "fast"}
+    (folder / "preprocessor_config.json").write_text(json.dumps(content))
+    sealed(folder)
+    assert "preprocessor_config.json has sampling_rate 'fast'" in refusal(folder)
+
+
+def test_code_in_the_checkpoint_is_not_run(folder: Path) -> None:
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    change_config(
+        folder, auto_map={"AutoModelForAudioClassification": "evil.Model", "AutoConfig": "evil.Config"}
+    )
+    load(folder)
+
+
+# --- display names
+
+
+def test_display_names_replace_the_labels_they_list(folder: Path) -> None:
+    (folder / "labels.csv").write_text("\ufefflabel,name\nchloe,Chloë Dupont\nanna,Anna\n", encoding="utf-8")
+    sealed(folder)
+    assert load(folder).labels == ("Anna", "bernd", "Chloë Dupont")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("label,title\nanna,A\n", "labels.csv line 2 lacks a value in the columns label, name"),
+        ("label,name\nanna,\n", "labels.csv line 2 lacks a value"),
+        ("label,name\nanna,A\nzoe,Z\n", "labels.csv line 3 names 'zoe', which is no label of the model"),
+        ("label,name\nanna,A\nanna,B\n", "labels.csv line 3 names 'anna' a second time"),
+        ("label,name\nanna,A\nbernd,A\n", "labels.csv gives the label 'A' twice"),
+        ("label,name\nanna,bernd\n", "labels.csv gives the label 'bernd' twice"),
+    ],
+)
+def test_display_names_that_would_mislead_are_refused(folder: Path, text: str, said: str) -> None:
+    (folder / "labels.csv").write_text(text)
+    sealed(folder)
+    assert said in refusal(folder)
+
+
+def test_display_names_must_be_utf8(folder: Path) -> None:
+    (folder / "labels.csv").write_bytes(b"label,name\nanna,\xe4\n")
+    sealed(folder)
+    assert "labels.csv is not a UTF-8 CSV file" in refusal(folder)
