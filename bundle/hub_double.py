@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+HERE = Path(__file__).parent.parent
 
 Ending = str  # "closed": orderly, too early; "reset": by a TCP reset; "held": open and silent
 
@@ -76,6 +81,56 @@ class Hub:
             request for request in self.requests if request.server == "storage" and request.method == "GET"
         )
         return [request.headers.get("range") for request in gets if request.path.endswith(f"/{name}")]
+
+
+@dataclass(frozen=True)
+class Client:
+    """`bundle.fetch` with the real huggingface_hub, in a process of its own: it reads its environment at import.
+
+    Attributes:
+        endpoint: of the hub that it is to ask.
+        folder: its working directory and its cache lie here.
+    """
+
+    endpoint: str
+    folder: Path
+
+    def start(self, model: str, revision: str = "", **environment: str) -> subprocess.Popen[str]:
+        """Starts one fetch. Printed last: folder, revision and file names as JSON, or "error: …" and exit status 1."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        ours = {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.folder / "hf"), "NO_PROXY": "127.0.0.1"}
+        ours["PYTHONPATH"] = f"{HERE}{os.pathsep}{HERE / 'handler'}"
+        (self.folder / "work").mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, "-c", FETCH, model, revision],
+            cwd=self.folder / "work",
+            env=inherited | ours | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, model: str, revision: str = "", **environment: str) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr of one fetch."""
+        with self.start(model, revision, **environment) as process:
+            try:
+                said, complained = process.communicate(timeout=60)
+            finally:
+                process.kill()
+        return process.returncode, said, complained
+
+
+FETCH = """
+import json, sys
+from bundle import BundleError
+from bundle.fetch import fetch
+from bundle.sources import resolve
+try:
+    fetched = fetch(resolve(sys.argv[1], sys.argv[2] or None))
+except BundleError as exc:
+    sys.exit(f"error: {exc}")
+print(json.dumps([str(fetched.folder), fetched.revision, sorted(fetched.files)]))
+"""
 
 
 @contextmanager
