@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
 from speaker_id import audio, labels, protocol
+from speaker_id.decoding import ahead
 from speaker_id.encoder import Encoder
 from speaker_id.errors import RequestError, RequestTooLarge
 from speaker_id.packing import Waveform, pack
@@ -25,7 +28,7 @@ class Outcome:
         body: the JSON value to answer with: an answer of the caller's form, or the error's.
         error: what was wrong with the request; None for an answer.
         audio_seconds: decoded audio, in seconds at the model's sampling rate.
-        decode_seconds: time spent decoding this request's clips.
+        decode_seconds: time spent decoding this request's clips, summed over threads.
         inference_seconds: time of the encoder's turns that this request had a part in.
     """
 
@@ -43,6 +46,7 @@ class Job:
     request: protocol.Request
     outcome: Outcome
     logits: dict[int, Tensor] = field(default_factory=dict)
+    decode_seconds: list[float] = field(default_factory=list)  # one a clip; several threads append
 
     def fail(self, error: RequestError) -> None:
         self.outcome.error, self.outcome.body = error, error.body()
@@ -81,9 +85,14 @@ class Pipeline:
         for turn in pack(self.waveforms(jobs), budget):
             self.encode(turn)
         for job in jobs:
+            job.outcome.decode_seconds = sum(job.decode_seconds)
             if job.outcome.error is None:
                 self.answer(job)
         return outcomes
+
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.settings.decode_threads, thread_name_prefix="decode")
 
     def parse(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         try:
@@ -93,34 +102,44 @@ class Pipeline:
             return None
 
     def waveforms(self, jobs: Sequence[Job]) -> Iterator[tuple[tuple[Job, int], Waveform]]:
-        """Decode clip after clip, as they are asked for; a request that failed is not decoded further."""
-        for job in jobs:
-            for index in range(len(job.request.clips)):
-                started = time.perf_counter()
-                try:
-                    waveform = self.decode(job, index)
-                except RequestError as error:
+        """Decode clip after clip, some ahead of the encoder; a request that failed is not decoded further."""
+        clips = [(job, index) for job in jobs for index in range(len(job.request.clips))]
+        for (job, index), decoded in ahead(self.pool, self.decode, clips, self.settings.decode_threads):
+            try:
+                waveform = decoded.result()
+                if waveform is None:
+                    continue
+                self.account(job, waveform)
+            except RequestError as error:
+                if job.outcome.error is None:
                     error.instance = job.request.instance(index)
                     job.fail(error)
-                    break
-                finally:
-                    job.outcome.decode_seconds += time.perf_counter() - started
+            else:
                 yield (job, index), waveform
 
-    def decode(self, job: Job, index: int) -> Waveform:
-        waveform = audio.decode(
-            job.request.clips[index],
-            sampling_rate=self.sampling_rate,
-            max_seconds=self.settings.max_clip_seconds,
-            min_samples=self.encoder.min_samples,
-        )
+    def decode(self, clip: tuple[Job, int]) -> Waveform | None:
+        """Decode one clip, in a thread of the pool; None for one whose request has failed already."""
+        job, index = clip
+        if job.outcome.error is not None:
+            return None
+        started = time.perf_counter()
+        try:
+            return audio.decode(
+                job.request.clips[index],
+                sampling_rate=self.sampling_rate,
+                max_seconds=self.settings.max_clip_seconds,
+                min_samples=self.encoder.min_samples,
+            )
+        finally:
+            job.decode_seconds.append(time.perf_counter() - started)
+
+    def account(self, job: Job, waveform: Waveform) -> None:
         job.outcome.audio_seconds += len(waveform) / self.sampling_rate
         if job.outcome.audio_seconds > self.settings.max_request_seconds:
             raise RequestTooLarge(
                 f"the request's clips are longer than {self.settings.max_request_seconds:g} s together, "
                 "the most that one request may have"
             )
-        return waveform
 
     def encode(self, turn: list[tuple[tuple[Job, int], Waveform]]) -> None:
         turn = [(key, waveform) for key, waveform in turn if key[0].outcome.error is None]

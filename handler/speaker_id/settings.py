@@ -41,6 +41,12 @@ class Settings(BaseModel):
         "worked off in several turns. Too high: peak memory grows with it. Too low: long batches are cut into "
         "turns too small to fill the processor. One clip longer than this is a turn of its own.",
     )
+    decode_threads: int = Field(
+        2,
+        ge=1,
+        description="Clips decoded at a time, beside the encoder. Too high: decoded clips pile up in memory and the "
+        "threads take cores from the encoder. Too low: a batch of compressed clips waits for its decoding.",
+    )
     default_top_k: int = Field(
         5,
         ge=1,

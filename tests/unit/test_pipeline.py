@@ -1,6 +1,7 @@
 """The stages together: one outcome each, in order, and no clip concerns another."""
 
 import io
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from speaker_id import pipeline as pipeline_module
 from speaker_id.packing import Waveform
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
@@ -89,6 +91,19 @@ def test_after_a_fault_the_rest_of_the_request_is_not_decoded() -> None:
     bad = {"instances": [raw(float("nan"), 0.5), raw(0.1, 0.5)]}
     pipeline(encoder).identify([Payload({"body": bad})])
     assert encoder.turns == []
+
+
+def test_clips_are_decoded_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2, timeout=10)
+    decode = pipeline_module.audio.decode
+
+    def meet(*args: Any, **kwargs: Any) -> Waveform:
+        together.wait()  # passes only when two clips are being decoded at one time
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(pipeline_module.audio, "decode", meet)
+    outcomes = pipeline(decode_threads=2).identify([Payload({"body": wav(0.5)})] * 2)
+    assert [top(outcome.body) for outcome in outcomes] == [("up", 0.5)] * 2
 
 
 def test_a_request_longer_than_its_limit_is_refused() -> None:
