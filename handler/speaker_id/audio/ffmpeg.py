@@ -27,11 +27,13 @@ DURATION_SLACK = 1.0  # s; a container's duration counts priming and padding tha
 # fmt: off
 CODECS = frozenset([
     "aac", "alac", "flac", "mp3", "mp3float", "opus", "libopus", "vorbis", "speex", "libspeex", "g722", "adpcm_g722",
-    "amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb", "pcm_alaw", "pcm_mulaw", "pcm_u8", "pcm_s8",
+    "amrnb", "amrwb", "pcm_alaw", "pcm_mulaw", "pcm_u8", "pcm_s8",
     "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be",
     "pcm_f64le", "pcm_f64be",
 ])
 # fmt: on
+# FFmpeg's own AMR decoders refuse the comfort noise that phones put into pauses (DTX); 3GPP's reference does not.
+BETTER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 
 
 def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
@@ -93,12 +95,15 @@ def check_duration(stream: Any, media: Media, max_seconds: float) -> None:
 
 
 def _frames(container: Any, stream: Any, media: Media) -> Iterator[Any]:
+    decoder = stream.codec_context
+    if decoder.name in BETTER_DECODERS:
+        decoder = av.CodecContext.create(BETTER_DECODERS[decoder.name], "r")
     damaged: av.FFmpegError | None = None
     for packet in container.demux(stream):
         if damaged and packet.size:
             raise damaged
         try:
-            yield from packet.decode()
+            yield from decoder.decode(packet)
         except av.FFmpegError as exc:
             # The end of a live stream cuts its last frame; damage anywhere else is damage.
             if not media.elementary:

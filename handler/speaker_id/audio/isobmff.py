@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
+
+import numpy as np
 
 from speaker_id.audio.media import Media, check_size
 from speaker_id.errors import CorruptAudio, TruncatedAudio
 
 DEMUXER = "mov,mp4,m4a,3gp,3g2,mj2"
-PADDING = 4096  # samples: priming and filling of a 2048-sample HE-AAC frame
+PADDING = 4096  # samples: priming and filling of HE-AAC's frames of 2048
 
-PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"}
-ENTRY_BYTES = {b"stts": 8, b"ctts": 8, b"stss": 4, b"stsc": 12, b"stco": 4, b"co64": 8}
+TOP_LEVEL = frozenset(
+    b"ftyp styp moov moof mfra mdat free skip wide udta uuid meta sidx ssix prft emsg pdin".split()
+)
+# Tables behind which FFmpeg allocates an entry for each sample or chunk that they merely claim.
+# Groups: name, and the two numbers behind the version and flags, the first of which is a count but in stsz and stz2.
+TABLES = re.compile(rb"(stsz|stz2|trun|stco|co64|stsc|cmov)(?=.{4}(.{4,8}))", re.DOTALL)
+STSC_ROW = np.dtype([("first_chunk", ">u4"), ("samples_per_chunk", ">u4"), ("description", ">u4")])
+CHUNK_ENTRY_SAMPLES = 1024  # FFmpeg's index holds PCM in entries of this many samples
 
 
 class Box(NamedTuple):
@@ -23,58 +32,69 @@ class Box(NamedTuple):
 
 
 def inspect(data: bytes) -> Media:
-    """Check that every box came whole, that there is an index, and that it counts no more than it can hold.
-
-    FFmpeg allocates an index of as many samples as the tables claim, so a claim is held against the body first.
+    """Check that every top-level box came whole, that there is an index, and that it claims no more than came.
 
     Raises:
         TruncatedAudio: a box states more bytes than came, or the index is missing.
-        CorruptAudio: a table counts more samples or entries than the body can hold.
+        CorruptAudio: the index claims more samples than there are bytes.
     """
-    samples = 0
     kinds = set()
-    for box in boxes(data, 0, len(data)):
-        check_size(f"MP4 box {box.kind!r}", box.size, len(data) - box.start)
+    tables = []
+    for box in _top_level(data):
+        check_size(f"MP4 box {box.kind.decode()!r}", box.size, len(data) - box.start)
         kinds.add(box.kind)
-        samples += _claimed_samples(data, box, 0)
+        if box.kind != b"mdat":
+            tables.append(data[box.start : box.start + box.size])
     if b"moov" not in kinds:
         raise TruncatedAudio(
             f"MP4 without its index (a 'moov' box) in {len(data)} bytes: send the whole file"
         )
-    if samples > len(data):
-        raise CorruptAudio(f"MP4 index of {samples} samples in {len(data)} bytes")
+    _check_claims(b"".join(tables), len(data))
     return Media("MP4", DEMUXER, padding=PADDING)
 
 
-def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
-    """The boxes between two offsets; the last may state more than there is."""
-    while start + 8 <= end:
+def _top_level(data: bytes) -> Iterator[Box]:
+    """The boxes of the file, as far as they are known kinds, then what is left as one without a kind."""
+    start = 0
+    while start + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, start)
         header = 8
-        if size == 1 and start + 16 <= end:
+        if size == 1 and start + 16 <= len(data):
             size, header = struct.unpack_from(">Q", data, start + 8)[0], 16
-        elif size == 0:  # to the end of the file: a writer that cannot seek back
-            size = end - start
-        if size < header:
-            return
+        elif size == 0:  # to the end of the file: a writer that could not seek back
+            size = len(data) - start
+        if size < header or kind not in TOP_LEVEL:
+            break
         yield Box(kind, start + header, size - header)
         start += size
+    yield Box(b"", start, max(0, len(data) - start))
 
 
-def _claimed_samples(data: bytes, box: Box, depth: int) -> int:
-    """Samples, or bytes if they are all of one size, that the tables under this box claim."""
-    if box.kind in PARENTS and depth <= len(PARENTS):
-        children = boxes(data, box.start, min(box.start + box.size, len(data)))
-        return sum(_claimed_samples(data, child, depth + 1) for child in children)
-    if box.kind in ENTRY_BYTES and box.size >= 8:
-        entries = struct.unpack_from(">I", data, box.start + 4)[0]
-        if entries * ENTRY_BYTES[box.kind] > box.size - 8:
-            raise CorruptAudio(f"MP4 table {box.kind!r} of {entries} entries in {box.size} bytes")
-    if box.kind == b"stsz" and box.size >= 12:
-        sample_size, count = struct.unpack_from(">II", data, box.start + 4)
-        return int(count) * max(1, int(sample_size))
-    if box.kind == b"stz2" and box.size >= 12:
-        return int(struct.unpack_from(">I", data, box.start + 8)[0])
-    if box.kind == b"trun" and box.size >= 8:
-        return int(struct.unpack_from(">I", data, box.start + 4)[0])
-    return 0
+def _check_claims(index: bytes, came: int) -> None:
+    """Hold what the index claims against the bytes of the body.
+
+    Without this, 34 kB that claim 80 million samples cost FFmpeg 2.8 GB and 9 s. The tables are found by name,
+    wherever they are: which box may hold which is FFmpeg's reading, and it is a generous one.
+    """
+    samples = chunks = rows = longest_chunk = 0
+    for match in TABLES.finditer(index):
+        table, (first, second) = match[1], struct.unpack(">II", match[2].ljust(8, b"\0"))
+        if table == b"cmov":
+            raise CorruptAudio("MP4 with a compressed index, which is not supported")
+        if table in (b"stsz", b"stz2"):
+            samples += second
+        elif table == b"trun":
+            samples += first
+        elif table in (b"stco", b"co64"):
+            chunks += first
+        else:
+            rows += first
+            present = min(first, (len(index) - match.end() - 8) // STSC_ROW.itemsize)
+            if present > 0 and rows <= came:
+                table_rows = np.frombuffer(index, STSC_ROW, present, offset=match.end() + 8)
+                longest_chunk = max(longest_chunk, int(table_rows["samples_per_chunk"].max()))
+        if max(samples, rows, chunks * (1 + longest_chunk // CHUNK_ENTRY_SAMPLES)) > came:
+            raise CorruptAudio(
+                f"MP4 index that claims {samples} samples, {chunks} chunks and {longest_chunk} samples a chunk "
+                f"in {came} bytes"
+            )
