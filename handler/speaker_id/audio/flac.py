@@ -7,11 +7,15 @@ stream came.
 
 from __future__ import annotations
 
+import re
+
 from speaker_id.audio.layout import check_layout
 from speaker_id.audio.media import Media, check_size
 from speaker_id.errors import TruncatedAudio
 
 STREAM_INFO_END = 42  # bytes: signature, block header and the stream info itself, always the first block
+LONGEST_FRAME = 1 << 21  # bytes: 65535 samples of 8 channels and 32 bits, and a little
+SYNC = re.compile(rb"\xff[\xf8\xf9]")
 CANDIDATES = 4096  # sync words that are tried: bytes full of them must not cost seconds
 
 
@@ -26,9 +30,8 @@ def inspect(data: bytes) -> Media:
     """
     check_size("FLAC header", STREAM_INFO_END, len(data))
     block_size = int.from_bytes(data[8:10], "big")
-    packed = int.from_bytes(
-        data[18:26], "big"
-    )  # 20 bits rate, 3 channels - 1, 5 bits a sample - 1, 36 samples
+    # 20 bits sampling rate, 3 channels less one, 5 bits a sample less one, 36 samples
+    packed = int.from_bytes(data[18:26], "big")
     stated = packed & (1 << 36) - 1
     check_layout(packed >> 44, (packed >> 41 & 7) + 1)
     if not stated:
@@ -42,16 +45,14 @@ def inspect(data: bytes) -> Media:
 
 
 def _last_sample(data: bytes, block_size: int) -> int | None:
-    """Samples up to the end of the last frame; None if none is found among the last CANDIDATES sync words."""
-    end = len(data)
-    for _ in range(CANDIDATES):
-        end = max(data.rfind(b"\xff\xf8", 0, end), data.rfind(b"\xff\xf9", 0, end))
-        if end < STREAM_INFO_END:
-            return 0
-        last = _frame_end(data[end : end + 16], block_size)
-        if last is not None:
-            return last
-    return None
+    """Samples up to the end of the last frame; None if there is none among the last CANDIDATES sync words."""
+    tail = max(STREAM_INFO_END, len(data) - LONGEST_FRAME)
+    candidates = [match.start() for match in SYNC.finditer(data, tail)]
+    ends = (_frame_end(data[at : at + 16], block_size) for at in reversed(candidates[-CANDIDATES:]))
+    last = next((end for end in ends if end is not None), None)
+    if last is None and tail == STREAM_INFO_END and len(candidates) <= CANDIDATES:
+        return 0
+    return last
 
 
 def _frame_end(header: bytes, stream_block_size: int) -> int | None:

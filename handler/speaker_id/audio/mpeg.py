@@ -83,8 +83,8 @@ def inspect_mp3(data: bytes) -> Media:
         flags, *fields = struct.unpack_from(">III", data, at + 4)
         if flags & 1:
             seconds = fields.pop(0) * frame.samples / frame.sampling_rate
-        if flags & 2:
-            check_size("MP3 header", fields[0], len(data) + LONGEST_FRAME)
+        if flags & 2 and fields[0] > len(data) + LONGEST_FRAME:
+            check_size("MP3 header", fields[0], len(data))
     return Media("MP3", "mp3", seconds=seconds, elementary=True, padding=PADDING)
 
 

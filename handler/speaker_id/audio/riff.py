@@ -33,7 +33,7 @@ FFMPEG_TAGS = {0x55: "MP3", 0x028F: "G.722"}
 
 
 class Chunk(NamedTuple):
-    name: bytes
+    name: str
     size: int  # as stated
     start: int  # of the content
 
@@ -43,7 +43,7 @@ def chunks(data: bytes, order: str) -> Iterator[Chunk]:
     position = 12
     while position + 8 <= len(data):
         name, size = struct.unpack_from(f"{order}4sI", data, position)
-        yield Chunk(name, size, position + 8)
+        yield Chunk(name.decode("ascii", "replace"), size, position + 8)
         position += 8 + size + size % 2
 
 
@@ -60,7 +60,7 @@ def inspect_wav(data: bytes) -> Media:
     tag, wide_size = None, None
     for chunk in chunks(data, order):
         came = len(data) - chunk.start
-        if chunk.name == b"data":
+        if chunk.name == "data":
             if tag is None:
                 raise CorruptAudio("WAV without a format chunk before its data")
             _check_data(
@@ -70,9 +70,9 @@ def inspect_wav(data: bytes) -> Media:
                 return Media(f"WAV ({FFMPEG_TAGS[tag]})", "wav", padding=mpeg.PADDING if tag == 0x55 else 0)
             return Media("WAV", None if chunk.size else "wav")  # libsndfile reads nothing where a size is 0
         check_size(f"WAV chunk {chunk.name!r}", chunk.size, came)
-        if chunk.name == b"fmt ":
+        if chunk.name == "fmt ":
             tag = _check_format(data[chunk.start : chunk.start + chunk.size], order)
-        elif chunk.name == b"ds64" and chunk.size >= 16:
+        elif chunk.name == "ds64" and chunk.size >= 16:
             wide_size = struct.unpack_from(f"{order}Q", data, chunk.start + 8)[0]
     check_size("WAV header", 8 + struct.unpack_from(f"{order}I", data, 4)[0], len(data))
     raise CorruptAudio("WAV without a data chunk")
@@ -110,7 +110,7 @@ def inspect_aiff(data: bytes) -> Media:
         came = len(data) - chunk.start
         if chunk.size < PLACEHOLDER:
             check_size(f"AIFF chunk {chunk.name!r}", chunk.size, came)
-        if chunk.name == b"SSND":
+        if chunk.name == "SSND":
             return Media("AIFF")
     check_size("AIFF header", 8 + struct.unpack_from(">I", data, 4)[0], len(data))
     raise CorruptAudio("AIFF without a sound data chunk")

@@ -1,0 +1,165 @@
+"""A small body that expands to hours costs neither the memory nor the time of its full length."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from speaker_id.audio import mpeg
+from speaker_id.errors import AudioTooLong, CorruptAudio
+
+from tests.unit.audio.recordings import by_ffmpeg, film, hear, patched, tones
+
+ROOT = Path(__file__).parents[3]
+TEN_HOURS = 36_000  # s
+MOST_SECONDS, MOST_MIB = 1.0, 100.0
+
+MEASURE = """
+import json, resource, sys, time
+from speaker_id.audio import decode
+from speaker_id.clip import EncodedAudio
+from speaker_id.errors import RequestError
+
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB, on Linux
+
+data = sys.stdin.buffer.read()
+before, start = peak(), time.process_time()
+try:
+    outcome = len(decode(EncodedAudio(data), sampling_rate=16_000, max_seconds=120.0, min_samples=400))
+except RequestError as error:
+    outcome = error.code
+print(json.dumps([outcome, time.process_time() - start, peak() - before]))
+"""
+
+
+def measure(data: bytes) -> tuple[str | int, float, float]:
+    """Outcome, processor seconds and MiB of one decode in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE],
+        input=data,
+        capture_output=True,
+        cwd=ROOT / "handler",
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == b""
+    outcome, seconds, mebibytes = json.loads(done.stdout)
+    return outcome, seconds, mebibytes
+
+
+@cache
+def silent_flac(seconds: int, rate: int, channels: int) -> bytes:
+    body = io.BytesIO()
+    with soundfile.SoundFile(body, "w", rate, channels, format="FLAC", subtype="PCM_16") as writer:
+        ten_seconds = np.zeros((10 * rate, channels), np.int16)
+        for _ in range(seconds // 10):
+            writer.write(ten_seconds)
+    return body.getvalue()
+
+
+def without_length(flac: bytes) -> bytes:
+    return patched(patched(flac, 21, bytes([flac[21] & 0xF0])), 22, bytes(4))
+
+
+def repeated_frames(container: str, codec: str, seconds: int) -> bytes:
+    """Hours of silence by repeating one second of its frames."""
+    stream = by_ffmpeg(
+        container,
+        codec,
+        np.zeros((1, 16_000), np.float32),
+        8_000,
+        muxer=NO_TAGS[container],
+        encoder={"b": "8000"},
+    )
+    sizes = {
+        "mp3": lambda at: (mpeg.mp3_frame(stream, at) or [None])[0],
+        "adts": lambda at: mpeg.adts_size(stream, at),
+    }
+    frames, at = [], 0
+    while size := sizes[container](at):
+        frames.append(stream[at : at + size])
+        at += size
+    return b"".join(frames[4:9]) * round(seconds * 8_000 / 1024 / 5)
+
+
+NO_TAGS = {"mp3": {"write_xing": "0", "id3v2_version": "0"}, "adts": {}}
+BOMBS = {
+    "10 hours of FLAC": lambda: silent_flac(TEN_HOURS, 8_000, 1),
+    "10 hours of FLAC without a length": lambda: without_length(silent_flac(TEN_HOURS, 8_000, 1)),
+    "10 hours of MP3": lambda: repeated_frames("mp3", "libmp3lame", TEN_HOURS),
+    "10 hours of AAC": lambda: repeated_frames("adts", "aac", TEN_HOURS),
+    "10 hours of AMR": lambda: b"#!AMR\n" + b"\x7c" * (50 * TEN_HOURS),  # frames of no data
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_in_a_second_and_little_memory(name: str) -> None:
+    outcome, seconds, mebibytes = measure(BOMBS[name]())
+    assert outcome == "audio_too_long"
+    assert seconds < MOST_SECONDS
+    assert mebibytes < MOST_MIB
+
+
+def test_eight_channels_at_192_khz_are_mixed_block_by_block() -> None:
+    outcome, _, mebibytes = measure(silent_flac(30, 192_000, 8))  # 184 MB of float32 in full
+    assert outcome == 30 * 16_000
+    assert mebibytes < MOST_MIB
+
+
+def test_no_more_blocks_are_drawn_than_the_limit_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    read = soundfile.SoundFile.read
+
+    def counting(self: soundfile.SoundFile, *args: object, **options: object) -> np.ndarray:
+        part = read(self, *args, **options)
+        drawn.append(len(part))
+        return part
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counting)
+    with pytest.raises(AudioTooLong):
+        hear(silent_flac(600, 8_000, 1))
+    assert drawn == []
+
+
+# A claim is an offset from the table's name, and the number put there.
+CLAIMS = {
+    "80 million samples of one size": [(b"stsz", 8, 1), (b"stsz", 12, 80_000_000), (b"stsc", 16, 80_000_000)],
+    "80 million samples in a fragment": [(b"trun", 4, 1), (b"trun", 8, 80_000_000)],
+    "80 million chunks": [(b"stco", 8, 80_000_000)],
+    "2000 million samples in a chunk": [(b"stsc", 16, 2_000_000_000)],
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_an_mp4_index_that_claims_more_than_came_is_refused_before_ffmpeg_believes_it(name: str) -> None:
+    fragments = {"movflags": "frag_keyframe+empty_moov"} if "fragment" in name else {}
+    body = by_ffmpeg("mp4", "aac", tones(1.0, 44_100), 44_100, muxer=fragments)
+    for table, offset, number in CLAIMS[name]:
+        body = patched(body, body.rindex(table) + offset, number.to_bytes(4, "big"))
+    with pytest.raises(CorruptAudio, match="MP4 index that claims"):
+        hear(body)
+
+
+def test_a_compressed_mp4_index_is_refused() -> None:
+    body = by_ffmpeg("mp4", "aac", tones(1.0, 44_100), 44_100)
+    at = body.rindex(b"udta")
+    with pytest.raises(CorruptAudio, match="compressed index"):
+        hear(patched(body, at, b"cmov"))
+
+
+def test_an_ordinary_film_claims_no_more_than_it_holds() -> None:
+    assert len(hear(film(sound=tones(1.0, 44_100)))) > 15_000
+
+
+def test_sync_words_without_end_do_not_cost_seconds() -> None:
+    head = silent_flac(10, 8_000, 1)[:42]
+    outcome, seconds, _ = measure(head + b"\xff\xf8" * 3_000_000)
+    assert outcome == "corrupt_audio"
+    assert seconds < MOST_SECONDS

@@ -1,0 +1,119 @@
+"""A container that promises more than came is truncated; a stream that promises nothing is not."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from speaker_id.errors import CorruptAudio, RequestError, TruncatedAudio
+
+from tests.unit.audio.recordings import FORMATS, by_ffmpeg, by_libsndfile, hear, patched, recording, tones
+
+WITHOUT_PROMISE = ("MP3 bare", "ADTS AAC", "AMR", "WAV from a pipe", "FLAC from a pipe")
+WAV_SIZE_AT, DATA_SIZE_AT = 4, 40
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in WITHOUT_PROMISE])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
+def test_a_cut_file_is_told_apart_from_a_damaged_one(name: str, share: float) -> None:
+    whole = recording(name, 1.5)
+    with pytest.raises(TruncatedAudio):
+        hear(whole[: int(len(whole) * share)])
+
+
+@pytest.mark.parametrize("name", WITHOUT_PROMISE)
+def test_a_stream_without_a_stated_end_is_heard_as_far_as_it_came(name: str) -> None:
+    whole = recording(name, 1.5)
+    half = hear(whole[: len(whole) // 2 + 1])
+    assert len(half) == pytest.approx(len(hear(whole)) / 2, rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["Ogg Opus", "Ogg Vorbis"])
+def test_an_ogg_stream_that_ends_between_two_pages_is_heard(name: str) -> None:
+    whole = recording(name, 5.0)
+    last_page = whole.rindex(b"OggS")
+    assert len(hear(whole[:last_page])) > 8_000
+
+
+def test_a_browsers_recording_that_ends_between_two_elements_is_heard() -> None:
+    whole = recording("WebM Opus from a browser", 3.0)
+    last_block = min(
+        at for at in range(len(whole) - 1) if whole[at] in (0xA0, 0xA3) and _ends_at(whole, at) == len(whole)
+    )
+    assert len(hear(whole[:last_block])) > 40_000
+
+
+def _ends_at(data: bytes, block: int) -> int:
+    size_bytes = 9 - data[block + 1].bit_length() if data[block + 1] else 0
+    size = int.from_bytes(data[block + 1 : block + 1 + size_bytes], "big") & (1 << 7 * size_bytes) - 1
+    return block + 1 + size_bytes + size
+
+
+class TestBothNumbers:
+    def test_wav(self) -> None:
+        whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
+        with pytest.raises(TruncatedAudio, match="WAV data chunk promises 32000 bytes, 9956 came"):
+            hear(whole[:10_000])
+
+    def test_aiff(self) -> None:
+        whole = by_libsndfile("AIFF", "PCM_16", tones(1.0, 16_000), 16_000)
+        with pytest.raises(TruncatedAudio, match=r"AIFF chunk 'SSND' promises 32008 bytes, 9\d+ came"):
+            hear(whole[:10_000])
+
+    def test_flac(self) -> None:
+        whole = by_libsndfile("FLAC", "PCM_16", tones(2.0, 16_000), 16_000)
+        with pytest.raises(TruncatedAudio, match="FLAC header states 32000 samples, frames for 16384 came"):
+            hear(whole[: len(whole) // 2])
+
+    def test_mp3(self) -> None:
+        whole = by_libsndfile("MP3", "MPEG_LAYER_III", tones(3.0, 16_000), 16_000)
+        half = len(whole) // 2
+        with pytest.raises(TruncatedAudio, match=f"MP3 header promises {len(whole)} bytes, {half} came"):
+            hear(whole[:half])
+
+    def test_mp4_without_the_index_that_stands_at_its_end(self) -> None:
+        whole = by_ffmpeg("mp4", "aac", tones(1.0, 16_000), 16_000)
+        with pytest.raises(TruncatedAudio, match=r"MP4 without its index \(a 'moov' box\) in \d+ bytes"):
+            hear(whole[: whole.rindex(b"moov") - 4])
+
+    def test_id3(self) -> None:
+        with pytest.raises(TruncatedAudio, match="the ID3 tag promises 138 bytes, 12 came"):
+            hear(b"ID3\x04\x00\x00\x00\x00\x01\x00ab")
+
+
+class TestSizesThatPromiseNothing:
+    @pytest.mark.parametrize("size", [0, 0xFFFF_FFFF, 0x7FFF_F000, 0x8000_0000])
+    def test_a_wav_from_a_pipe_is_decoded_as_far_as_it_goes(self, size: int) -> None:
+        whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
+        placeholder = size.to_bytes(4, "little")
+        streamed = patched(patched(whole, WAV_SIZE_AT, placeholder), DATA_SIZE_AT, placeholder)
+        assert len(hear(streamed)) == 16_000
+
+    def test_a_wav_that_claims_a_thousand_million_bytes_is_truncated(self) -> None:
+        whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
+        with pytest.raises(TruncatedAudio, match="promises 1000000000 bytes, 32000 came"):
+            hear(patched(whole, DATA_SIZE_AT, (10**9).to_bytes(4, "little")))
+
+    def test_a_flac_that_claims_too_many_samples_is_truncated(self) -> None:
+        whole = by_libsndfile("FLAC", "PCM_16", tones(1.0, 16_000), 16_000)
+        with pytest.raises(TruncatedAudio, match="frames for 16000 came"):
+            hear(patched(whole, 22, (10**9).to_bytes(4, "big")))
+
+    def test_chunks_behind_the_sound_may_be_cut(self) -> None:
+        whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
+        assert len(hear(whole + b"LIST\xff\xff\x00\x00INFO")) == 16_000
+
+    def test_bytes_behind_an_mp4_are_ignored(self) -> None:
+        whole = by_ffmpeg("mp4", "aac", tones(1.0, 16_000), 16_000)
+        assert len(hear(whole + b"TAG" + b"\xff" * 125)) == len(hear(whole))
+
+
+def test_no_length_of_any_format_escapes_the_request_errors() -> None:
+    lengths = random.Random(1)
+    for name in FORMATS:
+        whole = recording(name, 0.3)
+        for _ in range(12):
+            try:
+                hear(whole[: lengths.randrange(len(whole))])
+            except RequestError as error:
+                assert not isinstance(error, CorruptAudio) or name.startswith(("FLAC", "MP3")), name  # noqa: PT017
