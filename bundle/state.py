@@ -1,0 +1,76 @@
+"""What is running: one `build/run/PORT/serve.json` a server, written by `make serve`, read by everybody else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bundle.processes import Identity
+
+RUN = Path("build/run")
+FILE = "serve.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """One server.
+
+    Attributes:
+        model: the name it is served under.
+        url: where callers reach it.
+        management_url, metrics_url, grpc: TorchServe's own, behind the gateway.
+        serve: the process that started it, and ends it in an orderly way.
+        gateway: Envoy.
+        temp: the folders that go when it stops. TorchServe's processes are known by theirs.
+    """
+
+    model: str
+    url: str
+    management_url: str
+    metrics_url: str
+    grpc: str
+    serve: Identity
+    gateway: Identity | None
+    temp: list[str]
+
+    def write(self, folder: Path) -> None:
+        """Write it whole or not at all."""
+        draft = folder / f"{FILE}.new"
+        draft.write_text(json.dumps(asdict(self), indent=2))
+        draft.replace(folder / FILE)
+
+
+def read(file: Path) -> State | None:
+    """The server of a state file; None if the file has gone meanwhile."""
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+    content["serve"] = Identity(**content["serve"])
+    content["gateway"] = Identity(**content["gateway"]) if content["gateway"] else None
+    return State(**content)
+
+
+def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
+    """Every server that was started and not stopped, the latest first, with its state file."""
+    files = sorted(run.glob(f"*/{FILE}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files:
+        if (state := read(file)) is not None:
+            yield file, state
+
+
+def main() -> int:
+    """Print the client's options for the server that was started last: `--url … --model …`."""
+    for _, state in states():
+        if state.serve.alive:
+            print(f"--url {state.url} --model {state.model}")
+            return 0
+    print("identify: no server is running: start one with `make serve`", file=sys.stderr)
+    return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""`make stop`: end every server that `make serve` started, also what is left of one that was killed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from bundle import processes
+from bundle.processes import Identity
+from bundle.serve import GRACE_SECONDS
+from bundle.state import State, states
+from bundle.torchserve import belonging_to
+
+SERVE_SECONDS = GRACE_SECONDS + 30  # its drain and the end of its processes
+
+
+def stop(file: Path, state: State) -> list[int]:
+    """End one server, in order if its `make serve` still lives, else by its processes' ids.
+
+    Returns:
+        Ids that are still there, which should be none.
+    """
+    if state.serve.alive:
+        print(f"stopping {state.model} at {state.url}", flush=True)
+        ask(state.serve)
+    else:
+        print(f"cleaning up after {state.model} at {state.url}, whose `make serve` was killed", flush=True)
+    gateway = state.gateway.process() if state.gateway else None
+    left = processes.end([gateway] if gateway else [], grace=5.0)
+    for folder in map(Path, state.temp):
+        # first Java, which would replace its workers, then what it leaves
+        left += processes.end(belonging_to(folder), grace=10.0) + processes.end(
+            belonging_to(folder), grace=2.0
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+    file.unlink(missing_ok=True)
+    return left
+
+
+def ask(serve: Identity) -> None:
+    """Send SIGTERM and wait for the end; kill it if the end does not come."""
+    process = serve.process()
+    if process is None:
+        return
+    process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + SERVE_SECONDS
+    while serve.alive:
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(0.1)
+
+
+def main() -> int:
+    left: list[int] = []
+    found = list(states())
+    for file, state in found:
+        left += stop(file, state)
+    if left:
+        print(f"stop: processes {left} are still there although they were killed", file=sys.stderr)
+        return 1
+    print("stopped" if found else "nothing is running")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,381 @@
+"""Who speaks? Send audio files to a speaker identification server and print its answers.
+
+    python identify.py interview.wav recordings/ --top-k 3
+    arecord -d 5 -f cd | python identify.py -
+    python identify.py recordings/ --format jsonl > answers.jsonl
+
+One file to copy: Python 3.10+ and `requests` are all it needs; `rich` shows progress where it is installed.
+
+    from identify import Client
+    with Client("http://127.0.0.1:8080", "demo") as client:
+        print(client.identify("interview.wav").labels[0])
+
+Exit codes: 0 every clip was identified, 1 some were not, 2 wrong usage, 3 the server cannot be reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+from urllib3 import BaseHTTPResponse, Retry
+from urllib3.exceptions import ReadTimeoutError
+
+BUSY = {429, 503, 507}  # too many requests, no worker free, the worker died: another try may succeed
+BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 30.0
+ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# In folders. A file that is named itself is sent whatever it is called: the server looks at the content.
+SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".mka"} | {
+    ".amr", ".aif", ".aiff", ".au", ".caf", ".g722"
+}  # fmt: skip
+
+
+class ClientError(Exception):
+    """A clip was not identified; the message is one line.
+
+    ├── Unreachable   no connection, or it broke, or no answer in time
+    ├── Refused       the server answered with an error: `status`, `code`
+    └── BadAnswer     something answered that is no speaker identification server
+    """
+
+    code = "client_error"
+
+
+class Unreachable(ClientError):
+    code = "unreachable"
+
+
+class BadAnswer(ClientError):
+    code = "bad_answer"
+
+
+class Refused(ClientError):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{message} ({status} {code})")
+        self.status, self.code = status, code
+
+
+@dataclass(frozen=True)
+class Label:
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said about one clip.
+
+    Attributes:
+        labels: best first.
+        body: the answer as it came.
+        seconds: until the whole answer was there, waiting and further attempts included.
+        attempts: 1 unless the server was busy or the connection broke.
+        request_id: what to quote when asking about this request.
+    """
+
+    labels: list[Label]
+    body: str
+    seconds: float
+    attempts: int
+    request_id: str | None
+
+
+class Patience(Retry):
+    """Tries again, after a wait that grows and is never the same for two callers, while the server is busy or the
+    connection breaks. Not after a timeout: the server has been working on it, and would begin anew."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        *rest: Any,
+        **named: Any,
+    ) -> Patience:
+        if isinstance(error, ReadTimeoutError):
+            raise error
+        return super().increment(method, url, response, error, *rest, **named)
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, LONGEST_WAIT_SECONDS)
+
+
+class Client:
+    """A server's model. Threads may share it: each gets a connection of its own.
+
+    Args:
+        url: base address of the server.
+        model: the name it is served under.
+        version: of the model; the server's default if None.
+        token: sent as `Authorization: Bearer`.
+        timeout: seconds to connect, seconds to wait for the answer.
+        retries: further attempts, see Patience. Identifying changes nothing on the server, so they are safe.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        model: str = "demo",
+        *,
+        version: str | None = None,
+        token: str | None = None,
+        timeout: tuple[float, float] = (5.0, 300.0),
+        retries: int = 4,
+    ) -> None:
+        parts = [model, version] if version else [model]
+        self.url = "/".join([url.rstrip("/"), "predictions", *(quote(part, safe="") for part in parts)])
+        self._headers = {"Content-Type": "application/octet-stream", "Accept": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._timeout = timeout
+        self._patience = Patience(
+            retries,
+            allowed_methods=None,  # POST too
+            status_forcelist=BUSY,
+            backoff_factor=BACKOFF_SECONDS,
+            backoff_jitter=BACKOFF_SECONDS,
+            backoff_max=LONGEST_WAIT_SECONDS,
+            raise_on_status=False,  # the last refusal is an answer, with a reason in it
+        )
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for session in self._sessions:
+            session.close()
+
+    def identify(
+        self, clip: str | Path | bytes, *, top_k: int | None = None, function_to_apply: str | None = None
+    ) -> Answer:
+        """Identify the speaker of one clip.
+
+        Args:
+            clip: path of an audio file, or its bytes, in any format that the server decodes.
+            top_k: how many labels, best first; the server's default is five.
+            function_to_apply: `softmax`, `sigmoid` or `none`; the model's own if None.
+
+        Raises:
+            Unreachable, Refused, BadAnswer: see ClientError.
+            OSError: the file cannot be read.
+        """
+        data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
+        options = {"X-Top-K": top_k, "X-Function-To-Apply": function_to_apply}
+        headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
+        began = time.monotonic()
+        try:
+            response = self._session().post(
+                self.url, data, headers=headers, timeout=self._timeout, allow_redirects=False
+            )
+        except requests.ReadTimeout as exc:
+            raise Unreachable(f"no answer from {self.url} within {self._timeout[1]:g} s") from exc
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as exc:
+            raise Unreachable(f"cannot reach {self.url}: {_cause(exc)}") from exc
+        except (requests.RequestException, ValueError) as exc:
+            raise BadAnswer(f"cannot send to {self.url}: {_cause(exc)}") from exc
+        return Answer(
+            labels=_labels(response),
+            body=response.text.strip(),
+            seconds=time.monotonic() - began,
+            attempts=1 + len(response.raw.retries.history if response.raw.retries else ()),
+            request_id=response.headers.get("x-request-id"),
+        )
+
+    def _session(self) -> requests.Session:
+        """This thread's session: `requests` does not promise that threads can share one."""
+        if not hasattr(self._local, "session"):
+            session = self._local.session = requests.Session()
+            # a proxy from the environment cannot reach this machine's own loopback
+            session.trust_env = urlsplit(self.url).hostname not in LOOPBACK
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=self._patience))
+            self._sessions.append(session)
+        found: requests.Session = self._local.session
+        return found
+
+
+def identify(clip: str | Path | bytes, top_k: int | None = None, **server: Any) -> Answer:
+    """Identify one clip at the server that `Client(**server)` would speak to."""
+    with Client(**server) as client:
+        return client.identify(clip, top_k=top_k)
+
+
+def _labels(response: requests.Response) -> list[Label]:
+    """The labels of an answer, or the error that it stands for."""
+    body: Any = None
+    with contextlib.suppress(ValueError):
+        body = response.json()
+    if response.ok and isinstance(body, list):
+        with contextlib.suppress(TypeError, KeyError, ValueError):
+            return [Label(str(entry["label"]), float(entry["score"])) for entry in body]
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict) and "code" in error:
+        raise Refused(response.status_code, str(error["code"]), str(error.get("message", "")))
+    if response.status_code >= 400:
+        raise Refused(response.status_code, "http_error", response.reason or "no reason given")
+    raise BadAnswer(f"{response.url} answered {response.status_code}, but with no list of labels")
+
+
+def _cause(exc: BaseException) -> str:
+    """The innermost cause of an exception from `requests`, in its own words."""
+    while (inner := exc.__cause__ or exc.__context__) is not None:
+        exc = inner
+    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+
+
+Record = dict[str, Any]  # {"clip", "labels", "seconds"} or {"clip", "error": {"code", "message"}}
+
+
+def run(client: Client, names: list[str], concurrency: int, **options: Any) -> Iterator[Record]:
+    """Identify clips, `concurrency` at a time; records come in the clips' order.
+
+    Raises:
+        Unreachable: the server is not there, so that the remaining clips need not be tried.
+    """
+
+    def one(name: str) -> Record:
+        try:
+            answer = client.identify(sys.stdin.buffer.read() if name == "-" else name, **options)
+        except Unreachable:
+            raise
+        except (ClientError, OSError) as exc:
+            return {
+                "clip": name,
+                "error": {"code": getattr(exc, "code", "unreadable_file"), "message": str(exc)},
+            }
+        return {"clip": name, "labels": [vars(each) for each in answer.labels], "seconds": answer.seconds}
+
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        yield from pool.map(one, names)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def clips(names: Iterable[str]) -> Iterator[str]:
+    """Files as they are, folders as the audio files below them, `-` as itself; FileNotFoundError for others."""
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            yield from sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        elif name == "-" or path.exists():
+            yield name
+        else:
+            raise FileNotFoundError(f"no such file or folder: {name}")
+
+
+def with_progress(records: Iterator[Record], total: int) -> Iterable[Record]:
+    """The records, with a bar on the terminal unless they are shown there themselves."""
+    if total > 1 and sys.stderr.isatty() and not sys.stdout.isatty():
+        with contextlib.suppress(ImportError):
+            from rich.console import Console
+            from rich.progress import track
+
+            return track(records, "identifying", total, console=Console(stderr=True))
+    return records
+
+
+def print_table(records: Iterable[Record]) -> None:
+    for record in records:
+        if "error" in record:
+            print(f"{record['clip']}: error: {record['error']['message']}", flush=True)
+            continue
+        ranking = "  ".join(f"{each['label']} {each['score']:.3f}" for each in record["labels"])
+        print(f"{record['clip']}: {ranking}  ({1000 * record['seconds']:.0f} ms)", flush=True)
+
+
+def print_jsonl(records: Iterable[Record]) -> None:
+    for record in records:
+        print(json.dumps(record), flush=True)
+
+
+def print_csv(records: Iterable[Record]) -> None:
+    """One row a label; a clip that failed has one row, with neither label nor score."""
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(["clip", "rank", "label", "score", "error"])
+    for record in records:
+        for rank, each in enumerate(record.get("labels", []), 1):
+            rows.writerow([record["clip"], rank, each["label"], each["score"], ""])
+        if "error" in record:
+            rows.writerow([record["clip"], "", "", "", record["error"]["message"]])
+
+
+FORMATS: dict[str, Callable[[Iterable[Record]], None]] = {
+    "table": print_table,
+    "json": lambda records: print(json.dumps(list(records), indent=2)),
+    "jsonl": print_jsonl,
+    "csv": print_csv,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Say who speaks in audio files.")
+    option = parser.add_argument
+    option("audio", nargs="+", help="a file, a folder (searched for audio files), or - for stdin")
+    option("--url", default="http://127.0.0.1:8080", help="the server's base address (%(default)s)")
+    option("--model", default="demo", help="the name it is served under (%(default)s)")
+    option("--version", help="of the model (the server's default)")
+    option("--top-k", type=int, help="how many labels, best first (the server's default: 5)")
+    option("--function-to-apply", choices=["softmax", "sigmoid", "none"], help="from logits to scores")
+    option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
+    option(
+        "--timeout", type=float, nargs=2, default=[5.0, 300.0], metavar=("CONNECT", "READ"), help="seconds"
+    )
+    option("--retries", type=int, default=4, help="while the server is busy or away (%(default)s)")
+    option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
+    option("--format", choices=FORMATS, default="table")
+    args = parser.parse_args(arguments)
+    try:
+        names = list(clips(args.audio))
+    except FileNotFoundError as exc:
+        parser.error(str(exc))
+    if not names or args.concurrency < 1 or args.retries < 0:
+        parser.error(
+            "no audio files" if not names else "--concurrency must be 1 or more, --retries 0 or more"
+        )
+    failed: list[str] = []
+
+    def watched(records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            failed.extend([record["clip"]] if "error" in record else [])
+            yield record
+
+    options = {"top_k": args.top_k, "function_to_apply": args.function_to_apply}
+    server = {
+        "version": args.version,
+        "token": args.token,
+        "timeout": tuple(args.timeout),
+        "retries": args.retries,
+    }
+    try:
+        with Client(args.url, args.model, **server) as client:
+            records = run(client, names, args.concurrency, **options)
+            FORMATS[args.format](watched(with_progress(records, len(names))))
+    except Unreachable as exc:
+        print(f"identify: {exc}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

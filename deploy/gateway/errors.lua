@@ -1,0 +1,62 @@
+-- What TorchServe words in its own way, worded as every other error of this service: {"error": {"code", "message"}}.
+-- The handler's answers, errors included, pass unchanged: they hold no "type" beside a "code".
+
+local MESSAGES = {
+  overloaded = "too many requests are waiting for this model, or no worker of it is up; try again in a moment",
+  worker_died = "the worker ended, or took too long, while it had this request; try again",
+  internal_error = "the model failed on this batch of requests; the server's log says why",
+}
+
+-- TorchServe's exception and status → our code, and our status where its own misleads
+local function meaning(kind, status, message)
+  if kind == "ModelNotFoundException" or kind == "ModelVersionNotFoundException" then
+    return "model_not_found", "404"
+  elseif kind == "ResourceNotFoundException" then
+    return "not_found", "404"
+  elseif kind == "MethodNotAllowedException" then
+    return "method_not_allowed", "405"
+  elseif kind == "ServiceUnavailableException" then
+    return "overloaded", "503"
+  elseif message == "Worker died." then
+    return "worker_died", "507"  -- 500 from TorchServe unless the worker was killed
+  elseif status == "413" then
+    return "request_too_large", "413"
+  elseif tonumber(status) >= 500 then
+    return "internal_error", "500"  -- a bug is answered 503 by TorchServe, which asks callers to try again
+  end
+  return "malformed_request", status
+end
+
+function envoy_on_request(handle)
+  -- curl's default for --data-binary; TorchServe would look for form fields in the audio and fail with 500
+  local form = "application/x-www-form-urlencoded"
+  local kind = handle:headers():get("content-type")
+  if kind ~= nil and kind:lower():sub(1, #form) == form then
+    handle:headers():replace("content-type", "application/octet-stream")
+  end
+end
+
+function envoy_on_response(handle)
+  local status = handle:headers():get(":status")
+  if tonumber(status) < 400 or handle:headers():get("grpc-status") ~= nil then
+    return
+  end
+  local body = handle:body()
+  if body == nil or body:length() > 65536 then
+    return
+  end
+  local text = body:getBytes(0, body:length())
+  local kind, message = text:match('^%s*{%s*"code":%s*%d+,%s*"type":%s*"(%w+)",%s*"message":%s*"(.*)"%s*}%s*$')
+  if kind == nil then
+    return
+  end
+  local code, better = meaning(kind, status, message)
+  local error = string.format('{"error": {"code": "%s", "message": "%s"}}', code, MESSAGES[code] or message)
+  local length = handle:body():setBytes(error)
+  local headers = handle:headers()  -- anew: one taken before body(), which waits, is no longer valid
+  headers:replace("content-length", tostring(length))
+  headers:replace(":status", better)
+  if better == "503" then
+    headers:replace("retry-after", "1")
+  end
+end
