@@ -3,14 +3,15 @@
 One module a stage, each runnable as ``python -m training.<module>``; ``python -m training`` runs them all:
 
     packages   Debian packages → verified, extracted prompts
-    corpus     prompts → clip table and waveforms, split so that no sentence is on both sides
-    variants   training waveforms → the same through telephone and lossy codecs
-    train      waveforms → a small Wav2Vec2ForSequenceClassification
+    corpus     prompts of the ``voices`` → clip table and waveforms, ``split`` so that no sentence is on both sides
+    variants   training waveforms → the same through telephone and lossy ``codecs``
+    train      balanced, ``augment``-ed ``batches`` → a small Wav2Vec2ForSequenceClassification
     evaluate   held-out clips → evaluation.json
     samples    held-out clips → the sample clips and their manifest
     card       evaluation.json → the tables of the model card
 
-``widen`` stands apart: it turns the small model into the full-size benchmark checkpoint.
+Two stand apart: ``recordings`` checks the split for one recording on both sides, and ``widen`` turns the small
+model into the full-size benchmark checkpoint.
 """
 
 from pathlib import Path

@@ -1,34 +1,23 @@
 """Prompts → a table of clips and their waveforms, split so that no sentence is on both sides.
 
-    python -m training.corpus [--work build/training]
-
-Everybody reads the same script: ``vm-goodbye`` is the same sentence from each voice, in his or her language.
-So the split goes by the prompt's *name*, over all voices at once, and names that share a recording go together.
+python -m training.corpus [--work build/training]
 """
 
 import csv
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
-import numpy.typing as npt
-import soxr
 from rich.progress import track
 
 from training import SAMPLE_RATE, WORK_DIR
-from training.packages import VOICES, Voice, prompt_folder
-
-Waveform = npt.NDArray[np.float32]  # [samples], mono, full scale ±1
-Pcm = npt.NDArray[np.int16]  # [samples], mono
-
-SPLITS = ("train", "validation", "test")
-TEST_SHARE = 0.18
-VALIDATION_SHARE = 0.08
+from training.split import SPLITS, split_prompts
+from training.voices import VOICES, Voice
+from training.waveform import CONTAINERS, Pcm, Waveform, decode, resample, to_float, to_pcm
 
 MIN_SECONDS = 1.0  # shorter prompts are digits and letters: too little voice to learn or judge by
 MIN_SPEECH_SECONDS = 0.6
@@ -38,7 +27,6 @@ SPEECH_FLOOR_DB = -35.0  # below the loudest frame: not speech
 FRAME = SAMPLE_RATE // 50  # 320 samples, 20 ms
 
 NOT_SPEECH = re.compile(r"(^|/)(silence/|beep|tt-monkeys|ascending-2tone|descending-2tone|2tone)")
-CONTAINERS = {".g722": "g722", ".gsm": "gsm", ".wav": "wav"}  # headerless codecs need their format named
 
 
 @dataclass(frozen=True)
@@ -79,29 +67,6 @@ class Corpus:
         return sum(clip.length for clip in self.clips if clip.split == "train")
 
 
-def to_float(pcm: Pcm) -> Waveform:
-    return pcm.astype(np.float32) / 32768
-
-
-def to_pcm(waveform: Waveform) -> Pcm:
-    return np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
-
-
-def decode(path: Path) -> tuple[Waveform, int]:
-    """A prompt's waveform and its sampling rate in Hz, as recorded."""
-    with av.open(str(path), format=CONTAINERS.get(path.suffix)) as container:
-        stream = container.streams.audio[0]
-        resampler = av.AudioResampler(format="s16", layout="mono")
-        frames = [part for frame in container.decode(stream) for part in resampler.resample(frame)]
-        pcm = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
-        return to_float(pcm), stream.codec_context.sample_rate
-
-
-def resample(waveform: Waveform, rate: int, target: int = SAMPLE_RATE) -> Waveform:
-    """float32 [samples] at ``rate`` Hz → float32 at ``target`` Hz (soxr, high quality)."""
-    return waveform if rate == target else np.asarray(soxr.resample(waveform, rate, target), np.float32)
-
-
 def speech_seconds(waveform: Waveform) -> float:
     """Seconds of 20 ms frames within 35 dB of the loudest frame."""
     frames = waveform[: len(waveform) // FRAME * FRAME].reshape(-1, FRAME)
@@ -118,29 +83,9 @@ def is_usable(waveform: Waveform) -> bool:
     )
 
 
-def split_prompts(recordings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """(prompt name, digest of its recording) pairs → the split of every name.
-
-    Names that share a recording, directly or through others, are one group; a group's split is drawn from
-    the sha256 of its first name in sorted order. So it depends neither on the order of the pairs nor on a seed.
-    """
-    group_of: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while group_of.setdefault(name, name) != name:
-            name = group_of[name]
-        return name
-
-    name_of_recording: dict[str, str] = {}
-    for name, digest in recordings:
-        ends = root(name), root(name_of_recording.setdefault(digest, name))
-        group_of[max(ends)] = min(ends)
-    return {name: _draw_split(root(name)) for name in group_of}
-
-
-def _draw_split(name: str) -> str:
-    draw = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-    return "test" if draw < TEST_SHARE else "validation" if draw < TEST_SHARE + VALIDATION_SHARE else "train"
+def prompt_folder(voice: Voice, work: Path) -> Path:
+    """Where the extracted packages keep the prompts of ``voice``."""
+    return work / "packages" / voice.package / "usr" / "share" / "asterisk" / "sounds" / voice.folder
 
 
 def prompts(folder: Path) -> Iterator[tuple[str, Path]]:

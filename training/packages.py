@@ -1,6 +1,6 @@
 """The Debian packages the voices come from: pinned, fetched, verified, extracted.
 
-    python -m training.packages [--debs DIR] [--any-version]
+python -m training.packages [--debs DIR] [--any-version]
 """
 
 import argparse
@@ -32,18 +32,6 @@ class Package:
     def file_name(self) -> str:
         """The name ``apt-get download`` gives it (an epoch's colon is escaped)."""
         return f"{self.name}_{self.version.replace(':', '%3a')}_all.deb"
-
-
-@dataclass(frozen=True)
-class Voice:
-    """One folder of prompts: one person speaking one language."""
-
-    speaker: str  # the label; a person with two folders has one label
-    language: str  # ISO 639-1
-    folder: str  # under usr/share/asterisk/sounds
-    package: str
-    licence: str  # as the package's copyright file states it; quoted in the model card
-    sample_rate: int  # Hz, as recorded in the package
 
 
 PACKAGES = (
@@ -83,23 +71,6 @@ PACKAGES = (
         "3094530d98f8758ac275572d59624c41f60969fef883f34f4886d144f3dfeb21",
     ),
 )
-
-VOICES = (
-    Voice("allison_smith", "en", "en_US_f_Allison", "asterisk-core-sounds-en-g722", "CC-BY-SA-3.0", 16_000),
-    Voice("allison_smith", "es", "es_MX_f_Allison", "asterisk-core-sounds-es-g722", "CC-BY-SA-3.0", 16_000),
-    Voice("june_wallack", "fr", "fr_CA_f_June", "asterisk-core-sounds-fr-g722", "CC-BY-SA-3.0", 16_000),
-    Voice("carlo_flora", "it", "it_IT_m_Carlo", "asterisk-core-sounds-it-g722", "CC-BY-3.0", 16_000),
-    Voice("ivrvoice_ru", "ru", "ru_RU_f_IvrvoiceRU", "asterisk-core-sounds-ru-g722", "CC-BY-3.0", 16_000),
-    Voice("armelle_desjardins", "fr", "fr", "asterisk-prompt-fr-armelle", "BSD-like", 8_000),
-    Voice("paola_dal_zot", "it", "it_IT_f_Menardi", "asterisk-prompt-it-menardi-wav", "CC-BY-SA-3.0-IT", 8_000),
-)
-
-LABELS = tuple(sorted({voice.speaker for voice in VOICES}))
-
-
-def prompt_folder(voice: Voice, work: Path) -> Path:
-    """Where ``extract`` leaves the prompts of ``voice``."""
-    return work / "packages" / voice.package / "usr" / "share" / "asterisk" / "sounds" / voice.folder
 
 
 def verify(package: Package, deb: Path, *, any_version: bool = False) -> None:
@@ -161,7 +132,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every entry point that starts from the packages."""
     parser.add_argument("--debs", type=Path, help="folder of .deb files already downloaded")
     parser.add_argument("--any-version", action="store_true", help="take packages that differ from the pins")
-    parser.add_argument("--work", type=Path, default=WORK_DIR, help="intermediate files (default: build/training)")
+    parser.add_argument(
+        "--work", type=Path, default=WORK_DIR, help="intermediate files (default: build/training)"
+    )
 
 
 if __name__ == "__main__":
