@@ -12,7 +12,7 @@ import numpy as np
 from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
 from speaker_id.protocol.request import Function, Options
-from speaker_id.settings import MAX_CHANNELS, MAX_SAMPLE_RATE, Settings
+from speaker_id.settings import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Settings
 
 FUNCTIONS = get_args(Function)
 OPTION_NAMES = ("top_k", "function_to_apply")
@@ -121,8 +121,8 @@ def raw_audio(samples: Any, rate: Any, settings: Settings, where: str) -> RawAud
 
 def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
     """Refuse a raw clip that is too long by its length alone."""
-    # a rate past the limit is refused by the audio stage; here it must not make any length look short
-    seconds = samples / min(hertz, MAX_SAMPLE_RATE)
+    # a rate outside the limits is the audio stage's to refuse; here it must not make any length look short or long
+    seconds = samples / min(max(hertz, MIN_SAMPLE_RATE), MAX_SAMPLE_RATE)
     if seconds > settings.max_clip_seconds:
         raise AudioTooLong(
             f"the clip is {seconds:.1f} s long; at most {settings.max_clip_seconds:g} s are accepted"

@@ -1,0 +1,98 @@
+"""Every error code, with the status that means it, against a real TorchServe."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+import soundfile
+import speaker_handler
+
+from bundle.torchserve import TorchServe
+
+pytestmark = pytest.mark.e2e
+
+SAMPLES = Path(__file__).resolve().parents[2] / "models" / "demo" / "samples"
+AUDIO = sorted(SAMPLES.glob("*.flac"))[0].read_bytes()
+
+
+def wav(samples: int, value: float = 0.1, rate: int = 16000, channels: int = 1) -> bytes:
+    buffer = io.BytesIO()
+    data = np.full((samples, channels), value, np.float32)
+    soundfile.write(buffer, data, rate, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
+
+
+def flac(seconds: int) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(seconds * 16000, np.int16), 16000, format="FLAC")
+    return buffer.getvalue()
+
+
+def instances(count: int, seconds: float) -> bytes:
+    clip = {"array": [0.0] * int(seconds * 4000), "sampling_rate": 4000}
+    return json.dumps({"instances": [clip] * count}).encode()
+
+
+CASES = {
+    "malformed_request": b'{"inputs": ',
+    "invalid_parameter": b'{"inputs": "UklGRg==", "parameters": {"top_k": 0}}',
+    "empty_audio": wav(0),
+    "audio_too_long": flac(121),
+    "request_too_large": instances(65, 0.1),
+    "unsupported_media": b"%PDF-1.7 this is no audio",
+    "corrupt_audio": AUDIO[:9000] + bytes(3000) + AUDIO[12000:],
+    "truncated_audio": wav(16000)[:-20_000],
+    "audio_too_short": wav(399),
+    "non_finite_audio": wav(16000, float("nan")),
+    "unsupported_layout": wav(16000, rate=3999),
+}
+
+
+def post(server: TorchServe, body: bytes, **more: Any) -> requests.Response:
+    headers = {"Content-Type": "application/octet-stream"}
+    return requests.post(f"{server.url}/predictions/demo", data=body, headers=headers, timeout=30, **more)
+
+
+def test_every_error_class_is_tried() -> None:
+    assert set(CASES) == {error.code for error in speaker_handler.STATUS}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_each_error_has_its_status_its_code_and_one_line(server: TorchServe, code: str) -> None:
+    response = post(server, CASES[code])
+    status = {error.code: status for error, status in speaker_handler.STATUS.items()}[code]
+    assert (response.status_code, response.reason) == (status.value, status.phrase)
+    assert response.headers["Content-Type"] == "application/json"
+    error = response.json()["error"]
+    assert error["code"] == code
+    assert "\n" not in error["message"]
+    assert not re.search(r"(^|[\s'\"(])/\w", error["message"]), "a path of the server?"
+
+
+def test_a_request_of_several_says_which_one_was_at_fault(server: TorchServe) -> None:
+    good = {"array": [0.1] * 8000, "sampling_rate": 16000}
+    body = {"instances": [good, good, {**good, "sampling_rate": 1}]}
+    error = requests.post(f"{server.url}/v1/models/demo:predict", json=body, timeout=30).json()["error"]
+    assert (error["code"], error["instance"]) == ("unsupported_layout", 2)
+
+
+def test_a_callers_text_reaches_no_header_and_no_status_phrase(server: TorchServe) -> None:
+    evil = "x\r\nX-Evil: 1"
+    body = {"inputs": "UklGRg==", "parameters": {evil: 1}}
+    response = requests.post(f"{server.url}/predictions/demo", json=body, timeout=30)
+    assert response.status_code == 400
+    assert "X-Evil" not in response.headers
+    assert "Evil" not in response.reason
+    assert server.worker_pids(), "the worker lives"
+
+
+def test_a_stack_trace_is_never_shown(server: TorchServe) -> None:
+    for body in CASES.values():
+        assert "Traceback" not in post(server, body).text
