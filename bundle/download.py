@@ -81,9 +81,8 @@ def _resume(url: str, part: Path, size: int | None, name: str) -> None:
                     displayed_filename=name,
                 )
                 return
-            except (
-                httpx.ReadError
-            ):  # a reset, the one dropped connection after which `http_get` does not go on itself
+            except httpx.ReadError:
+                # a reset: the one dropped connection after which `http_get` does not go on by itself
                 resets = 0 if file.tell() > start else resets + 1
                 if resets == RESETS:
                     raise

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,13 @@ def stand_in(tmp_path: Path, content: bytes) -> Iterator[Hub]:
         yield running
 
 
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def weights(said: str) -> bytes:
     return (Path(json.loads(said.splitlines()[-1])[0]) / WEIGHTS).read_bytes()
 
@@ -52,11 +59,7 @@ def test_a_killed_download_is_resumed_by_the_next_one(stand_in: Hub, content: by
     client = Client(stand_in.endpoint, tmp_path)
     with client.start(REPO) as process:
         try:
-            deadline = time.monotonic() + 30
-            while sum(part.stat().st_size for part in (tmp_path / "hf").rglob("*.part")) < 2 * PIECE:
-                assert time.monotonic() < deadline
-                assert process.poll() is None
-                time.sleep(0.02)
+            until(lambda: sum(part.stat().st_size for part in (tmp_path / "hf").rglob("*.part")) >= 2 * PIECE)
         finally:
             process.kill()
     _, said, _ = client.run(REPO)
@@ -65,11 +68,27 @@ def test_a_killed_download_is_resumed_by_the_next_one(stand_in: Hub, content: by
     assert stand_in.downloads(WEIGHTS) == [None, f"bytes={2 * PIECE}-"]
 
 
-def test_two_fetches_at_once_load_the_weights_once(stand_in: Hub, content: bytes, tmp_path: Path) -> None:
+def test_a_second_fetch_waits_for_the_first_and_takes_over_when_it_dies(
+    stand_in: Hub, content: bytes, tmp_path: Path
+) -> None:
+    stand_in.repos[REPO].faults[WEIGHTS] = [(21 * MB, "held")]
     client = Client(stand_in.endpoint, tmp_path)
-    both = [client.start(REPO, COMMIT) for _ in range(2)]
-    for process in both:
-        with process:
-            said, _ = process.communicate(timeout=60)
-            assert weights(said) == content
-    assert stand_in.downloads(WEIGHTS) == [None]
+
+    def asked_for(method: str) -> int:
+        return sum(
+            request.method == method and request.path.endswith(WEIGHTS) for request in stand_in.requests
+        )
+
+    with client.start(REPO, COMMIT) as first:
+        try:
+            until(lambda: len(stand_in.downloads(WEIGHTS)) == 1)
+            second = client.start(REPO, COMMIT)
+            until(lambda: asked_for("HEAD") == 2)
+            time.sleep(0.5)  # long enough for a download that does not wait to begin
+            assert len(stand_in.downloads(WEIGHTS)) == 1
+        finally:
+            first.kill()
+    with second:
+        said, _ = second.communicate(timeout=60)
+    assert weights(said) == content
+    assert len(stand_in.downloads(WEIGHTS)) == 2

@@ -181,11 +181,14 @@ def test_the_token_goes_to_the_hub_alone_and_only_when_set(
     assert all("authorization" not in headers for headers in storage)
 
 
-def test_bytes_spoilt_on_their_way_are_refused_and_not_kept(published: Hub, fetch: Fetch) -> None:
+def test_bytes_spoilt_on_their_way_are_refused_and_not_kept(
+    published: Hub, fetch: Fetch, tmp_path: Path
+) -> None:
     published.repos[REPO].corrupt.add("pytorch_model.bin")
     line = fetch().refusal
     assert "pytorch_model.bin" in line
     assert "the hub says" in line
+    assert not list((tmp_path / "hf").rglob("pytorch_model.bin"))  # other tools read this cache too
     published.repos[REPO].corrupt.clear()
     assert fetch().fetched[1] == FIRST
 
