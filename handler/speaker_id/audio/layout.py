@@ -44,4 +44,6 @@ def check_length(frames: float, sampling_rate: int, max_seconds: float) -> None:
 
 def max_frames(sampling_rate: int, max_seconds: float) -> int:
     """Most frames of a clip at its own rate."""
-    return math.floor(max_seconds * sampling_rate)
+    return math.floor(
+        max_seconds * sampling_rate + 1e-6
+    )  # 0.57 s at 44.1 kHz is 25137 frames, not 25136.999…

@@ -15,7 +15,6 @@ from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, TruncatedAudio
 
 BLOCK_VALUES = 1 << 22  # float32 values decoded at once: 16 MiB, 47 s of 44.1 kHz stereo
-UNKNOWN_FRAMES = 1 << 62  # libsndfile's count for a stream that does not state its length is 2^63 - 1
 
 
 def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
@@ -29,16 +28,15 @@ def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
     try:
         with soundfile.SoundFile(MediaBytes(data)) as sound:
             check_layout(sound.samplerate, sound.channels)
-            stated = sound.frames if sound.frames < UNKNOWN_FRAMES else None
-            if stated is not None:
-                check_length(stated, sound.samplerate, max_seconds)
+            stated = sound.frames
+            check_length(stated, sound.samplerate, max_seconds)
             decoded = 0
             while len(part := sound.read(BLOCK_VALUES // sound.channels, dtype="float32", always_2d=True)):
                 decoded += len(part)
                 yield Block(part.T, sound.samplerate)
     except soundfile.SoundFileError as exc:
         raise CorruptAudio(f"{media.name} content does not decode") from exc
-    if stated is not None and decoded < stated:
+    if decoded < stated:
         raise TruncatedAudio(
             f"{media.name} header states {stated} samples, {decoded} came: send the whole file"
         )

@@ -76,6 +76,9 @@ class TestTooLong:
     def test_exactly_the_limit_passes(self) -> None:
         assert len(hear(wav(tones(2.0, 8_000), 8_000), max_seconds=2.0)) == 32_000
 
+    def test_a_limit_that_floats_cannot_hold_exactly_still_passes(self) -> None:
+        assert len(hear(wav(tones(0.57, 44_100), 44_100), max_seconds=0.57)) == 9_120
+
     def test_one_sample_more_is_refused_with_its_length(self) -> None:
         with pytest.raises(AudioTooLong, match=r"2\.000125 s of audio; the limit is 2 s"):
             hear(wav(tones(2.000125, 8_000), 8_000), max_seconds=2.0)
@@ -190,6 +193,20 @@ def test_a_known_container_with_rubbish_inside_is_corrupt() -> None:
     damaged = patched(flac, len(flac) // 2, bytes(400))
     assert message(CorruptAudio, damaged) == "FLAC content does not decode"
     assert message(CorruptAudio, b"\x1a\x45\xdf\xa3" + bytes(100)) == "WebM/Matroska content does not decode"
+
+
+def test_a_wav_with_half_a_format_chunk_is_corrupt() -> None:
+    whole = wav(tones(0.1, 16_000))
+    assert "format chunk of 8 bytes; at least 16" in message(
+        CorruptAudio, patched(whole, 16, b"\x08") + bytes(40)
+    )
+
+
+def test_a_wav_without_its_chunks_is_corrupt() -> None:
+    head = b"RIFF\x0c\x00\x00\x00WAVE"
+    assert message(CorruptAudio, head + b"LIST" + bytes(4)) == "WAV without a data chunk"
+    assert message(CorruptAudio, head + b"data\x02\0\0\0ab") == "WAV without a format chunk before its data"
+    assert message(CorruptAudio, b"FORM\x00\x00\x00\x04AIFF") == "AIFF without a sound data chunk"
 
 
 def test_messages_show_neither_paths_nor_the_library() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from speaker_id.audio.media import MediaBytes
 from speaker_id.errors import CorruptAudio, RequestError, TruncatedAudio
 
 from tests.unit.audio.recordings import FORMATS, hear, recording
@@ -92,6 +93,14 @@ def test_damaged_bodies_have_an_outcome_and_make_no_noise(
     for _ in range(40):
         check(damaged(whole, draw))
     assert capfd.readouterr() == ("", "")  # nothing from the C libraries either
+
+
+@pytest.mark.parametrize(("offset", "whence"), [(-1, 0), (2**63 - 1, 1)])
+def test_a_seek_that_cannot_be_done_moves_nothing(offset: int, whence: int) -> None:
+    body = MediaBytes(b"abcdef")
+    body.seek(2)
+    assert body.seek(offset, whence) == 2
+    assert body.read() == b"cdef"
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -69,6 +69,17 @@ class TestBothNumbers:
         with pytest.raises(TruncatedAudio, match="FLAC header states 32000 samples, frames for 16384 came"):
             hear(whole[: len(whole) // 2])
 
+    def test_flac_without_a_frame(self) -> None:
+        whole = by_libsndfile("FLAC", "PCM_16", tones(2.0, 16_000), 16_000)
+        with pytest.raises(TruncatedAudio, match="FLAC header states 32000 samples, frames for 0 came"):
+            hear(whole[:60])
+
+    def test_ogg_with_a_lost_page(self) -> None:
+        whole = by_libsndfile("OGG", "OPUS", tones(2.0, 48_000, 2), 48_000)
+        lost = [at for at in range(len(whole)) if whole.startswith(b"OggS", at)][3:5]
+        with pytest.raises(TruncatedAudio, match=r"Ogg Opus header states 96000 samples, \d+ came"):
+            hear(whole[: lost[0]] + whole[lost[1] :])
+
     def test_mp3(self) -> None:
         whole = by_libsndfile("MP3", "MPEG_LAYER_III", tones(3.0, 16_000), 16_000)
         half = len(whole) // 2
