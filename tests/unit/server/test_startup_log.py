@@ -1,0 +1,87 @@
+"""The reason why a start failed, found in logs as TorchServe 0.12 writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bundle import startup_log
+
+HEAD = "2026-11-24T11:40:08,123 [INFO ] W-9000-demo_1.0-stdout MODEL_LOG - "
+
+DIED = [
+    "Backend worker process died.",
+    "Traceback (most recent call last):",
+    '  File "/venv/ts/model_service_worker.py", line 301, in <module>',
+    "    worker.run_server()",
+    '  File "/tmp/x/speaker_id/checkpoint.py", line 20, in load',
+    '    raise CheckpointError(f"{name} differs: its manifest says otherwise")',
+    "speaker_id.manifest.CheckpointError: model.safetensors has SHA-256 ab, its manifest says cd",
+]
+
+
+def model_log(*texts: str) -> str:
+    return "".join(f"{HEAD}{text}\n" for text in texts)
+
+
+def test_a_handlers_error_is_given_without_its_traceback() -> None:
+    log = model_log("Torch worker started.", *DIED)
+    wanted = "CheckpointError: model.safetensors has SHA-256 ab, its manifest says cd"
+    assert startup_log.worker_refusal(log) == wanted
+
+
+def test_a_runtime_errors_text_is_found_where_torchserve_hides_it() -> None:
+    log = model_log(
+        "Failed to load model demo, exception layer_weights has 3 values, 13 are needed",
+        "Traceback (most recent call last):",
+        "RuntimeError: layer_weights has 3 values, 13 are needed",
+        "Backend worker process died.",
+        "Traceback (most recent call last):",
+        "RuntimeError: 500 - Unknown exception",
+    )
+    assert startup_log.worker_refusal(log) == "layer_weights has 3 values, 13 are needed"
+
+
+def test_a_worker_that_is_still_loading_has_not_refused() -> None:
+    assert (
+        startup_log.worker_refusal(model_log("Torch worker started.", "model_name: demo, batchSize: 8"))
+        is None
+    )
+
+
+def test_a_traceback_that_is_not_written_whole_yet_is_waited_for() -> None:
+    assert startup_log.worker_refusal(model_log(*DIED[:4])) is None
+
+
+def test_an_error_that_a_worker_survived_is_no_refusal() -> None:
+    log = model_log("Traceback (most recent call last):", "ValueError: a bug in one request", "going on")
+    assert startup_log.worker_refusal(log) is None
+
+
+def test_an_archive_that_the_server_did_not_take_is_named_with_the_reason() -> None:
+    log = (
+        "2026-11-24T11:40:08,123 [WARN ] main org.pytorch.serve.ModelServer - Failed to load model: demo.mar\n"
+        "org.pytorch.serve.archive.model.ModelNotFoundException: Model not found at: demo.mar\n"
+        "\tat org.pytorch.serve.archive.model.ModelArchive.downloadModel(ModelArchive.java:123)\n"
+    )
+    assert startup_log.archive_refusal(log) == "Model not found at: demo.mar"
+
+
+def test_no_logs_yet_means_no_refusal(tmp_path: Path) -> None:
+    assert startup_log.refusal(tmp_path) is None
+
+
+def test_the_last_cause_is_what_a_dead_jvm_is_blamed_on() -> None:
+    output = (
+        "WARNING: sun.reflect.Reflection.getCallerClass is not supported.\n"
+        "java.io.IOException: Failed to bind to address: http://127.0.0.1:8085\n"
+        "\tat org.pytorch.serve.ModelServer.initializeServer(ModelServer.java:330)\n"
+        "Caused by: java.net.BindException: Address already in use\n"
+    )
+    assert startup_log.java_error(output) == "BindException: Address already in use"
+
+
+def test_a_jvm_that_gave_no_exception_is_quoted_by_its_last_line() -> None:
+    assert startup_log.java_error("Error: Could not find or load main class X\n\n") == (
+        "Error: Could not find or load main class X"
+    )
+    assert startup_log.java_error("") is None
