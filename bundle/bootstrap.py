@@ -139,24 +139,22 @@ def pip(
     """Run `pip install`, its output into the log, its state onto one line of the terminal."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-user"]
     command += ["--progress-bar", "off", "--no-compile", "-c", "constraints.txt", *arguments]
+    error = "pip failed"
     process = subprocess.Popen(
         command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
     )
-    assert process.stdout
-    error = "pip failed"
-    try:
-        with ticker(f"set-up: installing {what}") as step:
+    with process, ticker(f"set-up: installing {what}") as step:
+        assert process.stdout
+        try:
             for output in process.stdout:
                 log.write(output)
                 log.flush()
                 if output.startswith("ERROR: "):
                     error = output[len("ERROR: ") :].strip().rstrip(".")
                 step[0] = doing(output) or step[0]
-    except BaseException:  # Ctrl-C above all: pip must not go on by itself
-        process.terminate()
-        raise
-    finally:
-        process.wait()
+        except BaseException:  # Ctrl-C above all: pip must not go on by itself
+            process.terminate()
+            raise
     if process.returncode:
         raise SetupError(
             f"{what} could not be installed: {error}. What to do: {advice}, then run the same command again "
