@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from speaker_id.manifest import LABELS_FILE, CheckpointError, FileRecord, Manifest, verify
+from filelock import FileLock
+from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
 from bundle import BundleError
 from bundle.fetch import Fetched, fetch
@@ -44,12 +45,13 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS) -> Path:
     """
     fetched = fetch(spec)
     target = root / f"{spec.name}-{_source_id(fetched)}"
-    if _is_current(target, spec, fetched):
-        return target
-    # Here, not above: torch and transformers take seconds to import, and an unchanged model needs neither.
-    from bundle.convert import convert
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / f".{target.name}.lock"):  # two builds at once: the second waits, then finds it done
+        if not _is_current(target, spec, fetched):
+            # Here, not above: torch and transformers take seconds to import, and an unchanged model needs neither.
+            from bundle.convert import convert
 
-    convert(fetched, spec, target)
+            convert(fetched, spec, target)
     return target
 
 
@@ -140,9 +142,10 @@ def _modules(package: Path) -> Iterator[Path]:
 
 
 def _digest(stage: Path, spec: ModelSpec) -> str:
+    """One hash over everything staged; of the checkpoint its manifest is enough, which `prepare` has held it to."""
     total = hashlib.sha256(f"{spec.name} {spec.version} {version('torch-model-archiver')}\n".encode())
     for path in sorted(stage.rglob("*")):
-        if path.is_file():
+        if path.is_file() and (path.parent.name != CHECKPOINT_FOLDER or path.name == MANIFEST_FILE):
             total.update(f"{path.relative_to(stage).as_posix()} {FileRecord.of(path).sha256}\n".encode())
     return total.hexdigest()
 

@@ -69,7 +69,10 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
         ):
             shutil.copyfile(fetched.folder / weights, made / WEIGHTS_FILE)  # keeps the publisher's own hash
         else:
-            save_file(tensors, made / WEIGHTS_FILE, metadata={"format": "pt"})
+            try:
+                save_file(tensors, made / WEIGHTS_FILE, metadata={"format": "pt"})
+            except SafetensorError as exc:  # how it reports a full disk
+                raise BundleError(f"{WEIGHTS_FILE} cannot be written below {target.parent}: {exc}") from exc
             (made / WEIGHTS_FILE).chmod(
                 0o644
             )  # safetensors writes for its owner alone; a server runs as another
@@ -129,9 +132,12 @@ def _today(name: str) -> str:
 
 def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
     """The tensors that the model has a place for, contiguous; raises unless they are all there, finite and in shape."""
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    with torch.device("meta"):  # names and shapes only
-        model = AutoModelForAudioClassification.from_config(config)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):  # names and shapes only
+            model = AutoModelForAudioClassification.from_config(config)
+    except checkpoint.UNLOADABLE as exc:
+        raise BundleError(f"{CONFIG_FILE} describes no model: {type(exc).__name__}: {exc}") from exc
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     for name in sorted(tensors.keys() - expected.keys()):
         if name.rsplit(".", 1)[-1] != TRAINING_ONLY:

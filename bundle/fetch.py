@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import (
@@ -91,24 +92,24 @@ def _from_hub(spec: ModelSpec) -> Fetched:
     commit = _commit(spec, lock)
     checks: dict[str, list[Check]] = {}
     if lock is not None:
-        names: Collection[str] = lock.files
+        names = _needed(lock.files, str(spec.lock))
     else:
         hub = _listing(spec.source, commit)
         names = _needed(hub, f"{spec.source} at {commit[:12]}")
         checks = {name: [hub[name]] for name in names}
     for name in names:
         if (expected := spec.files.get(name)) is not None:
-            checks.setdefault(name, []).append(Check.sha256(expected, "model.yaml"))
+            checks.setdefault(name, []).append(Check(expected, "model.yaml"))
         if lock is not None:
-            checks.setdefault(name, []).append(Check.sha256(lock.files[name].sha256, str(spec.lock)))
+            checks.setdefault(name, []).append(Check(lock.files[name].sha256, str(spec.lock)))
 
     files: dict[str, FileRecord] = {}
     folder = Path()
     for (
         name
     ) in names:  # config.json comes first: a wrong kind of model is told before its weights are fetched
-        path = _checked(spec, name, commit, checks[name])
-        files[name], folder = FileRecord.of(path), path.parent
+        path, files[name] = _checked(spec, name, commit, checks[name])
+        folder = path.parent
         if name == CONFIG_FILE:
             _check_config(path, spec.source)
     if lock is None:
@@ -121,23 +122,16 @@ def _from_hub(spec: ModelSpec) -> Fetched:
 class Check:
     """A digest that a file must have, and who says so."""
 
-    digest: Callable[[Path], str]
     expected: str
     vouched_by: str
+    of: Literal["sha256", "git blob"] = "sha256"
 
-    @classmethod
-    def sha256(cls, expected: str, vouched_by: str) -> Check:
-        return cls(lambda path: FileRecord.of(path).sha256, expected, vouched_by)
-
-    @classmethod
-    def git_blob(cls, expected: str, vouched_by: str) -> Check:
-        """Git's id of a file: SHA-1 over a header and the content. https://git-scm.com/book/en/v2/Git-Internals-Git-Objects"""
-
-        def digest(path: Path) -> str:
-            content = path.read_bytes()
-            return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-        return cls(digest, expected, vouched_by)
+    def found(self, path: Path, record: FileRecord) -> str:
+        """What the file has instead or as well; git's is a SHA-1 over a header and the content (`git hash-object`)."""
+        if self.of == "sha256":
+            return record.sha256
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _commit(spec: ModelSpec, lock: Lock | None) -> str:
@@ -165,9 +159,9 @@ def _listing(repo: str, commit: str) -> dict[str, Check]:
     listing: dict[str, Check] = {}
     for sibling in info.siblings or []:
         if sibling.lfs is not None:
-            listing[sibling.rfilename] = Check.sha256(sibling.lfs.sha256, "the hub")
+            listing[sibling.rfilename] = Check(sibling.lfs.sha256, "the hub")
         elif sibling.blob_id is not None:
-            listing[sibling.rfilename] = Check.git_blob(sibling.blob_id, "the hub")
+            listing[sibling.rfilename] = Check(sibling.blob_id, "the hub", "git blob")
     return listing
 
 
@@ -191,27 +185,27 @@ def _check_config(path: Path, where: str) -> None:
         raise BundleError(f"{where}: {exc}") from exc
 
 
-def _checked(spec: ModelSpec, name: str, commit: str, checks: Collection[Check]) -> Path:
+def _checked(spec: ModelSpec, name: str, commit: str, checks: Collection[Check]) -> tuple[Path, FileRecord]:
     """Downloads one file. A spoilt copy in the cache is fetched anew, once; spoilt bytes do not stay there."""
     was_cached = cached(spec.source, name, commit) is not None
     path = download(spec.source, name, commit)
-    fault = _fault(spec, name, path, checks)
+    record = FileRecord.of(path)
+    fault = _fault(spec, path, record, checks)
     if fault and was_cached:
         print(f"{name}: the cached copy is damaged; fetching it anew", flush=True)
         discard(path)
-        path = download(spec.source, name, commit)
-        fault = _fault(spec, name, path, checks)
+        return _checked(spec, name, commit, checks)
     if fault:
         discard(path)
         raise BundleError(fault)
-    return path
+    return path, record
 
 
-def _fault(spec: ModelSpec, name: str, path: Path, checks: Collection[Check]) -> str | None:
+def _fault(spec: ModelSpec, path: Path, record: FileRecord, checks: Collection[Check]) -> str | None:
     for check in checks:
-        found = check.digest(path)
+        found = check.found(path, record)
         if found != check.expected:
-            return _mismatch(spec, name, found, check.expected, check.vouched_by)
+            return _mismatch(spec, path.name, found, check.expected, check.vouched_by)
     return None
 
 

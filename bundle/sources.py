@@ -166,8 +166,7 @@ def _find(model: str, root: Path) -> ModelSpec:
     if (root / model / SPEC_FILE).is_file() and SHORT_NAME.fullmatch(model):
         return read_spec(root / model)
     path = Path(model).expanduser()
-    looks_like_path = model.startswith((".", "/", "~"))
-    if path.is_dir() or looks_like_path:
+    if model.startswith((".", "/", "~")) or (model and path.is_dir()):
         return _from_folder(path, model)
     known = sorted(file.parent.name for file in root.glob(f"*/{SPEC_FILE}"))
     if not HUB_ID.fullmatch(model):

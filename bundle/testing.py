@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ from transformers import (
 FAMILIES = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2ForSequenceClassification),
     "hubert": (HubertConfig, HubertForSequenceClassification),
+}
+
+# keys that published configs carry and that transformers 5 knows no more
+OLD_CONFIG = {
+    "freeze_feat_extract_train": True,
+    "gradient_checkpointing": True,
+    "mask_channel_length": 10,
+    "no_mask_time_overlap": False,
+    "tokenizer_class": "Wav2Vec2CTCTokenizer",
+    "torch_dtype": "float32",
+    "transformers_version": "4.12.0.dev0",
 }
 
 OLD_NAMES = {
@@ -38,7 +50,8 @@ def write_checkpoint(
     """A random classifier of about 50,000 parameters in the form of the hub's.
 
     Args:
-        pickled: `pytorch_model.bin` with `weight_g` and `weight_v`, as published before 2023; else safetensors.
+        pickled: `pytorch_model.bin` with `weight_g` and `weight_v`, and a config of 2021, as published then;
+            else today's form.
         config: over the small configuration, e.g. `feat_extract_norm="layer"`.
     """
     configuration, architecture = FAMILIES[family]
@@ -66,7 +79,8 @@ def write_checkpoint(
             parameter.add_(torch.randn_like(parameter) * 0.05)
     folder.mkdir(parents=True, exist_ok=True)
     model.config.architectures = [architecture.__name__]
-    model.config.to_json_file(folder / "config.json", use_diff=False)
+    written = model.config.to_dict() | (OLD_CONFIG if pickled else {})
+    (folder / "config.json").write_text(json.dumps(written, indent=2, sort_keys=True))
     Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True).save_pretrained(folder)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if pickled:

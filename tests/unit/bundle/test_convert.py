@@ -176,6 +176,12 @@ def test_labels_that_would_be_ambiguous_are_refused_before_an_archive_is_built(
     assert "id2label gives the label 'a' twice" in refusal(old, tmp_path)
 
 
+def test_a_config_that_describes_no_model_is_refused(old: Path, tmp_path: Path) -> None:
+    config = json.loads((old / "config.json").read_text()) | {"hidden_size": "wide"}
+    (old / "config.json").write_text(json.dumps(config))
+    assert "config.json describes no model" in refusal(old, tmp_path)
+
+
 def test_the_preprocessor_goes_along_untouched(old: Path, tmp_path: Path) -> None:
     folder = prepare(spec_of(old), tmp_path)
     assert (folder / "preprocessor_config.json").read_bytes() == (

@@ -1,6 +1,8 @@
 """The real huggingface_hub client against a hub on loopback: what is pinned, what is refused, what is said."""
 
+import errno
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,8 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
+from speaker_id.manifest import FileRecord
 
+from bundle import BundleError
+from bundle.fetch import fetch as fetch_here
 from bundle.hub_double import Client, Hub, hub
+from bundle.lock import Lock
+from bundle.sources import ModelSpec, resolve
 from bundle.testing import write_checkpoint
 
 REPO = "org/Tiny-SID"
@@ -232,3 +239,46 @@ def test_another_kind_of_model_is_told_before_its_weights_are_fetched(published:
 def test_a_repository_that_lacks_a_file_is_refused(published: Hub, fetch: Fetch, missing: str) -> None:
     del published.repos[REPO].commits[FIRST][missing]
     assert missing in fetch().refusal
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def full(repo: str, name: str, commit: str) -> Path:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("bundle.fetch.download", full)
+    record = FileRecord(sha256="0" * 64, bytes=1)
+    names = ("config.json", "preprocessor_config.json", "pytorch_model.bin")
+    Lock(source=REPO, revision=FIRST, files=dict.fromkeys(names, record)).write(tmp_path / "lock.yaml")
+    with pytest.raises(BundleError, match="is full: free some, or set HF_HOME to a larger one"):
+        fetch_here(ModelSpec(name="tiny", source=REPO, lock=tmp_path / "lock.yaml"))
+
+
+@pytest.mark.parametrize("text", ["", "]", "source: org/x\n", "source: org/x\nrevision: main\nfiles: {}\n"])
+def test_a_damaged_lock_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lock.yaml").write_text(text)
+    with pytest.raises(BundleError, match=r"lock\.yaml is damaged: restore it from git, or delete it"):
+        fetch_here(ModelSpec(name="tiny", source=REPO, lock=tmp_path / "lock.yaml"))
+
+
+def test_a_lock_of_another_source_is_refused(tmp_path: Path) -> None:
+    Lock(source="org/Other", revision=FIRST, files={}).write(tmp_path / "lock.yaml")
+    with pytest.raises(
+        BundleError, match=r"lock\.yaml pins org/Other, not org/Tiny-SID: delete it to pin anew"
+    ):
+        fetch_here(ModelSpec(name="tiny", source=REPO, lock=tmp_path / "lock.yaml"))
+
+
+def test_a_lock_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
+    Lock(source=REPO, revision=FIRST, files={}).write(tmp_path / "lock.yaml")
+    with pytest.raises(BundleError, match=r"lock\.yaml holds no config\.json"):
+        fetch_here(ModelSpec(name="tiny", source=REPO, lock=tmp_path / "lock.yaml"))
+
+
+def test_a_local_folder_is_held_to_the_hashes_of_its_model_yaml(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "tiny")
+    (folder / "model.yaml").write_text(f"source: .\nfiles: {{config.json: {'f' * 64}}}\n")
+    with pytest.raises(
+        BundleError, match=r"config\.json of tiny has the digest .*, model\.yaml says ffffffffffff"
+    ):
+        fetch_here(resolve(str(folder)))

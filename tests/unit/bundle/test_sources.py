@@ -79,11 +79,11 @@ def test_a_folder_that_holds_a_model_yaml_is_read_from_it(models: Path, tmp_path
     assert resolve(str(folder), root=models).version == "2.1"
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones(models: Path) -> None:
-    with pytest.raises(
-        BundleError, match=r"^MODEL=gamma is none of: a name under .*\(alpha, beta\), a hub id"
-    ):
-        resolve("gamma", root=models)
+@pytest.mark.parametrize("model", ["gamma", "", " "])
+def test_an_unknown_model_is_refused_with_the_known_ones(models: Path, model: str) -> None:
+    said = rf"^MODEL={model.strip()} is none of: a name under .*\(alpha, beta\), a hub id"
+    with pytest.raises(BundleError, match=said):
+        resolve(model, root=models)
 
 
 def test_a_path_that_is_no_folder_is_refused(models: Path) -> None:
