@@ -1,0 +1,28 @@
+"""Which models the packed encoder computes exactly; all others are the reference encoder's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CLASSES = {"Wav2Vec2ForSequenceClassification", "HubertForSequenceClassification"}
+ACTIVATION = "gelu"  # the exact one, by the error function: every published checkpoint's
+
+
+def supports(model: Any) -> str | None:
+    """None for a model that the packed encoder computes, else the reason why not, in words for a log line."""
+    config, kind = model.config, type(model).__name__
+    # the exact class: a subclass may override forward()
+    if kind not in CLASSES:
+        return f"{kind} (model_type {config.model_type}) is neither {' nor '.join(sorted(CLASSES))}"
+    for name in ("feat_extract_activation", "hidden_act"):
+        if getattr(config, name) != ACTIVATION:
+            return f"{name} is {getattr(config, name)!r}, not {ACTIVATION!r}"
+    if config.feat_extract_norm not in ("group", "layer"):
+        return f"feat_extract_norm is {config.feat_extract_norm!r}, neither 'group' nor 'layer'"
+    if getattr(config, "conv_pos_batch_norm", False):
+        return "conv_pos_batch_norm is set"
+    if getattr(config, "add_adapter", False):
+        return "add_adapter is set"
+    if getattr(config, "adapter_attn_dim", None) is not None:
+        return f"adapter_attn_dim is {config.adapter_attn_dim}"
+    return None

@@ -1,0 +1,175 @@
+"""A transformers model → the plain tensors of the packed encoder, folded where that is exact.
+
+Weight norm is folded into the positional convolution, 1/√(head size) into the queries, and the three attention
+projections into one. Nothing here keeps the model or a module of it alive. Tensors are copied only where they are
+folded, and a layer at a time, so that a model is never held twice in full precision.
+Source: transformers 5.23, modeling_wav2vec2.py and modeling_hubert.py (the two differ in nothing else than names).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A linear map. weight: (outputs, inputs); bias: (outputs,) or None."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation's gain and shift, both (channels,), and its epsilon."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One layer of the feature extractor, time-major.
+
+    Attributes:
+        kernel, stride: in rows of the layer's input.
+        affine: weight (outputs, kernel · inputs), so that a window of rows is one row of a matrix product.
+        time_norm: over the whole clip's time, channel by channel: the first layer of the group-norm family.
+        channel_norm: over channels, row by row: every layer of the layer-norm family.
+    """
+
+    kernel: int
+    stride: int
+    affine: Affine
+    time_norm: Norm | None
+    channel_norm: Norm | None
+
+
+@dataclass(frozen=True)
+class Positional:
+    """The grouped convolution over time. weight: (channels, channels / groups, kernel)."""
+
+    affine: Affine
+    groups: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One transformer layer. qkv: (3 · hidden, hidden), its queries scaled by 1/√(head size)."""
+
+    qkv: Affine
+    out: Affine
+    norm: Norm
+    up: Affine
+    down: Affine
+    final_norm: Norm
+
+
+def backbone(model: Any) -> Any:
+    """`model.wav2vec2` or `model.hubert`."""
+    return getattr(model, model.base_model_prefix)
+
+
+def convolutions(model: Any) -> tuple[Convolution, ...]:
+    layers = []
+    over_time = model.config.feat_extract_norm == "group"
+    for layer in backbone(model).feature_extractor.conv_layers:
+        conv = layer.conv
+        norm = _norm(layer.layer_norm) if hasattr(layer, "layer_norm") else None
+        weight = _tensor(conv.weight).permute(0, 2, 1).flatten(1)  # (outputs, kernel, inputs), flat
+        layers.append(
+            Convolution(
+                kernel=conv.kernel_size[0],
+                stride=conv.stride[0],
+                affine=Affine(weight, _optional(conv.bias)),
+                time_norm=norm if over_time else None,
+                channel_norm=None if over_time else norm,
+            )
+        )
+    return tuple(layers)
+
+
+def features_norm(model: Any) -> Norm | None:
+    """None where HuBERT's `feat_proj_layer_norm` is off."""
+    norm = getattr(backbone(model).feature_projection, "layer_norm", None)
+    return None if norm is None else _norm(norm)
+
+
+def projection(model: Any) -> Affine:
+    return _affine(backbone(model).feature_projection.projection)
+
+
+def positional(model: Any) -> Positional:
+    conv = backbone(model).encoder.pos_conv_embed.conv
+    # reading .weight multiplies weight norm's two factors; the product no longer depends on the module
+    return Positional(Affine(_tensor(conv.weight), _optional(conv.bias)), conv.groups)
+
+
+def encoder_norm(model: Any) -> Norm:
+    return _norm(backbone(model).encoder.layer_norm)
+
+
+def layers(model: Any) -> Iterator[Layer]:
+    for layer in backbone(model).encoder.layers:
+        attention = layer.attention
+        query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
+        yield Layer(
+            qkv=Affine(
+                torch.cat(
+                    [_tensor(query.weight) * attention.scaling, *map(_tensor, (key.weight, value.weight))]
+                ),
+                torch.cat([_tensor(query.bias) * attention.scaling, *map(_tensor, (key.bias, value.bias))]),
+            ),
+            out=_affine(attention.out_proj),
+            norm=_norm(layer.layer_norm),
+            up=_affine(layer.feed_forward.intermediate_dense),
+            down=_affine(layer.feed_forward.output_dense),
+            final_norm=_norm(layer.final_layer_norm),
+        )
+
+
+def shares(model: Any) -> tuple[float, ...]:
+    """The share of each hidden state in the answer: the first layer's input, then every layer's output."""
+    if model.config.use_weighted_layer_sum:
+        return tuple(torch.softmax(_tensor(model.layer_weights), dim=-1).tolist())
+    return (*(0.0,) * model.config.num_hidden_layers, 1.0)
+
+
+def norms_last_state(model: Any) -> bool:
+    """Whether the last hidden state that the head sees has passed the encoder's own norm (pre-norm models only).
+
+    The plain head takes `last_hidden_state`, which has. The weighted sum takes what transformers records: since
+    its version 5 the last layer's bare output, unless the config's `tie_last_hidden_states` says otherwise.
+    """
+    if not model.config.do_stable_layer_norm:
+        return False
+    return not model.config.use_weighted_layer_sum or bool(
+        getattr(model.config, "tie_last_hidden_states", False)
+    )
+
+
+def head(model: Any) -> tuple[Affine, Affine]:
+    return _affine(model.projector), _affine(model.classifier)
+
+
+def _affine(linear: Any) -> Affine:
+    return Affine(_tensor(linear.weight), _optional(linear.bias))
+
+
+def _norm(norm: Any) -> Norm:
+    return Norm(_tensor(norm.weight), _tensor(norm.bias), norm.eps)
+
+
+def _optional(parameter: Any) -> Tensor | None:
+    return None if parameter is None else _tensor(parameter)
+
+
+def _tensor(parameter: Any) -> Tensor:
+    tensor: Tensor = parameter.detach().to(torch.float32)
+    return tensor
