@@ -59,10 +59,11 @@ class TorchServeSettings(BaseModel):
         "itself). Too low: below 1 TorchServe ignores the value.",
     )
     responseTimeout: int = Field(
-        default=120,
+        300,
         ge=1,
-        description="Seconds that a worker may take over one batch before it is restarted. Too high: a hung worker "
-        "holds its callers that long. Too low: an honest batch of long clips gets 500 and the worker restarts.",
+        description="Seconds that a worker may take over one batch before it is restarted; batchSize × "
+        "max_request_seconds of audio must be worked off in it. Too high: a hung worker holds its callers that long. "
+        "Too low: an honest batch of long clips gets 507 and the worker restarts.",
     )
     startupTimeout: int = Field(
         default=300,

@@ -23,10 +23,11 @@ class Settings(BaseModel):
         "of the length, and one caller holds the worker for seconds. Too low: honest recordings get 413.",
     )
     max_request_seconds: float = Field(
-        480.0,
+        240.0,
         gt=0,
         description="Most decoded seconds that one request's clips may have together. Too high: one request of "
-        "many clips starves the others in its batch. Too low: bulk callers must split their requests.",
+        "many clips holds up the others in its batch, and a batch of such requests outlasts responseTimeout. Too low: "
+        "bulk callers must split their requests.",
     )
     max_request_clips: int = Field(
         64,
