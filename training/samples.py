@@ -1,0 +1,119 @@
+"""Held-out clips → the sample clips committed with the model, and their manifest.
+
+    python -m training.samples
+
+The choice is a rule, not a taste. From every folder of prompts, two clips of 2–5 s that are answered right under
+every condition of the evaluation, drawn by hash; and from two speakers the hardest that is still right, so that
+the samples do not look easier than the task.
+"""
+
+import csv
+import hashlib
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR
+from training.corpus import Clip, Corpus, load
+from training.evaluate import Reference
+from training.voices import LABELS, VOICES
+from training.waveform import decode, resample
+
+MIN_SECONDS = 2.0
+MAX_SECONDS = 5.0
+PER_FOLDER = 2
+HARD = 2
+HARD_MIN_PROBABILITY = 0.6  # a sample's answer must survive another decoder or lower precision
+COLUMNS = ("clip", "speaker", "language", "seconds", "prompt", "package", "licence")
+
+Scores = dict[tuple[str, str], dict[str, float]]  # (folder, prompt) → condition → probability, 0 when wrong
+
+
+def read_scores(work: Path) -> Scores:
+    """The evaluation's ``predictions.csv``: the speaker's own probability, 0.0 where another got the answer."""
+    scores: Scores = defaultdict(dict)
+    speaker_of = {voice.folder: voice.speaker for voice in VOICES}
+    with (work / "predictions.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            right = row["answer"] == speaker_of[row["folder"]]
+            own = float(row["speaker_probability"]) if right else 0.0
+            scores[row["folder"], row["prompt"]][row["condition"]] = own
+    return scores
+
+
+def choose(corpus: Corpus, scores: Scores) -> tuple[list[Clip], list[Clip]]:
+    """The (easy, hard) test clips, by the rule above."""
+    fitting = [clip for clip in corpus.select("test", MIN_SECONDS) if clip.seconds <= MAX_SECONDS]
+    fitting.sort(key=lambda clip: hashlib.sha256(f"{clip.voice.folder}/{clip.prompt}".encode()).digest())
+
+    def probability(clip: Clip, condition: str = "clean") -> float:
+        return scores[clip.voice.folder, clip.prompt][condition]
+
+    easy = []
+    for voice in VOICES:
+        robust = [
+            c for c in fitting if c.voice == voice and min(scores[voice.folder, c.prompt].values()) > 0.5
+        ]
+        easy += robust[:PER_FOLDER]
+    others = [clip for clip in fitting if clip not in easy and probability(clip) >= HARD_MIN_PROBABILITY]
+    hardest: dict[str, Clip] = {}  # of each speaker, so that one voice does not provide them all
+    for clip in sorted(others, key=probability):
+        hardest.setdefault(clip.voice.speaker, clip)
+    return easy, list(hardest.values())[:HARD]
+
+
+def write(clips: list[Clip], corpus: Corpus, folder: Path) -> list[str]:
+    """Writes ``clips`` as 16-bit FLAC at the rate they were recorded at; their file names."""
+    names = []
+    for clip in clips:
+        voice = clip.voice
+        name = f"{voice.speaker}-{voice.language}-{clip.prompt.replace('/', '-').replace('_', '-')}.flac"
+        waveform = resample(corpus.waveform(clip), SAMPLE_RATE, voice.sample_rate)
+        soundfile.write(folder / name, waveform, voice.sample_rate, subtype="PCM_16")
+        names.append(name)
+    return names
+
+
+def manifest_row(name: str, clip: Clip) -> dict[str, str]:
+    voice = clip.voice
+    values = (
+        name,
+        voice.speaker,
+        voice.language,
+        f"{clip.seconds:.2f}",
+        clip.prompt,
+        voice.package,
+        voice.licence,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def build(corpus: Corpus, model: Path, work: Path) -> None:
+    """Replaces ``samples/`` beside the model, and notes in ``evaluation.json`` how each is answered."""
+    folder = model / "samples"
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.flac"):
+        stale.unlink()
+    easy, hard = choose(corpus, read_scores(work))
+    chosen = sorted(easy + hard, key=lambda clip: (clip.voice.speaker, clip.voice.language, clip.prompt))
+    names = write(chosen, corpus, folder)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(manifest_row(name, clip) for name, clip in zip(names, chosen, strict=True))
+
+    reference = Reference(model)
+    report: dict[str, Any] = json.loads((model / "evaluation.json").read_text())
+    report["samples"] = []
+    for name, clip in zip(names, chosen, strict=True):
+        scores = reference(resample(*decode(folder / name)))
+        own = round(float(scores[LABELS.index(clip.voice.speaker)]), 3)
+        report["samples"].append({"clip": name, "probability": own, "hard": clip in hard})
+    (model / "evaluation.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    build(load(WORK_DIR), MODEL_DIR, WORK_DIR)
