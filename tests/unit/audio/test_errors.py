@@ -148,8 +148,10 @@ class TestNonFinite:
     def test_a_sample_in_a_later_block_is_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("speaker_id.audio.sndfile.BLOCK_VALUES", 1_000)
         samples = tones(1.0, 16_000)
-        samples[0, 4_321] = -np.inf
-        assert "first at sample 4321" in message(NonFiniteAudio, wav(samples, subtype="FLOAT"))
+        samples[0, [4_321, 9_876]] = -np.inf
+        assert "2 of 16000 samples are NaN, infinite or too large to mix: first at sample 4321" in message(
+            NonFiniteAudio, wav(samples, subtype="FLOAT")
+        )
 
     def test_doubles_beyond_float32_do_not_pass_as_infinite(self) -> None:
         body = bytearray(wav(tones(1.0, 16_000), subtype="DOUBLE"))
@@ -193,6 +195,13 @@ def test_a_known_container_with_rubbish_inside_is_corrupt() -> None:
     damaged = patched(flac, len(flac) // 2, bytes(400))
     assert message(CorruptAudio, damaged) == "FLAC content does not decode"
     assert message(CorruptAudio, b"\x1a\x45\xdf\xa3" + bytes(100)) == "WebM/Matroska content does not decode"
+
+
+@pytest.mark.parametrize("name", ["ADTS AAC", "MP3 bare"])
+def test_damage_in_the_middle_of_a_stream_is_no_end(name: str) -> None:
+    whole = recording(name, 2.0)
+    middle = len(whole) // 2
+    assert "does not decode" in message(CorruptAudio, patched(whole, middle, b"\xa5" * 1_500))
 
 
 def test_a_wav_with_half_a_format_chunk_is_corrupt() -> None:

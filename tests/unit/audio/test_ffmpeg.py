@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import av
 import numpy as np
 import numpy.typing as npt
 import pytest
 import soxr
-from speaker_id.audio.ffmpeg import to_float
+from speaker_id.audio.ffmpeg import audio_stream, to_float
+from speaker_id.audio.media import Media
 
 from tests.unit.audio.recordings import FORMATS, by_ffmpeg, film, hear, recording, tones
 
@@ -85,6 +88,16 @@ def test_amr_wideband_has_16_khz_frames_of_20_ms() -> None:
 
 def test_a_video_with_sound_gives_its_sound() -> None:
     assert abs(len(hear(film(sound=tones(1.0, 44_100)))) / 16_000 - 1.0) <= LONGEST_DELAY
+
+
+def test_the_pictures_of_a_video_are_not_even_parsed() -> None:
+    with av.open(io.BytesIO(film(sound=tones(1.0, 44_100))), format="mp4") as container:
+        stream = audio_stream(container, Media("MP4"))
+        assert stream.type == "audio"
+        assert {each.type: each.discard.name for each in container.streams} == {
+            "video": "all",
+            "audio": "default",
+        }
 
 
 @pytest.mark.parametrize(
