@@ -21,6 +21,7 @@ from clients.identify import Answer, Client, ClientError
 
 MODEL = "demo"
 GRACE_SECONDS = 10.0
+WIDTH = 150  # of the table where there is no terminal to ask
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def demo(console: Console) -> int:
 
 def main() -> int:
     terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=120)
+    console = terminal if terminal.is_terminal else Console(width=WIDTH)
     try:
         return demo(console)
     except (BundleError, ClientError) as exc:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bundle import sources
+from bundle import archive, sources
 from bundle.torchserve import TorchServe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -20,8 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 @pytest.fixture(scope="session")
 def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model store that holds demo.mar, freshly built."""
-    from bundle import archive  # loads torch, which tests of a stub server can do without
-
     store = tmp_path_factory.mktemp("model_store")
     archive.build(sources.resolve("demo", root=ROOT / "models"), store)
     return store
@@ -40,6 +39,33 @@ def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
+@pytest.fixture(scope="session")
+def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """Build `store/NAME.mar` around stub_handler.py; keywords go into its model-config.yaml."""
+
+    def build(store: Path, name: str, **config: Any) -> None:
+        settings = {
+            "minWorkers": 1,
+            "maxWorkers": 1,
+            "batchSize": 1,
+            "maxBatchDelay": 5,
+            "responseTimeout": 30,
+        }
+        config_file = tmp_path_factory.mktemp("stub") / f"{name}.yaml"
+        config_file.write_text(yaml.safe_dump(settings | config))
+        command = [sys.executable, "-W", "ignore", "-m", "model_archiver.model_packaging", "--force"]
+        command += ["--model-name", name, "--version", "1.0", "--config-file", str(config_file)]
+        command += [
+            "--handler",
+            str(Path(__file__).with_name("stub_handler.py")),
+            "--export-path",
+            str(store),
+        ]
+        subprocess.run(command, check=True)
+
+    return build
+
+
 @pytest.fixture
 def stub_store(tmp_path: Path) -> Path:
     """An empty model store of one test, in a folder whose name needs quoting everywhere."""
@@ -49,27 +75,6 @@ def stub_store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def build_stub(stub_store: Path, tmp_path: Path) -> Callable[..., None]:
+def build_stub(stub_store: Path, stub_archive: Callable[..., None]) -> Callable[..., None]:
     """Build NAME.mar around stub_handler.py into `stub_store`; keywords go into its model-config.yaml."""
-
-    def build(name: str, **config: Any) -> None:
-        settings = {
-            "minWorkers": 1,
-            "maxWorkers": 1,
-            "batchSize": 1,
-            "maxBatchDelay": 5,
-            "responseTimeout": 30,
-        }
-        config_file = tmp_path / f"{name}.yaml"
-        config_file.write_text(yaml.safe_dump(settings | config))
-        command = [sys.executable, "-W", "ignore", "-m", "model_archiver.model_packaging", "--force"]
-        command += ["--model-name", name, "--version", "1.0", "--config-file", str(config_file)]
-        command += [
-            "--handler",
-            str(Path(__file__).with_name("stub_handler.py")),
-            "--export-path",
-            str(stub_store),
-        ]
-        subprocess.run(command, check=True)
-
-    return build
+    return partial(stub_archive, stub_store)

@@ -1,7 +1,8 @@
 """A TorchServe handler for tests of the server around it: it starts in a second and does what the body says.
 
-`sleep 1.5` answers after that many seconds, `die` ends the worker's process; any other body is measured. The `stub:`
-section of model-config.yaml makes it refuse to load.
+`sleep 1.5` answers after that many seconds, `die` ends the worker's process, `raise` is a bug; any other body is
+measured, and answered with the request's headers, in the form of a label. The `stub:` section of model-config.yaml
+makes it refuse to load.
 """
 
 import json
@@ -27,6 +28,13 @@ class StubHandler:
                 time.sleep(float(words[1]))
             if words[:1] == [b"die"]:
                 os._exit(3)
+            if words[:1] == [b"raise"]:
+                raise ValueError("a bug, with a caller's text in it")
             context.set_response_content_type(i, "application/json")
-            answers.append(json.dumps({"bytes": len(body), "pid": os.getpid(), "batch": len(rows)}))
+            answers.append(json.dumps([answer(body, context.get_all_request_header(i))]))
         return answers
+
+
+def answer(body: Any, headers: dict[str, Any]) -> dict[str, Any]:
+    given = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    return {"label": "stub", "score": 1.0, "bytes": len(body), "pid": os.getpid(), "headers": given}
