@@ -99,6 +99,17 @@ def test_a_renamed_container_is_still_what_its_bytes_are() -> None:
     assert len(hear(id3 + body)) == 3_200
 
 
+def test_zeros_between_an_id3_tag_and_the_first_frame_are_padding() -> None:
+    bare = recording("MP3 bare")
+    assert len(hear(b"ID3\x04\x00\x00\x00\x00\x00\x05" + bytes(5) + bytes(100) + bare)) == len(hear(bare))
+
+
+def test_sound_that_spells_a_table_of_an_mp4_is_sound() -> None:
+    body = recording("MOV PCM")
+    spelled = patched(body, len(body) // 2, b"trun\0\0\0\0\xff\xff\xff\xff")
+    assert len(hear(spelled)) == len(hear(body))
+
+
 def test_a_video_without_sound_is_unsupported() -> None:
     with pytest.raises(UnsupportedMedia, match="without an audio track"):
         hear(film(sound=None))

@@ -118,6 +118,13 @@ class TestSizesThatPromiseNothing:
         whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
         assert len(hear(whole + b"LIST\xff\xff\x00\x00INFO")) == 16_000
 
+    def test_an_mp3_may_lack_the_tag_that_its_writer_counted(self) -> None:
+        whole = by_libsndfile("MP3", "MPEG_LAYER_III", tones(1.0, 16_000), 16_000)
+        at = whole.index(b"Info" if b"Info" in whole else b"Xing") + 12
+        counted = int.from_bytes(whole[at : at + 4], "big")
+        with_tag = patched(whole, at, (counted + 128).to_bytes(4, "big"))
+        assert len(hear(with_tag)) == len(hear(whole))
+
     def test_bytes_behind_an_mp4_are_ignored(self) -> None:
         whole = by_ffmpeg("mp4", "aac", tones(1.0, 16_000), 16_000)
         assert len(hear(whole + b"TAG" + b"\xff" * 125)) == len(hear(whole))
