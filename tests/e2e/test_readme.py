@@ -41,10 +41,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """A shell's, without what the make that runs these tests hands down."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "HF_"))
-    } | more
+    """A new terminal's: without what the make that runs these tests hands down."""
+    handed_down = ("MAKE", "MFLAGS", "HF_", "ARGS", "AUDIO", "MODEL", "PORT", "PYTHONPATH", "REVISION")
+    return {name: value for name, value in os.environ.items() if not name.startswith(handed_down)} | more
 
 
 class Serving:
