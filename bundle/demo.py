@@ -5,10 +5,13 @@ Exits with 0 only if every answer names the true speaker.
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import sys
-import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,7 +19,9 @@ from rich.table import Table
 
 from bundle import BundleError, archive, ports, sources
 from bundle.samples import Sample, samples
+from bundle.serve import SIGNALS
 from bundle.service import Service
+from bundle.state import RUN
 from clients.identify import Answer, Client, ClientError
 
 MODEL = "demo"
@@ -34,10 +39,28 @@ class Outcome:
         return self.answer.labels[0].label == self.sample.speaker
 
 
-def identify_all(client: Client, clips: list[Sample], console: Console) -> list[Outcome]:
+@contextmanager
+def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
+    """Show what is going on: a spinner on a terminal, else a line each. Gives what to call with the details."""
+
+    def show(detail: str = "") -> None:
+        text = f"{title}: {detail}" if detail else title
+        if console.is_terminal:
+            status.update(text)
+        else:
+            console.print(f"demo: {text}")
+
+    with console.status(title) as status:
+        show()
+        yield show
+
+
+def identify_all(client: Client, clips: list[Sample], progress: Callable[[str], None]) -> Iterator[Outcome]:
     """Every clip, one after the other, so that each latency is a lone request's."""
-    with console.status("identifying the sample clips"):
-        return [Outcome(sample, client.identify(sample.path)) for sample in clips]
+    for number, sample in enumerate(clips, 1):
+        if number % 8 == 0:
+            progress(f"{number} of {len(clips)}")
+        yield Outcome(sample, client.identify(sample.path))
 
 
 def table(outcomes: list[Outcome]) -> Table:
@@ -64,19 +87,22 @@ def table(outcomes: list[Outcome]) -> Table:
 
 
 def demo(console: Console) -> int:
-    """The whole run; the exit code."""
+    """The whole run; the exit code. Its folder stays only after a failure, for the logs."""
     spec, clips = sources.resolve(MODEL), samples()
     archive.build(spec, archive.STORE)
-    with tempfile.TemporaryDirectory(prefix="speaker-id-demo-") as run:
-        service = Service(spec, archive.STORE, Path(run), ports.free(1)[0])
-        try:
-            with console.status("starting TorchServe") as status:
-                service.start(progress=lambda text: status.update(f"starting TorchServe: {text}"))
-            with Client(service.gateway.url, spec.name) as client:
-                outcomes = identify_all(client, clips, console)
-        finally:
-            with console.status("stopping TorchServe"):
-                service.stop(GRACE_SECONDS)
+    run = RUN / f"demo-{os.getpid()}"
+    service = Service(spec, archive.STORE, run, ports.free(1)[0])
+    try:
+        with step(console, "starting TorchServe") as progress:
+            service.start(progress)
+        with Client(service.gateway.url, spec.name) as client, step(console, "identifying") as progress:
+            outcomes = list(identify_all(client, clips, progress))
+    finally:
+        for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
+            signal.signal(number, signal.SIG_IGN)
+        with step(console, "stopping TorchServe"):
+            service.stop(GRACE_SECONDS)
+    shutil.rmtree(run)
     console.print(table(outcomes))
     right = sum(outcome.right for outcome in outcomes)
     console.print(
@@ -89,6 +115,8 @@ def demo(console: Console) -> int:
 def main() -> int:
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=WIDTH)
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
         return demo(console)
     except (BundleError, ClientError) as exc:

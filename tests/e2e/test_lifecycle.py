@@ -44,6 +44,14 @@ def checkout(tmp_path: Path, stub_archive: Callable[..., None]) -> Path:
     return folder
 
 
+@pytest.fixture
+def temp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A TMPDIR of this test's own, with a name short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
 def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'handler'}"}
 
@@ -279,9 +287,10 @@ class TestStopping:
 
 
 class TestDemo:
-    def test_it_is_right_about_every_clip_in_30_seconds_and_leaves_nothing(self, checkout: Path) -> None:
+    def test_it_is_right_about_every_clip_in_30_seconds_and_leaves_nothing(
+        self, checkout: Path, temp: Path
+    ) -> None:
         run(checkout, "-m", "bundle.archive", "--model", "demo")
-        before = temp_folders()
         busy = os.getloadavg()[0] > (os.cpu_count() or 1)  # with something else: a time would say nothing
         began = time.monotonic()
         ran = run(checkout, "-m", "bundle.demo")
@@ -290,9 +299,20 @@ class TestDemo:
         assert f"{len(CLIPS)} of {len(CLIPS)} right" in ran.stdout
         assert "DEMO model" in ran.stdout
         assert [clip.name for clip in CLIPS if clip.name not in ran.stdout] == []
-        assert temp_folders() <= before
+        assert list(temp.glob("speaker-id-*")) == []
+        assert list((checkout / state.RUN).iterdir()) == []
         assert busy or seconds < 30
 
-
-def temp_folders() -> set[str]:
-    return {folder.name for folder in Path(tempfile.gettempdir()).glob("speaker-id-*")}
+    def test_a_signal_ends_it_early_with_nothing_left(self, checkout: Path, temp: Path) -> None:
+        command = [sys.executable, "-m", "bundle.demo"]
+        process = subprocess.Popen(command, cwd=checkout, env=environment(), stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 120
+        while not list((checkout / "build").glob("run/*/serve.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        family = [Identity.of(each) for each in psutil.Process(process.pid).children(recursive=True)]
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+        assert (process.returncode, said) == (130, b"demo: interrupted\n")
+        assert [each.pid for each in family if each.alive] == []
+        assert list(temp.glob("speaker-id-*")) == []
