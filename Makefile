@@ -6,6 +6,7 @@ MODEL ?= demo
 REVISION ?=
 PORT ?= 8080
 AUDIO ?=
+CALIBRATION ?=
 ARGS ?=
 
 # Recipes run in this file's folder wherever make was called from. Its name may hold spaces, so no $(dir …) here.
@@ -38,8 +39,8 @@ stop: ## end the servers that make serve started, also what a killed one left
 identify: setup ## ask the running server who speaks: AUDIO="clip.wav folder/", ARGS="--top-k 3"
 	server=$$($(RUN) -m bundle.state) && exec "$(ROOT)/.venv/bin/python" "$(ROOT)/clients/identify.py" $$server $(ARGS) $(AUDIO)
 
-archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model
-	$(RUN) -m bundle.archive --model "$(MODEL)" $(if $(REVISION),--revision "$(REVISION)")
+archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model, CALIBRATION= clips for bf16
+	$(RUN) -m bundle.archive --model "$(MODEL)" $(if $(REVISION),--revision "$(REVISION)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 
 test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it
 	$(RUN) -m pytest $(ARGS)

@@ -37,8 +37,8 @@ MODEL_CONFIG_FILE = "model-config.yaml"
 INPUTS_FILE = "inputs.sha256"  # one hash over everything that went in
 
 
-def prepare(spec: ModelSpec, root: Path = CHECKPOINTS) -> Path:
-    """Fetches and converts; gives the checkpoint folder, the earlier one when its sources are the same.
+def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None = None) -> Path:
+    """Fetches, converts and checks the precision; gives the checkpoint folder, the earlier one of the same sources.
 
     Raises:
         BundleError: says what is wrong and what to do.
@@ -52,11 +52,19 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS) -> Path:
             from bundle.convert import convert
 
             convert(fetched, spec, target)
+        if spec.speaker_id.precision != "fp32":
+            from bundle.precision import gate
+
+            gate(target, spec.speaker_id, spec.min_agreement, calibration)
     return target
 
 
 def build(
-    spec: ModelSpec, store: Path = STORE, handler: Path = HANDLER, checkpoints: Path = CHECKPOINTS
+    spec: ModelSpec,
+    store: Path = STORE,
+    handler: Path = HANDLER,
+    checkpoints: Path = CHECKPOINTS,
+    calibration: Path | None = None,
 ) -> Path:
     """Builds `store/NAME.mar` and gives its path; leaves an archive alone that was made from the same inputs.
 
@@ -65,11 +73,12 @@ def build(
         store: the model store; made if need be.
         handler: folder with speaker_handler.py and the package speaker_id.
         checkpoints: where converted checkpoints are kept.
+        calibration: clips that a precision below fp32 is checked on; see `bundle.precision.gate`.
 
     Raises:
         BundleError: says what is wrong and what to do.
     """
-    checkpoint = prepare(spec, checkpoints)
+    checkpoint = prepare(spec, checkpoints, calibration)
     store.mkdir(parents=True, exist_ok=True)
     mar = store / f"{spec.name}.mar"
     with tempfile.TemporaryDirectory(
@@ -186,9 +195,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--revision", help="commit, branch or tag of a hub model")
     parser.add_argument("--store", type=Path, default=STORE, help="model store (default: %(default)s)")
+    parser.add_argument("--calibration", type=Path, help="folder of clips to check a precision below fp32 on")
     chosen = parser.parse_args(arguments)
     try:
-        build(resolve(chosen.model, chosen.revision), chosen.store)
+        build(resolve(chosen.model, chosen.revision), chosen.store, calibration=chosen.calibration)
     except BundleError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

@@ -100,6 +100,7 @@ class ModelSpec(BaseModel):
         revision: hub commit, branch or tag; None takes the lock's commit, else `main` on first use.
         files: expected source files by name, with their SHA-256 where it is known.
         labels: display names, a CSV with the columns label and name; its path.
+        min_agreement: least share of calibration clips on which a precision below fp32 must give fp32's best label.
         folder: the local checkpoint, for a source that is no hub id.
         lock: where the first fetch from the hub is recorded.
     """
@@ -116,6 +117,7 @@ class ModelSpec(BaseModel):
     files: dict[str, Annotated[str, Field(pattern=SHA256)] | None] = {}
     published: Published | None = None
     labels: Path | None = None
+    min_agreement: Annotated[float, Field(gt=0, le=1)] = 0.995
     torchserve: TorchServeSettings = TorchServeSettings()
     speaker_id: Settings = Settings.model_validate({})
     folder: Path | None = None

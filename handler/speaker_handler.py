@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speaker_id import checkpoint, errors
-from speaker_id.encoder import ReferenceEncoder, warm_up
+from speaker_id import checkpoint, encoders, errors
+from speaker_id.encoder import warm_up
 from speaker_id.pipeline import Outcome, Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings
@@ -53,7 +53,7 @@ class SpeakerHandler:
         loaded = checkpoint.load(Path(context.system_properties["model_dir"]) / "checkpoint", device)
         self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
         self.pipeline = Pipeline(
-            encoder=ReferenceEncoder(loaded.model, loaded.feature_extractor, device),
+            encoder=encoders.choose(loaded, settings, device),
             labels=loaded.labels,
             default_function=loaded.default_function,
             sampling_rate=loaded.sampling_rate,

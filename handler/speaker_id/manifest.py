@@ -58,6 +58,30 @@ class FileRecord(BaseModel):
             return cls(sha256=digest.hexdigest(), bytes=file.tell())
 
 
+class PrecisionCheck(BaseModel):
+    """How a reduced precision did against fp32 when the archive was built.
+
+    Attributes:
+        precision: the one checked.
+        clips: calibration clips compared.
+        calibration: SHA-256 over their names and contents.
+        agreement: share of them whose best label is the same, 0 to 1.
+        threshold: the least share that was accepted.
+        largest_drift: largest change of any label's score, 0 to 1.
+        median_drift: median over clips of the largest change of a score.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: str
+    clips: int
+    calibration: str
+    agreement: float
+    threshold: float
+    largest_drift: float
+    median_drift: float
+
+
 class Manifest(BaseModel):
     """Provenance of one checkpoint, and the hash of every file that the archive carries for it.
 
@@ -69,6 +93,7 @@ class Manifest(BaseModel):
         files: the files beside the manifest, by name.
         source_files: the files that these were made from, as fetched.
         libraries: versions that wrote it, by distribution name.
+        precision: the check that a precision below fp32 passed; None for fp32.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +107,7 @@ class Manifest(BaseModel):
     files: dict[str, FileRecord]
     source_files: dict[str, FileRecord] = {}
     libraries: dict[str, str] = {}
+    precision: PrecisionCheck | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -3,6 +3,8 @@ model-config.yaml and passed in. Each description says what goes wrong when a va
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
@@ -53,6 +55,18 @@ class Settings(BaseModel):
         ge=1,
         description="How many labels an answer lists when the caller does not say. Too high: larger bodies. "
         "Too low: callers miss the runners-up that they expect from Hugging Face's default of 5.",
+    )
+    encoder: Literal["packed", "reference"] = Field(
+        "packed",
+        description="Which encoder serves: packed runs any mix of clips in one pass with no padded frame, reference is "
+        "Hugging Face's model one clip at a time. A model that packed cannot compute exactly is served by reference, "
+        "and a log line says so.",
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="Arithmetic of the packed encoder; the head is fp32 always. bf16 is about twice as fast on "
+        "processors that have it, and moves scores a little: an archive of it is built only if its answers agree with "
+        "fp32's on the calibration clips.",
     )
     torch_threads: int = Field(
         0,

@@ -18,6 +18,7 @@ BEFORE = {
     "decoding": {"errors", "settings"},
     "encoder": {"errors", "settings", "packing"},
     "packed": {"errors", "settings", "packing", "encoder"},
+    "encoders": {"settings", "manifest", "checkpoint", "encoder", "packed"},
     "labels": {"errors", "settings", "protocol"},
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}

@@ -31,11 +31,13 @@ def test_every_setting_has_its_row(section: type[BaseModel], name: str) -> None:
     assert row(section, name) in README.splitlines()
 
 
-@pytest.mark.parametrize(("section", "name"), SETTINGS, ids=[name for _, name in SETTINGS])
-def test_every_setting_says_what_too_high_and_too_low_do(section: type[BaseModel], name: str) -> None:
-    assert re.search(
-        r"Too (high|many).*Too (low|few)|Too few.*Too many", section.model_fields[name].description or ""
-    )
+AMOUNTS = [(section, name) for section, name in SETTINGS if name not in ("encoder", "precision")]
+
+
+@pytest.mark.parametrize(("section", "name"), AMOUNTS, ids=[name for _, name in AMOUNTS])
+def test_every_amount_says_what_too_high_and_too_low_do(section: type[BaseModel], name: str) -> None:
+    description = section.model_fields[name].description or ""
+    assert re.search(r"Too (high|many).*Too (low|few)|Too few.*Too many", description)
 
 
 @pytest.mark.parametrize("error", speaker_handler.STATUS, ids=lambda error: error.code)

@@ -1,0 +1,161 @@
+"""The gate that a precision below fp32 passes before an archive of it is built: does it still answer the same?
+
+The oracle is the reference encoder, Hugging Face's model in fp32 on each clip alone. What is compared is what a caller
+sees: the best label, and every label's score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from speaker_id import audio, checkpoint
+from speaker_id.clip import EncodedAudio
+from speaker_id.encoder import ReferenceEncoder
+from speaker_id.errors import RequestError
+from speaker_id.manifest import Manifest, PrecisionCheck
+from speaker_id.packed import PackedEncoder, supports
+from speaker_id.settings import Settings
+
+from bundle import BundleError
+from bundle.samples import FOLDER as SAMPLES
+
+SUFFIXES = frozenset(
+    [
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".opus",
+        ".mp3",
+        ".aiff",
+        ".m4a",
+        ".mp4",
+        ".aac",
+        ".webm",
+        ".mka",
+        ".amr",
+        ".3gp",
+    ]
+)
+SHOWN = 20  # changed clips that a report lists
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One clip's answers.
+
+    Attributes:
+        clip: file name.
+        expected, found: best label in fp32 and in the reduced precision.
+        drift: largest change of any label's score.
+    """
+
+    clip: str
+    expected: str
+    found: str
+    drift: float
+
+
+def gate(folder: Path, settings: Settings, threshold: float, calibration: Path | None = None) -> None:
+    """Hold the checkpoint's reduced precision to fp32 and write the outcome into its manifest.
+
+    Args:
+        folder: a converted checkpoint with its manifest.
+        settings: their `precision` is what is checked; fp32 needs no check and gets none.
+        threshold: least share of clips whose best label must stay, 0 to 1.
+        calibration: folder of audio files, searched through and through. None accepts any earlier check, and takes
+            the demo's sample clips where there is none.
+
+    Raises:
+        BundleError: fewer agree than the threshold says, and which; no clips; a model that cannot be served so.
+    """
+    manifest = Manifest.read(folder)
+    if settings.precision == "fp32":
+        return
+    done = manifest.precision
+    if done and (done.precision, done.threshold) == (settings.precision, threshold) and calibration is None:
+        return
+    clips = recordings(calibration or SAMPLES)
+    digest = fingerprint(clips)
+    comparisons = list(compare(folder, settings, clips))
+    changed = [each for each in comparisons if each.expected != each.found]
+    drifts = [each.drift for each in comparisons]
+    outcome = PrecisionCheck(
+        precision=settings.precision,
+        clips=len(comparisons),
+        calibration=digest,
+        agreement=1 - len(changed) / len(comparisons),
+        threshold=threshold,
+        largest_drift=max(drifts),
+        median_drift=statistics.median(drifts),
+    )
+    print(report(outcome, changed), flush=True)
+    if outcome.agreement < threshold:
+        raise BundleError(
+            f"{settings.precision} agrees with fp32 on {outcome.agreement:.1%} of {outcome.clips} clips, "
+            f"fewer than the {threshold:.1%} asked for: serve {manifest.name} with precision fp32"
+        )
+    manifest.model_copy(update={"precision": outcome}).write(folder)
+
+
+def recordings(folder: Path) -> list[Path]:
+    clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not clips:
+        raise BundleError(f"CALIBRATION={folder} holds no audio files ({' '.join(sorted(SUFFIXES))})")
+    return clips
+
+
+def fingerprint(clips: Sequence[Path]) -> str:
+    total = hashlib.sha256()
+    for clip in clips:
+        total.update(f"{clip.name} {hashlib.sha256(clip.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator[Comparison]:
+    """Both encoders' answers to every clip."""
+    loaded = checkpoint.load(folder)
+    if reason := supports(loaded.model):
+        raise BundleError(f"precision {settings.precision} needs the packed encoder, but {reason}")
+    try:
+        reduced = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", settings.precision)
+    except ValueError as exc:
+        raise BundleError(str(exc)) from exc
+    oracle = ReferenceEncoder(loaded.model, loaded.feature_extractor, "cpu")
+    for clip in track(clips, description=f"{loaded.manifest.name}: {settings.precision} against fp32"):
+        try:
+            waveform = audio.decode(
+                EncodedAudio(clip.read_bytes()),
+                sampling_rate=loaded.sampling_rate,
+                max_seconds=settings.max_clip_seconds,
+                min_samples=oracle.min_samples,
+            )
+        except RequestError as exc:
+            raise BundleError(f"the calibration clip {clip} cannot be used: {exc.message}") from exc
+        expected, found = (scores(encoder([waveform])[0], loaded) for encoder in (oracle, reduced))
+        yield Comparison(
+            clip=clip.name,
+            expected=loaded.labels[int(expected.argmax())],
+            found=loaded.labels[int(found.argmax())],
+            drift=float((expected - found).abs().max()),
+        )
+
+
+def scores(logits: torch.Tensor, loaded: checkpoint.Checkpoint) -> torch.Tensor:
+    return logits.sigmoid() if loaded.default_function == "sigmoid" else logits.softmax(-1)
+
+
+def report(outcome: PrecisionCheck, changed: Sequence[Comparison]) -> str:
+    lines = [
+        f"{outcome.precision} against fp32 on {outcome.clips} clips: the same best label on {outcome.agreement:.1%}, "
+        f"scores moved by {outcome.median_drift:.4f} (median) and at most {outcome.largest_drift:.4f}"
+    ]
+    lines += [f"  changed: {each.clip}: {each.expected} became {each.found}" for each in changed[:SHOWN]]
+    if len(changed) > SHOWN:
+        lines.append(f"  and {len(changed) - SHOWN} more")
+    return "\n".join(lines)

@@ -1,0 +1,133 @@
+"""A precision below fp32 is served only if it answers as fp32 does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from speaker_id import checkpoint, encoders
+from speaker_id.encoder import ReferenceEncoder
+from speaker_id.manifest import CheckpointError, Manifest
+from speaker_id.packed import PackedEncoder
+from speaker_id.packed.probe import computes_bf16
+from speaker_id.settings import Settings
+
+from bundle import BundleError, archive, precision, sources
+from bundle.precision import Comparison, gate
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLES = ROOT / "models" / "demo" / "samples"
+BF16 = Settings.model_validate({"precision": "bf16"})
+needs_bf16 = pytest.mark.skipif(not computes_bf16(torch.device("cpu")), reason="this processor has no bf16")
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return archive.prepare(
+        sources.resolve("demo", root=ROOT / "models"), tmp_path_factory.mktemp("checkpoints")
+    )
+
+
+@pytest.fixture
+def folder(converted: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(converted, tmp_path / "checkpoint")
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, changed: int, clips: int = 10) -> None:
+    def compare(*_: Any) -> Iterator[Comparison]:
+        for index in range(clips):
+            yield Comparison(
+                f"{index}.wav", "anna", "ben" if index < changed else "anna", 0.25 if index else 0.5
+            )
+
+    monkeypatch.setattr(precision, "compare", compare)
+
+
+def test_fp32_needs_no_check(folder: Path) -> None:
+    gate(folder, Settings.model_validate({}), 1.0)
+    assert Manifest.read(folder).precision is None
+
+
+@needs_bf16
+def test_the_demo_model_passes_in_bf16_and_the_manifest_says_how(folder: Path) -> None:
+    gate(folder, BF16, 0.995, SAMPLES)
+    check = Manifest.read(folder).precision
+    assert check
+    assert (check.precision, check.clips, check.agreement, check.threshold) == ("bf16", 16, 1.0, 0.995)
+    assert 0 < check.median_drift <= check.largest_drift < 0.1
+    assert checkpoint.verify(folder).precision == check
+
+
+def test_too_many_changed_answers_are_refused_by_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(monkeypatch, changed=2)
+    with pytest.raises(
+        BundleError, match=r"bf16 agrees with fp32 on 80\.0% of 10 clips, fewer than the 99\.5%"
+    ):
+        gate(folder, BF16, 0.995, SAMPLES)
+    said = capsys.readouterr().out
+    assert "changed: 0.wav: anna became ben\n  changed: 1.wav: anna became ben" in said
+    assert "0.2500 (median) and at most 0.5000" in said
+    assert Manifest.read(folder).precision is None
+
+
+def test_the_threshold_is_the_models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, changed=2)
+    gate(folder, BF16, 0.8, SAMPLES)
+    check = Manifest.read(folder).precision
+    assert check
+    assert check.agreement == pytest.approx(0.8)
+
+
+def test_an_earlier_check_is_kept_until_clips_are_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, changed=0, clips=10)
+    gate(folder, BF16, 0.995, SAMPLES)
+    answers(monkeypatch, changed=0, clips=5)
+    gate(folder, BF16, 0.995)
+    first = Manifest.read(folder).precision
+    gate(folder, BF16, 0.995, SAMPLES)
+    second = Manifest.read(folder).precision
+    assert first
+    assert second
+    assert (first.clips, second.clips) == (10, 5)
+
+
+def test_a_folder_without_clips_is_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="holds no audio files"):
+        gate(folder, BF16, 0.995, tmp_path / "nothing")
+
+
+def test_a_clip_that_does_not_decode_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(BundleError, match=r"broken\.wav cannot be used"):
+        gate(folder, BF16, 0.995, tmp_path)
+
+
+def test_a_precision_that_was_not_checked_does_not_load(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="was not checked against fp32"):
+        encoders.choose(checkpoint.load(folder), BF16, "cpu")
+
+
+def test_the_packed_encoder_serves_by_default_and_the_reference_if_asked(folder: Path) -> None:
+    loaded = checkpoint.load(folder)
+    assert isinstance(encoders.choose(loaded, Settings.model_validate({}), "cpu"), PackedEncoder)
+    reference = Settings.model_validate({"encoder": "reference"})
+    assert isinstance(encoders.choose(loaded, reference, "cpu"), ReferenceEncoder)
+
+
+@needs_bf16
+def test_a_checked_precision_serves(folder: Path) -> None:
+    gate(folder, BF16, 0.995, SAMPLES)
+    encoder = encoders.choose(checkpoint.load(folder), BF16, "cpu")
+    assert isinstance(encoder, PackedEncoder)
+    assert "bf16" in encoder.describe()
+    both = BF16.model_copy(update={"encoder": "reference"})
+    with pytest.raises(CheckpointError, match="needs the packed encoder"):
+        encoders.choose(checkpoint.load(folder), both, "cpu")
