@@ -45,6 +45,9 @@ class Head:
         ]
 
     def __call__(self, pooled: Tensor) -> Tensor:
+        return torch.cat([self.logits(row[None]) for row in pooled])  # one by one, so that all round alike
+
+    def logits(self, row: Tensor) -> Tensor:
         for affine in self.affines:
-            pooled = F.linear(pooled, affine.weight, affine.bias)
-        return pooled
+            row = F.linear(row, affine.weight, affine.bias)
+        return row

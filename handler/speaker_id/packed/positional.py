@@ -36,10 +36,10 @@ class PositionalEmbedding:
 
     def __call__(self, hidden: Tensor, spans: Spans) -> None:
         """hidden: (frames, channels), packed."""
-        blocks = [self.blocks(hidden[span]) for span in spans]
-        convolved = torch.cat([self.convolve(batch) for batch in torch.split(torch.cat(blocks), BATCH)])
-        for span, rows in zip(spans, torch.split(convolved, [len(block) for block in blocks]), strict=True):
-            embedding = rows.flatten(0, 1)[: span.stop - span.start]
+        for span in spans:
+            blocks = torch.split(self.blocks(hidden[span]), BATCH)
+            embedding = torch.cat([self.convolve(batch) for batch in blocks]).flatten(0, 1)
+            embedding = embedding[: span.stop - span.start]
             hidden[span] += F.gelu(embedding if self.bias is None else embedding + self.bias)
 
     def blocks(self, rows: Tensor) -> Tensor:

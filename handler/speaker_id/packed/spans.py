@@ -16,5 +16,13 @@ def spans(frames: Iterable[int]) -> Spans:
 
 
 def chunks(rows: int) -> Iterator[slice]:
-    """All rows, regardless of the clips' borders: for what looks at one row at a time."""
-    return (slice(start, min(start + CHUNK, rows)) for start in range(0, rows, CHUNK))
+    """All rows, regardless of the clips' borders: for what looks at one row at a time.
+
+    No chunk is a lone row unless all there is: a product of one row takes another way through the libraries and
+    rounds differently, and an answer should not depend on where in a batch its clip lies.
+    """
+    start = 0
+    while start < rows:
+        end = start + CHUNK if rows - start > CHUNK + 1 else rows
+        yield slice(start, end)
+        start = end
