@@ -112,20 +112,29 @@ def _frames(container: Any, stream: Any, media: Media) -> Iterator[Any]:
 
 
 def _join(frames: Iterator[Any]) -> Iterator[Block]:
-    parts: list[npt.NDArray[np.float32]] = []
-    rate = held = 0
+    """Frames → blocks. FFmpeg's own queue joins them: two threads would fight for the lock over 50 arrays a second.
+
+    The queue trusts its caller that the format and the channels stay the same, so every change starts a new one.
+    """
+    queue = av.AudioFifo()
+    kind = None
     for frame in frames:
-        samples = to_float(frame)
-        if parts and (frame.sample_rate != rate or len(samples) != len(parts[0]) or held >= BLOCK_FRAMES):
-            yield Block(np.concatenate(parts, axis=1), rate)
-            parts, held = [], 0
-        if not parts:
-            rate = frame.sample_rate
-            check_layout(rate, len(samples))
-        parts.append(samples)
-        held += samples.shape[1]
-    if parts:
-        yield Block(np.concatenate(parts, axis=1), rate)
+        if not frame.samples:
+            continue
+        frame.pts = None  # gaps in the timestamps are not silence in the recording
+        arrived = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
+        if arrived != kind or queue.samples >= BLOCK_FRAMES:
+            yield from _drain(queue)
+            check_layout(frame.sample_rate, frame.layout.nb_channels)
+            queue, kind = av.AudioFifo(), arrived
+        queue.write(frame)
+    yield from _drain(queue)
+
+
+def _drain(queue: Any) -> Iterator[Block]:
+    if queue.samples:
+        joined = queue.read()
+        yield Block(to_float(joined), joined.sample_rate)
 
 
 def to_float(frame: Any) -> npt.NDArray[np.float32]:

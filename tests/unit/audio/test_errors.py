@@ -95,6 +95,15 @@ class TestTooLong:
         heard = hear(by_ffmpeg(container, codec, tones(2.0, rate), rate), max_seconds=2.0)
         assert len(heard) == 32_000
 
+    @pytest.mark.parametrize("name", ["M4A", "MP3"])
+    def test_the_length_that_a_container_states_is_refused_unread(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        body = recording(name, 4.0)
+        monkeypatch.setattr("speaker_id.audio.ffmpeg.to_float", lambda _: pytest.fail("a frame was decoded"))
+        with pytest.raises(AudioTooLong, match=r"^4\.\d* s of audio; the limit is 1 s"):
+            hear(body, max_seconds=1.0)
+
     @pytest.mark.parametrize(
         "name", ["M4A", "ADTS AAC", "MP3 with ID3", "Ogg Opus", "FLAC from a pipe", "WebM Opus"]
     )

@@ -90,6 +90,11 @@ def test_a_video_with_sound_gives_its_sound() -> None:
     assert abs(len(hear(film(sound=tones(1.0, 44_100)))) / 16_000 - 1.0) <= LONGEST_DELAY
 
 
+def test_channels_that_change_within_a_stream_are_mixed_as_they_come() -> None:
+    mono, stereo = (by_ffmpeg("adts", "aac", tones(1.0, 16_000, channels), 16_000) for channels in (1, 2))
+    assert abs(len(hear(mono + stereo + mono)) / 16_000 - 3.0) <= 9 * 1024 / 16_000
+
+
 def test_the_pictures_of_a_video_are_not_even_parsed() -> None:
     with av.open(io.BytesIO(film(sound=tones(1.0, 44_100))), format="mp4") as container:
         stream = audio_stream(container, Media("MP4"))

@@ -99,9 +99,29 @@ def test_a_renamed_container_is_still_what_its_bytes_are() -> None:
     assert len(hear(id3 + body)) == 3_200
 
 
+def test_no_decoder_sees_an_id3_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+    read = ffmpeg.blocks
+
+    def spy(data: bytes, *rest: object) -> object:
+        seen.append(data)
+        return read(data, *rest)
+
+    monkeypatch.setattr(ffmpeg, "blocks", spy)
+    hear(recording("MP3 with ID3"))
+    assert seen[0].startswith(b"\xff")
+
+
 def test_zeros_between_an_id3_tag_and_the_first_frame_are_padding() -> None:
     bare = recording("MP3 bare")
     assert len(hear(b"ID3\x04\x00\x00\x00\x00\x00\x05" + bytes(5) + bytes(100) + bare)) == len(hear(bare))
+
+
+def test_an_id3_tag_with_a_footer_and_a_second_tag_are_passed_over() -> None:
+    bare = recording("MP3 bare")
+    with_footer = b"ID3\x04\x00\x10\x00\x00\x00\x05" + bytes(5) + b"3DI\x04\x00\x10\x00\x00\x00\x05"
+    second = b"ID3\x03\x00\x00\x00\x00\x00\x02" + bytes(2)
+    assert len(hear(with_footer + second + bare)) == len(hear(bare))
 
 
 def test_sound_that_spells_a_table_of_an_mp4_is_sound() -> None:

@@ -114,6 +114,10 @@ class TestSizesThatPromiseNothing:
         with pytest.raises(TruncatedAudio, match="frames for 16000 came"):
             hear(patched(whole, 22, (10**9).to_bytes(4, "big")))
 
+    def test_a_chunk_of_odd_size_before_the_sound_is_padded(self) -> None:
+        whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
+        assert len(hear(whole[:36] + b"LIST\x05\0\0\0INFOa\0" + whole[36:])) == 16_000
+
     def test_chunks_behind_the_sound_may_be_cut(self) -> None:
         whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
         assert len(hear(whole + b"LIST\xff\xff\x00\x00INFO")) == 16_000
