@@ -46,6 +46,12 @@ class TestEmpty:
     def test_a_recording_of_no_samples(self, container: str, subtype: str) -> None:
         message(EmptyAudio, by_libsndfile(container, subtype, np.zeros((1, 0), np.float32), 16_000))
 
+    def test_a_wav_of_no_samples_with_a_tag_behind_them(self) -> None:
+        head = wav(np.zeros((1, 0), np.float32))[:44]
+        body = head + b"LIST\x06\0\0\0INFOab"
+        closed = patched(body, 4, (len(body) - 8).to_bytes(4, "little"))
+        assert message(EmptyAudio, closed) == "WAV with an empty data chunk"
+
     def test_an_opus_recording_stopped_at_once(self) -> None:
         message(EmptyAudio, by_libsndfile("OGG", "OPUS", np.zeros((1, 0), np.float32), 48_000))
 
@@ -101,7 +107,7 @@ class TestTooLong:
     ) -> None:
         body = recording(name, 4.0)
         monkeypatch.setattr("speaker_id.audio.ffmpeg.to_float", lambda _: pytest.fail("a frame was decoded"))
-        with pytest.raises(AudioTooLong, match=r"^4\.\d* s of audio; the limit is 1 s"):
+        with pytest.raises(AudioTooLong, match=r"^4(\.\d+)? s of audio; the limit is 1 s"):
             hear(body, max_seconds=1.0)
 
     @pytest.mark.parametrize(
