@@ -24,6 +24,7 @@ from bundle.torchserve import ServerError, TorchServe
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy" / "gateway"
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
+ACCESS_LOG_BYTES = 20_000_000  # about 80,000 requests; Envoy itself never begins a new one
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
 
 
@@ -46,6 +47,7 @@ class Gateway:
         self.url = f"http://{LOOPBACK}:{port}"
         self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
         self.log = server.run / "gateway.log"
+        self.access_log = server.run / "gateway_access.log"
         self.folder: Path | None = None  # of the admin socket, whose path must be short
         self._envoy: subprocess.Popen[bytes] | None = None
 
@@ -100,7 +102,7 @@ class Gateway:
             "port": self.port,
             "inference_port": self.server.ports.inference,
             "grpc_port": self.server.ports.grpc_inference,
-            "access_log": json.dumps(str(self.server.run / "gateway_access.log")),
+            "access_log": json.dumps(str(self.access_log)),
             "lua": json.dumps(str(DEPLOY / "errors.lua")),
             "max_bytes": int(limit[1]),
             "route_seconds": self.route_seconds,
@@ -135,6 +137,12 @@ class Gateway:
             return 0
         stats = self._admin("GET", f"/stats?filter={quote('^http.public.downstream_rq_active$')}")
         return int(stats.rsplit(":", 1)[1])
+
+    def rotate_log(self, limit: int = ACCESS_LOG_BYTES) -> None:
+        """Begin a new access log once the present one is too large; one old one is kept."""
+        if self.access_log.exists() and self.access_log.stat().st_size > limit:
+            self.access_log.replace(self.access_log.with_suffix(".1.log"))
+            self._admin("POST", "/reopen_logs")
 
     def stop(self) -> None:
         """End Envoy at once: drain before."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
+import random
 import socket
 from dataclasses import dataclass, fields
 
 LOOPBACK = "127.0.0.1"
+OWN_CHOICE = range(15_000, 32_000)  # above most services, below Linux's and macOS's ephemeral ports
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,13 @@ class Ports:
 
 
 def free(count: int) -> list[int]:
-    """Ports that nobody listens on just now, distinct from each other."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that nobody listens on just now, distinct from each other.
+
+    Not those that the system hands out itself: it gives them to outgoing connections too, and one of those may take
+    the port in the seconds until a server listens on it.
+    """
+    shuffled = random.sample(OWN_CHOICE, len(OWN_CHOICE))
+    return list(itertools.islice((port for port in shuffled if not is_taken(port)), count))
 
 
 def is_taken(port: int) -> bool:

@@ -61,6 +61,7 @@ def serve(model: str, revision: str | None, port: int, grace: float) -> int:
         announce(service)
         stopper.starting = False
         while not stopper.asked and (fault := service.fault()) is None:
+            service.gateway.rotate_log()
             time.sleep(WATCH_SECONDS)  # between two looks at the processes
     except Interrupted:
         pass

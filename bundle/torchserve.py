@@ -185,6 +185,7 @@ class TorchServe:
             workers = [process for each in self._seen.values() if (process := each.process())]
             left = processes.end([*workers, *belonging_to(self.temp)] if self.temp else workers, grace=2.0)
             self._java = None
+        self._http.close()
         if self.temp is not None:
             shutil.rmtree(self.temp, ignore_errors=True)
             self.temp = None

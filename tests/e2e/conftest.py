@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bundle import archive, sources
+from bundle import archive, ports, sources
+from bundle.gateway import Gateway
 from bundle.torchserve import TorchServe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,6 +37,14 @@ def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with TorchServe(demo_store, ["demo"], tmp_path_factory.mktemp("run")) as running:
         running.start()
         running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway(server: TorchServe) -> Iterator[Gateway]:
+    """The gateway in front of `server`; `.url` is its base address, HTTP and gRPC alike."""
+    with Gateway(server, ports.free(1)[0], response_timeout=120) as running:
+        running.start()
         yield running
 
 

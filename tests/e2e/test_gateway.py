@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,10 +272,9 @@ class TestHeaders:
 
 def log_entry(gateway: Gateway, request_id: str) -> dict[str, Any]:
     """The access log's entry for a request; Envoy writes it within a second or so."""
-    log = gateway.server.run / "gateway_access.log"
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
+        for line in gateway.access_log.read_text().splitlines():
             entry: dict[str, Any] = json.loads(line)
             if entry["id"] == request_id:
                 return entry
@@ -326,6 +326,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 class TestStarting:
+    def test_a_large_access_log_gives_way_to_a_new_one(self, server: TorchServe) -> None:
+        with Gateway(server, ports.free(1)[0], response_timeout=30) as gateway:
+            gateway.start()
+            ask = partial(requests.get, f"{gateway.url}/nothing", timeout=30)
+            ask(headers={"x-request-id": "old-1"})
+            log_entry(gateway, "old-1")
+            gateway.rotate_log(limit=10)
+            ask(headers={"x-request-id": "new-1"})
+            log_entry(gateway, "new-1")
+            assert "old-1" not in gateway.access_log.read_text()
+            assert "old-1" in gateway.access_log.with_suffix(".1.log").read_text()
+
     def test_a_taken_port_is_one_line(self, gateway: Gateway, server: TorchServe) -> None:
         second = Gateway(server, gateway.port, response_timeout=30)
         with pytest.raises(ServerError, match=rf"port {gateway.port} is taken .* PORT="):

@@ -1,0 +1,62 @@
+"""State files and the sample clips' manifest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bundle import BundleError, state
+from bundle.processes import Identity
+from bundle.samples import samples
+from bundle.state import State
+
+SERVER = State(
+    model="demo",
+    url="http://127.0.0.1:8080",
+    management_url="http://127.0.0.1:1",
+    metrics_url="http://127.0.0.1:2",
+    grpc="127.0.0.1:3",
+    serve=Identity(4, 5.25),
+    gateway=None,
+    temp=["/tmp/x"],
+)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    SERVER.write(tmp_path)
+    assert state.read(tmp_path / state.FILE) == SERVER
+    with_gateway = replace(SERVER, gateway=Identity(6, 7.5))
+    with_gateway.write(tmp_path)
+    assert state.read(tmp_path / state.FILE) == with_gateway
+    assert [file.name for file in tmp_path.iterdir()] == [state.FILE]
+
+
+def test_a_server_that_stopped_meanwhile_is_none(tmp_path: Path) -> None:
+    assert state.read(tmp_path / state.FILE) is None
+
+
+def test_the_server_started_last_comes_first(tmp_path: Path) -> None:
+    for age, port in enumerate((8080, 8081, 8082)):
+        folder = tmp_path / str(port)
+        folder.mkdir()
+        replace(SERVER, url=f"http://127.0.0.1:{port}").write(folder)
+        os.utime(folder / state.FILE, (1000 - age, 1000 - age))
+    assert [found.url[-4:] for _, found in state.states(tmp_path)] == ["8080", "8081", "8082"]
+
+
+def test_samples_come_with_their_speakers(tmp_path: Path) -> None:
+    (tmp_path / "a.flac").write_bytes(b"")
+    (tmp_path / "manifest.csv").write_text("clip,speaker,language,seconds\na.flac,ann,en,2.5\n")
+    (found,) = samples(tmp_path)
+    assert (found.path, found.speaker, found.seconds) == (tmp_path / "a.flac", "ann", 2.5)
+
+
+def test_a_missing_clip_or_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"manifest\.csv"):
+        samples(tmp_path)
+    (tmp_path / "manifest.csv").write_text("clip,speaker,language,seconds\na.flac,ann,en,2.5\n")
+    with pytest.raises(BundleError, match=r"names a\.flac, which is not there"):
+        samples(tmp_path)
