@@ -12,26 +12,27 @@ from torch import Tensor
 from speaker_id.packed.operators import Linear, PortableOperators
 from speaker_id.packed.weights import Affine
 
+mkldnn = torch.ops.mkldnn
 SCORES = 1 << 20  # attention scores held at once, for bf16: as many as stay in the second-level cache
 
 
 class FusedLinear:
     def __init__(self, affine: Affine, dtype: torch.dtype) -> None:
         weight = affine.weight.to(dtype).contiguous()
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+        self.weight = mkldnn._reorder_linear_weight(weight, None)
         self.bias = None if affine.bias is None else affine.bias.to(dtype)
 
     def __call__(self, rows: Tensor) -> Tensor:
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
+        out: Tensor = mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
         return out
 
     def gelu(self, rows: Tensor) -> Tensor:
         # algorithm "none": GELU by the error function, not by tanh
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "gelu", [], "none")
+        out: Tensor = mkldnn._linear_pointwise(rows, self.weight, self.bias, "gelu", [], "none")
         return out
 
     def add(self, rows: Tensor, residual: Tensor) -> Tensor:
-        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(rows, residual, self.weight, self.bias, "add")
+        out: Tensor = mkldnn._linear_pointwise.binary(rows, residual, self.weight, self.bias, "add")
         return out
 
 
