@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speaker_id.audio.media import Media, check_size
+from speaker_id.audio.media import MAX_PARTS, Media, check_size
 from speaker_id.errors import CorruptAudio, TruncatedAudio
 
 DEMUXER = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -77,8 +77,10 @@ def _check_claims(index: bytes, came: int) -> None:
     wherever they are: which box may hold which is FFmpeg's reading, and it is a generous one.
     """
     samples = chunks = rows = longest_chunk = 0
-    for match in TABLES.finditer(index):
+    for number, match in enumerate(TABLES.finditer(index)):
         table, (first, second) = match[1], struct.unpack(">II", match[2].ljust(8, b"\0"))
+        if number >= MAX_PARTS:
+            raise CorruptAudio(f"MP4 index of more than {MAX_PARTS} tables")
         if table == b"cmov":
             raise CorruptAudio("MP4 with a compressed index, which is not supported")
         if table in (b"stsz", b"stz2"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speaker_id.audio.media import Media, check_size
+from speaker_id.audio.media import MAX_PARTS, Media, check_size
 
 
 def inspect(data: bytes) -> Media:
@@ -15,7 +15,9 @@ def inspect(data: bytes) -> Media:
         TruncatedAudio: an element states more bytes than came.
     """
     position = 0
-    while position < len(data):
+    for _ in range(MAX_PARTS):
+        if position >= len(data):
+            break
         identifier_bytes = _vint_bytes(data[position])
         size_at = position + identifier_bytes
         if not 1 <= identifier_bytes <= 4 or size_at >= len(data):

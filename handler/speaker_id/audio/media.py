@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 from speaker_id.errors import TruncatedAudio
 
+# Chunks, boxes or elements that an inspector walks, under Python's lock. 120 s of 20 ms blocks are 6000; a body that
+# is nothing but headers would be millions, and seconds.
+MAX_PARTS = 100_000
+
 
 class Media(NamedTuple):
     """What sniffing found.

@@ -5,10 +5,11 @@ A sync word is only 11 or 12 bits, so a frame counts when the next one follows w
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 
-from speaker_id.audio.media import Media, check_size
+from speaker_id.audio.media import MAX_PARTS, Media, check_size
 
 PADDING = 4096  # samples that MP3 (1152 a frame) or HE-AAC (2048) may add at both ends together
 
@@ -16,6 +17,7 @@ PADDING = 4096  # samples that MP3 (1152 a frame) or HE-AAC (2048) may add at bo
 RATES = {0: (11025, 12000, 8000), 2: (22050, 24000, 16000), 3: (44100, 48000, 32000)}
 KBITS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # Layer III, MPEG 1
 KBITS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # Layer III, MPEG 2 and 2.5
+NOT_ZERO = re.compile(rb"[^\0]")
 LONGEST_FRAME = 1441  # bytes: 320 kbit/s at 32 kHz, padded
 
 
@@ -33,14 +35,17 @@ def after_id3(data: bytes) -> int:
         TruncatedAudio: a tag states more bytes than came.
     """
     start = 0
-    while data.startswith(b"ID3", start) and start + 10 <= len(data):
+    for _ in range(MAX_PARTS):
+        if not data.startswith(b"ID3", start) or start + 10 > len(data):
+            break
         footer = 10 if data[start + 5] & 0x10 else 0
         size = 0
         for byte in data[start + 6 : start + 10]:  # 7 bits a byte, so that no size looks like a sync word
             size = size << 7 | byte & 0x7F
         check_size("the ID3 tag", 10 + size + footer, len(data) - start)
         start += 10 + size + footer
-        start = len(data) - len(data[start:].lstrip(b"\0"))
+        sound = NOT_ZERO.search(data, start)
+        start = sound.start() if sound else len(data)
     return start
 
 

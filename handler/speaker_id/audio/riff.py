@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from speaker_id.audio import mpeg
 from speaker_id.audio.layout import check_layout
-from speaker_id.audio.media import Media, check_size
+from speaker_id.audio.media import MAX_PARTS, Media, check_size
 from speaker_id.errors import CorruptAudio, EmptyAudio, UnsupportedMedia
 
 # Writers that cannot seek back (pipes) leave 0, 2^32 - 1 or some number just below 2^31 for a size that they do not
@@ -41,7 +41,9 @@ class Chunk(NamedTuple):
 def chunks(data: bytes, order: str) -> Iterator[Chunk]:
     """The chunks of a WAV or AIFF file; the last may state more than came."""
     position = 12
-    while position + 8 <= len(data):
+    for _ in range(MAX_PARTS):
+        if position + 8 > len(data):
+            return
         name, size = struct.unpack_from(f"{order}4sI", data, position)
         yield Chunk(name.decode("ascii", "replace"), size, position + 8)
         position += 8 + size + size % 2

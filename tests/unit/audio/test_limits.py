@@ -163,3 +163,21 @@ def test_sync_words_without_end_do_not_cost_seconds() -> None:
     outcome, seconds, _ = measure(head + b"\xff\xf8\xc9\x18\x00\x00" * 1_000_000)
     assert outcome == "corrupt_audio"
     assert seconds < MOST_SECONDS
+
+
+LOADS = {  # bodies of 6 MB that are nothing but the smallest parts that their container has
+    "WAV chunks": lambda: b"RIFF\xff\xff\xff\xffWAVE" + bytes(6_000_000),
+    "AIFF chunks": lambda: b"FORM\xff\xff\xff\xffAIFF" + bytes(6_000_000),
+    "MP4 tables": lambda: b"\0\0\0\x08ftyp\0\0\0\0moov" + (b"stsc" + bytes(7) + b"\1" + bytes(4)) * 375_000,
+    "WebM elements": lambda: b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff" + b"\xec\x80" * 3_000_000,
+    "Ogg pages": lambda: (b"OggS\0" + bytes(22)) * 220_000,
+    "ID3 tags": lambda: b"ID3\x04\0\0\0\0\0\0" * 600_000,
+}
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_a_body_of_nothing_but_headers_costs_no_seconds(name: str) -> None:
+    outcome, seconds, mebibytes = measure(LOADS[name]())
+    assert isinstance(outcome, str)
+    assert seconds < MOST_SECONDS
+    assert mebibytes < MOST_MIB
