@@ -71,9 +71,8 @@ def test_base_equals_transformers_on_a_clip_of_forty_seconds_among_short_ones(ba
     assert distance(logits, reference(base, extractor(False), batch)) < REFERENCE_BOUND
 
 
-@pytest.mark.parametrize("family", ["wav2vec2", "hubert"])
-def test_large_equals_transformers(family: str) -> None:
-    model = build(family, **LARGE, **HEAD)
+def test_large_equals_transformers() -> None:
+    model = build("hubert", **LARGE, **HEAD)
     batch = [clip(400), clip(40_000, 1), clip(12_345, 2), clip(400)]
     expected = reference(model, extractor(True), batch)
     encoder = PackedEncoder(model, extractor(True), "cpu", backend="onednn")
@@ -166,4 +165,4 @@ def test_the_widened_model_equals_transformers_on_recorded_voices(
     logits = encoder(widened_batch)
     assert distance(logits, widened_answers) < bound
     assert top(logits) == top(widened_answers)
-    assert distance(encoder(widened_batch[2::-1]), logits[2::-1]) < COMPANY_BOUND
+    assert distance(encoder(widened_batch[:2]), logits[:2]) < COMPANY_BOUND
