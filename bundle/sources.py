@@ -59,7 +59,7 @@ class TorchServeSettings(BaseModel):
         "itself). Too low: below 1 TorchServe ignores the value.",
     )
     responseTimeout: int = Field(
-        300,
+        default=300,
         ge=1,
         description="Seconds that a worker may take over one batch before it is restarted; batchSize × "
         "max_request_seconds of audio must be worked off in it. Too high: a hung worker holds its callers that long. "

@@ -1,4 +1,4 @@
-"""One clip as a caller sent it, before any of it is decoded."""
+"""One clip: as a caller sent it, and as it is once decoded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+Waveform = npt.NDArray[np.float32]  # (samples,), mono, at the checkpoint's sampling rate
 
 
 @dataclass(frozen=True)

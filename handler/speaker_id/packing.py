@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
+from speaker_id.clip import Waveform as Waveform
 
 Key = TypeVar("Key")
-Waveform = npt.NDArray[np.float32]  # (samples,), mono, at the checkpoint's sampling rate
 
 
 def pack(clips: Iterable[tuple[Key, Waveform]], budget: int) -> Iterator[list[tuple[Key, Waveform]]]:

@@ -13,9 +13,8 @@ import numpy.typing as npt
 import soxr
 
 from speaker_id.audio.layout import Block, max_frames
+from speaker_id.clip import Waveform as Waveform
 from speaker_id.errors import AudioTooLong, AudioTooShort, CorruptAudio, EmptyAudio, NonFiniteAudio
-
-Waveform = npt.NDArray[np.float32]  # (samples,), mono, at the checkpoint's sampling rate
 
 
 def assemble(
