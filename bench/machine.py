@@ -1,0 +1,68 @@
+"""What a run ran on: a number without its machine, its versions and its commit is worth nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from bench import ROOT
+
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")  # what decides a product's speed
+LIBRARIES = ("torch", "transformers", "numpy")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Processor, versions and commit, as the CSV has them."""
+
+    cpu: str
+    cpu_flags: str
+    cores: int
+    load: float  # average number of running processes before the run; the run itself not among them
+    versions: str
+    commit: str
+    dirty: bool
+
+
+def describe() -> Machine:
+    model, flags = processor(Path("/proc/cpuinfo").read_text())
+    return Machine(
+        cpu=model,
+        cpu_flags=flags,
+        cores=len(os.sched_getaffinity(0)),
+        load=round(os.getloadavg()[0], 2),
+        versions=versions(),
+        commit=git("rev-parse", "--short=12", "HEAD"),
+        dirty=bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results")),
+    )
+
+
+def processor(cpuinfo: str) -> tuple[str, str]:
+    """Model name with family and model number, and those of its flags that matter; from /proc/cpuinfo."""
+    entries: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        entries.setdefault(key.strip(), value.strip())
+    present = set(entries.get("flags", "").split())
+    family, model = entries.get("cpu family", "?"), entries.get("model", "?")
+    name = f"{entries.get('model name', 'unknown')} (family {family}, model {model})"
+    return name, " ".join(flag for flag in FLAGS if flag in present)
+
+
+def versions() -> str:
+    """torch and what computes with it; oneDNN is part of torch's build."""
+    onednn = re.search(r"MKL-DNN v([\d.]+)", torch.__config__.show())
+    found = [f"{name} {version(name)}" for name in LIBRARIES]
+    return ", ".join([*found, f"oneDNN {onednn.group(1) if onednn else 'none'}"])
+
+
+def git(*arguments: str) -> str:
+    """Of this checkout; empty outside one."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)  # noqa: S607
+    return done.stdout.strip() if done.returncode == 0 else ""
