@@ -17,7 +17,8 @@ from torch import Tensor
 
 from speaker_id.packing import Waveform
 
-DEFAULT_RECEPTIVE_FIELD = 400  # samples: 25 ms at 16 kHz, for models whose config lists no convolutions
+# samples: 50 ms at 16 kHz, for models that read filter banks: their normalisation needs two frames of 25 ms
+DEFAULT_RECEPTIVE_FIELD = 800
 
 
 class Encoder(Protocol):

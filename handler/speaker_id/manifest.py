@@ -26,10 +26,15 @@ PICKLE_SUFFIXES = frozenset(
 )
 
 
-# raw waveform in, one label vector out; other audio classifiers (AST, Whisper) want spectrograms
+# One label vector out of one recording. The first two are the packed encoder's; the reference encoder serves them all.
 SUPPORTED_ARCHITECTURES = {
     "wav2vec2": "Wav2Vec2ForSequenceClassification",
     "hubert": "HubertForSequenceClassification",
+    "wavlm": "WavLMForSequenceClassification",
+    "unispeech-sat": "UniSpeechSatForSequenceClassification",
+    "data2vec-audio": "Data2VecAudioForSequenceClassification",
+    "wav2vec2-conformer": "Wav2Vec2ConformerForSequenceClassification",
+    "wav2vec2-bert": "Wav2Vec2BertForSequenceClassification",
 }
 
 

@@ -93,8 +93,8 @@ def test_receptive_field_by_hand() -> None:
     assert receptive_field(SimpleNamespace(conv_kernel=(3, 2), conv_stride=(2, 2))) == 5
 
 
-def test_a_model_without_convolutions_needs_25_ms() -> None:
-    assert receptive_field(SimpleNamespace()) == 400
+def test_a_model_without_convolutions_needs_50_ms() -> None:
+    assert receptive_field(SimpleNamespace()) == 800
 
 
 def test_warm_up_runs_each_length_and_never_less_than_a_frame() -> None:

@@ -1,0 +1,87 @@
+"""Relatives that the packed encoder cannot compute go the whole way all the same: converted, loaded, answered."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from speaker_id import checkpoint, encoders
+from speaker_id.encoder import ReferenceEncoder
+from speaker_id.manifest import CheckpointError
+from speaker_id.settings import Settings
+from transformers import (
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertForSequenceClassification,
+    Wav2Vec2FeatureExtractor,
+    WavLMConfig,
+    WavLMForSequenceClassification,
+)
+
+from bundle import archive, sources
+
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "classifier_proj_size": 16,
+    "use_weighted_layer_sum": True,
+    "id2label": {0: "anna", 1: "bernd"},
+    "label2id": {"anna": 0, "bernd": 1},
+}
+
+
+def wavlm() -> tuple[Any, Any]:
+    model = WavLMForSequenceClassification(WavLMConfig(conv_dim=(16,) * 7, **SMALL))
+    return model, Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
+
+
+def wav2vec2_bert() -> tuple[Any, Any]:
+    model = Wav2Vec2BertForSequenceClassification(
+        Wav2Vec2BertConfig(feature_projection_input_dim=160, **SMALL)
+    )
+    return model, SeamlessM4TFeatureExtractor()
+
+
+@pytest.mark.parametrize("family", [wavlm, wav2vec2_bert])
+def test_the_reference_encoder_serves_it_and_the_log_says_why(
+    family: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    model, extractor = family()
+    source = tmp_path / "relative"
+    source.mkdir()
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(source)
+    extractor.save_pretrained(source)
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()},
+        source / "model.safetensors",
+        {"format": "pt"},
+    )
+    loaded = checkpoint.load(archive.prepare(sources.resolve(str(source)), tmp_path / "checkpoints"))
+    with caplog.at_level(logging.INFO):
+        encoder = encoders.choose(loaded, Settings.model_validate({}), "cpu")
+    assert isinstance(encoder, ReferenceEncoder)
+    assert f"reference encoder, one clip at a time: {type(model).__name__}" in caplog.text
+    waves = [
+        np.random.default_rng(n).standard_normal(n).astype(np.float32) for n in (encoder.min_samples, 16000)
+    ]
+    logits = encoder(waves)
+    with torch.inference_mode():
+        inputs = extractor(waves[1], sampling_rate=16000, return_tensors="pt")
+        inputs.pop("attention_mask", None)
+        expected = model.eval()(**inputs).logits
+    torch.testing.assert_close(logits[1:], expected, rtol=1e-5, atol=1e-6)
+    assert logits.isfinite().all()
+    reduced = Settings.model_validate({"precision": "bf16"})
+    with pytest.raises(CheckpointError, match="bf16"):
+        encoders.choose(loaded, reduced, "cpu")
