@@ -16,6 +16,7 @@ from speaker_id.packing import Waveform
 
 from bench.engines import BASE, Contestant
 from bench.loaders import Logits
+from bench.machine import busy_seconds
 from bench.peers import Unavailable
 from bench.team import Run, Team
 
@@ -65,8 +66,8 @@ class Contest:
         self.measured: dict[Contestant, Measured] = {}
         self.absent: dict[Contestant, str] = {}
         self.growth: dict[Contestant, dict[float, float]] = {}
-        self.idle = 0.0  # processor seconds of idle teams, over busy wall seconds
-        self.busy = 0.0
+        self.foreign = 0.0  # processor seconds used by others than the team of the moment
+        self.wall = 0.0
 
     def __enter__(self) -> Contest:
         return self
@@ -91,12 +92,16 @@ class Contest:
 
     def run(self, it: Contestant, clips: Sequence[Waveform]) -> Run:
         team = self.teams[it.engine.loader, str(it.layout), it.allocator]
-        others = [other for other in self.teams.values() if other is not team]
-        before = sum(other.cpu_seconds() for other in others)
+        before = busy_seconds() - team.cpu_seconds()
         run = team.run(it.engine, clips)
-        self.idle += sum(other.cpu_seconds() for other in others) - before
-        self.busy += run.seconds
+        self.foreign += busy_seconds() - team.cpu_seconds() - before
+        self.wall += run.seconds
         return run
+
+    @property
+    def foreign_cores(self) -> float:
+        """Cores kept busy by anything else while a team ran: other programs, the host, teams that should sleep."""
+        return self.foreign / self.wall
 
     def play(self) -> None:
         for number, indices in enumerate(self.plan.rounds, 1):

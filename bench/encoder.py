@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
     here = machine.describe()
-    if here.load > QUIET * here.cores:
-        say(f"load average {here.load:g}: the machine is not quiet, the numbers will be worth little")
+    if (load := os.getloadavg()[0]) > QUIET * here.cores:
+        say(f"load average {load:.1f}: the machine is not quiet, the numbers will be worth little")
     folder = prepare(resolve(model(chosen, say)))
     config = json.loads((folder / "config.json").read_text())
     rate = json.loads((folder / "preprocessor_config.json").read_text())["sampling_rate"]
@@ -89,7 +89,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
                 and it.allocator == "glibc"
             ]
         )
-    say(f"idle engines used {contest.idle / contest.busy:.2%} of a core while another ran")
+    say(f"{contest.foreign_cores:.2f} cores were busy with anything else while an engine ran")
     whole = not (chosen.quick or chosen.only or contest.absent) and count >= CLIPS and rounds >= ROUNDS
     shared = summary.Run(
         date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -98,6 +98,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
         clips=work,
         machine=here,
         peaks=peaks,
+        foreign_cores=contest.foreign_cores,
     )
     results = chosen.results or (BUILD / "quick" if chosen.quick else RESULTS)
     rows, growth = summary.rows(contest, config, shared), summary.growth_rows(contest, shared)

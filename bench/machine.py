@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import torch
 
 from bench import ROOT
@@ -24,7 +25,6 @@ class Machine:
     cpu: str
     cpu_flags: str
     cores: int
-    load: float  # average number of running processes before the run; the run itself not among them
     versions: str
     commit: str
     dirty: bool
@@ -36,11 +36,16 @@ def describe() -> Machine:
         cpu=model,
         cpu_flags=flags,
         cores=len(os.sched_getaffinity(0)),
-        load=round(os.getloadavg()[0], 2),
         versions=versions(),
         commit=git("rev-parse", "--short=12", "HEAD"),
         dirty=bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results")),
     )
+
+
+def busy_seconds() -> float:
+    """Processor time that everything on the machine has used so far, and what its host took from it."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
 
 
 def processor(cpuinfo: str) -> tuple[str, str]:

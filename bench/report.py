@@ -25,12 +25,11 @@ def report(rows: Sequence[Row], growth: Sequence[GrowthRow]) -> str:
         return NOTHING
     first = rows[0]
     state = f"commit {first.commit}" + (" with changes on top" if first.dirty else "")
+    ceilings = ", ".join(f"{precision} {peak:.0f} GFLOP/s" for precision, peak in peaks(rows).items())
     lines = [
-        f"{first.cpu}, {first.cores} cores, flags {first.cpu_flags}; {first.versions}; {state}; {first.run}; "
-        f"load average before the run {first.load:g}. Model: {first.model}. Work: {first.clips}. Peak of one large "
-        "matrix product: "
-        + ", ".join(f"{precision} {peak:.0f} GFLOP/s" for precision, peak in peaks(rows).items())
-        + ".",
+        f"{first.cpu}, {first.cores} cores, {first.cpu_flags}; {first.versions}; {state}; {first.run}. Model: "
+        f"{first.model}. Work: {first.clips}. One large matrix product reaches {ceilings}. Other programs and the "
+        f"host kept {first.foreign_cores:.2f} cores busy meanwhile.",
         "",
         "| × best | × same layout | engine | layout | allocator | audio s/s | of peak | lone 3 s | 8 s | 20 s "
         "| memory | answers kept | logits off by |",

@@ -48,7 +48,7 @@ class Row(BaseModel):
     cpu: str
     cpu_flags: str
     cores: int
-    load: float
+    foreign_cores: float  # cores that anything but the contestant of the moment kept busy while it ran
     versions: str
 
     @field_validator("ratio_same_layout", "latency_3s", "latency_8s", "latency_20s", mode="before")

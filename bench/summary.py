@@ -24,6 +24,7 @@ class Run:
     clips: str
     machine: Machine
     peaks: Mapping[str, float]  # GFLOP/s by precision
+    foreign_cores: float
 
 
 def rows(contest: Contest, config: Mapping[str, Any], run: Run) -> list[Row]:
@@ -73,6 +74,7 @@ def rows(contest: Contest, config: Mapping[str, Any], run: Run) -> list[Row]:
                 clips=run.clips,
                 run=run.date,
                 complete=run.complete,
+                foreign_cores=round(run.foreign_cores, 3),
                 **dataclasses.asdict(run.machine),
             )
         )

@@ -1,7 +1,7 @@
 """The processes of one loader in one layout: started once, asleep until told to run, ended with the run.
 
 Only one team computes at a time. The others wait in a read of their pipe, and their OpenMP threads, libgomp's in
-torch's wheels, spin for milliseconds after a region and then sleep on a futex; `idle_seconds` measures that they do.
+torch's wheels, spin for milliseconds after a region and then sleep on a futex; `Contest.foreign_cores` measures it.
 """
 
 from __future__ import annotations

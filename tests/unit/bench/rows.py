@@ -30,7 +30,7 @@ DEFAULTS = {
     "cpu": "a processor",
     "cpu_flags": "avx512f avx512_bf16",
     "cores": 2,
-    "load": 0.1,
+    "foreign_cores": 0.01,
     "versions": "torch 2",
 }
 
