@@ -22,7 +22,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop identify archive test check setup demo-model full-size clean setup-dev
+.PHONY: help demo serve stop identify archive test check setup bench demo-model full-size clean setup-dev
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -56,8 +56,13 @@ setup: ## install what is pinned into .venv: PYTHON=python3, TORCH_INDEX= for an
 setup-dev:
 	$(SETUP) --dev
 
-demo-model: setup-dev ## train the demo model again, from Debian's recordings
-	$(RUN) -m training
+bench: setup-dev ## measure the encoders against the field's ways to serve, on a quiet machine: ARGS="--only hf-one"
+	$(RUN) -m bench.encoder $(ARGS)
+	$(RUN) -m bench.report
+
+demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
+	# shared cores: threads that spin while they wait make training several times slower
+	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m training $(ARGS)
 
 full-size: setup ## widen the demo model to wav2vec2-base's size, for benchmarks: build/full-size
 	$(RUN) -m training.widen build/full-size

@@ -12,22 +12,11 @@ from speaker_id.settings import Settings
 
 SETTINGS = Settings(max_request_clips=3)
 KEYS = st.sampled_from(
-    [
-        "inputs",
-        "instances",
-        "parameters",
-        "id",
-        "outputs",
-        "name",
-        "shape",
-        "datatype",
-        "data",
-        "b64",
-        "array",
-        "sampling_rate",
-        "top_k",
-        "function_to_apply",
-    ]
+    (
+        *("inputs", "instances", "parameters", "id", "outputs"),
+        *("name", "shape", "datatype", "data", "b64", "array", "sampling_rate"),
+        *("top_k", "function_to_apply"),
+    )
 )
 SCALARS: st.SearchStrategy[Any] = (
     st.none()
