@@ -2,12 +2,13 @@
 
 `sleep 1.5` answers after that many seconds, `die` ends the worker's process, `raise` is a bug; any other body is
 measured, and answered with the request's headers, in the form of a label. The `stub:` section of model-config.yaml
-makes it refuse to load.
+makes it refuse to load, or makes a second worker slow.
 """
 
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -18,6 +19,11 @@ class StubHandler:
             raise ValueError(stub["value_error"])
         if "runtime_error" in stub:
             raise RuntimeError(stub["runtime_error"])
+        if "slow_seconds" in stub:  # for all workers but the first
+            try:
+                Path("first").touch(exist_ok=False)  # the working directory is the unpacked archive, shared
+            except FileExistsError:
+                time.sleep(stub["slow_seconds"])
 
     def handle(self, rows: list[dict[str, Any]], context: Any) -> list[str]:
         answers = []

@@ -49,7 +49,7 @@ def answer(server: TorchServe, body: bytes, model: str = "stub", **options: Any)
 def test_it_is_ready_when_every_worker_of_every_model_answers(
     start: Start, build_stub: Callable[..., None]
 ) -> None:
-    build_stub("one", minWorkers=2, maxWorkers=2)
+    build_stub("one", minWorkers=2, maxWorkers=2, stub={"slow_seconds": 3})
     build_stub("two")
     server = start("one", "two")
     server.wait_ready()
@@ -57,6 +57,24 @@ def test_it_is_ready_when_every_worker_of_every_model_answers(
     assert len(set(pids)) == 3
     assert answer(server, b"abc", "one").json()[0]["pid"] in pids
     assert answer(server, b"abc", "two").json()[0]["pid"] in pids
+
+
+def test_what_the_user_exported_for_other_programs_changes_nothing(
+    start: Start, build_stub: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_stub("stub")
+    (tmp_path / "other.properties").write_text("inference_address=http://127.0.0.1:1\n")
+    monkeypatch.setenv("TS_CONFIG_FILE", str(tmp_path / "other.properties"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    server = start("stub")
+    server.wait_ready(60)
+    assert requests.get(f"{server.url}/ping", timeout=10, proxies={"http": ""}).status_code == 200
+    (worker,) = server.worker_pids()
+    environment = psutil.Process(worker).environ()
+    assert str(tmp_path) not in environment["PYTHONPATH"].split(os.pathsep)
+    assert environment["HF_HUB_OFFLINE"] == "1"
+    assert environment["TMPDIR"] == str(server.temp)
 
 
 def test_everything_listens_on_loopback_only(start: Start, build_stub: Callable[..., None]) -> None:
