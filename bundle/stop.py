@@ -31,10 +31,8 @@ def stop(file: Path, state: State) -> list[int]:
     gateway = state.gateway.process() if state.gateway else None
     left = processes.end([gateway] if gateway else [], grace=5.0)
     for folder in map(Path, state.temp):
-        # first Java, which would replace its workers, then what it leaves
-        left += processes.end(belonging_to(folder), grace=10.0) + processes.end(
-            belonging_to(folder), grace=2.0
-        )
+        for grace in (10.0, 2.0):  # first Java, which would replace its workers, then those it did not end
+            left += processes.end(belonging_to(folder), grace)
         shutil.rmtree(folder, ignore_errors=True)
     file.unlink(missing_ok=True)
     return left
