@@ -5,6 +5,7 @@ TORCH_INDEX ?=
 MODEL ?= demo
 REVISION ?=
 PORT ?= 8080
+ALLOCATOR ?= glibc
 AUDIO ?=
 CALIBRATION ?=
 ARGS ?=
@@ -30,8 +31,8 @@ help: ## list the targets
 demo: setup ## identify the sample clips with the small demo model, through a real server
 	$(RUN) -m bundle.demo
 
-serve: setup ## serve a model in the foreground: MODEL=demo PORT=8080, REVISION= for a hub model
-	$(RUN) -m bundle.serve --model "$(MODEL)" --revision "$(REVISION)" --port "$(PORT)"
+serve: setup ## serve a model in the foreground: MODEL=demo PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc
+	$(RUN) -m bundle.serve --model "$(MODEL)" --revision "$(REVISION)" --port "$(PORT)" --allocator "$(ALLOCATOR)"
 
 stop: ## end the servers that make serve started, also what a killed one left
 	if [ -x "$(ROOT)/.venv/bin/python" ]; then $(RUN) -m bundle.stop; else echo "nothing is running"; fi

@@ -12,7 +12,8 @@ import sys
 import time
 from types import FrameType
 
-from bundle import BundleError, archive, samples, sources, state
+from bundle import BundleError, allocator, archive, samples, sources, state
+from bundle.allocator import Allocator
 from bundle.service import Service
 from clients.identify import Client, ClientError
 
@@ -44,7 +45,7 @@ class Stopper:
             raise Interrupted
 
 
-def serve(model: str, revision: str | None, port: int, grace: float) -> int:
+def serve(model: str, revision: str | None, port: int, grace: float, memory: Allocator) -> int:
     """Build what is missing, start, watch, stop.
 
     Returns:
@@ -53,8 +54,9 @@ def serve(model: str, revision: str | None, port: int, grace: float) -> int:
     stopper = Stopper()
     spec = sources.resolve(model, revision)
     already_running(port)
+    variables = allocator.environment(memory)
     archive.build(spec, archive.STORE)
-    service = Service(spec, archive.STORE, state.RUN / str(port), port)
+    service = Service(spec, archive.STORE, state.RUN / str(port), port, variables)
     fault: str | None = None
     try:
         service.start(progress=lambda text: say(f"starting: {text}"))
@@ -118,9 +120,12 @@ def main() -> int:
     parser.add_argument(
         "--grace", type=float, default=GRACE_SECONDS, help="seconds for requests in flight at a stop"
     )
+    parser.add_argument(
+        "--allocator", choices=allocator.NAMES, default="glibc", help="of Java and the workers"
+    )
     args = parser.parse_args()
     try:
-        return serve(args.model, args.revision or None, args.port, args.grace)
+        return serve(args.model, args.revision or None, args.port, args.grace, args.allocator)
     except BundleError as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -22,12 +22,20 @@ class Service:
         store: the model store.
         run: this server's folder, for logs, configuration and the state file.
         port: the public port, on loopback.
+        environment: variables for TorchServe and its workers.
     """
 
-    def __init__(self, spec: ModelSpec, store: Path, run: Path, port: int) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        store: Path,
+        run: Path,
+        port: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.spec = spec
         self.run = run.resolve()
-        self.torchserve = TorchServe(store, [spec.name], run)
+        self.torchserve = TorchServe(store, [spec.name], run, environment=environment)
         self.gateway = Gateway(self.torchserve, port, spec.torchserve.responseTimeout)
         self.url = f"{self.gateway.url}/predictions/{spec.name}"
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class TorchServe:
         models: names of the models to load at start; each is `NAME.mar` in the store.
         run: folder for the logs and the rendered configuration, made if it is not there.
         ports: the ports to listen on; free ones if None.
+        environment: variables for Java and the workers, over what is inherited.
 
     Attributes:
         url, management_url, metrics_url: base addresses, without a slash at the end.
@@ -59,12 +60,20 @@ class TorchServe:
         logs: folder of access_log.log, model_log.log and ts_log.log.
     """
 
-    def __init__(self, store: Path, models: Sequence[str], run: Path, ports: Ports | None = None) -> None:
+    def __init__(
+        self,
+        store: Path,
+        models: Sequence[str],
+        run: Path,
+        ports: Ports | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.store = store.resolve()
         self.models = tuple(models)
         self.run = run.resolve()
         self.logs = self.run / "logs"
         self.ports = ports or Ports.free()
+        self.environment = dict(environment or {})
         self.url = f"http://{LOOPBACK}:{self.ports.inference}"
         self.management_url = f"http://{LOOPBACK}:{self.ports.management}"
         self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
@@ -247,6 +256,7 @@ class TorchServe:
             "METRICS_LOCATION": str(self.logs),
             # nothing is fetched while serving: an archive that tries to fails at load, in the open
             "HF_HUB_OFFLINE": "1",
+            **self.environment,
         }
 
 
