@@ -4,7 +4,8 @@
     arecord -d 5 -f cd | python identify.py -
     python identify.py recordings/ --format jsonl > answers.jsonl
 
-One file to copy: Python 3.10+ and `requests` are all it needs; `rich` shows progress where it is installed.
+One file on purpose, though long, so that it can be copied: Python 3.10+ and `requests` are all it needs; `rich`
+shows progress where it is installed.
 
     from identify import Client
     with Client("http://127.0.0.1:8080", "demo") as client:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from bundle import archive, ports, sources
@@ -75,6 +78,41 @@ def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None
     return build
 
 
+@pytest.fixture(scope="session")
+def stub_server(
+    stub_archive: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TorchServe]:
+    """TorchServe with two stubs: `stub`, and `narrow`, whose queue holds two requests."""
+    store = tmp_path_factory.mktemp("stub_store")
+    stub_archive(store, "stub")
+    stub_archive(store, "narrow", jobQueueSize=2)
+    with TorchServe(store, ["stub", "narrow"], tmp_path_factory.mktemp("run")) as running:
+        running.start()
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stub_gateway(stub_server: TorchServe) -> Iterator[Gateway]:
+    """The gateway in front of `stub_server`."""
+    with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture
+def ask(stub_gateway: Gateway) -> Callable[..., requests.Response]:
+    """A request to `stub_gateway`, as audio unless it says otherwise; keywords are headers."""
+
+    def ask(path: str, body: Any = b"abc", method: str = "POST", **headers: str) -> requests.Response:
+        given = {"Content-Type": "application/octet-stream"} | {
+            k.replace("_", "-"): v for k, v in headers.items()
+        }
+        return requests.request(method, stub_gateway.url + path, data=body, headers=given, timeout=60)
+
+    return ask
+
+
 @pytest.fixture
 def stub_store(tmp_path: Path) -> Path:
     """An empty model store of one test, in a folder whose name needs quoting everywhere."""
@@ -87,3 +125,33 @@ def stub_store(tmp_path: Path) -> Path:
 def build_stub(stub_store: Path, stub_archive: Callable[..., None]) -> Callable[..., None]:
     """Build NAME.mar around stub_handler.py into `stub_store`; keywords go into its model-config.yaml."""
     return partial(stub_archive, stub_store)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, stub_archive: Callable[..., None]) -> Path:
+    """A working folder of its own, so that no test meets another's archive or state file; stub.mar is there."""
+    folder = tmp_path / "check out, é"
+    (folder / "model_store").mkdir(parents=True)
+    (folder / "models").symlink_to(ROOT / "models")
+    stub_archive(folder / "model_store", "stub")
+    return folder
+
+
+@pytest.fixture
+def temp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A TMPDIR of this test's own, with a name short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a Python program of the bundle in `checkout` to its end."""
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'handler'}")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=240)
+
+    return run

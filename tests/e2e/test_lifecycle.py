@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import psutil
 import pytest
 import requests
 
-from bundle import ports, state
+from bundle import ports, processes, state
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from bundle.service import Service
@@ -34,33 +33,7 @@ CLIPS = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))
 STUB = str(Path(__file__).with_name("serve_stub.py"))
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, stub_archive: Callable[..., None]) -> Path:
-    """A working folder of its own, so that no test meets another's archive or state file."""
-    folder = tmp_path / "check out, é"
-    (folder / "model_store").mkdir(parents=True)
-    (folder / "models").symlink_to(ROOT / "models")
-    stub_archive(folder / "model_store", "stub")
-    return folder
-
-
-@pytest.fixture
-def temp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A TMPDIR of this test's own, with a name short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="t") as folder:
-        monkeypatch.setenv("TMPDIR", folder)
-        yield Path(folder)
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'handler'}"}
-
-
-def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, cwd=checkout, env=environment(), capture_output=True, text=True, timeout=240
-    )
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass
@@ -110,7 +83,7 @@ StartServe = Callable[..., Serve]
 
 
 @pytest.fixture
-def serve(checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
+def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
     """Start a server of the stub, or of what the arguments say, in its own session as a shell would."""
     started: list[Serve] = []
 
@@ -119,9 +92,7 @@ def serve(checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
         output = tmp_path / f"{port}.txt"
         command = [sys.executable, *(program or (STUB,)), "--port", str(port), "--grace", "30"]
         with output.open("wb") as log:
-            process = subprocess.Popen(
-                command, cwd=checkout, env=environment(), stdout=log, stderr=log, start_new_session=True
-            )
+            process = subprocess.Popen(command, cwd=checkout, stdout=log, stderr=log, start_new_session=True)
         started.append(Serve(process, output, checkout / state.RUN / str(port), port))
         if ready:
             started[-1].wait_for(lambda: "ready: " in started[-1].said)
@@ -132,7 +103,9 @@ def serve(checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
         with contextlib.suppress(ProcessLookupError):
             each.process.send_signal(signal.SIGTERM)
         each.process.wait(90)
-    run(checkout, "-m", "bundle.stop")
+    run("-m", "bundle.stop")
+    # and if that is what a test found to be broken: whatever has this checkout among its arguments
+    processes.end(processes.matching(lambda argument: str(checkout) in argument), grace=1.0)
 
 
 class TestServing:
@@ -160,18 +133,18 @@ class TestServing:
         first, second = serve(), serve()
         assert [each.ask(b"abc").status_code for each in (first, second)] == [200, 200]
 
-    def test_a_taken_port_is_one_line_and_costs_no_start(self, serve: StartServe, checkout: Path) -> None:
+    def test_a_taken_port_is_one_line_and_costs_no_start(self, serve: StartServe, run: Run) -> None:
         running = serve()
-        second = run(checkout, STUB, "--port", str(running.port))
+        second = run(STUB, "--port", str(running.port))
         assert (second.returncode, second.stdout) == (1, "")
         assert second.stderr == (
             f"serve: port {running.port} already serves stub: end it with `make stop`, or choose another with PORT=\n"
         )
 
-    def test_the_client_is_told_where_the_server_is(self, serve: StartServe, checkout: Path) -> None:
-        assert run(checkout, "-m", "bundle.state").returncode == 3
+    def test_the_client_is_told_where_the_server_is(self, serve: StartServe, run: Run) -> None:
+        assert run("-m", "bundle.state").returncode == 3
         running = serve()
-        told = run(checkout, "-m", "bundle.state").stdout.strip()
+        told = run("-m", "bundle.state").stdout.strip()
         assert told == f"--url http://{LOOPBACK}:{running.port} --model stub"
 
     def test_a_killed_worker_is_replaced_without_a_restart(self, serve: StartServe) -> None:
@@ -261,58 +234,26 @@ class TestStopping:
         assert running.process.wait(60) == 0
         running.assert_gone(*belongings)
 
-    def test_make_stop_ends_it_in_order(self, serve: StartServe, checkout: Path) -> None:
+    def test_make_stop_ends_it_in_order(self, serve: StartServe, run: Run) -> None:
         running = serve()
         belongings = running.belongings()
-        stopped = run(checkout, "-m", "bundle.stop")
+        stopped = run("-m", "bundle.stop")
         assert (stopped.returncode, stopped.stderr) == (0, "")
         assert running.process.wait(10) == 0
         assert "nothing left running" in running.said
         running.assert_gone(*belongings)
 
-    def test_make_stop_clears_up_after_one_that_was_killed(self, serve: StartServe, checkout: Path) -> None:
+    def test_make_stop_clears_up_after_one_that_was_killed(self, serve: StartServe, run: Run) -> None:
         running = serve()
         family, temp = running.belongings()
         running.process.kill()
         running.process.wait()
         assert sum(each.alive for each in family) == len(family) - 1  # the rest lives on
-        stopped = run(checkout, "-m", "bundle.stop")
+        stopped = run("-m", "bundle.stop")
         assert stopped.returncode == 0
         assert "was killed" in stopped.stdout
         running.assert_gone(family, temp)
 
-    def test_make_stop_with_nothing_running_says_so(self, checkout: Path) -> None:
-        stopped = run(checkout, "-m", "bundle.stop")
+    def test_make_stop_with_nothing_running_says_so(self, run: Run) -> None:
+        stopped = run("-m", "bundle.stop")
         assert (stopped.returncode, stopped.stdout) == (0, "nothing is running\n")
-
-
-class TestDemo:
-    def test_it_is_right_about_every_clip_in_30_seconds_and_leaves_nothing(
-        self, checkout: Path, temp: Path
-    ) -> None:
-        run(checkout, "-m", "bundle.archive", "--model", "demo")
-        busy = os.getloadavg()[0] > (os.cpu_count() or 1)  # with something else: a time would say nothing
-        began = time.monotonic()
-        ran = run(checkout, "-m", "bundle.demo")
-        seconds = time.monotonic() - began
-        assert ran.returncode == 0, ran.stderr
-        assert f"{len(CLIPS)} of {len(CLIPS)} right" in ran.stdout
-        assert "DEMO model" in ran.stdout
-        assert [clip.name for clip in CLIPS if clip.name not in ran.stdout] == []
-        assert list(temp.glob("speaker-id-*")) == []
-        assert list((checkout / state.RUN).iterdir()) == []
-        assert busy or seconds < 30
-
-    def test_a_signal_ends_it_early_with_nothing_left(self, checkout: Path, temp: Path) -> None:
-        command = [sys.executable, "-m", "bundle.demo"]
-        process = subprocess.Popen(command, cwd=checkout, env=environment(), stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 120
-        while not list((checkout / "build").glob("run/*/serve.json")):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        family = [Identity.of(each) for each in psutil.Process(process.pid).children(recursive=True)]
-        process.terminate()
-        _, said = process.communicate(timeout=60)
-        assert (process.returncode, said) == (130, b"demo: interrupted\n")
-        assert [each.pid for each in family if each.alive] == []
-        assert list(temp.glob("speaker-id-*")) == []

@@ -1,0 +1,55 @@
+"""`make demo`, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bundle import state
+from bundle.processes import Identity
+
+pytestmark = pytest.mark.e2e
+
+CLIPS = sorted((Path(__file__).resolve().parents[2] / "models" / "demo" / "samples").glob("*.flac"))
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_it_is_right_about_every_clip_in_30_seconds_and_leaves_nothing(
+    run: Run, checkout: Path, temp: Path
+) -> None:
+    run("-m", "bundle.archive", "--model", "demo")
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1)  # with something else: a time would say nothing
+    began = time.monotonic()
+    ran = run("-m", "bundle.demo")
+    seconds = time.monotonic() - began
+    assert ran.returncode == 0, ran.stderr
+    assert f"{len(CLIPS)} of {len(CLIPS)} right" in ran.stdout
+    assert "DEMO model" in ran.stdout
+    assert [clip.name for clip in CLIPS if clip.name not in ran.stdout] == []
+    assert list(temp.glob("speaker-id-*")) == []
+    assert list((checkout / state.RUN).iterdir()) == []
+    assert busy or seconds < 30
+
+
+@pytest.mark.usefixtures("run")  # for its PYTHONPATH
+def test_a_signal_ends_it_early_with_nothing_left(checkout: Path, temp: Path) -> None:
+    command = [sys.executable, "-m", "bundle.demo"]
+    process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list((checkout / "build").glob("run/*/serve.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    family = [Identity.of(each) for each in psutil.Process(process.pid).children(recursive=True)]
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, b"demo: interrupted\n")
+    assert [each.pid for each in family if each.alive] == []
+    assert list(temp.glob("speaker-id-*")) == []

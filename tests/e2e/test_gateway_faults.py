@@ -1,0 +1,164 @@
+"""How the gateway words errors, drains, starts and stops, in front of a real TorchServe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from bundle import ports
+from bundle.gateway import Gateway
+from bundle.torchserve import ServerError, TorchServe
+
+pytestmark = pytest.mark.e2e
+
+Ask = Callable[..., requests.Response]
+
+QUEUE = 2  # of the model `narrow`
+
+
+def error(response: requests.Response) -> tuple[int, str]:
+    """Status and code of an error that has exactly our shape."""
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert list(body) == ["error"]
+    assert set(body["error"]) == {"code", "message"}
+    return response.status_code, body["error"]["code"]
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        "path", ["/predictions/nobody", "/predictions/stub/9.9", "/v1/models/nobody:predict"]
+    )
+    def test_an_unknown_model_or_version(self, ask: Ask, path: str) -> None:
+        assert error(ask(path)) == (404, "model_not_found")
+
+    def test_a_bug_in_the_handler_is_500_without_its_text(self, ask: Ask) -> None:
+        response = ask("/predictions/stub", b"raise")
+        assert error(response) == (500, "internal_error")
+        assert "a bug" not in response.text
+
+    def test_a_worker_that_died_over_a_request_is_507(self, ask: Ask, stub_server: TorchServe) -> None:
+        assert error(ask("/predictions/stub", b"die")) == (507, "worker_died")
+        stub_server.wait_ready(60)
+
+    def test_a_full_queue_is_503_and_says_when_to_come_back(self, ask: Ask) -> None:
+        with ThreadPoolExecutor(QUEUE + 8) as pool:
+            responses = list(pool.map(lambda _: ask("/predictions/narrow", b"sleep 0.5"), range(QUEUE + 8)))
+        refused = [response for response in responses if response.status_code != 200]
+        assert refused
+        assert len(refused) < len(responses)
+        assert {error(response) for response in refused} == {(503, "overloaded")}
+        assert {response.headers["retry-after"] for response in refused} == {"1"}
+
+    def test_no_answer_in_time_is_504(self, stub_server: TorchServe) -> None:
+        with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway:
+            gateway.route_seconds = 1
+            gateway.start()
+            response = requests.post(f"{gateway.url}/predictions/stub", b"sleep 2", timeout=30)
+            assert error(response) == (504, "timeout")
+
+    def test_a_torchserve_that_is_gone_is_503(self, stub_server: TorchServe, tmp_path: Path) -> None:
+        gone = TorchServe(stub_server.store, ["stub"], tmp_path)
+        with Gateway(gone, ports.free(1)[0], response_timeout=30) as gateway:
+            gateway.start()
+            response = requests.post(f"{gateway.url}/predictions/stub", b"abc", timeout=30)
+            assert error(response) == (503, "unavailable")
+            assert response.headers["retry-after"] == "1"
+
+    def test_errors_in_a_row_do_not_cost_the_next_request_its_connection(self, ask: Ask) -> None:
+        """TorchServe closes its side after every error; the gateway must not send into that."""
+        with requests.Session() as session:
+            url = ask("/ping", method="GET").url.replace("/ping", "/predictions")
+            statuses = []
+            for _ in range(40):
+                statuses.append(session.post(f"{url}/nobody", b"abc", timeout=30).status_code)
+                statuses.append(session.post(f"{url}/stub", b"abc", timeout=30).status_code)
+        assert statuses == [404, 200] * 40
+
+
+class TestDraining:
+    def test_requests_in_flight_are_answered_and_new_connections_refused(
+        self, stub_server: TorchServe
+    ) -> None:
+        with (
+            Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            gateway.start()
+            url = f"{gateway.url}/predictions/stub"
+            flying = pool.submit(requests.post, url, b"sleep 1.5", timeout=30)
+            wait_until(lambda: gateway.active() == 1)
+            gateway.stop_accepting()
+            with pytest.raises(requests.ConnectionError):
+                requests.post(url, b"abc", timeout=5)
+            assert gateway.drain(grace=20) == 0
+            response = flying.result()
+            assert response.status_code == 200
+            assert response.headers["connection"] == "close"
+
+    def test_the_grace_bounds_the_wait_and_says_what_is_left(self, stub_server: TorchServe) -> None:
+        with (
+            Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            gateway.start()
+            flying = pool.submit(requests.post, f"{gateway.url}/predictions/stub", b"sleep 3", timeout=30)
+            wait_until(lambda: gateway.active() == 1)
+            began = time.monotonic()
+            assert gateway.drain(grace=0.3) == 1
+            assert time.monotonic() - began < 2
+            assert flying.result().status_code == 200
+
+    def test_whoever_is_in_a_hurry_ends_the_wait(self, stub_server: TorchServe) -> None:
+        hurry = threading.Event()
+        with (
+            Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway,
+            ThreadPoolExecutor(2) as pool,
+        ):
+            gateway.start()
+            pool.submit(requests.post, f"{gateway.url}/predictions/stub", b"sleep 3", timeout=30)
+            wait_until(lambda: gateway.active() == 1)
+            draining = pool.submit(gateway.drain, 60.0, hurry.is_set)
+            hurry.set()
+            assert draining.result(timeout=2) == 1
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class TestStarting:
+    def test_a_taken_port_is_one_line(self, stub_gateway: Gateway, stub_server: TorchServe) -> None:
+        second = Gateway(stub_server, stub_gateway.port, response_timeout=30)
+        with pytest.raises(ServerError, match=rf"port {stub_gateway.port} is taken .* PORT="):
+            second.start()
+
+    def test_a_faulty_configuration_is_one_line_with_envoys_reason(
+        self, stub_server: TorchServe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as faulty:
+            monkeypatch.setattr(faulty, "render", lambda _: "static_resources: {listeners: 7}")
+            with pytest.raises(ServerError, match="the gateway ended while starting: ") as caught:
+                faulty.start()
+            assert "\n" not in str(caught.value)
+
+    def test_nothing_is_left_when_it_stops(self, stub_server: TorchServe) -> None:
+        gateway = Gateway(stub_server, ports.free(1)[0], response_timeout=30)
+        gateway.start()
+        pid, folder = gateway.pid, gateway.folder
+        gateway.stop()
+        assert pid
+        assert folder
+        assert not psutil.pid_exists(pid)
+        assert not folder.exists()
+        assert not ports.is_taken(gateway.port)

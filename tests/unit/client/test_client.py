@@ -1,0 +1,160 @@
+"""The client's programming interface against a server that fails in every way."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients import identify
+from clients.identify import BadAnswer, Client, Refused, Unreachable
+
+
+@pytest.fixture
+def client(server: Any) -> Iterator[Client]:
+    with Client(server.url, "sid", retries=2, timeout=(2.0, 5.0)) as connected:
+        yield connected
+
+
+def test_it_sends_the_bytes_and_gives_the_labels_best_first(client: Client, server: Any) -> None:
+    answer = client.identify(b"audio")
+    assert [(each.label, each.score) for each in answer.labels] == [("ann", 0.9), ("bob", 0.1)]
+    assert (answer.attempts, answer.request_id, json.loads(answer.body)) == (1, "r1", server.good)
+    path, headers, body = server.requests[0]
+    assert (path, body) == ("/predictions/sid", b"audio")
+    assert headers["content-type"] == "application/octet-stream"
+    assert not {"x-top-k", "x-function-to-apply", "authorization"} & headers.keys()
+
+
+def test_options_version_and_token_travel_with_the_request(server: Any) -> None:
+    with Client(server.url + "/", "a b", version="1.0", token="t0k") as client:
+        client.identify(b"audio", top_k=2, function_to_apply="sigmoid")
+    path, headers, _ = server.requests[0]
+    assert path == "/predictions/a%20b/1.0"
+    assert (headers["x-top-k"], headers["x-function-to-apply"]) == ("2", "sigmoid")
+    assert headers["authorization"] == "Bearer t0k"
+
+
+@pytest.mark.parametrize("status", [429, 503, 507])
+def test_a_busy_server_is_asked_again(client: Client, server: Any, status: int) -> None:
+    server.will_refuse(status, "overloaded", times=2)
+    assert client.identify(b"audio").attempts == 3
+    assert [body for _, _, body in server.requests] == [b"audio"] * 3
+
+
+def test_a_server_that_stays_busy_is_quoted_in_the_end(client: Client, server: Any) -> None:
+    server.will_refuse(503, "overloaded", times=9)
+    with pytest.raises(Refused, match=r"because of overloaded \(503 overloaded\)") as caught:
+        client.identify(b"audio")
+    assert (caught.value.status, caught.value.code) == (503, "overloaded")
+    assert len(server.requests) == 3
+
+
+def test_it_waits_as_long_as_the_server_asks(client: Client, server: Any) -> None:
+    server.will_refuse(503, "overloaded", **{"Retry-After": "1"})
+    assert 1.0 <= client.identify(b"audio").seconds < 2.5
+
+
+def test_it_does_not_wait_for_ever_because_the_server_says_so(
+    client: Client, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identify, "LONGEST_WAIT_SECONDS", 0.1)
+    server.will_refuse(503, "overloaded", **{"Retry-After": "86400"})
+    assert client.identify(b"audio").seconds < 2
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 415, 422, 500])
+def test_a_refusal_that_will_not_change_is_not_asked_again(client: Client, server: Any, status: int) -> None:
+    server.will_refuse(status, "some_code")
+    with pytest.raises(Refused) as caught:
+        client.identify(b"audio")
+    assert (caught.value.status, caught.value.code) == (status, "some_code")
+    assert len(server.requests) == 1
+
+
+def test_a_connection_that_breaks_is_tried_again(client: Client, server: Any) -> None:
+    server.will(2, reset=True)
+    assert client.identify(b"audio").attempts == 3
+
+
+def test_a_connection_that_always_breaks_is_unreachable(client: Client, server: Any) -> None:
+    server.will(9, reset=True)
+    with pytest.raises(Unreachable, match="cannot reach http://127"):
+        client.identify(b"audio")
+
+
+def test_a_server_that_is_not_there_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with (
+        Client(f"http://127.0.0.1:{port}", retries=1) as client,
+        pytest.raises(Unreachable, match="refused"),
+    ):
+        client.identify(b"audio")
+
+
+def test_a_slow_answer_is_not_asked_for_twice(server: Any) -> None:
+    server.will(delay=1.0)
+    with (
+        Client(server.url, timeout=(2.0, 0.2)) as client,
+        pytest.raises(Unreachable, match=r"within 0\.2 s"),
+    ):
+        client.identify(b"audio")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>welcome</html>", b"", {"status": "ok"}, [{"label": "ann"}], [1], None]
+)
+def test_an_answer_without_labels_comes_from_another_server(client: Client, server: Any, body: Any) -> None:
+    server.will(body=body)
+    with pytest.raises(BadAnswer, match="no list of labels"):
+        client.identify(b"audio")
+
+
+def test_a_redirect_is_not_followed_with_somebodys_voice(client: Client, server: Any) -> None:
+    server.will(status=302, body=b"", headers={"Location": "http://127.0.0.1:1/"})
+    with pytest.raises(BadAnswer):
+        client.identify(b"audio")
+    assert len(server.requests) == 1
+
+
+def test_an_error_that_is_not_json_is_told_by_its_status(client: Client, server: Any) -> None:
+    server.will(status=502, body=b"<h1>Bad Gateway</h1>")
+    with pytest.raises(Refused, match="502 http_error"):
+        client.identify(b"audio")
+
+
+def test_an_address_that_is_none_is_one_line() -> None:
+    with Client("htp:/nonsense") as client, pytest.raises(BadAnswer) as caught:
+        client.identify(b"audio")
+    assert "\n" not in str(caught.value)
+
+
+def test_loopback_is_reached_past_a_proxy_from_the_environment(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert client.identify(b"audio").labels[0].label == "ann"
+
+
+def test_threads_have_connections_of_their_own(client: Client, server: Any) -> None:
+    server.will(4, delay=0.2)
+    threads = [threading.Thread(target=client.identify, args=(b"audio",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.most_in_flight == 4
+
+
+def test_one_call_is_enough_for_one_clip(server: Any, tmp_path: Path) -> None:
+    clip = tmp_path / "a.wav"
+    clip.write_bytes(b"audio")
+    assert identify.identify(clip, top_k=1, url=server.url, model="sid").labels[0].label == "ann"
+    assert server.requests[0][1]["x-top-k"] == "1"

@@ -1,0 +1,154 @@
+"""The client on the command line: what it sends, what it prints, how it exits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients import identify
+from clients.identify import Client
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.wav", "a.FLAC", "deep/c.mp3", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def run(server: Any, *arguments: str | Path) -> int:
+    return identify.main(["--url", server.url, "--model", "sid", "--retries", "0", *map(str, arguments)])
+
+
+def test_a_folder_is_searched_for_audio_files(
+    server: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(server, folder, "--format", "jsonl") == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(each["clip"]).name for each in found] == ["a.FLAC", "b.wav", "c.mp3"]
+    assert found[0]["labels"] == server.good
+
+
+def test_a_file_that_is_named_is_sent_whatever_it_is_called(server: Any, folder: Path) -> None:
+    assert run(server, folder / "notes.txt") == 0
+    assert server.requests[0][2] == b"notes.txt"
+
+
+def test_the_table_has_a_line_a_clip(server: Any, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(server, folder / "b.wav") == 0
+    assert capsys.readouterr().out.startswith(f"{folder / 'b.wav'}: ann 0.900  bob 0.100  (")
+
+
+def test_json_is_one_document(server: Any, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(server, folder, "--format", "json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+
+
+def test_csv_has_a_row_a_label_and_one_for_a_failure(
+    server: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.will()
+    server.will_refuse(415, "unsupported_media")
+    clips = [str(folder / "b.wav"), str(folder / "notes.txt")]
+    assert run(server, *clips, "--format", "csv", "--concurrency", "1") == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["clip"], row["rank"], row["label"], row["score"]) for row in rows] == [
+        (clips[0], "1", "ann", "0.9"),
+        (clips[0], "2", "bob", "0.1"),
+        (clips[1], "", "", ""),
+    ]
+    assert rows[2]["error"] == "because of unsupported_media (415 unsupported_media)"
+
+
+def test_one_bad_clip_does_not_stop_the_others(
+    server: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.will_refuse(422, "audio_too_short")
+    assert run(server, folder, "--format", "jsonl", "--concurrency", "1") == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert found[0]["error"] == {
+        "code": "audio_too_short",
+        "message": "because of audio_too_short (422 audio_too_short)",
+    }
+    assert [each["labels"][0]["label"] for each in found[1:]] == ["ann", "ann"]
+
+
+def test_a_file_that_cannot_be_read_is_that_clips_error(
+    server: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gone.wav").symlink_to(folder / "nowhere")
+    names = [str(folder / "gone.wav"), str(folder / "b.wav")]
+    results = list(identify.run(Client(server.url), names, 1))
+    assert results[0]["error"]["code"] == "unreadable_file"
+    assert "labels" in results[1]
+
+
+def test_a_server_that_is_away_ends_the_run_with_3_and_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert identify.main([str(folder), "--url", f"http://127.0.0.1:{port}", "--retries", "1"]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "cannot reach" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.wav"], "no such file or folder: nowhere.wav"),
+        (["deep", "--concurrency", "0"], "--concurrency must be 1 or more"),
+        (["empty"], "no audio files"),
+        (["deep", "--function-to-apply", "relu"], "invalid choice"),
+        ([], "audio"),
+    ],
+)
+def test_wrong_usage_ends_with_2(
+    folder: Path,
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "empty").mkdir()
+    with pytest.raises(SystemExit) as caught:
+        identify.main(arguments)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_token_is_taken_from_the_environment(
+    server: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(identify.ENVIRONMENT_TOKEN, "s3cret")
+    assert run(server, folder / "b.wav") == 0
+    assert server.requests[0][1]["authorization"] == "Bearer s3cret"
+
+
+def test_as_many_are_in_flight_as_asked_for(server: Any, folder: Path) -> None:
+    server.will(3, delay=0.3)
+    assert run(server, folder, "--concurrency", "2") == 0
+    assert server.most_in_flight == 2
+
+
+def test_the_file_alone_is_enough_and_reads_standard_input(server: Any, tmp_path: Path) -> None:
+    copied = tmp_path / "identify.py"
+    copied.write_bytes(Path(identify.__file__).read_bytes())
+    command = [sys.executable, str(copied), "-", "--url", server.url, "--format", "jsonl"]
+    ran = subprocess.run(
+        command, input=b"piped", stdout=subprocess.PIPE, cwd=tmp_path, check=True, timeout=30
+    )
+    assert json.loads(ran.stdout)["clip"] == "-"
+    assert server.requests[0][2] == b"piped"
