@@ -29,7 +29,7 @@ class Measured:
 
     Attributes:
         backend: what computed, with its version.
-        seconds: wall time of each round.
+        seconds: wall time of each round that it took part in, from the first on.
         latencies: of a lone clip, by its length in seconds, one value a round.
         peak: largest memory of its processes together in any round, in bytes.
         logits: by clip, (labels,).
@@ -108,6 +108,8 @@ class Contest:
             clips, audio = [self.plan.clips[index] for index in indices], self.plan.seconds(indices)
             self.say(f"round {number}/{len(self.plan.rounds)}: {len(clips)} clips, {audio:.0f} s of audio")
             for it, measured in self.measured.items():
+                if it.once and number > 1:
+                    continue
                 run = self.run(it, clips)
                 measured.seconds.append(run.seconds)
                 measured.peak = max(measured.peak, run.peak)

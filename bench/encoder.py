@@ -75,8 +75,8 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     count, rounds = (3, 1) if chosen.quick else (chosen.clips, chosen.rounds)
     plan, work = planned(count, rounds, rate, QUICK_GROWTH if chosen.quick else GROWTH)
     entrants = engines.choose(engines.QUICK if chosen.quick else engines.CONTESTANTS, chosen.only)
-    say("measuring the machine's largest matrix products")
-    peaks = peak.measure(len(os.sched_getaffinity(0)))
+    say("measuring the machine's large matrix products")
+    before = peak.measure(here.cores)
     with Contest(plan, folder, say) as contest:
         contest.enter(entrants)
         contest.play()
@@ -89,6 +89,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
                 and it.allocator == "glibc"
             ]
         )
+    after = before if chosen.quick else peak.measure(here.cores)
     say(f"{contest.foreign_cores:.2f} cores were busy with anything else while an engine ran")
     whole = not (chosen.quick or chosen.only or contest.absent) and count >= CLIPS and rounds >= ROUNDS
     shared = summary.Run(
@@ -97,7 +98,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
         model=chosen.model or ("demo" if chosen.quick else "demo widened to wav2vec2-base's shape"),
         clips=work,
         machine=here,
-        peaks=peaks,
+        peaks={precision: max(before[precision], after[precision]) for precision in before},
         foreign_cores=contest.foreign_cores,
     )
     results = chosen.results or (BUILD / "quick" if chosen.quick else RESULTS)

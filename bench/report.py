@@ -52,6 +52,10 @@ def report(rows: Sequence[Row], growth: Sequence[GrowthRow]) -> str:
                 for name in dict.fromkeys(row.name for row in growth)
             ),
         ]
+    lines += ["", "![Throughput of every contestant](../bench/results/throughput.png)"]
+    lines += (
+        ["", "![What a second of audio costs as clips grow](../bench/results/growth.png)"] if growth else []
+    )
     return "\n".join(lines)
 
 

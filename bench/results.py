@@ -78,8 +78,8 @@ class GrowthRow(BaseModel):
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
-    """Median over the rounds of one's throughput by the other's."""
-    return statistics.median(mine / theirs for mine, theirs in zip(one, other, strict=True))
+    """Median of one's throughput by the other's over the rounds that both took part in, from the first on."""
+    return statistics.median(mine / theirs for mine, theirs in zip(one, other, strict=False))
 
 
 def append(path: Path, records: Iterable[BaseModel]) -> None:

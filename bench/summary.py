@@ -39,7 +39,7 @@ def rows(contest: Contest, config: Mapping[str, Any], run: Run) -> list[Row]:
         for indices in contest.plan.rounds
     ]
     speeds = {
-        it: [amount / seconds for amount, seconds in zip(audio, measured.seconds, strict=True)]
+        it: [amount / seconds for amount, seconds in zip(audio, measured.seconds, strict=False)]
         for it, measured in contest.measured.items()
     }
     references = [it for it in speeds if it.engine == HF_ONE]
@@ -48,7 +48,7 @@ def rows(contest: Contest, config: Mapping[str, Any], run: Run) -> list[Row]:
     for it, measured in contest.measured.items():
         twin = Contestant(HF_ONE, it.layout, it.allocator)
         gflops = statistics.median(
-            amount / seconds for amount, seconds in zip(works, measured.seconds, strict=True)
+            amount / seconds for amount, seconds in zip(works, measured.seconds, strict=False)
         )
         made.append(
             Row(

@@ -55,3 +55,7 @@ def test_an_empty_folder_holds_no_run(tmp_path: Path) -> None:
 def test_a_ratio_is_taken_within_each_round() -> None:
     """Medians of 4 and 3 would give 1.33; the rounds, of which the second was slow for both, say 2."""
     assert ratio([8.0, 2.0, 4.0], [4.0, 1.0, 3.0]) == 2.0
+
+
+def test_who_left_after_the_first_round_is_compared_in_it() -> None:
+    assert ratio([9.0], [3.0, 1.0, 1.0]) == 3.0
