@@ -13,8 +13,6 @@ local function meaning(kind, status, message)
     return "model_not_found", "404"
   elseif kind == "ResourceNotFoundException" then
     return "not_found", "404"
-  elseif kind == "MethodNotAllowedException" then
-    return "method_not_allowed", "405"
   elseif kind == "ServiceUnavailableException" then
     return "overloaded", "503"
   elseif message == "Worker died." then

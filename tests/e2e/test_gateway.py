@@ -41,6 +41,9 @@ class TestRoutes:
     def test_every_form_of_the_inference_api_passes(self, ask: Ask, path: str) -> None:
         assert ask(path).json()[0]["bytes"] == 3
 
+    def test_a_clip_may_be_put(self, ask: Ask) -> None:
+        assert ask("/predictions/stub", method="PUT").json()[0]["bytes"] == 3
+
     def test_ping_passes(self, ask: Ask) -> None:
         assert ask("/ping", method="GET").json() == {"status": "Healthy"}
 
@@ -200,5 +203,4 @@ def log_entry(gateway: Gateway, request_id: str) -> dict[str, Any]:
 
 
 def error(response: requests.Response) -> tuple[int, str]:
-    body = response.json()
-    return response.status_code, body["error"]["code"]
+    return response.status_code, response.json()["error"]["code"]

@@ -39,6 +39,15 @@ class TestErrors:
     def test_an_unknown_model_or_version(self, ask: Ask, path: str) -> None:
         assert error(ask(path)) == (404, "model_not_found")
 
+    @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH"])
+    @pytest.mark.parametrize(
+        "path", ["/predictions/stub", "/v1/models/stub:predict", "/v2/models/stub/infer"]
+    )
+    def test_a_method_that_sends_no_clip(self, ask: Ask, path: str, method: str) -> None:
+        response = ask(path, method=method)
+        assert error(response) == (405, "method_not_allowed")
+        assert response.headers["allow"] == "POST, PUT"
+
     def test_a_bug_in_the_handler_is_500_without_its_text(self, ask: Ask) -> None:
         response = ask("/predictions/stub", b"raise")
         assert error(response) == (500, "internal_error")
