@@ -58,6 +58,7 @@ setup-dev:
 	$(SETUP) --dev
 
 bench: setup-dev ## measure the encoders against the field's ways to serve, on a quiet machine: ARGS="--only hf-one"
+	$(RUN) -m pip install -q -c constraints.txt -r bench/requirements.txt
 	$(RUN) -m bench.encoder $(ARGS)
 	$(RUN) -m bench.report
 
