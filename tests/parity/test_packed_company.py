@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from speaker_id.packed import PackedEncoder
+from speaker_id.packed.team import Team
 from speaker_id.packed.transformer import TransformerLayer
 from speaker_id.packing import Waveform
 from torch import Tensor
@@ -126,9 +127,9 @@ def test_these_tests_notice_attention_that_looks_at_a_neighbour(
 ) -> None:
     honest = TransformerLayer.attend
 
-    def leak(self: TransformerLayer, hidden: Tensor, spans: list[slice]) -> Tensor:
+    def leak(self: TransformerLayer, qkv: Tensor, spans: list[slice], team: Team) -> Tensor:
         merged = [slice(spans[0].start, spans[1].stop), *spans[2:]]  # the first two clips as if they were one
-        return honest(self, hidden, merged)
+        return honest(self, qkv, merged, team)
 
     pair = [batch[3], batch[4]]
     assert distance(encoder(pair), lone[[3, 4]]) < COMPANY_BOUND
@@ -153,3 +154,19 @@ def test_the_model_is_left_as_it_was() -> None:
         PackedEncoder(model, extractor(False), "cpu", backend=backend)([clip(5000)])
     after = model.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_answer(
+    model: Any, encoder: PackedEncoder, batch: list[Waveform], lone: Tensor, threads: int
+) -> None:
+    """Heads are shared out unevenly over three threads, and clips of a few frames not at all."""
+    torch.set_num_threads(threads)
+    try:
+        shared = PackedEncoder(model, extractor(False), "cpu", backend=encoder.operators.name)
+        assert shared.team.threads == threads
+        assert distance(shared(batch), lone) < COMPANY_BOUND
+        assert distance(alone(shared, batch), lone) < COMPANY_BOUND
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(1)

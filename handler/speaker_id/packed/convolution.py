@@ -1,21 +1,24 @@
 """The feature extractor: one clip's waveform → its feature rows, exactly as on that clip alone.
 
 Activations are time-major, so a window of `kernel` rows is one stretch of memory and each layer is one matrix
-product over a strided view. Time is worked off in tiles that stay in the processor's cache.
+product over a strided view. Time is worked off in tiles, each from its own stretch of samples.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from speaker_id.packed.operators import Operators
+from speaker_id.packed.spans import Spans, cut
+from speaker_id.packed.team import Piece, Team
 from speaker_id.packed.weights import Affine, Convolution, Norm
 
-TILE = 32  # frames of output worked off at once
+TILE = 32  # frames of output worked off at once: their layers' rows stay in the second-level cache
 
 
 class ConvolutionStack:
@@ -47,20 +50,35 @@ class ConvolutionStack:
             frames = (frames - 1) * stride + kernel
         return frames
 
-    def __call__(self, waveform: Tensor, out: Tensor) -> None:
-        """Write one clip's features: waveform (samples,) fp32 → out (frames, channels)."""
+    def __call__(self, clips: Sequence[Tensor], spans: Spans, team: Team) -> Tensor:
+        """Waveforms (samples,) fp32 → their features, (frames, channels), packed."""
+        device, dtype = self.operators.device, self.operators.dtype
+        out = torch.empty(spans[-1].stop, self.channels, device=device, dtype=dtype)
+        team.run(
+            tile
+            for clip, span in zip(clips, spans, strict=True)
+            for tile in self.tiles(clip, out[span], team.threads)
+        )
+        return out
+
+    def tiles(self, waveform: Tensor, out: Tensor, threads: int) -> Iterator[Piece]:
+        """The work of one clip: waveform (samples,) → out (frames, channels)."""
         blocks = self.blocks
         if self.fold is not None:
             waveform = waveform - waveform.mean(dtype=torch.float64).float()
             blocks = [Block(self.fold(waveform), self.operators), *blocks[1:]]
         waveform = waveform.to(out.dtype)
-        for start in range(0, len(out), TILE):
-            tile = out[start : start + TILE]
-            first = start * self.hop
-            rows = waveform[first : first + self.samples(len(tile)), None]
-            for block in blocks:
-                rows = block(rows)
-            tile.copy_(rows)
+        for tile in cut(slice(0, len(out)), TILE, threads):
+            first = tile.start * self.hop
+            samples = waveform[first : first + self.samples(tile.stop - tile.start)]
+            yield partial(self.compute, blocks, samples, out[tile])
+
+    @staticmethod
+    def compute(blocks: Sequence[Block], samples: Tensor, out: Tensor) -> None:
+        rows = samples[:, None]
+        for block in blocks:
+            rows = block(rows)
+        out.copy_(rows)
 
 
 class Block:

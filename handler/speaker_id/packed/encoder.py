@@ -19,9 +19,10 @@ from speaker_id.packed.convolution import ConvolutionStack
 from speaker_id.packed.head import Head, Pool
 from speaker_id.packed.positional import PositionalEmbedding
 from speaker_id.packed.probe import Backend, Precision, choose
-from speaker_id.packed.spans import Spans, chunks, spans
+from speaker_id.packed.spans import Spans, spans
 from speaker_id.packed.support import supports
-from speaker_id.packed.transformer import RowNorm, TransformerLayer
+from speaker_id.packed.team import Team
+from speaker_id.packed.transformer import Projection, RowNorm, TransformerLayer
 from speaker_id.packing import Waveform
 
 
@@ -53,9 +54,7 @@ class PackedEncoder:
         self.operators, self.feature_extractor = operators, feature_extractor
         self.min_samples = receptive_field(model.config)
         self.convolutions = ConvolutionStack(weights.convolutions(model), operators)
-        features_norm = weights.features_norm(model)
-        self.features_norm = operators.norm(features_norm) if features_norm else None
-        self.projection = operators.linear(weights.projection(model))
+        self.projection = Projection(weights.features_norm(model), weights.projection(model), operators)
         self.positional = PositionalEmbedding(weights.positional(model), operators.device)
         self.norm = RowNorm(weights.encoder_norm(model), operators)
         self.pre_norm = bool(model.config.do_stable_layer_norm)
@@ -66,6 +65,7 @@ class PackedEncoder:
         self.shares = weights.shares(model)
         self.norms_last_state = weights.norms_last_state(model)
         self.head = Head(weights.head(model), operators.device)
+        self.team = Team(torch.get_num_threads() if operators.device.type == "cpu" else 1)
 
     @torch.inference_mode()
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
@@ -74,23 +74,29 @@ class PackedEncoder:
         if rows[-1].stop == 1:
             # the libraries multiply a lone row by other code, which rounds differently: give it company
             return self([*waveforms, *waveforms])[:1]
-        hidden = self.project(self.features(clips, rows))
-        self.positional(hidden, rows)
+        with self.team.in_charge():
+            return self.logits(clips, rows, self.team).cpu()
+
+    def logits(self, clips: Sequence[Tensor], rows: Spans, team: Team) -> Tensor:
+        """Normalised waveforms and their rows → (clips, labels), fp32, on the device."""
+        hidden = self.projection(self.convolutions(clips, rows, team), team)
+        hidden = self.positional(hidden, rows, team)
         if not self.pre_norm:
-            self.norm(hidden)
+            hidden = self.norm(hidden, team)
         pool = Pool(rows, hidden.shape[1], hidden.device)
-        pool.add(hidden, self.shares[0])
+        pool.add(hidden, self.shares[0], team)
         for layer, share in zip(self.layers, self.shares[1:], strict=True):
-            layer(hidden, rows)
+            hidden = layer(hidden, rows, team)
             if layer is self.layers[-1] and self.norms_last_state:
-                self.norm(hidden)
-            pool.add(hidden, share)
-        return self.head(pool.total).cpu()
+                hidden = self.norm(hidden, team)
+            pool.add(hidden, share, team)
+        return self.head(pool.total)
 
     def describe(self) -> str:
         """The back end, its precision and its device, for a log line."""
         kind = "fp32" if self.operators.dtype == torch.float32 else "bf16"
-        return f"packed encoder: {self.operators.name} back end, {kind}, {self.operators.device}"
+        threads = f"{self.team.threads} thread{'s' * (self.team.threads > 1)}"
+        return f"packed encoder: {self.operators.name} back end, {kind}, {self.operators.device}, {threads}"
 
     def normalise(self, waveform: Waveform) -> Tensor:
         """As the checkpoint's own feature extractor prepares this clip alone: (samples,) fp32, on the device."""
@@ -100,22 +106,3 @@ class PackedEncoder:
             ).input_values[0]
         prepared: Tensor = values.to(self.operators.device, torch.float32)
         return prepared
-
-    def features(self, clips: Sequence[Tensor], spans: Spans) -> Tensor:
-        out = torch.empty(
-            (spans[-1].stop, self.convolutions.channels),
-            dtype=self.operators.dtype,
-            device=self.operators.device,
-        )
-        for clip, span in zip(clips, spans, strict=True):
-            self.convolutions(clip, out[span])
-        return out
-
-    def project(self, features: Tensor) -> Tensor:
-        """(frames, features) → (frames, hidden)."""
-        return torch.cat(
-            [
-                self.projection(self.features_norm(features[rows]) if self.features_norm else features[rows])
-                for rows in chunks(len(features))
-            ]
-        )

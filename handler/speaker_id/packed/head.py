@@ -7,12 +7,14 @@ and layers are added up as they come: no hidden state is stored, and the head ru
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from speaker_id.packed.spans import Spans
+from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Affine
 
 
@@ -27,12 +29,13 @@ class Pool:
         self.spans = spans
         self.total = torch.zeros(len(spans), width, device=device)
 
-    def add(self, hidden: Tensor, share: float) -> None:
+    def add(self, hidden: Tensor, share: float, team: Team) -> None:
         """hidden: (frames, hidden), packed."""
-        if share == 0.0:  # the plain head looks at the last state only
-            return
-        for row, span in zip(self.total, self.spans, strict=True):
-            row.add_(hidden[span].mean(0, dtype=torch.float32), alpha=share)
+        if share != 0.0:  # the plain head looks at the last state only
+            team.run(partial(self.add_clip, hidden, share, clip) for clip in range(len(self.spans)))
+
+    def add_clip(self, hidden: Tensor, share: float, clip: int) -> None:
+        self.total[clip].add_(hidden[self.spans[clip]].mean(0, dtype=torch.float32), alpha=share)
 
 
 class Head:

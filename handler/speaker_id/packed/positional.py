@@ -8,18 +8,21 @@ zeros, as the convolution's own padding does, and never a neighbour's frames.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from speaker_id.packed.spans import Spans
+from speaker_id.packed.spans import Spans, cut
+from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Positional
 
-BATCH = 16  # blocks transformed at once; bounds the spectra's memory
+BLOCKS = 2  # transformed at once: enough for the products to run well, few enough to share out one clip
 
 
 class PositionalEmbedding:
-    """Adds GELU of the grouped convolution over time to each clip's rows, in place. Always in fp32."""
+    """Each clip's rows plus GELU of their grouped convolution over time. Always in fp32."""
 
     def __init__(self, weights: Positional, device: torch.device) -> None:
         weight, bias = weights.affine.weight.to(device), weights.affine.bias
@@ -34,30 +37,37 @@ class PositionalEmbedding:
         spectrum = spectrum.view(self.groups, channels // self.groups, width, -1)
         self.spectrum = spectrum.permute(3, 0, 2, 1).resolve_conj().contiguous()
 
-    def __call__(self, hidden: Tensor, spans: Spans) -> None:
-        """hidden: (frames, channels), packed."""
-        for span in spans:
-            blocks = torch.split(self.blocks(hidden[span]), BATCH)
-            embedding = torch.cat([self.convolve(batch) for batch in blocks]).flatten(0, 1)
-            embedding = embedding[: span.stop - span.start]
-            hidden[span] += F.gelu(embedding if self.bias is None else embedding + self.bias)
+    def __call__(self, hidden: Tensor, spans: Spans, team: Team) -> Tensor:
+        """(frames, channels), packed → the same shape."""
+        out = torch.empty_like(hidden)
+        team.run(
+            partial(self.embed, hidden, out, rows, span)
+            for span in spans
+            for rows in cut(span, BLOCKS * self.step)
+        )
+        return out
 
-    def blocks(self, rows: Tensor) -> Tensor:
-        """One clip's rows → its blocks, (blocks, channels, size)."""
-        count = -(-len(rows) // self.step)
-        before = (
-            self.kernel // 2
-        )  # of an even kernel, transformers drops the last output: one tap fewer ahead
-        after = count * self.step - len(rows) + self.kernel - 1 - before
-        return F.pad(rows.float(), (0, 0, before, after)).unfold(0, self.size, self.step)
+    def embed(self, hidden: Tensor, out: Tensor, rows: slice, span: slice) -> None:
+        embedding = self.convolve(self.blocks(hidden, rows, span)).flatten(0, 1)[: rows.stop - rows.start]
+        if self.bias is not None:
+            embedding = embedding + self.bias
+        out[rows] = hidden[rows] + F.gelu(embedding)
+
+    def blocks(self, hidden: Tensor, rows: slice, span: slice) -> Tensor:
+        """Some of a clip's rows, with what the kernel sees around them → blocks, (blocks, channels, size)."""
+        count = -(-(rows.stop - rows.start) // self.step)
+        # an even kernel sees one row more behind than ahead: transformers drops its last output
+        start = rows.start - self.kernel // 2
+        end = start + count * self.step + self.kernel - 1
+        inside = slice(max(start, span.start), min(end, span.stop))
+        seen = F.pad(hidden[inside].float(), (0, 0, inside.start - start, end - inside.stop))
+        return seen.unfold(0, self.size, self.step)
 
     def convolve(self, blocks: Tensor) -> Tensor:
         """(blocks, channels, size) → (blocks, step, channels)."""
         count, channels, _ = blocks.shape
         spectrum = torch.fft.rfft(blocks).view(count, self.groups, channels // self.groups, -1)
-        product = (
-            spectrum.permute(3, 1, 0, 2) @ self.spectrum
-        )  # (frequencies, groups, blocks, channels of a group)
+        product = spectrum.permute(3, 1, 0, 2) @ self.spectrum  # (frequencies, groups, blocks, channels)
         product = product.permute(2, 1, 3, 0).reshape(count, channels, -1)
         convolved: Tensor = torch.fft.irfft(product, n=self.size)[..., : self.step]
         return convolved.transpose(1, 2)

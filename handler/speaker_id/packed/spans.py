@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
-CHUNK = 256  # rows that a matrix product works on: enough to run at full speed, few enough to stay in cache
+SMALLEST = 16  # rows: fewer waste a matrix product, and a lone row takes another way through the libraries
 
 Spans = Sequence[slice]  # each clip's rows
 
 
-def spans(frames: Iterable[int]) -> Spans:
+def spans(frames: Iterable[int], start: int = 0) -> Spans:
     """Clips of so many frames each, laid end to end."""
-    return [slice(start, end) for start, end in pairwise(accumulate(frames, initial=0))]
+    return [slice(*ends) for ends in pairwise(accumulate(frames, initial=start))]
 
 
-def chunks(rows: int) -> Iterator[slice]:
-    """All rows, regardless of the clips' borders: for what looks at one row at a time.
+def cut(rows: slice, largest: int, threads: int = 1, smallest: int = SMALLEST) -> Spans:
+    """Rows → pieces of equal size (but for one row), at most `largest` each, as many as keep all threads busy.
 
-    No chunk is a lone row unless all there is: a product of one row takes another way through the libraries and
-    rounds differently, and an answer should not depend on where in a batch its clip lies.
+    No piece is a lone row unless all there is: the libraries multiply one row by other code, which rounds
+    differently, and an answer should not depend on where in a batch its clip lies.
     """
-    start = 0
-    while start < rows:
-        end = start + CHUNK if rows - start > CHUNK + 1 else rows
-        yield slice(start, end)
-        start = end
+    length = rows.stop - rows.start
+    count = -(-length // largest)
+    count = -(-count // threads) * threads
+    count = max(1, min(count, length // smallest))
+    size, longer = divmod(length, count)
+    return spans([size + (index < longer) for index in range(count)], rows.start)

@@ -1,8 +1,8 @@
 """A transformers model → the plain tensors of the packed encoder, folded where that is exact.
 
 Weight norm is folded into the positional convolution, 1/√(head size) into the queries, and the three attention
-projections into one. Nothing here keeps the model or a module of it alive. Tensors are copied only where they are
-folded, and a layer at a time, so that a model is never held twice in full precision.
+projections into one. Every tensor is a copy, made a part at a time as the encoder is built: none of the model's own
+memory is held on to, and no third copy of all weights ever exists beside the model's and the back end's.
 Source: transformers 5.23, modeling_wav2vec2.py and modeling_hubert.py (the two differ in nothing else than names).
 """
 
@@ -171,5 +171,6 @@ def _optional(parameter: Any) -> Tensor | None:
 
 
 def _tensor(parameter: Any) -> Tensor:
-    tensor: Tensor = parameter.detach().to(torch.float32)
+    """A copy: one view left would keep the model's memory, or its whole mapped file, from being freed."""
+    tensor: Tensor = parameter.detach().to(torch.float32, copy=True)
     return tensor

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from speaker_id.packed.convolution import TILE, ConvolutionStack, Fold
 from speaker_id.packed.operators import PortableOperators
+from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Affine, Convolution, Norm
 
 OPERATORS = PortableOperators(torch.float32, torch.device("cpu"))
@@ -52,8 +53,9 @@ def test_the_fold_of_silence_is_the_norms_shift() -> None:
     torch.testing.assert_close(folded.affine.bias, norm.bias)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("frames", [1, TILE - 1, TILE, TILE + 1, 3 * TILE + 5])
-def test_tiles_join_without_a_seam(frames: int) -> None:
+def test_tiles_join_without_a_seam(frames: int, threads: int) -> None:
     layers = [layer(4, 3, 1, 5), layer(3, 2, 5, 7), layer(2, 2, 7, 6)]
     stack = ConvolutionStack(layers, OPERATORS)
     waveform = torch.randn(stack.samples(frames) + 5)  # some samples too few for another frame
@@ -62,6 +64,5 @@ def test_tiles_join_without_a_seam(frames: int) -> None:
         weight = torch_weight(convolution, inputs)
         rows = F.gelu(F.conv1d(rows, weight, convolution.affine.bias, stride=convolution.stride))
         inputs = len(weight)
-    out = torch.empty(frames, 6)
-    stack(waveform, out)
+    out = stack([waveform], [slice(0, frames)], Team(threads))
     torch.testing.assert_close(out, rows[0].t(), rtol=1e-4, atol=1e-4)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from speaker_id.packed.positional import PositionalEmbedding
 from speaker_id.packed.spans import spans
+from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Affine, Positional
 
 CPU = torch.device("cpu")
@@ -17,8 +18,7 @@ def test_it_is_the_grouped_convolution_of_each_clip(kernel: int, bias: bool) -> 
     weights = Positional(Affine(torch.randn(12, 4, kernel), torch.randn(12) if bias else None), groups=3)
     lengths = [1, 5, 40, 129, 130, 700]
     clips = [torch.randn(length, 12) for length in lengths]
-    hidden = torch.cat(clips)
-    PositionalEmbedding(weights, CPU)(hidden, spans(lengths))
+    hidden = PositionalEmbedding(weights, CPU)(torch.cat(clips), spans(lengths), Team(1))
     for clip, found in zip(clips, torch.split(hidden, lengths), strict=True):
         conv = F.conv1d(
             clip.t()[None], weights.affine.weight, weights.affine.bias, padding=kernel // 2, groups=3
