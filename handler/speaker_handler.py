@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+HARMLESS_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
@@ -96,7 +99,7 @@ class SpeakerHandler:
             context.set_response_header(index, name, value)
         logger.info(
             "request=%s status=%d code=%s batch=%d audio_s=%.3f decode_ms=%.1f inference_ms=%.1f",
-            context.get_request_id(index),
+            request_id(context, index),
             status.value,
             outcome.error.code if outcome.error else "ok",
             batch,
@@ -110,6 +113,15 @@ def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
     """TorchServe's row: parts by name, and headers among which it mixes a record a part and the URL's tail."""
     text = {name: value for name, value in headers.items() if isinstance(value, str)}
     return Payload(parts=row, headers=text, path=text.get("url_path", ""))
+
+
+def request_id(context: Any, index: int) -> str:
+    """The id that the caller sees: the gateway's, or the caller's own if it is harmless in a log; else TorchServe's."""
+    headers = context.get_all_request_header(index).items()
+    given = next((value for name, value in headers if name.lower() == "x-request-id"), None)
+    if isinstance(given, str) and HARMLESS_ID.fullmatch(given):
+        return given
+    return str(context.get_request_id(index))
 
 
 def fair_share(workers: int) -> int:

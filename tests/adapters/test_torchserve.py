@@ -82,6 +82,18 @@ def test_the_log_line_holds_sizes_and_times_only(
     assert not any(entry["label"] in caplog.text or str(entry["score"]) in caplog.text for entry in ranking)
 
 
+@pytest.mark.parametrize(
+    ("given", "logged"),
+    [("7c1f-a.b_c", "request=7c1f-a.b_c "), ("status=200 code=ok", "request=id-0 "), ("x" * 65, "request=id-0 ")],
+)
+def test_the_log_line_has_the_callers_own_id_if_it_is_one(
+    handler: SpeakerHandler, caplog: pytest.LogCaptureFixture, given: str, logged: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        handle(handler, [{"body": b"?"}], {"X-Request-Id": given})
+    assert logged in caplog.text
+
+
 def test_a_record_for_a_part_is_no_header() -> None:
     # TorchServe mixes {"body": {"content-type": …}} in among the headers
     understood = payload(
