@@ -84,7 +84,11 @@ def test_the_log_line_holds_sizes_and_times_only(
 
 @pytest.mark.parametrize(
     ("given", "logged"),
-    [("7c1f-a.b_c", "request=7c1f-a.b_c "), ("status=200 code=ok", "request=id-0 "), ("x" * 65, "request=id-0 ")],
+    [
+        ("7c1f-a.b_c", "request=7c1f-a.b_c "),
+        ("status=200 code=ok", "request=id-0 "),
+        ("x" * 65, "request=id-0 "),
+    ],
 )
 def test_the_log_line_has_the_callers_own_id_if_it_is_one(
     handler: SpeakerHandler, caplog: pytest.LogCaptureFixture, given: str, logged: str

@@ -184,7 +184,10 @@ def test_labels_come_in_the_order_of_the_logits(folder: Path) -> None:
         ({"id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}, "classifier.bias"),
         ({"num_hidden_layers": 3}, "the weights file lacks"),
         ({"num_hidden_layers": 1}, "has no place for"),
-        ({"model_type": "whisper"}, "config.json has model_type 'whisper'; served are: data2vec-audio, hubert,"),
+        (
+            {"model_type": "whisper"},
+            "config.json has model_type 'whisper'; served are: data2vec-audio, hubert,",
+        ),
         ({"model_type": ["x"]}, "config.json has model_type ['x']"),
         ({"architectures": ["Wav2Vec2ForCTC"]}, "not an audio classification checkpoint"),
         ({"hidden_size": "wide"}, "transformers cannot load the checkpoint"),
