@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from speaker_id.packed.operators import Linear, PortableOperators
+from speaker_id.packed.spans import cut
 from speaker_id.packed.weights import Affine
 
 mkldnn = torch.ops.mkldnn
-SCORES = 1 << 20  # attention scores held at once, for bf16: as many as stay in the second-level cache
+SCORES = 1 << 20  # of bf16 attention, held at once: about as many as stay in the second-level cache
+ROWS = 256  # of queries: fewer at once, and preparing the keys for each product costs more than the product
 
 
 class FusedLinear:
@@ -47,8 +49,11 @@ class OneDnnOperators(PortableOperators):
             return super().attention(query, key, value)
         # torch's flash attention multiplies bf16 at half the speed of oneDNN's batched product
         heads, frames, _ = query.shape
-        key, value = key.transpose(1, 2).contiguous(), value.contiguous()
-        step = max(32, SCORES // (heads * frames))
-        return torch.cat(
-            [torch.softmax(part @ key, dim=-1) @ value for part in torch.split(query, step, dim=1)], dim=1
-        )
+        query, key, value = query.contiguous(), key.transpose(1, 2).contiguous(), value.contiguous()
+        out = torch.empty_like(query)
+        together = max(1, SCORES // (ROWS * frames))
+        for group in cut(slice(0, heads), min(heads, together), smallest=1):
+            for rows in cut(slice(0, frames), max(ROWS, SCORES // (heads * frames))):
+                scores = query[group, rows] @ key[group]
+                out[group, rows] = torch.softmax(scores, dim=-1) @ value[group]
+        return out

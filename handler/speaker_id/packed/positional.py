@@ -18,7 +18,7 @@ from speaker_id.packed.spans import Spans, cut
 from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Positional
 
-BLOCKS = 2  # transformed at once: enough for the products to run well, few enough to share out one clip
+BLOCKS = 8  # transformed at once, so that reading the spectra of the weights is worth its while
 
 
 class PositionalEmbedding:
@@ -43,7 +43,7 @@ class PositionalEmbedding:
         team.run(
             partial(self.embed, hidden, out, rows, span)
             for span in spans
-            for rows in cut(span, BLOCKS * self.step)
+            for rows in cut(span, BLOCKS * self.step, team.threads)
         )
         return out
 
