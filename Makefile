@@ -23,10 +23,10 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop identify archive test check setup bench demo-model full-size clean setup-dev
+.PHONY: help demo serve stop identify archive test check setup bench demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
+	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
 
 demo: setup ## identify the sample clips with the small demo model, through a real server
 	$(RUN) -m bundle.demo
@@ -68,6 +68,13 @@ demo-model: setup-dev ## train the demo model again, from Debian's recordings: A
 
 full-size: setup ## widen the demo model to wav2vec2-base's size, for benchmarks: build/full-size
 	$(RUN) -m training.widen build/full-size
+
+# s3prl needs a torchaudio whose compiled part breaks beside a CPU build of torch; s3prl itself needs none of that part
+s3prl: setup ## build the environment of the independent oracle, for tests that are skipped without it: build/s3prl
+	cd "$(ROOT)" && .venv/bin/python -m venv build/s3prl
+	cd "$(ROOT)" && build/s3prl/bin/python -m pip install -q $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") torch==2.13.0
+	cd "$(ROOT)" && build/s3prl/bin/python -m pip install -q -r tests/parity/requirements-s3prl.txt
+	cd "$(ROOT)" && rm -f build/s3prl/lib/python*/site-packages/torchaudio/lib/*.so
 
 clean: stop ## remove what was built; .venv stays
 	cd "$(ROOT)" && rm -rf build reports model_store/*.mar .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,7 +15,7 @@ from bundle.sources import TorchServeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-TARGETS = re.findall(r"^([a-z][a-z-]*):.*?## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+TARGETS = re.findall(r"^([a-z][a-z0-9-]*):.*?## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 SETTINGS = [(section, name) for section in (TorchServeSettings, Settings) for name in section.model_fields]
 
 
