@@ -18,8 +18,6 @@ from speaker_id.packed.spans import Spans, cut
 from speaker_id.packed.team import Piece, Team
 from speaker_id.packed.weights import Affine, Convolution, Norm
 
-TILE = 32  # frames of output worked off at once: their layers' rows stay in the second-level cache
-
 
 class ConvolutionStack:
     """Waveforms → feature rows.
@@ -68,7 +66,7 @@ class ConvolutionStack:
             waveform = waveform - waveform.mean(dtype=torch.float64).float()
             blocks = [Block(self.fold(waveform), self.operators), *blocks[1:]]
         waveform = waveform.to(out.dtype)
-        for tile in cut(slice(0, len(out)), TILE, threads):
+        for tile in cut(slice(0, len(out)), self.operators.tile, threads):
             first = tile.start * self.hop
             samples = waveform[first : first + self.samples(tile.stop - tile.start)]
             yield partial(self.compute, blocks, samples, out[tile])

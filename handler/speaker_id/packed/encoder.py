@@ -65,7 +65,8 @@ class PackedEncoder:
         self.shares = weights.shares(model)
         self.norms_last_state = weights.norms_last_state(model)
         self.head = Head(weights.head(model), operators.device)
-        self.team = Team(torch.get_num_threads() if operators.device.type == "cpu" else 1)
+        threads = torch.get_num_threads() if operators.device.type == "cpu" else 1
+        self.team = Team(threads, operators.chunk)
 
     @torch.inference_mode()
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:

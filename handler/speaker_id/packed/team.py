@@ -17,8 +17,6 @@ from torch import Tensor
 
 from speaker_id.packed.spans import cut
 
-CHUNK = 256  # rows that a chain of matrix products works on: full speed, and still in the second-level cache
-
 Piece = Callable[[], object]
 
 
@@ -27,10 +25,11 @@ class Team:
 
     Args:
         threads: how many pieces are worked on at once.
+        chunk: most rows of a piece that is cut regardless of the clips' borders.
     """
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, chunk: int) -> None:
+        self.threads, self.chunk = threads, chunk
         # torch's number of threads is each thread's own
         self.pool = (
             ThreadPoolExecutor(threads, "packed", torch.set_num_threads, (1,)) if threads > 1 else None
@@ -47,7 +46,7 @@ class Team:
 
     def chunks(self, rows: int) -> Iterable[slice]:
         """All rows, regardless of the clips' borders: for what looks at one row at a time."""
-        return cut(slice(0, rows), CHUNK, self.threads)
+        return cut(slice(0, rows), self.chunk, self.threads)
 
     def map_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor, out: Tensor) -> Tensor:
         """out = function(rows), a chunk at a time; `out` may be `rows`."""

@@ -3,12 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from speaker_id.packed.convolution import TILE, ConvolutionStack, Fold
+from speaker_id.packed.convolution import ConvolutionStack, Fold
 from speaker_id.packed.operators import PortableOperators
 from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Affine, Convolution, Norm
 
 OPERATORS = PortableOperators(torch.float32, torch.device("cpu"))
+TILE = OPERATORS.tile
 
 
 def layer(kernel: int, stride: int, inputs: int, outputs: int, norm: Norm | None = None) -> Convolution:
@@ -64,5 +65,5 @@ def test_tiles_join_without_a_seam(frames: int, threads: int) -> None:
         weight = torch_weight(convolution, inputs)
         rows = F.gelu(F.conv1d(rows, weight, convolution.affine.bias, stride=convolution.stride))
         inputs = len(weight)
-    out = stack([waveform], [slice(0, frames)], Team(threads))
+    out = stack([waveform], [slice(0, frames)], Team(threads, OPERATORS.chunk))
     torch.testing.assert_close(out, rows[0].t(), rtol=1e-4, atol=1e-4)

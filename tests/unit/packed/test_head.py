@@ -7,7 +7,7 @@ from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Affine
 
 CPU = torch.device("cpu")
-ALONE = Team(1)
+ALONE = Team(1, 32)
 
 
 def test_a_clips_frames_are_averaged_and_its_layers_added_by_their_shares() -> None:

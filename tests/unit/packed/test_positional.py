@@ -18,7 +18,7 @@ def test_it_is_the_grouped_convolution_of_each_clip(kernel: int, bias: bool) -> 
     weights = Positional(Affine(torch.randn(12, 4, kernel), torch.randn(12) if bias else None), groups=3)
     lengths = [1, 5, 40, 129, 130, 700]
     clips = [torch.randn(length, 12) for length in lengths]
-    hidden = PositionalEmbedding(weights, CPU)(torch.cat(clips), spans(lengths), Team(1))
+    hidden = PositionalEmbedding(weights, CPU)(torch.cat(clips), spans(lengths), Team(1, 32))
     for clip, found in zip(clips, torch.split(hidden, lengths), strict=True):
         conv = F.conv1d(
             clip.t()[None], weights.affine.weight, weights.affine.bias, padding=kernel // 2, groups=3

@@ -4,12 +4,14 @@ import threading
 
 import pytest
 import torch
-from speaker_id.packed.team import CHUNK, Team
+from speaker_id.packed.team import Team
+
+CHUNK = 32
 
 
 @pytest.fixture(params=[1, 2, 3])
 def team(request: pytest.FixtureRequest) -> Team:
-    return Team(request.param)
+    return Team(request.param, CHUNK)
 
 
 def test_rows_are_mapped_once_each_in_place_or_not(team: Team) -> None:
@@ -22,18 +24,20 @@ def test_rows_are_mapped_once_each_in_place_or_not(team: Team) -> None:
 
 def test_pieces_run_side_by_side() -> None:
     meeting = threading.Barrier(2)
-    Team(2).run([lambda: meeting.wait(timeout=20)] * 2)
+    Team(2, CHUNK).run([lambda: meeting.wait(timeout=20)] * 2)
 
 
 def test_one_thread_is_the_callers_own() -> None:
     seen: list[threading.Thread] = []
-    Team(1).run([lambda: seen.append(threading.current_thread())])
+    Team(1, CHUNK).run([lambda: seen.append(threading.current_thread())])
     assert seen == [threading.current_thread()]
 
 
 def test_a_piece_computes_with_one_thread_and_without_gradients() -> None:
     seen: list[tuple[int, bool]] = []
-    Team(2).run([lambda: seen.append((torch.get_num_threads(), torch.is_inference_mode_enabled()))] * 4)
+    Team(2, CHUNK).run(
+        [lambda: seen.append((torch.get_num_threads(), torch.is_inference_mode_enabled()))] * 4
+    )
     assert seen == [(1, True)] * 4
 
 
@@ -41,7 +45,7 @@ def test_while_a_team_works_its_caller_computes_with_one_thread() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with Team(2).in_charge():
+        with Team(2, CHUNK).in_charge():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
     finally:
