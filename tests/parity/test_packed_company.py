@@ -170,3 +170,20 @@ def test_threads_change_no_answer(
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("samples", [400, 720, 12_345])
+def test_no_product_is_of_a_lone_row(
+    encoder: PackedEncoder, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The libraries multiply one row by other code, which rounds differently than in company."""
+    seen: list[int] = []
+    honest = TransformerLayer.project
+
+    def spy(self: TransformerLayer, rows: Tensor) -> Tensor:
+        seen.append(len(rows))
+        return honest(self, rows)
+
+    monkeypatch.setattr(TransformerLayer, "project", spy)
+    assert encoder([clip(samples)]).shape == (1, 11)
+    assert min(seen) > 1
