@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bundle.allocator import Allocator
+
 Precision = Literal["fp32", "bf16"]
-Allocator = Literal["glibc", "jemalloc"]
 
 BATCH = 8  # clips: TorchServe's batchSize in this bundle
 

@@ -6,7 +6,6 @@ torch's wheels, spin for milliseconds after a region and then sleep on a futex; 
 
 from __future__ import annotations
 
-import ctypes.util
 import multiprocessing
 import os
 import time
@@ -26,6 +25,7 @@ from bench.engines import Contestant, Engine
 from bench.loaders import Logits
 from bench.peers import Unavailable
 from bench.worker import Answer, Failed, Ready, Turn, work
+from bundle import BundleError, allocator
 
 SPAWN = multiprocessing.get_context("spawn")  # a fresh interpreter, so that its environment takes hold
 END_SECONDS = 10.0
@@ -139,17 +139,10 @@ def variables(contestant: Contestant) -> dict[str, str]:
     """What must stand in the environment before a process starts."""
     threads = str(contestant.layout.threads)
     chosen = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1"}
-    if contestant.allocator == "jemalloc":
-        chosen["LD_PRELOAD"] = jemalloc()
-    return chosen
-
-
-def jemalloc() -> str:
-    """The library's name for the loader, or Unavailable."""
-    name = ctypes.util.find_library("jemalloc")
-    if name is None:
-        raise Unavailable("libjemalloc is not installed; Debian: apt install libjemalloc2")
-    return name
+    try:
+        return chosen | allocator.environment(contestant.allocator)
+    except BundleError as exc:
+        raise Unavailable(str(exc)) from exc
 
 
 @contextmanager

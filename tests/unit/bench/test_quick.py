@@ -105,7 +105,7 @@ def test_batches_keep_the_given_order_unless_asked() -> None:
 
 def test_an_allocator_that_is_missing_skips_the_contestant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
-    with pytest.raises(Unavailable, match="libjemalloc is not installed"):
+    with pytest.raises(Unavailable, match=r"jemalloc is not installed here; .* apt install libjemalloc2"):
         variables(Contestant(HF_ONE, ONE_BY_TWO, "jemalloc"))
 
 
