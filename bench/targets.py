@@ -54,10 +54,9 @@ def verdicts(rows: Sequence[Row], growth: Sequence[GrowthRow]) -> list[Verdict]:
             mine, theirs = by_name.get(f"{ours} {layout} glibc"), by_name.get(f"hf-one {layout} glibc")
             judge(f"{ours} against hf-one, both {layout}", same, mine, theirs)
             judge(f"memory of {ours} against hf-one, both {layout}", 1.0, mine, theirs, memory)
+            alone = by_name.get(f"{ours}-alone {layout} glibc")
+            judge(f"{ours} in batches against the same clips one by one, both {layout}", 1.0, mine, alone)
         judge(f"{ours} against hf-one, each at its best", at_best, best(ours), best("hf-one"))
-        alone = best(f"{ours}-alone")
-        together = by_name.get(f"{ours} {alone.layout} {alone.allocator}") if alone else None
-        judge(f"{ours} in batches against the same clips one by one", 1.0, together, alone)
     for precision, peer, wanted in PEERS:
         judge(f"packed-{precision} against {peer}", wanted, best(f"packed-{precision}"), best(peer))
     costs = {(row.name, row.clip_seconds): row.ms_per_audio_second for row in growth}
