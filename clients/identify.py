@@ -4,14 +4,14 @@
     arecord -d 5 -f cd | python identify.py -
     python identify.py recordings/ --format jsonl > answers.jsonl
 
-One file on purpose, though long, so that it can be copied: Python 3.10+ and `requests` are all it needs; `rich`
-shows progress where it is installed.
+One file on purpose, though long, so that it can be copied: Python 3.10+ and `requests` are all it needs; `rich` or
+`tqdm` shows progress where one is installed.
 
     from identify import Client
     with Client("http://127.0.0.1:8080", "demo") as client:
         print(client.identify("interview.wav").labels[0])
 
-Exit codes: 0 every clip was identified, 1 some were not, 2 wrong usage, 3 the server cannot be reached.
+Exit codes: 0 every clip was identified, 1 some were not, 2 wrong usage, 3 the server cannot be reached, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import contextlib
 import csv
 import json
 import os
+import random
 import sys
 import threading
 import time
@@ -33,10 +34,12 @@ from urllib.parse import quote, urlsplit
 
 import requests
 from urllib3 import BaseHTTPResponse, Retry
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader, ReadTimeoutError
 
 BUSY = {429, 503, 507}  # too many requests, no worker free, the worker died: another try may succeed
-BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 30.0
+BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
+LARGEST_ANSWER = 16 << 20  # bytes; every label of a large model is far below it
+PIECE = 64 << 10  # bytes of an answer that are read at once
 ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # In folders. A file that is named itself is sent whatever it is called: the server looks at the content.
@@ -48,7 +51,8 @@ SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".
 class ClientError(Exception):
     """A clip was not identified; the message is one line.
 
-    ├── Unreachable   no connection, or it broke, or no answer in time
+    ├── Unreachable   no connection, or it broke
+    │   └── TimedOut  no whole answer in time
     ├── Refused       the server answered with an error: `status`, `code`
     └── BadAnswer     something answered that is no speaker identification server
     """
@@ -58,6 +62,10 @@ class ClientError(Exception):
 
 class Unreachable(ClientError):
     code = "unreachable"
+
+
+class TimedOut(Unreachable):
+    code = "timed_out"
 
 
 class BadAnswer(ClientError):
@@ -86,13 +94,17 @@ class Answer:
         seconds: until the whole answer was there, waiting and further attempts included.
         attempts: 1 unless the server was busy or the connection broke.
         request_id: what to quote when asking about this request.
+        model_version: of the model that answered.
+        audio_seconds: length of the clip, as the server decoded it.
     """
 
     labels: list[Label]
     body: str
     seconds: float
     attempts: int
-    request_id: str | None
+    request_id: str | None = None
+    model_version: str | None = None
+    audio_seconds: float | None = None
 
 
 class Patience(Retry):
@@ -112,9 +124,18 @@ class Patience(Retry):
             raise error
         return super().increment(method, url, response, error, *rest, **named)
 
+    def get_backoff_time(self) -> float:
+        """Seconds: doubles with every attempt, of which it is a random share between a half and all."""
+        longest = BACKOFF_SECONDS * 2.0 ** (min(len(self.history), 32) - 1)
+        return min(longest, LONGEST_WAIT_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        asked = super().get_retry_after(response)
-        return None if asked is None else min(asked, LONGEST_WAIT_SECONDS)
+        """Seconds: what the server asks for and a back-off, or all whom it refused at once would be back at once."""
+        try:
+            asked = super().get_retry_after(response)
+        except InvalidHeader:
+            asked = None
+        return None if asked is None else min(asked, LONGEST_WAIT_SECONDS) + self.get_backoff_time()
 
 
 class Client:
@@ -125,7 +146,7 @@ class Client:
         model: the name it is served under.
         version: of the model; the server's default if None.
         token: sent as `Authorization: Bearer`.
-        timeout: seconds to connect, seconds to wait for the answer.
+        timeout: seconds to connect; seconds to wait for the answer to begin, and again for it to be whole.
         retries: further attempts, see Patience. Identifying changes nothing on the server, so they are safe.
     """
 
@@ -149,9 +170,6 @@ class Client:
             retries,
             allowed_methods=None,  # POST too
             status_forcelist=BUSY,
-            backoff_factor=BACKOFF_SECONDS,
-            backoff_jitter=BACKOFF_SECONDS,
-            backoff_max=LONGEST_WAIT_SECONDS,
             raise_on_status=False,  # the last refusal is an answer, with a reason in it
         )
         self._local = threading.local()
@@ -175,7 +193,7 @@ class Client:
             function_to_apply: `softmax`, `sigmoid` or `none`; the model's own if None.
 
         Raises:
-            Unreachable, Refused, BadAnswer: see ClientError.
+            Unreachable, TimedOut, Refused, BadAnswer: see ClientError.
             OSError: the file cannot be read.
         """
         data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
@@ -183,22 +201,39 @@ class Client:
         headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
         began = time.monotonic()
         try:
-            response = self._session().post(
-                self.url, data, headers=headers, timeout=self._timeout, allow_redirects=False
-            )
-        except requests.ReadTimeout as exc:
-            raise Unreachable(f"no answer from {self.url} within {self._timeout[1]:g} s") from exc
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as exc:
+            with self._session().post(
+                self.url, data, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
+            ) as response:
+                body = self._read(response)
+        except (requests.ReadTimeout, ReadTimeoutError) as exc:
+            raise TimedOut(f"no answer from {self.url} within {self._timeout[1]:g} s") from exc
+        except DecodeError as exc:
+            raise BadAnswer(f"{self.url} answered with a body that does not decode: {_cause(exc)}") from exc
+        except (requests.ConnectionError, HTTPError) as exc:
             raise Unreachable(f"cannot reach {self.url}: {_cause(exc)}") from exc
         except (requests.RequestException, ValueError) as exc:
             raise BadAnswer(f"cannot send to {self.url}: {_cause(exc)}") from exc
+        length = response.headers.get("x-audio-seconds", "")
         return Answer(
-            labels=_labels(response),
-            body=response.text.strip(),
+            labels=_labels(response, body),
+            body=body.decode(errors="replace").strip(),
             seconds=time.monotonic() - began,
             attempts=1 + len(response.raw.retries.history if response.raw.retries else ()),
             request_id=response.headers.get("x-request-id"),
+            model_version=response.headers.get("x-model-version"),
+            audio_seconds=float(length) if length.replace(".", "", 1).isdecimal() else None,
         )
+
+    def _read(self, response: requests.Response) -> bytes:
+        """The whole body, but neither for ever nor without end: `requests` bounds the time between two bytes only."""
+        body, deadline = bytearray(), time.monotonic() + self._timeout[1]
+        while piece := response.raw.read1(PIECE, decode_content=True):
+            body += piece
+            if len(body) > LARGEST_ANSWER:
+                raise BadAnswer(f"{self.url} answered with more than {LARGEST_ANSWER >> 20} MiB")
+            if time.monotonic() > deadline:
+                raise TimedOut(f"no whole answer from {self.url} within {self._timeout[1]:g} s")
+        return bytes(body)
 
     def _session(self) -> requests.Session:
         """This thread's session: `requests` does not promise that threads can share one."""
@@ -219,11 +254,11 @@ def identify(clip: str | Path | bytes, top_k: int | None = None, **server: Any) 
         return client.identify(clip, top_k=top_k)
 
 
-def _labels(response: requests.Response) -> list[Label]:
+def _labels(response: requests.Response, content: bytes) -> list[Label]:
     """The labels of an answer, or the error that it stands for."""
     body: Any = None
-    with contextlib.suppress(ValueError):
-        body = response.json()
+    with contextlib.suppress(ValueError, RecursionError):
+        body = json.loads(content)
     if response.ok and isinstance(body, list):
         with contextlib.suppress(TypeError, KeyError, ValueError):
             return [Label(str(entry["label"]), float(entry["score"])) for entry in body]
@@ -255,9 +290,11 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
     def one(name: str) -> Record:
         try:
             answer = client.identify(sys.stdin.buffer.read() if name == "-" else name, **options)
-        except Unreachable:
-            raise
         except (ClientError, OSError) as exc:
+            if isinstance(exc, Unreachable) and not isinstance(
+                exc, TimedOut
+            ):  # not this clip's trouble alone
+                raise
             return {
                 "clip": name,
                 "error": {"code": getattr(exc, "code", "unreadable_file"), "message": str(exc)},
@@ -291,6 +328,11 @@ def with_progress(records: Iterator[Record], total: int) -> Iterable[Record]:
             from rich.progress import track
 
             return track(records, "identifying", total, console=Console(stderr=True))
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm
+
+            shown: Iterable[Record] = tqdm(records, "identifying", total, unit="clip")
+            return shown
     return records
 
 
@@ -301,6 +343,17 @@ def print_table(records: Iterable[Record]) -> None:
             continue
         ranking = "  ".join(f"{each['label']} {each['score']:.3f}" for each in record["labels"])
         print(f"{record['clip']}: {ranking}  ({1000 * record['seconds']:.0f} ms)", flush=True)
+
+
+def print_json(records: Iterable[Record]) -> None:
+    """One array, whole also when the run ends early."""
+    opening = "["
+    try:
+        for record in records:
+            print(opening, json.dumps(record, indent=2), sep="\n", end="", flush=True)
+            opening = ","
+    finally:
+        print("[]" if opening == "[" else "\n]", flush=True)
 
 
 def print_jsonl(records: Iterable[Record]) -> None:
@@ -321,7 +374,7 @@ def print_csv(records: Iterable[Record]) -> None:
 
 FORMATS: dict[str, Callable[[Iterable[Record]], None]] = {
     "table": print_table,
-    "json": lambda records: print(json.dumps(list(records), indent=2)),
+    "json": print_json,
     "jsonl": print_jsonl,
     "csv": print_csv,
 }
@@ -348,10 +401,10 @@ def main(arguments: list[str] | None = None) -> int:
         names = list(clips(args.audio))
     except FileNotFoundError as exc:
         parser.error(str(exc))
-    if not names or args.concurrency < 1 or args.retries < 0:
-        parser.error(
-            "no audio files" if not names else "--concurrency must be 1 or more, --retries 0 or more"
-        )
+    if not names:
+        parser.error("no audio files")
+    if args.concurrency < 1 or args.retries < 0 or min(args.timeout) <= 0:
+        parser.error("--concurrency must be 1 or more, --retries 0 or more, --timeout above 0")
     failed: list[str] = []
 
     def watched(records: Iterable[Record]) -> Iterator[Record]:

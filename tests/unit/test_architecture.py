@@ -22,7 +22,7 @@ BEFORE = {
     "labels": {"errors", "settings", "protocol"},
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}
-PRODUCT = ("handler", "bundle", "clients", "training", "bench", "loadtest")
+PRODUCT = ("handler", "bundle", "clients", "training", "bench", "loadtest", "evaluation")
 OURS = {*PRODUCT, "tests"} - {"handler"}
 
 

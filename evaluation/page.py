@@ -1,0 +1,89 @@
+"""The recorded reports → what stands between the markers of docs/accuracy.md:
+
+python -m evaluation.page
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from evaluation import RESULTS, ROOT, EvaluationError
+from evaluation.plot import draw
+from evaluation.report import Report, percent, read, verdict
+from evaluation.terminal import changes
+
+DOCUMENT = ROOT / "docs" / "accuracy.md"
+BEGIN, END = "<!-- written by python -m evaluation.page -->", "<!-- to here -->"
+NOTHING = "No result is recorded: `make robustness ARGS=--record` records one."
+WORST = 10
+
+
+def record(report: Report, results: Path = RESULTS, document: Path = DOCUMENT) -> None:
+    """Keep the report as the newest of its model and corpus, and write the page anew."""
+    results.mkdir(parents=True, exist_ok=True)
+    name = f"{report.model}-{report.slug}"
+    (results / f"{name}.json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if len(report.conditions) > 1:
+        draw(report, results / f"{name}.png")
+    write(results, document)
+
+
+def write(results: Path = RESULTS, document: Path = DOCUMENT) -> None:
+    """Raises EvaluationError if a marker is missing."""
+    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise EvaluationError(f"{document} lacks its markers, {BEGIN} and {END}")
+    document.write_text(f"{before}{BEGIN}\n\n{page(results)}\n\n{END}{after}", encoding="utf-8")
+
+
+def page(results: Path) -> str:
+    files = sorted(results.glob("*.json"))
+    return "\n\n".join("\n".join(section(read(file), file)) for file in files) or NOTHING
+
+
+def section(report: Report, file: Path) -> Iterator[str]:
+    """The Markdown of one report."""
+    clean = report.clean
+    yield f"### {report.model} {report.version} on {report.corpus}"
+    yield ""
+    sample = f" (a sample of {report.total})" if clean.top1.clips < report.total else ""
+    yield (
+        f"{clean.top1.clips} clips{sample} of {len(report.speakers)} speakers, {THROUGH[report.through]}; "
+        f"{report.finished[:10]}, commit {report.commit}. {clean.top1.right} right: top-1 "
+        f"**{percent(clean.top1)}**, top-5 {percent(clean.top5)}; {failures(report)}."
+    )
+    if report.published:
+        yield verdict(report.published)
+    if len(report.conditions) > 1:
+        yield from ("", "| condition | top-1 | top-5 | lost | gained | p |", "|---|---:|---:|---:|---:|---:|")
+        for row in report.conditions:
+            yield f"| {row.name} | {percent(row.top1)} | {percent(row.top5)} | {' | '.join(changes(row))} |"
+        yield from ("", f"![Accuracy under every condition](../evaluation/results/{file.stem}.png)")
+    if worst := [row for row in report.speakers if row.right < row.clips][:WORST]:
+        yield from ("", "| the worst speakers | right | taken for |", "|---|---:|---|")
+        for speaker in worst:
+            taken = ", ".join(f"{label} ×{times}" for label, times in list(speaker.taken_for.items())[:3])
+            yield f"| {speaker.speaker} | {speaker.right} of {speaker.clips} | {taken} |"
+
+
+THROUGH = {"endpoint": "through the live endpoint", "local": "in process, without a server"}
+
+
+def failures(report: Report) -> str:
+    return f"{len(report.failures)} clips failed and count as wrong" if report.failures else "none failed"
+
+
+def main() -> int:
+    try:
+        write()
+    except (EvaluationError, OSError) as exc:
+        print(f"page: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
