@@ -8,6 +8,11 @@ PORT ?= 8080
 ALLOCATOR ?= glibc
 AUDIO ?=
 CALIBRATION ?=
+DATA ?=
+SPLIT ?= 3
+SPLIT_FILE ?=
+URL ?=
+OUT ?= reports
 ARGS ?=
 
 # Recipes run in this file's folder wherever make was called from. Its name may hold spaces, so no $(dir …) here.
@@ -23,10 +28,10 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop identify archive test check setup bench demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve stop identify archive test check setup bench evaluate robustness verify-published demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
-	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
+	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
 
 demo: setup ## identify the sample clips with the small demo model, through a real server
 	$(RUN) -m bundle.demo
@@ -61,6 +66,18 @@ bench: setup-dev ## measure the encoders against the field's ways to serve, on a
 	$(RUN) -m pip install -q -c constraints.txt -r bench/requirements.txt
 	$(RUN) -m bench.encoder $(ARGS)
 	$(RUN) -m bench.report
+
+EVALUATE := -m evaluation --model "$(MODEL)" --url "$(URL)" --split "$(SPLIT)" --out "$(OUT)" \
+	$(if $(DATA),--data "$(DATA)") $(if $(SPLIT_FILE),--split-file "$(SPLIT_FILE)")
+
+evaluate: setup-dev ## count how often a model is right: DATA=VoxCeleb1 or a folder or CSV, SPLIT=3, URL=, MODEL=, ARGS="--local"
+	$(RUN) $(EVALUATE) $(ARGS)
+
+robustness: setup-dev ## the same after codecs, noise, gain and cutting, as table and plot: ARGS="--limit 1000"
+	$(RUN) $(EVALUATE) --robustness $(ARGS)
+
+verify-published: setup-dev ## check the published checkpoint's known answers; skipped where the hub cannot be reached
+	$(RUN) -m evaluation.published $(ARGS)
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower
