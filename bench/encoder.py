@@ -113,6 +113,16 @@ def model(chosen: argparse.Namespace, say: Say) -> str:
     """What to resolve: the one asked for, the demo, or the demo widened."""
     if chosen.model or chosen.quick:
         return chosen.model or "demo"
+    widen(say)
+    return f"./{FULL_SIZE}"
+
+
+def widen(say: Say) -> None:
+    """Make the demo model wav2vec2-base's size.
+
+    Raises:
+        BundleError: says why that failed.
+    """
     say(f"widening the demo model to full size: {FULL_SIZE}")
     command = [sys.executable, "-m", "training.widen", str(FULL_SIZE)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -120,7 +130,6 @@ def model(chosen: argparse.Namespace, say: Say) -> str:
         raise BundleError(
             f"training.widen failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
         )
-    return f"./{FULL_SIZE}"
 
 
 def planned(count: int, rounds: int, rate: int, growth: Sequence[float]) -> tuple[Plan, str]:

@@ -83,6 +83,10 @@ def load(folder: Path, device: str = "cpu") -> Checkpoint:
             f"transformers cannot load the checkpoint: {type(exc).__name__}: {exc}"
         ) from exc
     _check_loading(info)
+    if getattr(model.config, "tie_last_hidden_states", None) is None:
+        # The weighted layer sum was trained, in s3prl and in transformers 4, on a last state that has passed the
+        # encoder's final norm. transformers 5 hands pre-norm models the state before it, unless the config says so.
+        model.config.tie_last_hidden_states = True
     if model.config.use_weighted_layer_sum:  # every layer's output, and the first one's input
         assert len(model.layer_weights) == model.config.num_hidden_layers + 1
     labels = _labels(model.config.id2label, model.classifier.out_features)

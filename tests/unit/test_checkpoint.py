@@ -245,6 +245,28 @@ def test_code_in_the_checkpoint_is_not_run(folder: Path) -> None:
     load(folder)
 
 
+# --- the weighted layer sum's last state
+
+PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
+
+
+def states_differ(folder: Path) -> bool:
+    """Whether the last state that the weighted sum takes is another than the encoder's normalised output."""
+    model = load(folder).model
+    output = model.wav2vec2(torch.randn(1, 4000), output_hidden_states=True)
+    return not torch.equal(output.hidden_states[-1], output.last_hidden_state)
+
+
+def test_the_last_state_of_a_pre_norm_model_is_the_normalised_one_as_it_was_trained(tmp_path: Path) -> None:
+    assert not states_differ(sealed(write_checkpoint(tmp_path / "large", **PRE_NORM)))
+
+
+def test_a_config_that_says_otherwise_is_obeyed(tmp_path: Path) -> None:
+    folder = sealed(write_checkpoint(tmp_path / "large", **PRE_NORM))
+    change_config(folder, tie_last_hidden_states=False)
+    assert states_differ(folder)
+
+
 # --- display names
 
 

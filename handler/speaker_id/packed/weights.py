@@ -145,7 +145,8 @@ def norms_last_state(model: Any) -> bool:
     """Whether the last hidden state that the head sees has passed the encoder's own norm (pre-norm models only).
 
     The plain head takes `last_hidden_state`, which has. The weighted sum takes what transformers records: since
-    its version 5 the last layer's bare output, unless the config's `tie_last_hidden_states` says otherwise.
+    its version 5 the last layer's bare output, unless the config's `tie_last_hidden_states` says otherwise, as
+    `checkpoint.load` makes it do.
     """
     if not model.config.do_stable_layer_norm:
         return False

@@ -1,0 +1,37 @@
+"""What `python -m bench.handler` measures, held on the demo model where a ratio is safe from noise."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.handler import LATER, LONG, child, model_dir, recording
+from bundle import archive, sources
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    build = tmp_path_factory.mktemp("build")
+    return model_dir(archive.prepare(sources.resolve("demo", root=ROOT / "models"), build), build / "worker")
+
+
+def above_idle(folder: Path, clips: int, budget: float) -> float:
+    idle, peak = child(folder, {"max_batch_audio_seconds": budget}, "memory", clips)
+    return peak - idle
+
+
+def test_the_audio_budget_bounds_a_workers_memory_whatever_the_batch_holds(folder: Path) -> None:
+    one_turn = above_idle(folder, 2, 2 * LONG)
+    assert above_idle(folder, 8, 2 * LONG) < 2 * one_turn
+    assert above_idle(folder, 8, 8 * LONG) > 2.5 * one_turn  # without the budget
+
+
+def test_a_fresh_worker_answers_a_first_request_and_later_ones(folder: Path) -> None:
+    times = child(folder, {}, "first", 1.0)
+    assert len(times) == 1 + LATER
+    assert all(time > 0 for time in times)
+
+
+def test_a_recording_is_as_long_as_asked_for() -> None:
+    assert len(recording(0.5, 0)) == 44 + 0.5 * 16_000 * 2  # a WAV header and 16-bit samples
