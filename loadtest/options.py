@@ -1,0 +1,72 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from clients.identify import ENVIRONMENT_TOKEN
+from loadtest import arrivals
+from loadtest.target import GRPC, RAW
+
+
+def duration(text: str) -> float:
+    """30, 30s or 2m → seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([sm]?)", text.strip())
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 30, 30s or 2m")
+    return float(found[1]) * (60 if found[2] == "m" else 1)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m loadtest", description="How much traffic a server holds.")
+    commands = made.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    option = shared.add_argument
+    option(
+        "--url",
+        default="",
+        help="base address of a running server, or a whole URL to post to; else one is started",
+    )
+    option("--model", default="demo", help="that the server that is started serves")
+    option("--revision", default="", help="of a hub model")
+    option(
+        "--models",
+        default="",
+        help="at --url, several with blanks between them; each request takes one at random",
+    )
+    option(
+        "--clips",
+        default="",
+        help="folder of audio files; the default mix is demo samples and VoxCeleb-like clips",
+    )
+    option("--slo", default="", help="such as p99=2s,errors=0.1%%")
+    option("--out", type=Path, default=Path("reports"), help="folder of the results (%(default)s)")
+    option(
+        "--form", default=RAW, help="raw, multipart:FIELD, json:TEXT with $AUDIO in it, or grpc (%(default)s)"
+    )
+    option("--grpc", dest="form", action="store_const", const=GRPC, help="TorchServe's inference API")
+    option("--timeout", type=duration, default=60.0, help="seconds that an answer may take (60)")
+    option("--seed", type=int, default=0, help="of arrivals, clips and their order (%(default)s)")
+    option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
+
+    run = commands.add_parser("run", parents=[shared], help="one rate, with a report")
+    run.add_argument("--rate", type=float, default=5.0, help="requests a second (%(default)s)")
+    run.add_argument("--duration", type=duration, default=30.0, help="30, 30s or 2m, after the warm-up (30)")
+    run.add_argument("--warmup", type=duration, default=5.0, help="seconds, left out of the result (5)")
+    run.add_argument("--shape", choices=arrivals.SHAPES, default="poisson")
+    run.add_argument(
+        "--closed",
+        type=int,
+        metavar="CALLERS",
+        help="a closed loop instead: callers who wait for their answer",
+    )
+
+    find = commands.add_parser("capacity", parents=[shared], help="the highest rate that meets the SLO")
+    find.add_argument("--shape", choices=("poisson", "constant"), default="poisson")
+    commands.add_parser(
+        "check", parents=[shared], help="capacity by this generator and by k6: do they agree?"
+    )
+    return made

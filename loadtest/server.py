@@ -1,0 +1,158 @@
+"""What is loaded: a server at a URL, or one of our own that lives as long as the test."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import requests
+from rich.console import Console
+
+from bundle import archive, ports, sources
+from bundle.serve import SIGNALS
+from bundle.service import Service
+from bundle.state import RUN
+from loadtest import LoadTestError
+from loadtest.clips import Clip
+from loadtest.drive import drive, plan
+from loadtest.target import GRPC, Target
+
+GRACE_SECONDS = 10.0
+COUNTERS = (
+    "ts_queue_latency_microseconds",
+    "ts_inference_latency_microseconds",
+    "ts_inference_requests_total",
+)
+HINTS = {
+    "unreachable": "is it running, and is that its address?",
+    "http_401": "set SPEAKER_ID_TOKEN to a token that it takes",
+    "http_403": "set SPEAKER_ID_TOKEN to a token that it takes",
+    "model_not_found": "name a model that it serves, by MODEL= or MODELS=",
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is loaded; `metrics_url` is TorchServe's own, of a server that was started here."""
+
+    targets: Sequence[Target]
+    metrics_url: str | None = None
+
+    def counters(self) -> dict[str, float]:
+        """TorchServe's own counts since its start: microseconds in the queue and in the worker, and requests."""
+        if self.metrics_url is None:
+            return {}
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy from the environment has no business on loopback
+            text = session.get(f"{self.metrics_url}/metrics", timeout=5).text
+        return {
+            name: sum(float(value) for value in re.findall(rf"^{name}\{{.*\}} (\S+)$", text, re.MULTILINE))
+            for name in COUNTERS
+        }
+
+
+@contextmanager
+def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -> Iterator[Endpoint]:
+    """The server that the options name, or one of our own for as long as the block lasts; it has answered once.
+
+    Raises:
+        LoadTestError, BundleError: it does not start, or does not answer.
+    """
+    models = args.models.split()
+    how = {"form": args.form, "token": args.token, "timeout": args.timeout}
+    if args.url:
+        found = Endpoint(targets(args.url, models, **how))
+        check(found.targets, clips[0])
+        yield found
+        return
+    if models:
+        raise LoadTestError("MODELS= is for a server at URL=; the one that is started here serves MODEL=")
+    with own(args.model, args.revision or None, lambda text: screen.print(f"loadtest: {text}")) as service:
+        found = Endpoint(
+            targets(service.gateway.url, [service.spec.name], **how), service.torchserve.metrics_url
+        )
+        check(found.targets, clips[0])
+        yield found
+
+
+@contextmanager
+def own(model: str, revision: str | None, progress: Callable[[str], None]) -> Iterator[Service]:
+    """A whole server on a free port, gateway included. Its folder stays only after a failure, for the logs.
+
+    Raises:
+        BundleError: it does not start; says in one line why.
+    """
+    spec = sources.resolve(model, revision)
+    archive.build(spec, archive.STORE)
+    run = RUN / f"loadtest-{os.getpid()}"
+    service = Service(spec, archive.STORE, run, ports.free(1)[0])
+    try:
+        service.start(progress)
+        yield service
+    finally:
+        for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
+            signal.signal(number, signal.SIG_IGN)
+        progress("stopping")
+        service.stop(GRACE_SECONDS)
+    shutil.rmtree(run)
+
+
+def targets(url: str, models: Sequence[str], *, form: str, token: str | None, timeout: float) -> list[Target]:
+    """One target a model at a base address; a URL that has a path is one target as it stands.
+
+    Raises:
+        LoadTestError: the URL is none, or has a path although models are named.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LoadTestError(f"URL={url} is no address: write it as URL=http://host:8080")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    whole = parts.path not in ("", "/")
+    if form == GRPC:
+        if whole or parts.scheme == "https":
+            raise LoadTestError(
+                f"URL={url}: gRPC takes an address without encryption and path, http://host:8080"
+            )
+        addresses = [f"{parts.netloc}/{model}" for model in models or ["demo"]]
+    elif whole:
+        if models:
+            raise LoadTestError(f"URL={url} has a path, so it names the model already: leave MODELS= out")
+        addresses = [url]
+    else:
+        base = url.rstrip("/")
+        addresses = [f"{base}/predictions/{quote(model, safe='')}" for model in models or ["demo"]]
+    return [Target(address, form, headers, timeout) for address in addresses]
+
+
+def check(targets: Sequence[Target], clip: Clip) -> None:
+    """One request to each target.
+
+    Raises:
+        LoadTestError: it is not answered rightly; says by what.
+    """
+    for target in targets:
+        (record,) = drive(plan([clip], [target], [0.0], 0.0, 0))
+        if record.error:
+            hint = HINTS.get(record.error)
+            status = f" (status {record.status})" if record.status else ""
+            raise LoadTestError(
+                f"{target.url} does not answer {clip.name}: {record.error}{status}"
+                + (f": {hint}" if hint else "")
+            )
+
+
+def means(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Milliseconds a request between two looks at the counters: in the queue, and in the worker with its batch."""
+    if not before or not after:
+        return {}
+    queue, inference, requests_total = (after[name] - before[name] for name in COUNTERS)
+    if not requests_total:
+        return {}
+    return {"queue": queue / requests_total / 1000, "inference": inference / requests_total / 1000}
