@@ -22,9 +22,9 @@ def above_idle(folder: Path, clips: int, budget: float) -> float:
 
 
 def test_the_audio_budget_bounds_a_workers_memory_whatever_the_batch_holds(folder: Path) -> None:
-    one_turn = above_idle(folder, 2, 2 * LONG)
-    assert above_idle(folder, 8, 2 * LONG) < 2 * one_turn
-    assert above_idle(folder, 8, 8 * LONG) > 2.5 * one_turn  # without the budget
+    bounded = above_idle(folder, 16, 2 * LONG)
+    assert bounded < 2.2 * above_idle(folder, 2, 2 * LONG)  # two turns' waveforms: one decodes ahead
+    assert above_idle(folder, 16, 16 * LONG) > 2.5 * bounded  # as it would be without a budget
 
 
 def test_a_fresh_worker_answers_a_first_request_and_later_ones(folder: Path) -> None:
