@@ -29,7 +29,7 @@ Ending = str  # "closed": orderly, too early; "reset": by a TCP reset; "held": o
 
 @dataclass
 class Repo:
-    """One model repository.
+    """One repository of a model or a dataset.
 
     Attributes:
         commits: commit id (40 hex digits) → file name → content.
@@ -184,13 +184,13 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.hub.requests.append(Request(self.role, self.command, path, headers))
-        match [unquote(part) for part in path.strip("/").split("/")]:
+        match [unquote(part) for part in path.strip("/").removeprefix("datasets/").split("/")]:
             case ["api", "models", org, name] if self.role == "hub":
                 self._info(f"{org}/{name}", "main")
-            case ["api", "models", org, name, "revision", revision] if self.role == "hub":
+            case ["api", "models" | "datasets", org, name, "revision", revision] if self.role == "hub":
                 self._info(f"{org}/{name}", revision)
-            case [org, name, "resolve", revision, file] if self.role == "hub":
-                self._resolve(f"{org}/{name}", revision, file)
+            case [org, name, "resolve", revision, *file] if self.role == "hub":
+                self._resolve(f"{org}/{name}", revision, "/".join(file))
             case [org, name, commit, file] if self.role == "storage":
                 self._large_file(self.hub.repos[f"{org}/{name}"], commit, file)
             case _:
