@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,20 +83,20 @@ def first_and_later(folder: Path, settings: dict[str, Any], seconds: float) -> l
     return times
 
 
-def memory(folder: Path, settings: dict[str, Any], clips: int) -> tuple[int, int]:
+def memory(folder: Path, settings: dict[str, Any], clips: float, seconds: float) -> tuple[int, int]:
     """Largest resident set in bytes, once warm and while one batch of so many long clips is answered."""
     handler = load(folder, settings)
-    body = recording(LONG, 0)
+    body = recording(seconds, 0)
     reset_peak()
     idle = peak()
-    outcomes = handler.pipeline.identify([Payload(parts={"body": body}, headers={}, path="")] * clips)
+    outcomes = handler.pipeline.identify([Payload(parts={"body": body}, headers={}, path="")] * int(clips))
     assert all(outcome.error is None for outcome in outcomes)
     return idle, peak()
 
 
-def child(folder: Path, settings: dict[str, Any], what: str, value: float) -> list[float]:
+def child(folder: Path, settings: dict[str, Any], what: str, *values: float) -> list[float]:
     """One measurement in a fresh process."""
-    job = json.dumps({"folder": str(folder), "settings": settings, "what": what, "value": value})
+    job = json.dumps({"folder": str(folder), "settings": settings, "what": what, "values": values})
     command = [sys.executable, "-W", "ignore", "-m", "bench.handler", "--child", job]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     numbers: list[float] = json.loads(done.stdout.splitlines()[-1])
@@ -109,7 +109,7 @@ def measure(folder: Path, settings: dict[str, Any], starts: int, lengths: Sequen
     for seconds in lengths:
         runs = [child(folder, settings, "first", seconds) for _ in range(starts)]
         first[f"{seconds:g} s"] = statistics.median(run[0] / statistics.median(run[1:]) for run in runs)
-    peaks = {f"{count} × {LONG:g} s": child(folder, settings, "memory", count) for count in CLIPS}
+    peaks = {f"{count} × {LONG:g} s": child(folder, settings, "memory", count, LONG) for count in CLIPS}
     return {
         "first request by later ones": first,
         "resident MB, idle and peak": {
@@ -137,9 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.child:
         job = chosen.child
-        run = first_and_later if job["what"] == "first" else memory
-        value = job["value"] if job["what"] == "first" else int(job["value"])
-        print(json.dumps(run(Path(job["folder"]), job["settings"], value)))
+        run: Callable[..., Sequence[float]] = first_and_later if job["what"] == "first" else memory
+        print(json.dumps(run(Path(job["folder"]), job["settings"], *job["values"])))
         return 0
     name = chosen.model or f"./{FULL_SIZE}"
     if not chosen.model:
