@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3 import HTTPResponse
+from urllib3.util.retry import RequestHistory
 
 from clients import identify
-from clients.identify import BadAnswer, Client, Refused, Unreachable
+from clients.identify import BadAnswer, Client, Patience, Refused, TimedOut, Unreachable
 
 
 @pytest.fixture
@@ -68,6 +70,32 @@ def test_it_does_not_wait_for_ever_because_the_server_says_so(
     assert client.identify(b"audio").seconds < 2
 
 
+@pytest.mark.parametrize("asked", ["soon", "", "-3"])
+def test_a_wait_that_makes_no_sense_is_left_to_the_back_off(client: Client, server: Any, asked: str) -> None:
+    server.will_refuse(503, "overloaded", **{"Retry-After": asked})
+    assert client.identify(b"audio").seconds < 1
+
+
+def test_waits_double_up_to_a_limit_and_no_two_callers_wait_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identify, "BACKOFF_SECONDS", 0.5)
+    for failures, longest in [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (5000, 30.0)]:
+        patience = Patience(history=(RequestHistory("POST", "/", None, 503, None),) * failures)
+        waits = [patience.get_backoff_time() for _ in range(50)]
+        assert longest / 2 <= min(waits) < max(waits) <= longest
+        assert len(set(waits)) > 40
+
+
+def test_what_the_server_asks_for_is_the_least_and_callers_come_back_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(identify, "BACKOFF_SECONDS", 0.5)
+    patience = Patience(history=(RequestHistory("POST", "/", None, 503, None),))
+    response = HTTPResponse(headers={"Retry-After": "2"})
+    waits = [patience.get_retry_after(response) for _ in range(50)]
+    assert all(wait is not None and 2.25 <= wait <= 2.5 for wait in waits)
+    assert len(set(waits)) > 40
+
+
 @pytest.mark.parametrize("status", [400, 404, 413, 415, 422, 500])
 def test_a_refusal_that_will_not_change_is_not_asked_again(client: Client, server: Any, status: int) -> None:
     server.will_refuse(status, "some_code")
@@ -98,14 +126,55 @@ def test_a_server_that_is_not_there_is_unreachable() -> None:
         client.identify(b"audio")
 
 
-def test_a_slow_answer_is_not_asked_for_twice(server: Any) -> None:
-    server.will(delay=1.0)
+@pytest.mark.parametrize("slow", [{"delay": 1.0}, {"drip": 0.05}], ids=["to begin", "to end"])
+def test_a_slow_answer_is_given_up_and_not_asked_for_twice(server: Any, slow: dict[str, float]) -> None:
+    server.will(**slow)
     with (
         Client(server.url, timeout=(2.0, 0.2)) as client,
-        pytest.raises(Unreachable, match=r"within 0\.2 s"),
+        pytest.raises(TimedOut, match=r"within 0\.2 s"),
     ):
         client.identify(b"audio")
     assert len(server.requests) == 1
+
+
+def test_an_answer_that_breaks_off_is_unreachable(client: Client, server: Any) -> None:
+    server.will(cut=10)
+    with pytest.raises(Unreachable, match="cannot reach"):
+        client.identify(b"audio")
+
+
+def test_what_is_no_http_at_all_is_unreachable(client: Client, server: Any) -> None:
+    server.will(9, raw=b"\x00SSH-2.0 garbage\r\n\r\n")
+    with pytest.raises(Unreachable, match="cannot reach") as caught:
+        client.identify(b"audio")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_body_in_no_known_coding_is_a_bad_answer(client: Client, server: Any) -> None:
+    server.will(body=b"not gzip", headers={"Content-Encoding": "gzip"})
+    with pytest.raises(BadAnswer, match="does not decode"):
+        client.identify(b"audio")
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(
+    client: Client, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identify, "LARGEST_ANSWER", 1 << 20)
+    server.will(body=b" " * (2 << 20))
+    with pytest.raises(BadAnswer, match="more than 1 MiB"):
+        client.identify(b"audio")
+
+
+def test_after_an_answer_the_connection_is_used_again(client: Client, server: Any) -> None:
+    for _ in range(3):
+        client.identify(b"audio")
+    assert len(set(server.ports)) == 1
+
+
+def test_the_models_version_and_the_clips_length_are_told(client: Client, server: Any) -> None:
+    server.will(headers={"X-Model-Version": "2.1", "X-Audio-Seconds": "3.250"})
+    answer = client.identify(b"audio")
+    assert (answer.model_version, answer.audio_seconds) == ("2.1", 3.25)
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,50 @@ def test_a_server_that_is_away_ends_the_run_with_3_and_one_line(
     assert "cannot reach" in captured.err
 
 
+def test_json_is_whole_even_if_the_server_goes_away(
+    server: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.will()
+    server.will(reset=True)
+    assert run(server, folder, "--format", "json", "--concurrency", "1") == 3
+    assert len(json.loads(capsys.readouterr().out)) == 1
+
+
+def test_no_answer_in_time_is_that_clips_error(
+    server: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.will(delay=1.0)
+    assert run(server, folder, "--format", "jsonl", "--concurrency", "1", "--timeout", "2", "0.2") == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each.get("error", {}).get("code") for each in found] == ["timed_out", None, None]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("missing", [(), ("rich",), ("rich", "tqdm")], ids=["rich", "tqdm", "neither"])
+def test_progress_is_drawn_by_what_is_installed_and_only_where_it_can_be_seen(
+    server: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
+) -> None:
+    for library in missing:
+        for name in [name for name in sys.modules if name == library or name.startswith(f"{library}.")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, library, None)
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert run(server, folder, "--format", "jsonl") == 0
+    assert ("identifying" in screen.getvalue()) == (len(missing) < 2)
+    assert ("3/3" in screen.getvalue()) == (missing == ("rich",))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nowhere.wav"], "no such file or folder: nowhere.wav"),
         (["deep", "--concurrency", "0"], "--concurrency must be 1 or more"),
+        (["deep", "--timeout", "0", "1"], "--timeout above 0"),
         (["empty"], "no audio files"),
         (["deep", "--function-to-apply", "relu"], "invalid choice"),
         ([], "audio"),
