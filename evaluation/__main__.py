@@ -24,7 +24,7 @@ from bundle.samples import FOLDER as SAMPLES
 from bundle.serve import SIGNALS
 from bundle.sources import ModelSpec
 from clients.identify import ENVIRONMENT_TOKEN, ClientError, Unreachable
-from evaluation import EvaluationError, corpus, page, plot, report, run, server, terminal
+from evaluation import EvaluationError, corpus, report, run, server, terminal
 from evaluation.conditions import CLEAN, CONDITIONS
 from evaluation.endpoint import Endpoint
 from evaluation.journal import journal
@@ -95,6 +95,8 @@ def write(found: Report, folder: Path, console: Console) -> None:
             taken = " ".join(f"{label}×{times}" for label, times in row.taken_for.items())
             rows.writerow([row.speaker, row.clips, row.right, row.failures, taken])
     if len(found.conditions) > 1:
+        from evaluation import plot  # here, not above: matplotlib takes a second
+
         plot.draw(found, folder / "robustness.png")
     console.print(f"all of it: {folder}/")
 
@@ -134,6 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         found = evaluate(options, console)
         if options.record:
+            from evaluation import page
+
             page.record(found)
     except (EvaluationError, BundleError, CheckpointError) as exc:
         print(f"evaluate: {exc}", file=sys.stderr)

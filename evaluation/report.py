@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.machine import git
 from bundle.sources import ModelSpec
-from evaluation import EvaluationError
+from evaluation import ROOT, EvaluationError
 from evaluation.conditions import CLEAN
 from evaluation.corpus import Corpus, slug
 from evaluation.counts import (
@@ -90,7 +90,7 @@ def build(
         version=identity.version,
         through=identity.through,
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        commit=git("rev-parse", "--short=12", "HEAD"),
+        commit=commit(),
         corpus=corpus.name,
         total=corpus.total,
         conditions=counted,
@@ -106,6 +106,13 @@ def build(
         ],
         published=comparison(counted[0].top1, corpus, spec),
     )
+
+
+def commit() -> str:
+    """Of this checkout; empty outside one."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def comparison(measured: Share, corpus: Corpus, spec: ModelSpec | None) -> Comparison | None:
