@@ -92,7 +92,7 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
             libraries={name: version(name) for name in LIBRARIES},
         ).write(made)
         try:
-            checkpoint.load(made)
+            checkpoint.load(made, heads=spec.speaker_id.heads)
         except CheckpointError as exc:
             raise BundleError(f"{spec.source}: {exc}") from exc
         _put(made, target)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from rich.progress import track
-from speaker_id import audio, checkpoint
+from speaker_id import audio, checkpoint, labels
+from speaker_id.checkpoint import ScoreFunction
 from speaker_id.clip import EncodedAudio
 from speaker_id.encoder import ReferenceEncoder
 from speaker_id.errors import RequestError
@@ -119,7 +120,7 @@ def fingerprint(clips: Sequence[Path]) -> str:
 
 def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator[Comparison]:
     """Both encoders' answers to every clip."""
-    loaded = checkpoint.load(folder)
+    loaded = checkpoint.load(folder, heads=settings.heads)
     if reason := supports(loaded.model):
         raise BundleError(f"precision {settings.precision} needs the packed encoder, but {reason}")
     try:
@@ -137,17 +138,33 @@ def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator
             )
         except RequestError as exc:
             raise BundleError(f"the calibration clip {clip} cannot be used: {exc.message}") from exc
-        expected, found = (scores(encoder([waveform])[0], loaded) for encoder in (oracle, reduced))
+        expected, found = (
+            by_head(encoder([waveform])[0], loaded, settings.heads) for encoder in (oracle, reduced)
+        )
         yield Comparison(
             clip=clip.name,
-            expected=loaded.labels[int(expected.argmax())],
-            found=loaded.labels[int(found.argmax())],
-            drift=float((expected - found).abs().max()),
+            expected=best(expected),
+            found=best(found),
+            drift=max(abs(score - found[key]) for key, score in expected.items()),
         )
 
 
-def scores(logits: torch.Tensor, loaded: checkpoint.Checkpoint) -> torch.Tensor:
-    return logits.sigmoid() if loaded.default_function == "sigmoid" else logits.softmax(-1)
+Scores = dict[tuple[str, str], float]  # head and label → score, the best of a head before its others
+
+
+def by_head(logits: torch.Tensor, loaded: checkpoint.Checkpoint, heads: Mapping[str, int]) -> Scores:
+    function: ScoreFunction = "sigmoid" if loaded.default_function == "sigmoid" else "softmax"
+    answer = labels.answer(logits, loaded.labels, heads, len(loaded.labels), function)
+    rankings = answer if isinstance(answer, dict) else {"": answer}
+    return {(head, each["label"]): each["score"] for head, ranking in rankings.items() for each in ranking}
+
+
+def best(scores: Scores) -> str:
+    """The best label, of each head."""
+    first: dict[str, str] = {}
+    for head, label in scores:
+        first.setdefault(head, label)
+    return ", ".join(first.values())
 
 
 def report(outcome: PrecisionCheck, changed: Sequence[Comparison]) -> str:

@@ -24,8 +24,9 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what torch-model-archiver and a URL path take alike
 SHA256 = r"^[0-9a-f]{64}$"
 
-# three classifiers in one vector of logits: one softmax over all of it would be a wrong answer
+# SUPERB's intent classification: three classifiers in one vector of logits, which no checkpoint's config says
 INTENT_MODELS = re.compile(r"superb/.*-superb-ic")
+INTENT_HEADS = {"action": 6, "object": 14, "location": 4}
 
 
 class TorchServeSettings(BaseModel):
@@ -177,16 +178,15 @@ def _find(model: str, root: Path) -> ModelSpec:
             f"MODEL={model} is none of: a name under {root}/ ({', '.join(known) or 'none there'}), "
             "a hub id like org/name, a checkpoint folder like ./name"
         )
-    if INTENT_MODELS.fullmatch(model):
-        raise BundleError(f"MODEL={model} is three classifiers in one vector of logits, which is not served")
     for name in known:
         spec = read_spec(root / name)
         if spec.source == model:  # the same checkpoint under its hub id keeps its settings and its pin
             return spec
     lock = UNNAMED_LOCKS / f"{model.replace('/', '--')}.yaml"
-    return _build(
-        {"name": _short_name(model.split("/")[-1], model), "source": model, "lock": lock}, f"MODEL={model}"
-    )
+    content = {"name": _short_name(model.split("/")[-1], model), "source": model, "lock": lock}
+    if INTENT_MODELS.fullmatch(model):
+        content["speaker_id"] = {"heads": INTENT_HEADS}
+    return _build(content, f"MODEL={model}")
 
 
 def _from_folder(path: Path, model: str) -> ModelSpec:

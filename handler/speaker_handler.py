@@ -53,7 +53,8 @@ class SpeakerHandler:
         device = f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu"
         torch.set_num_threads(settings.torch_threads or fair_share(int(config.get("maxWorkers", 1))))
         started = time.perf_counter()
-        loaded = checkpoint.load(Path(context.system_properties["model_dir"]) / "checkpoint", device)
+        folder = Path(context.system_properties["model_dir"]) / "checkpoint"
+        loaded = checkpoint.load(folder, device, settings.heads)
         self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
         self.pipeline = Pipeline(
             encoder=encoders.choose(loaded, settings, device),

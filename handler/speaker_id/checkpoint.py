@@ -10,6 +10,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,8 +59,13 @@ class Checkpoint:
     manifest: Manifest
 
 
-def load(folder: Path, device: str = "cpu") -> Checkpoint:
+def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = None) -> Checkpoint:
     """Verifies every hash first, then loads strictly: every tensor used, none missing, none of another shape.
+
+    Args:
+        folder: the checkpoint, with its manifest.
+        device: "cpu" or "cuda:N".
+        heads: labels of each classifier, where several share the vector of logits.
 
     Raises:
         CheckpointError: one line on what is wrong with the folder.
@@ -89,9 +95,13 @@ def load(folder: Path, device: str = "cpu") -> Checkpoint:
         model.config.tie_last_hidden_states = True
     if model.config.use_weighted_layer_sum:  # every layer's output, and the first one's input
         assert len(model.layer_weights) == model.config.num_hidden_layers + 1
+    if heads:
+        _check_heads(heads, model.classifier.out_features)
     labels = _labels(model.config.id2label, model.classifier.out_features)
+    _refuse_duplicates(labels, heads, "id2label")
     if (folder / LABELS_FILE).is_file():
         labels = _display_names(folder / LABELS_FILE, labels)
+        _refuse_duplicates(labels, heads, LABELS_FILE)
     return Checkpoint(
         model=model.to(device).eval(),
         feature_extractor=feature_extractor,
@@ -117,20 +127,28 @@ def _check_loading(info: Mapping[str, Any]) -> None:
 
 
 def _labels(id2label: Mapping[int, str], outputs: int) -> tuple[str, ...]:
-    """`id2label` in the order of the logits: every index there once, every label once."""
+    """`id2label` in the order of the logits: every index there once."""
     if set(id2label) != set(range(outputs)):
         raise CheckpointError(
             f"id2label has {len(id2label)} entries; the classifier's {outputs} outputs need 0 to {outputs - 1}"
         )
-    labels = tuple(str(id2label[index]) for index in range(outputs))
-    _refuse_duplicates(labels, "id2label")
-    return labels
+    return tuple(str(id2label[index]) for index in range(outputs))
 
 
-def _refuse_duplicates(labels: tuple[str, ...], where: str) -> None:
-    if len(set(labels)) != len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
-        raise CheckpointError(f"{where} gives the label {twice!r} twice; answers would be ambiguous")
+def _refuse_duplicates(labels: tuple[str, ...], heads: Mapping[str, int] | None, where: str) -> None:
+    """A label may stand once in each head: "none" is an object and a location."""
+    rest = iter(labels)
+    for count in heads.values() if heads else (len(labels),):
+        head = tuple(islice(rest, count))
+        if len(set(head)) != len(head):
+            twice = next(label for label in head if head.count(label) > 1)
+            raise CheckpointError(f"{where} gives the label {twice!r} twice; answers would be ambiguous")
+
+
+def _check_heads(heads: Mapping[str, int], outputs: int) -> None:
+    if (total := sum(heads.values())) != outputs:
+        sizes = ", ".join(f"{name} {count}" for name, count in heads.items())
+        raise CheckpointError(f"heads ({sizes}) have {total} labels; the classifier has {outputs} outputs")
 
 
 def _display_names(path: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -152,9 +170,7 @@ def _display_names(path: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
         if label in names:
             raise CheckpointError(f"{path.name} line {line} names {label!r} a second time")
         names[label] = name
-    shown = tuple(names.get(label, label) for label in labels)
-    _refuse_duplicates(shown, path.name)
-    return shown
+    return tuple(names.get(label, label) for label in labels)
 
 
 def _default_function(problem_type: str | None) -> ScoreFunction:

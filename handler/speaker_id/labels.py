@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from speaker_id.protocol import Ranking
+from speaker_id.protocol import Ranking, Rankings
 from speaker_id.protocol.request import Function
+
+
+def answer(
+    logits: torch.Tensor, labels: Sequence[str], heads: Mapping[str, int], top_k: int, function: Function
+) -> Rankings:
+    """One clip's ranking, or one a head, each over its own logits.
+
+    Args:
+        logits: shape (labels,).
+        labels: names in index order.
+        heads: how many labels each head has, in order; none means one classifier over all.
+        top_k, function: as for `rank`.
+    """
+    if not heads:
+        return rank(logits, labels, top_k, function)
+    return {head: rank(logits[part], labels[part], top_k, function) for head, part in parts(heads)}
+
+
+def parts(heads: Mapping[str, int]) -> Iterator[tuple[str, slice]]:
+    """Each head's place in the vector of logits: 6, 14 and 4 labels are [:6], [6:20] and [20:24]."""
+    start = 0
+    for head, count in heads.items():
+        yield head, slice(start, start + count)
+        start += count
 
 
 def rank(logits: torch.Tensor, labels: Sequence[str], top_k: int, function: Function) -> Ranking:

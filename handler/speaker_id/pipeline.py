@@ -158,7 +158,7 @@ class Pipeline:
         top_k = options.top_k or self.settings.default_top_k
         function = options.function_to_apply or self.default_function
         rankings = [
-            labels.rank(job.logits[index], self.labels, top_k, function)
+            labels.answer(job.logits[index], self.labels, self.settings.heads, top_k, function)
             for index in range(len(job.request.clips))
         ]
         job.outcome.body = protocol.render(job.request, rankings, self.model)

@@ -3,12 +3,14 @@ model-config.yaml and passed in. Each description says what goes wrong when a va
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
 MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
+HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the names of v2 outputs
 MAX_CHANNELS = 8  # 7.1 surround
 
 
@@ -56,6 +58,13 @@ class Settings(BaseModel):
         description="How many labels an answer lists when the caller does not say. Too high: larger bodies. "
         "Too low: callers miss the runners-up that they expect from Hugging Face's default of 5.",
     )
+    heads: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        {},
+        description="Classifiers that share one vector of logits, each with its number of labels in the logits' order: "
+        "{action: 6, object: 14, location: 4} of the intent classification models. Each is ranked by itself and "
+        "answered under its name; empty means one classifier over all labels. Too high: a head takes labels of the next. "
+        "Too low: it leaves its own to the next. A sum that is not the checkpoint's number of labels is refused.",
+    )
     encoder: Literal["packed", "reference"] = Field(
         "packed",
         description="Which encoder serves: packed runs any mix of clips in one pass with no padded frame, reference is "
@@ -80,3 +89,11 @@ class Settings(BaseModel):
         description="Clip lengths that run before the worker reports READY. Too few or far from real traffic: "
         "the first callers pay for allocation and kernel set-up. Too many: slower starts and roll-outs.",
     )
+
+    @field_validator("heads")
+    @classmethod
+    def _plain_names(cls, heads: dict[str, int]) -> dict[str, int]:
+        for name in heads:
+            if not HEAD_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be a head's name: use a-z, 0-9 and '_'")
+        return heads

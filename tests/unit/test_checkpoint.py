@@ -245,6 +245,21 @@ def test_code_in_the_checkpoint_is_not_run(folder: Path) -> None:
     load(folder)
 
 
+# --- heads
+
+
+def test_heads_may_share_a_label_but_one_head_may_not_have_it_twice(tmp_path: Path) -> None:
+    folder = sealed(write_checkpoint(tmp_path / "intent", labels=("on", "off", "none", "lamp", "none")))
+    assert load(folder, heads={"action": 3, "object": 2}).labels[2] == "none"
+    assert "gives the label 'none' twice" in refusal(folder)
+    assert "gives the label 'none' twice" in refusal(folder, lambda it: load(it, heads={"a": 2, "b": 3}))
+
+
+def test_heads_that_do_not_add_up_are_refused(folder: Path) -> None:
+    said = refusal(folder, lambda it: load(it, heads={"action": 2, "object": 2}))
+    assert said == "heads (action 2, object 2) have 4 labels; the classifier has 3 outputs"
+
+
 # --- the weighted layer sum's last state
 
 PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from speaker_id.labels import rank
+from speaker_id.labels import answer, parts, rank
 
 LABELS = ("anna", "ben", "cleo")
 
@@ -34,3 +34,28 @@ def test_logits_past_half_precision_keep_their_order() -> None:
     ranking = rank(torch.tensor([123_000.0, 122_998.0, 78_000.0]), LABELS, 3, "softmax")
     assert [entry["label"] for entry in ranking] == ["anna", "ben", "cleo"]
     assert ranking[0]["score"] == pytest.approx(1 / (1 + math.exp(-2)))
+
+
+def test_the_heads_of_intent_classification_are_where_superb_has_them() -> None:
+    heads = {"action": 6, "object": 14, "location": 4}
+    assert dict(parts(heads)) == {"action": slice(0, 6), "object": slice(6, 20), "location": slice(20, 24)}
+
+
+def test_each_head_is_a_classifier_of_its_own() -> None:
+    logits = torch.tensor([0.0, math.log(3), math.log(9), 0.0, 0.0])
+    found = answer(logits, ("on", "off", "lamp", "none", "none"), {"action": 2, "object": 3}, 2, "softmax")
+    assert found == {
+        "action": [
+            {"label": "off", "score": pytest.approx(0.75)},
+            {"label": "on", "score": pytest.approx(0.25)},
+        ],
+        "object": [
+            {"label": "lamp", "score": pytest.approx(9 / 11)},
+            {"label": "none", "score": pytest.approx(1 / 11)},
+        ],
+    }
+
+
+def test_without_heads_the_answer_is_the_ranking() -> None:
+    logits = torch.tensor([1.0, 2.0, 3.0])
+    assert answer(logits, LABELS, {}, 3, "none") == rank(logits, LABELS, 3, "none")

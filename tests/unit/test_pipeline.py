@@ -143,3 +143,26 @@ def test_a_bug_still_raises() -> None:
 
     with pytest.raises(ZeroDivisionError):
         pipeline(Broken()).identify([Payload({"body": wav(0.5)})])
+
+
+def test_a_model_of_two_heads_answers_each_by_itself() -> None:
+    (outcome,) = pipeline(heads={"rise": 1, "fall": 1}).identify([Payload({"body": wav(0.5)})])
+    assert {head: top(ranking) for head, ranking in outcome.body.items()} == {
+        "rise": ("up", 0.5),
+        "fall": ("down", -0.5),
+    }
+
+
+def test_v2_names_every_heads_outputs_and_refuses_others() -> None:
+    both = pipeline(heads={"rise": 1, "fall": 1})
+    tensor = {"name": "audio", "shape": [1, 4000], "datatype": "FP32", "data": [0.5] * 4000}
+    body = {"inputs": [tensor | {"parameters": {"sampling_rate": 4000}}]}
+    wrong = body | {"outputs": [{"name": "label"}]}
+    answered, refused = both.identify([Payload({"body": body}), Payload({"body": wrong})])
+    assert [output["name"] for output in answered.body["outputs"]] == [
+        "rise.label",
+        "rise.score",
+        "fall.label",
+        "fall.score",
+    ]
+    assert "rise.label" in refused.body["error"]["message"]

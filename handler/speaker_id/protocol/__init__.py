@@ -5,10 +5,13 @@
 | ranking | audio bytes, multipart, or Hugging Face's `{"inputs": base64, "parameters"}` | `[{"label", "score"}, …]` |
 | v1 | KServe v1: `{"instances": [{"b64"} or {"array", "sampling_rate"}, …], "parameters"}` | `{"predictions": …}` |
 | v2 | Open Inference Protocol: `{"inputs": [tensor, …], "parameters", "id"}` | `{"outputs": [label, score]}` |
+
+A model of several heads answers an object of rankings by head in place of a ranking, and in v2 `HEAD.label` and
+`HEAD.score`.
 """
 
 from speaker_id.protocol.parse import parse
 from speaker_id.protocol.render import render
-from speaker_id.protocol.request import Model, Options, Payload, Ranking, Request
+from speaker_id.protocol.request import Model, Options, Payload, Ranking, Rankings, Request
 
-__all__ = ["Model", "Options", "Payload", "Ranking", "Request", "parse", "render"]
+__all__ = ["Model", "Options", "Payload", "Ranking", "Rankings", "Request", "parse", "render"]

@@ -40,7 +40,7 @@ def parse_v2(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
             error.instance = before + (error.instance or 0)
             raise
     options = values.first(values.options(given, "parameter"), *outside)
-    return Request("v2", tuple(clips), options, identifier, wanted_outputs(document.get("outputs")))
+    return Request("v2", tuple(clips), options, identifier, wanted_outputs(document.get("outputs"), settings))
 
 
 def named(given: Any, known: tuple[str, ...]) -> dict[str, Any]:
@@ -112,9 +112,10 @@ def waveform_clips(sizes: tuple[int, ...], data: list[Any], rate: Any, settings:
     return [RawAudio(samples, hertz) for samples in array.reshape(sizes if len(sizes) > 1 else (1, *sizes))]
 
 
-def wanted_outputs(given: Any) -> tuple[str, ...]:
+def wanted_outputs(given: Any, settings: Settings) -> tuple[str, ...]:
+    known = tuple(f"{head}.{name}" for head in settings.heads for name in OUTPUTS) or OUTPUTS
     if given is None or given == []:
-        return OUTPUTS
+        return known
     if not isinstance(given, list) or not all(isinstance(output, dict) for output in given):
         raise MalformedRequest("outputs must be a list of objects")
-    return tuple(values.one_of(output.get("name"), OUTPUTS, "output") for output in given)
+    return tuple(values.one_of(output.get("name"), known, "output") for output in given)

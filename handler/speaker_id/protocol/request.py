@@ -11,6 +11,7 @@ from speaker_id.clip import Clip
 Form = Literal["ranking", "v1", "v2"]
 Function = Literal["softmax", "sigmoid", "none"]
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
+Rankings = Ranking | dict[str, Ranking]  # of a clip: the classifier's, or one a head, by its name
 
 
 @dataclass(frozen=True)

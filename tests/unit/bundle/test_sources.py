@@ -104,9 +104,10 @@ def test_a_revision_of_a_local_folder_is_refused(models: Path) -> None:
         resolve("beta", "v2", root=models)
 
 
-def test_the_three_headed_intent_models_are_refused(models: Path) -> None:
-    with pytest.raises(BundleError, match="three classifiers in one vector of logits"):
-        resolve("superb/wav2vec2-base-superb-ic", root=models)
+def test_the_intent_models_have_three_heads_under_their_hub_id_too(models: Path) -> None:
+    spec = resolve("superb/hubert-large-superb-ic", root=models)
+    assert spec.speaker_id.heads == {"action": 6, "object": 14, "location": 4}
+    assert resolve("wav2vec2-base-superb-ic", root=ROOT / "models").speaker_id.heads == spec.speaker_id.heads
 
 
 @pytest.mark.parametrize(
