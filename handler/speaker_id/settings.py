@@ -62,8 +62,8 @@ class Settings(BaseModel):
         {},
         description="Classifiers that share one vector of logits, each with its number of labels in the logits' order: "
         "{action: 6, object: 14, location: 4} of the intent classification models. Each is ranked by itself and "
-        "answered under its name; empty means one classifier over all labels. Too high: a head takes labels of the next. "
-        "Too low: it leaves its own to the next. A sum that is not the checkpoint's number of labels is refused.",
+        "answered under its name; empty means one classifier over all labels. Too high: a head takes labels of the "
+        "next. Too low: it leaves its own to the next. A sum that is not the checkpoint's number of labels is refused.",
     )
     encoder: Literal["packed", "reference"] = Field(
         "packed",
