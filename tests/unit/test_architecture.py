@@ -22,7 +22,7 @@ BEFORE = {
     "labels": {"errors", "settings", "protocol"},
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}
-PRODUCT = ("handler", "bundle", "clients", "training", "bench", "loadtest", "evaluation")
+PRODUCT = ("handler", "bundle", "clients", "training", "bench", "loadtest", "evaluation", "compare")
 OURS = {*PRODUCT, "tests"} - {"handler"}
 
 
