@@ -95,7 +95,6 @@ capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or
 	$(RUN) -m loadtest capacity $(LOAD) $(ARGS)
 
 capacity-check: setup-dev ## find it with k6 as well: both must agree within 10 %
-	$(RUN) -m pip install -q -c constraints.txt -r loadtest/requirements.txt
 	$(RUN) -m loadtest check $(LOAD) $(ARGS)
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"

@@ -36,6 +36,12 @@ class Step:
         """Whether a percentile is above its bound at the lower end of its 95 % interval too."""
         return any(self.summary.interval(q)[0] > bound for q, bound in slo.latencies.items())
 
+    def surely_the_server(self, slo: Slo) -> bool:
+        """Whether it fails even if all that the generator was late by is taken off: a full server starves it too."""
+        return any(
+            self.summary.percentile(q) - self.summary.lag > bound for q, bound in slo.latencies.items()
+        )
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -92,20 +98,22 @@ def search(
         on_step: called with each step as it is measured.
 
     Raises:
-        LoadTestError: not even the lowest rate tried passes, or the generator could not keep up.
+        LoadTestError: not even the lowest rate tried passes, or the generator could not keep up, so that a step
+            says nothing about the server.
     """
     steps: list[Step] = []
 
     def passes(rate: float) -> bool:
         measured = run(rate)
-        if not measured.valid:
+        step = Step(rate, measured, tuple(measured.breaches(slo)))
+        if not measured.valid and not step.surely_the_server(slo):
             raise LoadTestError(
                 f"at {rate:.3g} requests/s the load generator itself was late by {1000 * measured.lag:.0f} ms "
                 f"(p99; {1000 * LAG_LIMIT:.0f} ms is allowed): give it a processor of its own, or another machine"
             )
-        steps.append(Step(rate, measured, tuple(measured.breaches(slo))))
-        on_step(steps[-1])
-        return steps[-1].passed
+        steps.append(step)
+        on_step(step)
+        return step.passed
 
     def more() -> bool:
         return len(steps) < most_steps

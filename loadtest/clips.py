@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
@@ -15,6 +14,9 @@ from bench import clips as voxceleb
 from bundle.samples import samples
 from clients.identify import SUFFIXES
 from loadtest import LoadTestError
+from loadtest.clip import Clip
+
+__all__ = ["Clip", "default_mix", "load"]
 
 SAMPLING_RATE = 16_000  # Hz
 LONGEST = 3600.0  # s, of a clip whose length is taken
@@ -30,16 +32,6 @@ FORMATS = (  # what the seeded clips are written as, in turn: suffix, libsndfile
     (".opus", "OGG", "OPUS"),
     (".wav", "WAV", "ULAW"),
 )
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One file that is sent; `seconds` of audio."""
-
-    name: str
-    path: Path
-    seconds: float
-    media_type: str
 
 
 def load(folder: Path) -> list[Clip]:

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from loadtest import LoadTestError
-from loadtest.clips import Clip
+from loadtest.clip import Clip
 from loadtest.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]

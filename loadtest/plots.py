@@ -155,11 +155,9 @@ def capacity(found: Capacity, others: dict[str, Capacity], path: Path) -> Path:
             colour = COLOURS.get(quantile, ORANGE)
             values = np.array([step.summary.percentile(quantile) for step in steps])
             ends = np.array([step.summary.interval(quantile) for step in steps])
-            top = np.where(
-                np.isfinite(ends[:, 1]), ends[:, 1], [max(step.summary.latencies) for step in steps]
-            )
-            finite = np.isfinite(values) & np.isfinite(top)
-            bars = np.abs(np.stack([values - ends[:, 0], top - values])[:, finite])
+            finite = np.isfinite(values)
+            top = np.where(np.isfinite(ends[:, 1]), ends[:, 1], values)  # too few requests for an upper end
+            bars = np.stack([values - ends[:, 0], top - values])[:, finite]
             at = np.array([step.rate for step in steps])[finite]
             axes.errorbar(
                 at, values[finite], bars, fmt="o-", color=colour, ms=4, capsize=2, label=name(quantile)
@@ -172,9 +170,10 @@ def capacity(found: Capacity, others: dict[str, Capacity], path: Path) -> Path:
         for label, other in others.items():
             axes.axvline(other.rate, color=BLUE, lw=0.9, ls=":", label=f"{label}: {other.rate:.3g}/s")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("requests a second offered")
         axes.set_ylabel("s from the scheduled arrival, with 95 % intervals")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper left")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130, metadata={"Software": None})
     return path

@@ -40,7 +40,7 @@ def parse(text: str) -> Slo:
         latency = re.fullmatch(r"p(\d\d?(?:\.\d+)?)=(\d+(?:\.\d+)?)(ms|s)", part)
         share = re.fullmatch(r"errors=(\d+(?:\.\d+)?)%", part)
         if latency and float(latency[1]) > 0 and float(latency[2]) > 0:
-            latencies[float(latency[1]) / 100] = float(latency[2]) * UNITS[latency[3]]
+            latencies[round(float(latency[1]) / 100, 6)] = float(latency[2]) * UNITS[latency[3]]
         elif share and float(share[1]) <= 100:
             errors = float(share[1]) / 100
         else:

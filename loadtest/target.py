@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib3.filepost import encode_multipart_formdata
 
 from loadtest import LoadTestError
-from loadtest.clips import Clip
+from loadtest.clip import Clip
 
 RAW, GRPC, MULTIPART, JSON = "raw", "grpc", "multipart:", "json:"
 AUDIO = "$AUDIO"  # in a JSON form, where the base64 text goes

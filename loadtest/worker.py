@@ -57,7 +57,7 @@ class Generator:
         self.environment = Environment(user_classes=[], catch_exceptions=False)
         self.idle: list[Caller] = []
         self.in_flight = Group()
-        self.unfinished: dict[int, tuple[Shot, float]] = {}
+        self.unfinished: dict[int, tuple[Shot, float, float]] = {}
         self.stopping = Event()
         self.bodies = self._bodies()
         self.channels = self._channels()
@@ -72,8 +72,8 @@ class Generator:
         left = 0.0 if self.plan.callers is None or self.stopping.is_set() else self.plan.seconds - self.now()
         patience = max((shot.target.timeout for shot in self.plan.shots), default=0.0)
         self.in_flight.join(timeout=left + patience + GRACE_SECONDS)
-        for shot, sent in list(self.unfinished.values()):
-            self._report(shot, min(shot.time, sent), sent, 0, error=UNANSWERED)
+        for shot, due, sent in list(self.unfinished.values()):
+            self._report(shot, due, sent, 0, error=UNANSWERED)
 
     def now(self) -> float:
         return time.monotonic() - self.start
@@ -97,12 +97,12 @@ class Generator:
 
     def _loop(self, shots: Iterator[tuple[int, Shot]]) -> None:
         for number, shot in shots:
-            self._fire(number, shot, scheduled=self.now())
+            self._fire(number, shot)
 
-    def _fire(self, number: int, shot: Shot, scheduled: float | None = None) -> None:
+    def _fire(self, number: int, shot: Shot) -> None:
         sent = self.now()
-        self.unfinished[number] = (shot, sent)
-        due = shot.time if scheduled is None else scheduled
+        due = shot.time if self.plan.callers is None else sent
+        self.unfinished[number] = (shot, due, sent)
         if shot.target.form == GRPC:
             self._call(shot, due, sent)
         else:
