@@ -14,7 +14,7 @@ local function meaning(kind, status, message)
   elseif kind == "ResourceNotFoundException" then
     return "not_found", "404"
   elseif kind == "ServiceUnavailableException" then
-    return "overloaded", "503"
+    return "overloaded", "429"  -- its queue is full; 503 would say that the server is not there
   elseif message == "Worker died." then
     return "worker_died", "507"  -- 500 from TorchServe unless the worker was killed
   elseif status == "413" then
@@ -54,7 +54,7 @@ function envoy_on_response(handle)
   local headers = handle:headers()  -- anew: one taken before body(), which waits, is no longer valid
   headers:replace("content-length", tostring(length))
   headers:replace(":status", better)
-  if better == "503" then
+  if better == "429" then
     headers:replace("retry-after", "1")
   end
 end

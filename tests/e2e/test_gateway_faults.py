@@ -57,13 +57,13 @@ class TestErrors:
         assert error(ask("/predictions/stub", b"die")) == (507, "worker_died")
         stub_server.wait_ready(60)
 
-    def test_a_full_queue_is_503_and_says_when_to_come_back(self, ask: Ask) -> None:
+    def test_a_full_queue_is_429_and_says_when_to_come_back(self, ask: Ask) -> None:
         with ThreadPoolExecutor(QUEUE + 8) as pool:
             responses = list(pool.map(lambda _: ask("/predictions/narrow", b"sleep 0.5"), range(QUEUE + 8)))
         refused = [response for response in responses if response.status_code != 200]
         assert refused
         assert len(refused) < len(responses)
-        assert {error(response) for response in refused} == {(503, "overloaded")}
+        assert {error(response) for response in refused} == {(429, "overloaded")}
         assert {response.headers["retry-after"] for response in refused} == {"1"}
 
     def test_no_answer_in_time_is_504(self, stub_server: TorchServe) -> None:
