@@ -19,14 +19,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 from huggingface_hub import HfApi, constants, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported lazily
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from speaker_id import audio, checkpoint, encoders
+from speaker_id import audio
 from speaker_id.clip import EncodedAudio, Waveform
-from speaker_id.encoder import Encoder, ReferenceEncoder
 from speaker_id.errors import RequestError
 from speaker_id.manifest import CheckpointError
 
@@ -44,6 +43,7 @@ REVISIONS = (
 PARQUET = re.compile(r"si/(.*test.*)\.parquet")
 TOLERANCE = 1e-2  # of a logit, absolute; the test's own
 SKIPPED = 77  # automake's exit code for a test that could not be run
+NOT_THERE = (401, 403, 404)  # the hub does not tell strangers what there is
 LONGEST = 60.0  # s
 PATIENCE = 20.0  # s, for the hub to say what it has
 
@@ -84,7 +84,9 @@ def clips() -> list[Waveform]:
             looked.append(f"{repo}@{revision}")
             try:
                 listing = HfApi().dataset_info(repo, revision=revision, timeout=PATIENCE).siblings or []
-            except (RepositoryNotFoundError, RevisionNotFoundError):
+            except HfHubHTTPError as exc:
+                if exc.response.status_code not in NOT_THERE:
+                    raise
                 continue
             if files := sorted(each.rfilename for each in listing if PARQUET.fullmatch(each.rfilename)):
                 path = hf_hub_download(repo, files[0], repo_type="dataset", revision=revision)
@@ -132,6 +134,10 @@ def ask(waveforms: Sequence[Waveform]) -> Iterator[Found]:
     Raises:
         BundleError, CheckpointError: the checkpoint cannot be fetched or loaded.
     """
+    # here, not above: they take seconds to import, and a hub that cannot be reached is told before
+    from speaker_id import checkpoint, encoders
+    from speaker_id.encoder import Encoder, ReferenceEncoder
+
     spec = sources.resolve(MODEL)
     loaded = checkpoint.load(archive.prepare(spec))
     asked: dict[str, Encoder] = {
@@ -189,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (BundleError, httpx.HTTPError, OSError) as exc:
         reason = unreachable()
         if reason is None:
-            print(f"verify-published: {exc}", file=sys.stderr)
+            print(f"verify-published: {' '.join(str(exc).split())}", file=sys.stderr)
             return 1
         print(f"verify-published: skipped: {reason}", file=sys.stderr)
         return SKIPPED

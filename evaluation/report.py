@@ -137,7 +137,7 @@ def percent(share: Share) -> str:
 
 def verdict(comparison: Comparison) -> str:
     """One sentence on a difference from the published figure."""
-    points = f"{100 * comparison.difference:+.1f}".replace("-", "−")
+    points = f"{100 * comparison.difference:+.2f}".replace("-", "−")
     judged = "is significant" if comparison.significant else "is not significant"
     return (
         f"Published: {comparison.published:.2%} ({comparison.reported_by}). The difference of {points} points {judged} "

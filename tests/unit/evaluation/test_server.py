@@ -1,0 +1,47 @@
+"""Which server is asked when no URL= is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from bundle import BundleError, sources
+from bundle.processes import Identity
+from bundle.state import RUN, State
+from evaluation import server
+
+ROOT = Path(__file__).resolve().parents[3]
+DEMO = sources.resolve("demo", root=ROOT / "models")
+
+
+def left(folder: Path, model: str, url: str, process: Identity) -> None:
+    """The state file that `make serve` writes."""
+    place = folder / RUN / url.rpartition(":")[2]
+    place.mkdir(parents=True)
+    State(model, url, "", "", "", serve=process, gateway=None, temp=[]).write(place)
+
+
+def test_the_server_that_make_serve_started_for_this_model_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alive, dead = Identity.of(psutil.Process()), Identity(psutil.Process().pid, 1.0)
+    left(tmp_path, "demo", "http://127.0.0.1:1", dead)
+    left(tmp_path, "demo", "http://127.0.0.1:2", alive)
+    left(tmp_path, "other", "http://127.0.0.1:3", alive)
+    with server.endpoint("", DEMO, Console()) as url:
+        assert url == "http://127.0.0.1:2"
+    assert server.running("nobody") is None
+
+
+def test_a_url_beats_a_server_that_runs() -> None:
+    with server.endpoint("http://elsewhere", None, Console()) as url:
+        assert url == "http://elsewhere"
+
+
+def test_a_model_that_nobody_knows_cannot_be_started() -> None:
+    with pytest.raises(BundleError, match="URL="), server.endpoint("", None, Console()):
+        pytest.fail("started")
