@@ -142,9 +142,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (EvaluationError, BundleError, CheckpointError) as exc:
         print(f"evaluate: {exc}", file=sys.stderr)
         return 2
-    except ClientError as exc:
+    except Unreachable as exc:
         print(f"evaluate: {exc}; {UNFINISHED}", file=sys.stderr)
-        return 3 if isinstance(exc, Unreachable) else 2
+        return 3
+    except ClientError as exc:
+        print(f"evaluate: the server does not answer the probe: {exc}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"evaluate: interrupted; {UNFINISHED}", file=sys.stderr)
         return 130

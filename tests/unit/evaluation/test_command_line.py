@@ -170,6 +170,35 @@ def test_a_model_that_knows_none_of_the_speakers_is_remarked_on(
     assert "does this model know these speakers?" in capsys.readouterr().out
 
 
+def test_a_server_that_refuses_the_probe_is_2(
+    evaluate: Evaluate, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.will_refuse(404, "model_not_found")
+    assert evaluate() == 2
+    error = capsys.readouterr().err
+    assert "does not answer the probe: because of model_not_found (404 model_not_found)" in error
+    assert error.count("\n") == 1
+
+
+def test_voxcelebs_test_split_is_held_to_the_published_figure(
+    evaluate: Evaluate, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, lines = tmp_path / "VoxCeleb1", []
+    for number in range(20):
+        name = f"id1{number % 2:04}/video/{number:05}.wav"
+        (root / "dev" / "wav" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "dev" / "wav" / name).write_bytes(name.encode())
+        lines.append(f"{1 if number < 10 else 3} {name}")
+    (root / "veri_test_class.txt").write_text("\n".join(lines))
+    server.otherwise = Reply(body=[{"label": "id10000", "score": 1.0}])
+    assert evaluate("--data", str(root), "--model", "wav2vec2-base-superb-sid") == 0
+    said = capsys.readouterr().out
+    assert "on VoxCeleb1 test, endpoint: top-1 50.0 % (23.7–76.3 %)" in said
+    assert "Published: 75.18 %" in said
+    assert "The difference of −25.18 points is not significant" in said
+    assert sum(asked(server).values()) == 10
+
+
 def test_the_token_is_sent(evaluate: Evaluate, server: Server) -> None:
     assert evaluate("--token", "s3cret") == 0
     assert {headers["authorization"] for _, headers, _ in server.requests} == {"Bearer s3cret"}
