@@ -14,6 +14,7 @@ from rich.console import Console
 from loadtest import k6, plots, report, slo, terminal
 from loadtest.capacity import PRECISION, Capacity, Step, search
 from loadtest.clips import Clip
+from loadtest.quiet import Neighbours, warning
 from loadtest.run import settings
 from loadtest.server import Endpoint
 from loadtest.slo import Slo
@@ -31,9 +32,14 @@ AGREEMENT = 0.1  # largest relative difference between the two generators
 def capacity(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
     """Finds and writes the capacity; the exit code."""
     promised = slo.parse(args.slo or DEFAULT_SLO)
+    neighbours = Neighbours()
     found = ours(args, clips, endpoint, screen, promised, args.shape)
+    foreign = neighbours.cores() if endpoint.started_here else None
     path = plots.capacity(found, {}, args.out / "capacity.png")
-    write(args, clips, endpoint, {"capacity": found.to_json()}, args.out / "capacity.json")
+    content = {"foreign_cores": foreign, "capacity": found.to_json()}
+    write(args, clips, endpoint, content, args.out / "capacity.json")
+    if foreign is not None and (text := warning(foreign)):
+        screen.print(text, style="bold red")
     screen.print(f"{path} and capacity.json have the details")
     return 0
 

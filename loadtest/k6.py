@@ -64,7 +64,7 @@ def measure(
             "requests": requests,
             "order": [clips.index(shot.clip) for shot in shots],
             "per_thousand_seconds": round(1000 * rate),
-            "seconds": math.ceil(seconds),
+            "seconds": round(seconds, 3),
             "timeout": math.ceil(target.timeout),
             "users": math.ceil(2 * slowest * rate) + SPARE_USERS,
         }

@@ -153,15 +153,13 @@ def capacity(found: Capacity, others: dict[str, Capacity], path: Path) -> Path:
         steps = sorted(found.steps, key=lambda step: step.rate)
         for quantile in sorted({0.5, *found.slo.latencies}):
             colour = COLOURS.get(quantile, ORANGE)
-            values = np.array([step.summary.percentile(quantile) for step in steps])
-            ends = np.array([step.summary.interval(quantile) for step in steps])
-            finite = np.isfinite(values)
+            known = [step for step in steps if math.isfinite(step.summary.percentile(quantile))]
+            values = np.array([step.summary.percentile(quantile) for step in known])
+            ends = np.array([step.summary.interval(quantile) for step in known]).reshape(-1, 2)
             top = np.where(np.isfinite(ends[:, 1]), ends[:, 1], values)  # too few requests for an upper end
-            bars = np.stack([values - ends[:, 0], top - values])[:, finite]
-            at = np.array([step.rate for step in steps])[finite]
-            axes.errorbar(
-                at, values[finite], bars, fmt="o-", color=colour, ms=4, capsize=2, label=name(quantile)
-            )
+            bars = np.stack([values - ends[:, 0], top - values])
+            at = [step.rate for step in known]
+            axes.errorbar(at, values, bars, fmt="o-", color=colour, ms=4, capsize=2, label=name(quantile))
         for quantile, bound in found.slo.latencies.items():
             axes.axhline(bound, color=RED, ls="--", lw=0.9, label=f"SLO: {name(quantile)} {bound:g} s")
         axes.axvline(found.rate, color="black", lw=0.9, label=f"capacity {found.rate:.3g}/s")

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bench.machine import describe
 from loadtest import plots
 from loadtest.drive import Record
+from loadtest.quiet import warning
 from loadtest.slo import Slo
 from loadtest.summary import LAG_LIMIT, Summary, seconds
 
@@ -33,6 +34,7 @@ class Run:
         end, warmup: seconds.
         result: of the records after the warm-up.
         server: means of the server's own counters in ms, where they can be read.
+        foreign_cores: that other programs kept busy, where that is known.
     """
 
     settings: dict[str, Any]
@@ -42,6 +44,7 @@ class Run:
     result: Summary
     slo: Slo | None
     server: dict[str, float]
+    foreign_cores: float | None = None
 
     @property
     def breaches(self) -> list[str]:
@@ -75,7 +78,7 @@ class Run:
         errors = ", ".join(f"{count} {code}" for code, count in sorted(result.errors.items()))
         rows = [
             ("requests", f"{result.requests} in {result.seconds:.0f} s, after {self.warmup:g} s of warm-up"),
-            ("failed", f"{100 * result.error_rate:.2g} %" + (f" ({errors})" if errors else "")),
+            ("failed", f"{100 * result.error_rate:.3g} %" + (f" ({errors})" if errors else "")),
             ("offered", f"{result.offered:.2f} requests/s"),
             ("served", f"{result.served:.2f} requests/s, {result.audio_rate:.1f} s of audio a second"),
             ("p50", seconds(result.p50)),
@@ -91,6 +94,8 @@ class Run:
         if "batch_size" in parts:
             rows.append(("mean batch", f"{parts['batch_size']:.1f} requests"))
         rows.append(("generator's lag", f"{seconds(result.lag)} (p99)"))
+        if self.foreign_cores is not None and (text := warning(self.foreign_cores)):
+            rows.append(("not quiet", text))
         return rows
 
 
@@ -104,6 +109,7 @@ def write(run: Run, folder: Path) -> tuple[Path, Path]:
         "result": run.result.to_json(),
         "mean": {part: round(value, 2) for part, value in run.parts.items()},
         "server_mean_ms": {name: round(value, 2) for name, value in run.server.items()},
+        "foreign_cores": None if run.foreign_cores is None else round(run.foreign_cores, 3),
         "slo": str(run.slo) if run.slo else None,
         "breaches": run.breaches,
     }

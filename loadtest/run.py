@@ -10,6 +10,7 @@ from rich.console import Console
 from loadtest import LoadTestError, arrivals, report, server, slo, terminal
 from loadtest.clips import Clip
 from loadtest.drive import Plan, drive, plan
+from loadtest.quiet import Neighbours
 from loadtest.server import Endpoint
 from loadtest.summary import summary
 from loadtest.target import Target
@@ -25,11 +26,12 @@ def run(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, scr
     """
     promised = slo.parse(args.slo) if args.slo else None
     planned, warmup, end = prepare(args, clips, endpoint.targets)
-    before = endpoint.counters()
+    before, neighbours = endpoint.counters(), Neighbours()
     total = None if planned.callers else len(planned.shots)
     with terminal.Progression(screen, "loading", total) as shown:
         records = drive(planned, shown.add)
     after = endpoint.counters()
+    foreign = neighbours.cores() if endpoint.started_here else None  # else the server is one of the others
     finished = report.Run(
         settings=settings(args, clips, endpoint.targets),
         records=records,
@@ -38,6 +40,7 @@ def run(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, scr
         result=summary(records, warmup, end),
         slo=promised,
         server=server.means(before, after),
+        foreign_cores=foreign,
     )
     page, data = report.write(finished, args.out)
     if args.closed:

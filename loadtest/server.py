@@ -40,10 +40,18 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What is loaded; `metrics_url` is TorchServe's own, of a server that was started here."""
+    """What is loaded.
+
+    Attributes:
+        metrics_url: TorchServe's own, of a server that was started here.
+    """
 
     targets: Sequence[Target]
     metrics_url: str | None = None
+
+    @property
+    def started_here(self) -> bool:
+        return self.metrics_url is not None
 
     def counters(self) -> dict[str, float]:
         """TorchServe's own counts since its start: microseconds in the queue and in the worker, and requests."""
@@ -75,11 +83,9 @@ def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -
     if models:
         raise LoadTestError("MODELS= is for a server at URL=; the one that is started here serves MODEL=")
     with own(args.model, args.revision or None, lambda text: screen.print(f"loadtest: {text}")) as service:
-        found = Endpoint(
-            targets(service.gateway.url, [service.spec.name], **how), service.torchserve.metrics_url
-        )
-        check(found.targets, clips[0])
-        yield found
+        started = targets(service.gateway.url, [service.spec.name], **how)
+        check(started, clips[0])
+        yield Endpoint(started, service.torchserve.metrics_url)
 
 
 @contextmanager
@@ -153,6 +159,6 @@ def means(before: dict[str, float], after: dict[str, float]) -> dict[str, float]
     if not before or not after:
         return {}
     queue, inference, requests_total = (after[name] - before[name] for name in COUNTERS)
-    if not requests_total:
+    if not requests_total or not inference:  # gRPC is counted, but not timed
         return {}
     return {"queue": queue / requests_total / 1000, "inference": inference / requests_total / 1000}

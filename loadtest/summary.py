@@ -79,7 +79,7 @@ class Summary:
         ]
         if slo.errors is not None and self.error_rate > slo.errors:
             found.append(
-                f"{100 * self.error_rate:.2g} % of the requests failed, above {100 * slo.errors:g} %"
+                f"{100 * self.error_rate:.3g} % of the requests failed, above {100 * slo.errors:g} %"
             )
         return found
 

@@ -87,6 +87,6 @@ def results(rows: Iterable[tuple[str, str]]) -> Table:
 def step_line(step: Step, slo: Slo) -> str:
     """One measured rate in a line."""
     parts = [f"{name(q)} {seconds(step.summary.percentile(q))}" for q in slo.latencies]
-    parts += [f"{100 * step.summary.error_rate:.2g} % failed"] if step.summary.errors else []
+    parts += [f"{100 * step.summary.error_rate:.3g} % failed"] if step.summary.errors else []
     verdict = "holds" if step.passed else "breaks"
     return f"{step.rate:8.2f}/s  {verdict:6}  {', '.join(parts)}  ({step.summary.requests} requests)"
