@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -35,17 +35,25 @@ class Gateway:
         server: where requests go.
         port: the public port, on loopback.
         response_timeout: the longest responseTimeout of the models served, in seconds.
+        heads: names of the heads of those models that have several, by model.
 
     Attributes:
         url: base address for callers, without a slash at the end.
         folder: the temp folder of the admin socket, while it runs.
     """
 
-    def __init__(self, server: TorchServe, port: int, response_timeout: int) -> None:
+    def __init__(
+        self,
+        server: TorchServe,
+        port: int,
+        response_timeout: int,
+        heads: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.server = server
         self.port = port
         self.url = f"http://{LOOPBACK}:{port}"
         self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
+        self.heads = dict(heads or {})
         self.log = server.run / "gateway.log"
         self.access_log = server.run / "gateway_access.log"
         self.folder: Path | None = None  # of the admin socket, whose path must be short
@@ -80,6 +88,9 @@ class Gateway:
         self.folder = Path(tempfile.mkdtemp(prefix="speaker-id-gateway-"))
         config = self.server.run / "envoy.yaml"
         config.write_text(self.render((DEPLOY / "envoy.yaml").read_text("utf-8")), "utf-8")
+        (self.server.run / "health.lua").write_text(
+            lua_heads(self.heads) + (DEPLOY / "health.lua").read_text("utf-8"), "utf-8"
+        )
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
         self.log.unlink(missing_ok=True)
@@ -103,6 +114,8 @@ class Gateway:
             "inference_port": self.server.ports.inference,
             "grpc_port": self.server.ports.grpc_inference,
             "access_log": json.dumps(str(self.access_log)),
+            "health": json.dumps(str(self.server.run / "health.lua")),
+            "management_port": self.server.ports.management,
             "lua": json.dumps(str(DEPLOY / "errors.lua")),
             "max_bytes": int(limit[1]),
             "route_seconds": self.route_seconds,
@@ -181,6 +194,14 @@ class Gateway:
             return connection.getresponse().read().decode()
         finally:
             connection.close()
+
+
+def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:
+    """The table that health.lua reads; names are of settings that allow letters, digits, `.`, `_` and `-` alone."""
+    rows = (
+        f'["{model}"] = {{{", ".join(json.dumps(head) for head in names)}}}' for model, names in heads.items()
+    )
+    return f"HEADS = {{{', '.join(rows)}}}\n"
 
 
 class _UnixConnection(http.client.HTTPConnection):

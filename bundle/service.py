@@ -36,7 +36,8 @@ class Service:
         self.spec = spec
         self.run = run.resolve()
         self.torchserve = TorchServe(store, [spec.name], run, environment=environment)
-        self.gateway = Gateway(self.torchserve, port, spec.torchserve.responseTimeout)
+        heads = {spec.name: tuple(spec.speaker_id.heads)} if spec.speaker_id.heads else {}
+        self.gateway = Gateway(self.torchserve, port, spec.torchserve.responseTimeout, heads)
         self.url = f"{self.gateway.url}/predictions/{spec.name}"
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
