@@ -37,7 +37,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop identify archive test check setup bench evaluate robustness verify-published demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve stop identify archive test check setup bench evaluate robustness verify-published compare demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -96,6 +96,11 @@ capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or
 
 capacity-check: setup-dev ## find it with k6 as well: both must agree within 10 %
 	$(RUN) -m loadtest check $(LOAD) $(ARGS)
+
+compare: setup-dev ## measure ours against other servers, on a quiet machine: ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
+	$(RUN) -m compare $(ARGS)
+	$(RUN) -m compare.overhead
+	$(RUN) -m compare.report
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower
