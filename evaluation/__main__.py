@@ -82,7 +82,7 @@ def open_answerer(
         return Local(spec)
     url = stack.enter_context(server.endpoint(options.url, spec, console))
     name = spec.name if spec is not None else options.model
-    return Endpoint(url, name, options.concurrency, options.token)
+    return Endpoint(url, name, options.concurrency, options.token, options.timeout)
 
 
 def write(found: Report, folder: Path, console: Console) -> None:
@@ -115,13 +115,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
     option("--local", action="store_true", help="no server: the handler's pipeline in this process")
     option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
+    option("--timeout", type=float, default=300.0, help="seconds to wait for an answer (%(default)s)")
     option("--robustness", action="store_true", help="also after codecs, noise, gain, cutting")
     option("--out", type=Path, default=Path("reports"), help="folder of journal and report (%(default)s)")
     option("--record", action="store_true", help="write the results into docs/accuracy.md")
     options = parser.parse_args(arguments)
     options.data = options.data or SAMPLES / "manifest.csv"
-    if options.concurrency < 1 or options.limit < 0:
-        parser.error("--concurrency must be 1 or more, --limit 0 or more")
+    if options.concurrency < 1 or options.limit < 0 or options.timeout <= 0:
+        parser.error("--concurrency must be 1 or more, --limit 0 or more, --timeout above 0")
     if options.local and options.url:
         parser.error("--local asks no server: leave out --url")
     return options

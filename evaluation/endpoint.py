@@ -11,6 +11,7 @@ from evaluation.journal import Entry, Identity
 from evaluation.question import Question, probe
 
 RETRIES = 8  # with back-off: a server that stays full for a minute is waited for
+CONNECT_SECONDS = 5.0
 AHEAD = 2  # clips handed to the threads, a thread: one in flight, one about to be
 
 
@@ -22,12 +23,16 @@ class Endpoint:
         model: the name it is served under.
         concurrency: clips in flight at once.
         token: sent as a bearer token.
+        timeout: seconds to wait for an answer. Too low: long clips fail on a slow server. Too high: a hung one is
+            noticed late.
     """
 
-    def __init__(self, url: str, model: str, concurrency: int, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, model: str, concurrency: int, token: str | None = None, timeout: float = 300.0
+    ) -> None:
         self.url, self.model = url, model
         self._concurrency = concurrency
-        self._client = Client(url, model, token=token, retries=RETRIES)
+        self._client = Client(url, model, token=token, timeout=(CONNECT_SECONDS, timeout), retries=RETRIES)
 
     def identity(self) -> Identity:
         """Raises ClientError when the server does not answer the probe."""

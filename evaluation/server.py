@@ -21,7 +21,7 @@ GRACE_SECONDS = 10.0
 
 def running(model: str) -> str | None:
     """The address of a server of this model that `make serve` started here."""
-    return next((each.url for _, each in state.states() if each.serve.alive and each.model == model), None)
+    return next((each.url for _, each in state.states() if each.serve.alive and model in each.models), None)
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def own(spec: ModelSpec, console: Console) -> Iterator[str]:
     """
     archive.build(spec, archive.STORE)
     run = state.RUN / f"evaluate-{os.getpid()}"
-    service = Service(spec, archive.STORE, run, ports.free(1)[0])
+    service = Service([spec], archive.STORE, run, ports.free(1)[0])
     try:
         with step(console, "starting TorchServe") as progress:
             service.start(progress)

@@ -126,7 +126,9 @@ def test_a_server_that_is_not_there_is_unreachable() -> None:
         client.identify(b"audio")
 
 
-@pytest.mark.parametrize("slow", [{"delay": 1.0}, {"drip": 0.05}], ids=["to begin", "to end"])
+@pytest.mark.parametrize(
+    "slow", [{"delay": 1.0}, {"drip": 1.0}, {"drip": 0.05}], ids=["to begin", "to go on", "to end"]
+)
 def test_a_slow_answer_is_given_up_and_not_asked_for_twice(server: Any, slow: dict[str, float]) -> None:
     server.will(**slow)
     with (

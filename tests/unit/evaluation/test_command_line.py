@@ -10,10 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from clients.identify import Unreachable
+from evaluation.endpoint import results
+from evaluation.journal import Entry
 from evaluation.report import Report, read
 from tests.unit.client.double import Reply, Server
 from tests.unit.evaluation.conftest import Evaluate
@@ -67,6 +71,28 @@ def test_clips_that_fail_are_listed_count_as_wrong_and_make_the_exit_code_1(
     said = capsys.readouterr().out
     assert "failed: 03.wav (as recorded): unreadable_file: No such file or directory" in said
     assert "failed: 05.wav (as recorded): audio_too_short: too short (422 audio_too_short)" in said
+
+
+def test_one_clip_without_an_answer_in_time_is_a_failure_and_not_the_end(
+    evaluate: Evaluate, server: Server, tmp_path: Path
+) -> None:
+    server.answers[b"05.wav"] = Reply(delay=1.0)
+    assert evaluate("--timeout", "0.3") == 1
+    (failure,) = result(tmp_path).failures
+    assert (failure.clip, failure.code) == ("05.wav", "timed_out")
+    assert result(tmp_path).clean.top1.clips == 12
+
+
+def test_answers_come_before_the_exception_that_ends_the_run() -> None:
+    gone: Future[Entry] = Future()
+    gone.set_exception(Unreachable("gone"))
+    there: Future[Entry] = Future()
+    there.set_result(Entry("a.wav", "as recorded", 1, []))
+    for order in ([gone, there], [there, gone]):
+        given = results(order)
+        assert next(given).clip == "a.wav"
+        with pytest.raises(Unreachable):
+            next(given)
 
 
 def test_what_failed_is_asked_again_and_what_was_answered_is_not(
@@ -129,7 +155,8 @@ def test_nothing_to_evaluate_is_2_and_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--concurrency", "0"), ("--limit", "-1"), ("--local",), ("--split", "x")]
+    "arguments",
+    [("--concurrency", "0"), ("--limit", "-1"), ("--local",), ("--split", "x"), ("--timeout", "0")],
 )
 def test_wrong_usage_is_2(evaluate: Evaluate, arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
