@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -33,15 +35,16 @@ class Ours:
         settings = spec.speaker_id.model_copy(update={"precision": contender.precision})
         self.spec = spec.model_copy(update={"speaker_id": settings})
         self.store = BUILD / "store" / contender.precision
-        self.service = Service(self.spec, self.store, run, ports.free(1)[0])
+        self.service = Service([self.spec], self.store, run, ports.free(1)[0])
 
     @property
     def target(self) -> Target:
-        return Target(self.service.url, timeout=TIMEOUT)
+        return Target(f"{self.service.gateway.url}/predictions/{self.spec.name}", timeout=TIMEOUT)
 
     def start(self, probe: Clip) -> None:
         try:
-            archive.build(self.spec, self.store)
+            with contextlib.redirect_stdout(io.StringIO()):  # what it says at every start is no news
+                archive.build(self.spec, self.store)
             self.service.start()
         except BundleError as exc:
             raise Unavailable(str(exc)) from exc

@@ -99,6 +99,7 @@ class Contest:
     ) -> None:
         self.entrants, self.make, self.load, self.say = list(entrants), make, load, say
         self.rounds = rounds
+        self.shortest = sorted(load.clips, key=lambda clip: clip.seconds)[:WARM_UP]
         self.ends = time.monotonic() + 60 * minutes
         self.measured: dict[Contender, Measured] = {}
         self.absent: dict[Contender, str] = {}
@@ -134,11 +135,10 @@ class Contest:
     def visiting(self, contender: Contender) -> Iterator[Server]:
         """Its server, started, warm and watched, for as long as the block lasts."""
         began = time.monotonic()
-        probe = sorted(self.load.clips, key=lambda clip: clip.seconds)[:WARM_UP]
-        with serving(self.make(contender), probe[0]) as server:
+        with serving(self.make(contender), self.shortest[0]) as server:
             mine = self.measured.setdefault(contender, Measured())
             mine.started = max(mine.started, time.monotonic() - began)
-            burst(server.target, probe)
+            burst(server.target, self.shortest)
             with Usage(server) as usage:
                 yield server
             mine.peak = max(mine.peak, usage.peak)
@@ -167,10 +167,11 @@ class Contest:
 
     def step(self, contender: Contender, server: Server, rate: float, cut_short: bool) -> Step:
         step = self.load.step(server.target, rate, cut_short)
-        errors = sum(step.summary.errors.values())
+        burst(server.target, self.shortest)  # waits behind what the load gave up on: the next step finds no queue
+        failed = ", ".join(f"{count} × {code}" for code, count in step.summary.errors.items()) or "no errors"
         self.say(
             f"{contender.name}: {rate:.2f} requests a second, {step.summary.requests} of them: "
-            f"p50 {step.summary.p50:.2f} s, p99 {step.summary.p99:.2f} s, {errors} errors"
+            f"p50 {step.summary.p50:.2f} s, p99 {step.summary.p99:.2f} s, {failed}"
             + ("" if step.whole else " (cut short)")
         )
         return step

@@ -44,6 +44,8 @@ QUIET = {
     # Ray lowers its workers' priority, and ends them where others fill the memory
     "RAY_worker_niceness": "0",
     "RAY_memory_monitor_refresh_ms": "0",
+    # and takes the machine's address for its own, unless told so in these words: on no system are there others
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
 
