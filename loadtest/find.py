@@ -33,7 +33,7 @@ def capacity(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint
     """Finds and writes the capacity; the exit code."""
     promised = slo.parse(args.slo or DEFAULT_SLO)
     neighbours = Neighbours()
-    found = ours(args, clips, endpoint, screen, promised, args.shape)
+    found = ours(args, clips, endpoint, screen, promised)
     foreign = neighbours.cores() if endpoint.started_here else None
     path = plots.capacity(found, {}, args.out / "capacity.png")
     content = {"foreign_cores": foreign, "capacity": found.to_json()}
@@ -50,7 +50,7 @@ def check(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, s
     promised = slo.parse(args.slo or DEFAULT_SLO)
     by_length = sorted(clips, key=lambda clip: clip.seconds)
     clips = by_length[:: max(1, len(by_length) // CHECK_CLIPS)]
-    found = ours(args, clips, endpoint, screen, promised, "constant")
+    found = ours(args, clips, endpoint, screen, promised)
     screen.print(f"k6, from {K6_BELOW * found.rate:.3g}/s to {K6_ABOVE * found.rate:.3g}/s", style="bold")
     seeds = itertools.count(args.seed)
 
@@ -90,7 +90,6 @@ def ours(
     endpoint: Endpoint,
     screen: Console,
     promised: Slo,
-    shape: str,
 ) -> Capacity:
     """The search with our generator, and its result on the terminal."""
     with screen.status("a burst, to know where to begin"):
@@ -98,8 +97,8 @@ def ours(
     low, high = BELOW * full, ABOVE * full
     length = warmup_seconds(promised) + measured_seconds(promised, low)
     screen.print(
-        f"SLO {promised}, {shape} arrivals; a burst is answered at {full:.3g}/s, so from {low:.3g}/s to {high:.3g}/s "
-        f"in steps of {length:.0f} s at most"
+        f"SLO {promised}, {args.shape} arrivals; a burst is answered at {full:.3g}/s, "
+        f"so from {low:.3g}/s to {high:.3g}/s, {args.steps} steps of {length:.0f} s at most"
     )
     seeds = itertools.count(args.seed)
 
@@ -107,10 +106,10 @@ def ours(
         seconds = warmup_seconds(promised) + measured_seconds(promised, rate)
         with terminal.Progression(screen, f"{rate:8.2f}/s", round(rate * seconds)) as shown:
             return measure(
-                clips, endpoint.targets, promised, rate, next(seeds), shape=shape, progress=shown.add
+                clips, endpoint.targets, promised, rate, next(seeds), shape=args.shape, progress=shown.add
             )
 
-    found = search(run, promised, low, high, on_step=announce(screen, promised))
+    found = search(run, promised, low, high, most_steps=args.steps, on_step=announce(screen, promised))
     screen.print(verdict(found), style="bold")
     return found
 

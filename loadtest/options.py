@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clients.identify import ENVIRONMENT_TOKEN
 from loadtest import arrivals
+from loadtest.capacity import MOST_STEPS
 from loadtest.target import GRPC, RAW
 
 
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
     find = commands.add_parser("capacity", parents=[shared], help="the highest rate that meets the SLO")
     find.add_argument("--shape", choices=("poisson", "constant"), default="poisson")
+    find.add_argument("--steps", type=int, default=MOST_STEPS, help="at most; bounds the time (%(default)s)")
     commands.add_parser(
         "check", parents=[shared], help="capacity by this generator and by k6: do they agree?"
     )

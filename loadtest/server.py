@@ -83,7 +83,7 @@ def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -
     if models:
         raise LoadTestError("MODELS= is for a server at URL=; the one that is started here serves MODEL=")
     with own(args.model, args.revision or None, lambda text: screen.print(f"loadtest: {text}")) as service:
-        started = targets(service.gateway.url, [service.spec.name], **how)
+        started = targets(service.gateway.url, [spec.name for spec in service.specs], **how)
         check(started, clips[0])
         yield Endpoint(started, service.torchserve.metrics_url)
 
@@ -98,7 +98,7 @@ def own(model: str, revision: str | None, progress: Callable[[str], None]) -> It
     spec = sources.resolve(model, revision)
     archive.build(spec, archive.STORE)
     run = RUN / f"loadtest-{os.getpid()}"
-    service = Service(spec, archive.STORE, run, ports.free(1)[0])
+    service = Service([spec], archive.STORE, run, ports.free(1)[0])
     try:
         service.start(progress)
         yield service

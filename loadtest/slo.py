@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrik
 
 from loadtest import LoadTestError
 
@@ -72,6 +72,10 @@ def ranks(quantile: float, count: int) -> tuple[int, int]:
     which makes the true interval wider. Rank 0 means no lower end, count + 1 no upper one.
     """
     tail = (1 - CONFIDENCE) / 2
-    low = int(binom.ppf(tail, count, quantile))
-    high = int(binom.ppf(1 - tail, count, quantile)) + 1
-    return low, high
+    return binomial(tail, count, quantile), binomial(1 - tail, count, quantile) + 1
+
+
+def binomial(share: float, count: int, chance: float) -> int:
+    """The least k with P(B ≤ k) ≥ share, for B binomial: scipy.stats.binom.ppf, which takes a second to import."""
+    k = math.ceil(bdtrik(share, count, chance))
+    return int(k - 1 if k > 0 and bdtr(k - 1, count, chance) >= share else k)

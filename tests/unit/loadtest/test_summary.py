@@ -82,6 +82,8 @@ def test_a_generator_that_lags_makes_the_run_invalid() -> None:
     assert not summary(lagging).valid
     lagging[1] = record(1.0)
     assert summary(lagging).valid  # one in a hundred may be
+    assert summary([record(0.0), record(1.0, sent=1.5), record(2.0)]).valid  # or one of a few
+    assert not summary([record(0.0, sent=0.5), record(1.0, sent=1.5), record(2.0)]).valid
 
 
 def test_nothing_after_the_warm_up_is_an_error() -> None:

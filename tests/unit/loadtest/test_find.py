@@ -1,0 +1,46 @@
+"""The whole search, by the command, against a server whose capacity is known."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bundle.samples import FOLDER
+from loadtest import find, options, server, terminal
+from loadtest.clips import load
+from tests.unit.loadtest.endpoint import GOOD, Answer, endpoint
+
+WORKERS, WORK_SECONDS = 2, 0.05
+CAPACITY = WORKERS / WORK_SECONDS  # 40 a second
+
+
+def test_the_capacity_is_between_a_rate_that_held_and_one_that_did_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    free = threading.Semaphore(WORKERS)
+
+    def work(_: bytes) -> Answer:
+        with free:
+            time.sleep(WORK_SECONDS)
+            return GOOD
+
+    with endpoint(work) as seen:
+        given = ["--url", seen.url, "--out", str(tmp_path), "--slo", "p50=120ms", "--shape", "constant"]
+        args = options.parser().parse_args(["capacity", *given, "--steps", "3"])
+        targets = server.targets(args.url, [], form="raw", token=None, timeout=10.0)
+        code = find.capacity(args, load(FOLDER), server.Endpoint(targets), terminal.console())
+    said = capsys.readouterr().out
+    assert code == 0
+    found = json.loads((tmp_path / "capacity.json").read_text())["capacity"]
+    passed = [step["rate"] for step in found["steps"] if step["passed"]]
+    failed = [step["rate"] for step in found["steps"] if not step["passed"]]
+    assert found["capacity_per_second"] == max(passed)
+    assert 0.55 * CAPACITY < max(passed) < 1.05 * CAPACITY
+    assert failed
+    assert 0.95 * CAPACITY < min(failed) < 1.2 * CAPACITY
+    assert f"capacity {found['capacity_per_second']:.3g} requests/s at p50=0.12s" in said
+    assert (tmp_path / "capacity.png").is_file()
