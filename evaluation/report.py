@@ -27,6 +27,7 @@ from evaluation.counts import (
 from evaluation.journal import Entry, Identity
 
 REPORT_FILE = "report.json"
+SMALLEST_P = 0.001  # that is written out
 
 
 class Failure(Row):
@@ -141,5 +142,10 @@ def verdict(comparison: Comparison) -> str:
     judged = "is significant" if comparison.significant else "is not significant"
     return (
         f"Published: {comparison.published:.2%} ({comparison.reported_by}). The difference of {points} points {judged} "
-        f"(exact binomial test, p = {comparison.p_value:.2g})."
+        f"(exact binomial test, p {chance(comparison.p_value)})."
     ).replace("%", " %")
+
+
+def chance(p_value: float) -> str:
+    """A p-value with its sign, no finer than anybody needs."""
+    return f"= {p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:g}"

@@ -34,16 +34,22 @@ def own(spec: ModelSpec, console: Console) -> Iterator[str]:
     archive.build(spec, archive.STORE)
     run = state.RUN / f"evaluate-{os.getpid()}"
     service = Service([spec], archive.STORE, run, ports.free(1)[0])
+    keep = True
     try:
         with step(console, "starting TorchServe") as progress:
             service.start(progress)
         yield service.gateway.url
+        keep = False
+    except KeyboardInterrupt:
+        keep = False
+        raise
     finally:
         for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
             signal.signal(number, signal.SIG_IGN)
         with step(console, "stopping TorchServe"):
             service.stop(GRACE_SECONDS)
-    shutil.rmtree(run, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(run, ignore_errors=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.counts import SIGNIFICANT, Condition, Speaker
-from evaluation.report import Report, percent, verdict
+from evaluation.report import Report, chance, percent, verdict
 
 SHOWN = 10  # speakers, and failures; the files hold all
 
@@ -67,7 +67,7 @@ def changes(row: Condition) -> tuple[str, str, str]:
     if row.p_value is None:
         return "", "", ""
     star = " *" if row.p_value < SIGNIFICANT else ""
-    return str(row.lost), str(row.gained), f"{row.p_value:.2g}{star}"
+    return str(row.lost), str(row.gained), chance(row.p_value).removeprefix("= ") + star
 
 
 def speakers(rows: list[Speaker], total: int) -> Table:

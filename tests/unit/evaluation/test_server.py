@@ -21,7 +21,7 @@ def left(folder: Path, model: str, url: str, process: Identity) -> None:
     """The state file that `make serve` writes."""
     place = folder / RUN / url.rpartition(":")[2]
     place.mkdir(parents=True)
-    State(model, url, "", "", "", serve=process, gateway=None, temp=[]).write(place)
+    State([model], url, "", "", "", serve=process, gateway=None, temp=[]).write(place)
 
 
 def test_the_server_that_make_serve_started_for_this_model_is_taken(
