@@ -91,7 +91,7 @@ def demo(console: Console) -> int:
     spec, clips = sources.resolve(MODEL), samples()
     archive.build(spec, archive.STORE)
     run = RUN / f"demo-{os.getpid()}"
-    service = Service(spec, archive.STORE, run, ports.free(1)[0])
+    service = Service([spec], archive.STORE, run, ports.free(1)[0])
     try:
         with step(console, "starting TorchServe") as progress:
             service.start(progress)

@@ -1,6 +1,6 @@
-"""`make serve`: serve one model in the foreground until Ctrl-C or SIGTERM, then stop without dropping a request.
+"""`make serve`: serve models in the foreground until Ctrl-C or SIGTERM, then stop without dropping a request.
 
-python -m bundle.serve --model demo --port 8080
+python -m bundle.serve --models "demo other:2.0" --port 8080
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from types import FrameType
+
+import requests
 
 from bundle import BundleError, allocator, archive, samples, sources, state
 from bundle.allocator import Allocator
 from bundle.service import Service
-from clients.identify import Client, ClientError
+from bundle.sources import ModelSpec
 
 GRACE_SECONDS = 60.0
 WATCH_SECONDS = 0.2
+ANSWER_SECONDS = 60.0  # for the first answer of all, before callers come
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,18 +49,18 @@ class Stopper:
             raise Interrupted
 
 
-def serve(model: str, revision: str | None, port: int, grace: float, memory: Allocator) -> int:
+def serve(specs: Sequence[ModelSpec], port: int, grace: float, memory: Allocator) -> int:
     """Build what is missing, start, watch, stop.
 
     Returns:
         The exit code: 0 after a stop that somebody asked for, 1 after a fault.
     """
     stopper = Stopper()
-    spec = sources.resolve(model, revision)
     already_running(port)
     variables = allocator.environment(memory)
-    archive.build(spec, archive.STORE)
-    service = Service(spec, archive.STORE, state.RUN / str(port), port, variables)
+    for spec in specs:
+        archive.build(spec, archive.STORE)
+    service = Service(specs, archive.STORE, state.RUN / str(port), port, variables)
     fault: str | None = None
     try:
         service.start(progress=lambda text: say(f"starting: {text}"))
@@ -87,21 +91,26 @@ def already_running(port: int) -> None:
     for _, running in state.states():
         if running.serve.alive and running.url.endswith(f":{port}"):
             raise BundleError(
-                f"port {port} already serves {running.model}: end it with `make stop`, or choose another with PORT="
+                f"port {port} already serves {', '.join(running.models)}: end it with `make stop`, "
+                "or choose another with PORT="
             )
 
 
 def announce(service: Service) -> None:
-    """Say that it is ready, with a request to copy and the answer it just gave."""
-    clip = samples.samples()[0].path
-    demo = ", the DEMO model, which knows six voices and no other" if service.spec.demo else ""
-    try:
-        with Client(service.gateway.url, service.spec.name) as client:
-            answer = client.identify(clip).body
-    except ClientError as exc:
-        raise BundleError(f"the server started but does not answer: {exc}") from exc
-    say(f"ready: {service.spec.name}{demo}, at {service.url} (Ctrl-C stops)\n")
-    say(f"  curl -T {clip} {service.url}\n  {answer}\n")
+    """Say that every model is ready, with a request to copy and the answer it just gave."""
+    clip, lines = samples.samples()[0].path, []
+    audio, media_type = clip.read_bytes(), {"content-type": "application/octet-stream"}
+    for spec in service.specs:
+        url = f"{service.gateway.url}/predictions/{spec.name}"
+        try:
+            answer = requests.post(url, audio, headers=media_type, timeout=ANSWER_SECONDS)
+            answer.raise_for_status()
+        except requests.RequestException as exc:
+            raise BundleError(f"the server started, but {spec.name} does not answer: {exc}") from exc
+        demo = ", the DEMO model, which knows six voices and no other" if spec.demo else ""
+        lines.append(f"ready: {spec.name} {spec.version}{demo}, at {url} (Ctrl-C stops)\n")
+        lines.append(f"  curl -T {clip} {url}\n  {answer.text}\n")
+    say("\n".join(lines))
 
 
 def say(text: str) -> None:
@@ -110,10 +119,23 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
+def asked_for(args: argparse.Namespace) -> list[ModelSpec]:
+    if not args.models:
+        return [sources.resolve(args.model, args.revision or None)]
+    if args.revision:
+        raise BundleError(
+            f"REVISION={args.revision} is for MODEL=; give each of MODELS= its own in model.yaml"
+        )
+    return sources.resolve_all(args.models)
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make serve", description="Serve one model on loopback.")
+    parser = argparse.ArgumentParser(prog="make serve", description="Serve models on loopback.")
     parser.add_argument(
         "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
+    )
+    parser.add_argument(
+        "--models", default="", help="several of them, with spaces between; NAME:2.0 is served as version 2.0"
     )
     parser.add_argument("--revision", default="", help="of a hub model, over the pinned one")
     parser.add_argument("--port", type=int, default=8080)
@@ -125,7 +147,8 @@ def main() -> int:
     )
     args = parser.parse_args()
     try:
-        return serve(args.model, args.revision or None, args.port, args.grace, args.allocator)
+        specs = asked_for(args)
+        return serve(specs, args.port, args.grace, args.allocator)
     except BundleError as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -15,10 +15,10 @@ from bundle.torchserve import JVM_STOP_SECONDS, TorchServe
 
 
 class Service:
-    """One model served on one public port.
+    """Models served on one public port.
 
     Args:
-        spec: the model; its archive is in the store.
+        specs: the models, of different names; their archives are in the store.
         store: the model store.
         run: this server's folder, for logs, configuration and the state file.
         port: the public port, on loopback.
@@ -27,18 +27,18 @@ class Service:
 
     def __init__(
         self,
-        spec: ModelSpec,
+        specs: Sequence[ModelSpec],
         store: Path,
         run: Path,
         port: int,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.spec = spec
+        self.specs = list(specs)
         self.run = run.resolve()
-        self.torchserve = TorchServe(store, [spec.name], run, environment=environment)
-        heads = {spec.name: tuple(spec.speaker_id.heads)} if spec.speaker_id.heads else {}
-        self.gateway = Gateway(self.torchserve, port, spec.torchserve.responseTimeout, heads)
-        self.url = f"{self.gateway.url}/predictions/{spec.name}"
+        self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
+        heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
+        longest = max(spec.torchserve.responseTimeout for spec in specs)
+        self.gateway = Gateway(self.torchserve, port, longest, heads)
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start both and return once a request would be answered.
@@ -49,8 +49,9 @@ class Service:
         self.gateway.check_port()  # before the half minute that a model takes to load
         self.torchserve.start()
         self._write_state()
-        # as many seconds as its workers may take, and the JVM's own start
-        self.torchserve.wait_ready(self.spec.torchserve.startupTimeout + 30, progress)
+        # as many seconds as the workers may take, one model after the other, and the JVM's own start
+        patience = sum(spec.torchserve.startupTimeout for spec in self.specs)
+        self.torchserve.wait_ready(patience + 30, progress)
         self.gateway.start()
         self._write_state()
 
@@ -86,7 +87,7 @@ class Service:
     def _write_state(self) -> None:
         gateway = self.gateway.pid
         State(
-            model=self.spec.name,
+            models=[spec.name for spec in self.specs],
             url=self.gateway.url,
             management_url=self.torchserve.management_url,
             metrics_url=self.torchserve.metrics_url,

@@ -22,6 +22,7 @@ UNNAMED_LOCKS = Path("build/locks")  # of hub ids that have no folder under mode
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what torch-model-archiver and a URL path take alike
+VERSIONED = re.compile(r"(?P<model>.+):(?P<version>[0-9]+([.][0-9]+)*)")  # as in other:2.0
 SHA256 = r"^[0-9a-f]{64}$"
 
 # SUPERB's intent classification: three classifiers in one vector of logits, which no checkpoint's config says
@@ -164,6 +165,26 @@ def resolve(model: str, revision: str | None = None, root: Path = MODELS) -> Mod
     if spec.folder is not None:
         raise BundleError(f"REVISION={revision} is for models on the hub; MODEL={model} is a local folder")
     return spec.model_copy(update={"revision": revision})
+
+
+def resolve_all(models: str, root: Path = MODELS) -> list[ModelSpec]:
+    """The reading of MODELS=: what `resolve` takes, with spaces between; `NAME:2.0` is served as version 2.0.
+
+    Raises:
+        BundleError: as `resolve`; nothing to serve, or one name twice.
+    """
+    specs: list[ModelSpec] = []
+    for each in models.split():
+        named = VERSIONED.fullmatch(each)
+        spec = resolve(named["model"] if named else each, root=root)
+        if named:
+            spec = spec.model_copy(update={"version": named["version"]})
+        if spec.name in {other.name for other in specs}:
+            raise BundleError(f"MODELS={models} would serve two models as {spec.name}")
+        specs.append(spec)
+    if not specs:
+        raise BundleError("MODELS= names no model")
+    return specs
 
 
 def _find(model: str, root: Path) -> ModelSpec:

@@ -19,7 +19,7 @@ class State:
     """One server.
 
     Attributes:
-        model: the name it is served under.
+        models: the names they are served under, as they were asked for.
         url: where callers reach it.
         management_url, metrics_url, grpc: TorchServe's own, behind the gateway.
         serve: the process that started it, and ends it in an orderly way.
@@ -27,7 +27,7 @@ class State:
         temp: the folders that go when it stops. TorchServe's processes are known by theirs.
     """
 
-    model: str
+    models: list[str]
     url: str
     management_url: str
     metrics_url: str
@@ -66,7 +66,7 @@ def main() -> int:
     """Print the client's options for the server that was started last: `--url … --model …`."""
     for _, state in states():
         if state.serve.alive:
-            print(f"--url {state.url} --model {state.model}")
+            print(f"--url {state.url} --model {state.models[0]}")
             return 0
     print("identify: no server is running: start one with `make serve`", file=sys.stderr)
     return 3

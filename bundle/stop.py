@@ -24,10 +24,13 @@ def stop(file: Path, state: State) -> list[int]:
         Ids that are still there, which should be none.
     """
     if state.serve.alive:
-        print(f"stopping {state.model} at {state.url}", flush=True)
+        print(f"stopping {', '.join(state.models)} at {state.url}", flush=True)
         ask(state.serve)
     else:
-        print(f"cleaning up after {state.model} at {state.url}, whose `make serve` was killed", flush=True)
+        print(
+            f"cleaning up after {', '.join(state.models)} at {state.url}, whose `make serve` was killed",
+            flush=True,
+        )
     gateway = state.gateway.process() if state.gateway else None
     left = processes.end([gateway] if gateway else [], grace=5.0)
     for folder in map(Path, state.temp):

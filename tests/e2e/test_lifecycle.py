@@ -129,6 +129,24 @@ class TestServing:
         told = [name for name, text in logs.items() for each in answer if each["label"] in text]
         assert told == []
 
+    def test_several_models_are_served_each_under_its_name_and_version(
+        self, serve: StartServe, checkout: Path
+    ) -> None:
+        (checkout / "twin").mkdir()
+        (checkout / "twin" / "model.yaml").write_text("source: ../models/demo\n")
+        running = serve("-m", "bundle.serve", "--models", "demo ./twin:2.0")
+        assert re.findall(r"^ready: (\w+ [\d.]+)", running.said, re.MULTILINE) == ["demo 1.0", "twin 2.0"]
+        clip = next((checkout / "models" / "demo" / "samples").glob("*.flac")).read_bytes()
+        url = f"http://{LOOPBACK}:{running.port}"
+        headers = {"content-type": "application/octet-stream"}
+        answers = {
+            name: requests.post(f"{url}/predictions/{name}", clip, headers=headers, timeout=60)
+            for name in ("demo", "twin", "twin/2.0")
+        }
+        assert len({answer.text for answer in answers.values()}) == 1
+        assert answers["twin"].headers["x-model-version"] == "2.0"
+        assert requests.get(f"{url}/v2/models/twin", timeout=10).json()["versions"] == ["2.0"]
+
     def test_two_servers_run_side_by_side(self, serve: StartServe) -> None:
         first, second = serve(), serve()
         assert [each.ask(b"abc").status_code for each in (first, second)] == [200, 200]
@@ -177,7 +195,7 @@ class TestServing:
     ) -> None:
         stub_archive(checkout / "model_store", "stub", stub={"value_error": "layer_weights has 3 values"})
         spec = ModelSpec(name="stub", source="stub")
-        service = Service(spec, checkout / "model_store", checkout / "run", ports.free(1)[0])
+        service = Service([spec], checkout / "model_store", checkout / "run", ports.free(1)[0])
         with pytest.raises(ServerError, match="layer_weights has 3 values"):
             service.start()
         family = service.torchserve.identities()

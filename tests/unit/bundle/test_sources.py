@@ -5,7 +5,7 @@ import yaml
 from speaker_id.settings import Settings
 
 from bundle import BundleError
-from bundle.sources import TorchServeSettings, read_spec, resolve
+from bundle.sources import TorchServeSettings, read_spec, resolve, resolve_all
 
 ROOT = Path(__file__).parents[3]
 COMMIT = "c0ffee" + "0" * 34
@@ -157,3 +157,26 @@ def test_the_shipped_models_are_valid() -> None:
     demo = resolve("demo", root=ROOT / "models")
     assert demo.demo
     assert demo.folder == ROOT / "models" / "demo"
+
+
+def test_several_models_are_resolved_in_their_order(models: Path) -> None:
+    specs = resolve_all(" beta alpha:2.0.1 superb/hubert-base-superb-ks ", models)
+    assert [spec.name for spec in specs] == ["beta", "alpha", "hubert-base-superb-ks"]
+    assert specs[0].version == resolve("beta", root=models).version
+    assert specs[1].version == "2.0.1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("", "names no model"),
+        ("alpha alpha:2", "two models as alpha"),
+        ("alpha nobody", "MODEL=nobody is none of"),
+        ("alpha:two", "MODEL=alpha:two is none of"),
+    ],
+)
+def test_several_models_that_cannot_be_served_together_are_refused(
+    models: Path, asked: str, said: str
+) -> None:
+    with pytest.raises(BundleError, match=said):
+        resolve_all(asked, models)

@@ -14,7 +14,7 @@ from bundle.samples import samples
 from bundle.state import State
 
 SERVER = State(
-    model="demo",
+    models=["demo"],
     url="http://127.0.0.1:8080",
     management_url="http://127.0.0.1:1",
     metrics_url="http://127.0.0.1:2",
