@@ -1,6 +1,6 @@
 """Measures ours against the peers, appends to results/*.csv and draws results/compare.png:
 
-python -m compare [--minutes 30] [--only ours-fp32,fastapi-pipeline] [--slo 10] [--step 30] [--quick]
+python -m compare [--minutes 30] [--rounds 3] [--slo 10] [--step 30] [--only ours-fp32,fastapi-pipeline] [--quick]
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from compare.steps import Load
 from loadtest import LoadTestError
 
 MINUTES, SLO, STEP = 30.0, 10.0, 30.0
-CLIPS, ROUND_SIZE = 48, 16  # two batches of eight a round, and every clip once in three rounds
+CLIPS, ROUND_SIZE, ROUNDS = 48, 16, 3  # two batches of eight a round, and every clip once
 QUICK_CLIPS = 8
 
 
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     option("--slo", type=float, default=SLO, help="bound of the 99th percentile, s (default: %(default)g)")
     option("--step", type=float, default=STEP, help="seconds of one rate (default: %(default)g)")
+    option("--rounds", type=int, default=ROUNDS, help="of bursts, 1 to 3 (default: %(default)s)")
     option("--only", type=lambda text: text.split(","), help=f"of {','.join(contenders.NAMES)}")
     option("--model", help="as MODEL= of make serve; default: the demo model widened to full size")
     option("--quick", action="store_true", help="try the harness: demo model, eight clips, one round")
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if min(chosen.minutes, chosen.slo, chosen.step) <= 0:
         parser.error("--minutes, --slo and --step must be more than 0")
+    if not 1 <= chosen.rounds <= ROUNDS:
+        parser.error(f"--rounds {chosen.rounds}: 1 to {ROUNDS}")
     try:
         entrants = contenders.choose(chosen.only)
     except ValueError as exc:
@@ -93,15 +96,12 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Callable[[st
         entrants,
         lambda contender: entry.server(contender, spec, checkpoint, BUILD / "run" / contender.name),
         Load(clips, reference, chosen.slo, chosen.step),
-        [[clips[index] for index in indices] for indices in dealt],
+        [[clips[index] for index in indices] for indices in dealt[: chosen.rounds]],
         chosen.minutes,
         say,
     )
     contest.run()
-    deciding = {it.name for it in contest.deciding()}
-    whole = not (chosen.quick or chosen.only) and not any(
-        it.split(":")[0] in deciding for it in contest.left_out
-    )
+    whole = not chosen.quick and contest.decided()
     shared = results.Run(
         date=date,
         complete=whole,

@@ -74,8 +74,9 @@ class Measured:
         return max((abs(mine.score - right.score) for mine, right in pairs), default=0.0)
 
     def right(self, reference: Reference) -> bool:
-        """Whether it answers as the clip alone does."""
-        return not self.changed(reference) and not self.errors() and self.drift(reference) <= SAME_SCORE
+        """Whether it answers as the clip alone does. Under more load than it bears anybody is late: that counts not."""
+        failed = any(each.errors for each in self.bursts)
+        return not failed and not self.changed(reference) and self.drift(reference) <= SAME_SCORE
 
 
 class Contest:
@@ -167,7 +168,9 @@ class Contest:
 
     def step(self, contender: Contender, server: Server, rate: float, cut_short: bool) -> Step:
         step = self.load.step(server.target, rate, cut_short)
-        burst(server.target, self.shortest)  # waits behind what the load gave up on: the next step finds no queue
+        burst(
+            server.target, self.shortest
+        )  # waits behind what the load gave up on: the next step finds no queue
         failed = ", ".join(f"{count} × {code}" for code, count in step.summary.errors.items()) or "no errors"
         self.say(
             f"{contender.name}: {rate:.2f} requests a second, {step.summary.requests} of them: "
@@ -185,7 +188,18 @@ class Contest:
         present = [it for it in self.entrants if it in self.measured and it not in self.absent]
         ranked = sorted(present, key=lambda it: -self.measured[it].throughput)
         right = [it for it in ranked if not it.ours and self.measured[it].right(self.load.reference)]
-        return [it for it in dict.fromkeys([OURS_FP32, *right[:PEERS], USUAL, OURS_BF16]) if it in present]
+        return [
+            it
+            for it in dict.fromkeys([OURS_FP32, *right[:1], USUAL, OURS_BF16, *right[:PEERS]])
+            if it in present
+        ]
+
+    def decided(self) -> bool:
+        """Whether everybody whom the targets are about was measured at saturation."""
+        present = self.deciding()
+        return {OURS_FP32, OURS_BF16, USUAL} < set(present) and all(
+            self.measured[it].bursts for it in present
+        )
 
     def by_importance(self) -> list[Contender]:
         """Those that decide, then the others, the fastest first."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.results import read
 from compare import RESULTS, ROOT
+from compare.contenders import NAMES
 from compare.contest import SHARES
 from compare.overhead import OverheadRow
 from compare.results import OVERHEAD_FILE, Row, StepRow, newest
@@ -41,11 +42,9 @@ def report(rows: Sequence[Row], steps: Sequence[StepRow]) -> str:
         "| scores off by | errors | memory |",
         "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(table_row(row) for row in present),
-        *(["", *(f"- `{row.name}` was not measured: {row.absent}" for row in rows if row.absent)]),
         "",
-        "| p50 / p99, s | " + " | ".join(f"{share:.0%} of our fp32 capacity" for share in SHARES) + " |",
-        "|---|" + "---:|" * len(SHARES),
-        *(latency_row(row, steps) for row in present if any(step.name == row.name for step in steps)),
+        *(f"- `{name}` was not measured: {why}" for name, why in missing(rows).items()),
+        *latencies(present, steps),
         "",
         "| target | at | wanted | measured | |",
         "|---|---|---:|---:|---|",
@@ -71,6 +70,25 @@ def table_row(row: Row) -> str:
         f"{number(row.peak_mb, '.0f')} MB",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def missing(rows: Sequence[Row]) -> dict[str, str]:
+    """Why, by name, of all contenders that there are."""
+    found = {row.name: row for row in rows}
+    reasons = {name: found[name].absent if name in found else "it took no part in this run" for name in NAMES}
+    return {name: why for name, why in reasons.items() if why}
+
+
+def latencies(rows: Sequence[Row], steps: Sequence[StepRow]) -> list[str]:
+    """The table of those that met open arrivals; nothing where ours held the bound at no rate."""
+    if all(step.share is None for step in steps):
+        return []
+    return [
+        "",
+        "| p50 / p99, s | " + " | ".join(f"{share:.0%} of our fp32 capacity" for share in SHARES) + " |",
+        "|---|" + "---:|" * len(SHARES),
+        *(latency_row(row, steps) for row in rows if any(step.name == row.name for step in steps)),
+    ]
 
 
 def latency_row(row: Row, steps: Sequence[StepRow]) -> str:

@@ -35,7 +35,7 @@ class Row(BaseModel):
     errors: int
     changed: int  # answers whose best label is not that of the clip alone
     score_drift: float | None  # largest difference of a best label's score from the clip's own
-    right: bool  # answers as the clip alone does: no label changed, no error, no score off by more than 0.01
+    right: bool  # answers as the clip alone does: no label changed, no burst's request failed, scores within 0.01
     peak_mb: float | None  # largest resident set, all processes together, shared pages counted in each
     absent: str
     software: str  # the peer's own versions
@@ -44,7 +44,7 @@ class Row(BaseModel):
     model: str
     clips: str
     run: str  # when it began, UTC
-    complete: bool  # all contenders, the whole work, nothing left out of what decides
+    complete: bool  # the full-size work, and at saturation everybody whom the targets are about
     commit: str
     dirty: bool
     cpu: str

@@ -107,7 +107,7 @@ def test_the_first_round_has_everybody_and_the_next_ones_those_that_decide_in_tu
     stage.wrong = {"bentoml-padded"}
     played = stage.play(rounds=2)
     names = [contender.name for contender in played.entrants]
-    deciding = ["ours-fp32", "fastapi-pipeline", "ray-alone", "torchserve-padded", "ours-bf16"]
+    deciding = ["ours-fp32", "fastapi-pipeline", "torchserve-padded", "ours-bf16", "ray-alone"]
     assert stage.asked == names + deciding[::-1]
 
 
@@ -144,6 +144,13 @@ def test_what_does_not_fit_into_the_time_is_left_out_and_said(
     assert set(stage.asked) == {"ours-fp32", "ours-bf16"}
     assert played.left_out == ["ours-fp32: open arrivals", "ours-bf16: open arrivals"]
     assert not stage.rates
+
+
+def test_a_run_without_the_usual_handler_or_a_peer_that_answers_right_decides_nothing(stage: Stage) -> None:
+    ours = ["ours-fp32", "ours-bf16"]
+    assert stage.play([*ours, "torchserve-padded", "ray-alone"]).decided()
+    assert not stage.play([*ours, "ray-alone"]).decided()
+    assert not stage.play([*ours, "torchserve-padded"]).decided()
 
 
 def test_a_changed_label_is_counted_and_the_peer_is_not_right(stage: Stage) -> None:

@@ -35,6 +35,7 @@ def test_a_peer_that_could_not_be_measured_is_named_with_the_reason() -> None:
     )
     assert "- `ray-padded` was not measured: pip cannot install it" in text
     assert "| ray-padded |" not in text
+    assert "- `mlserver-alone` was not measured: it took no part in this run" in text
 
 
 def test_latencies_have_their_number_of_requests_and_a_load_above_saturation_says_so() -> None:
@@ -45,6 +46,10 @@ def test_latencies_have_their_number_of_requests_and_a_load_above_saturation_say
     ]
     text = report([row("ours-fp32", "12")], steps)
     assert "| ours-fp32 | 0.50 / 1.50 (30) | 0.75 / ∞ (30) | above its saturation |" in text
+
+
+def test_without_a_capacity_of_ours_there_are_no_shares_of_it() -> None:
+    assert "above its saturation" not in report([row("ours-fp32", "12")], [step("ours-fp32", None, 9, 9)])
 
 
 def test_a_target_is_met_or_missed_by_its_own_measure() -> None:
