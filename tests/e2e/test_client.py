@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,27 @@ def test_a_wrong_option_is_refused_with_its_reason(gateway: Gateway) -> None:
 def test_a_model_that_is_not_there_is_named(gateway: Gateway) -> None:
     with Client(gateway.url, "nobody") as client, pytest.raises(Refused, match="nobody"):
         client.identify(CLIPS[0].path)
+
+
+def test_standard_input_is_a_clip(gateway: Gateway) -> None:
+    command = [sys.executable, identify.__file__, "-", "--url", gateway.url, "--format", "json"]
+    content = CLIPS[0].path.read_bytes()
+    ran = subprocess.run(command, input=content, capture_output=True, timeout=120, check=True)
+    (record,) = json.loads(ran.stdout)
+    assert record["clip"] == "-"
+    assert record["labels"][0]["label"] == CLIPS[0].speaker
+
+
+def test_the_answer_tells_version_and_length(gateway: Gateway) -> None:
+    with Client(gateway.url) as client:
+        answer = client.identify(CLIPS[0].path)
+    assert answer.model_version == "1.0"
+    assert answer.audio_seconds == pytest.approx(CLIPS[0].seconds, abs=0.01)
+    assert answer.request_id
+
+
+def test_a_queue_that_is_full_is_waited_for(stub_gateway: Gateway) -> None:
+    with Client(stub_gateway.url, "narrow", retries=8) as client, ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(client.identify, [b"sleep 0.2"] * 10))
+    assert [answer.labels[0].label for answer in answers] == ["stub"] * 10
+    assert max(answer.attempts for answer in answers) > 1

@@ -89,6 +89,18 @@ def test_what_the_server_refuses_is_a_failure_in_its_own_words_and_the_process_s
         assert answers[CLIPS[0].name].error is None
 
 
+def test_a_full_queue_is_waited_for_and_costs_no_clip(stub_gateway: Gateway, tmp_path: Path) -> None:
+    names = [f"{number}.wav" for number in range(10)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"sleep 0.2")
+    narrow = Endpoint(stub_gateway.url, "narrow", concurrency=10)
+    asked = [Question(corpus.Clip(name, tmp_path / name, "stub"), CLEAN) for name in names]
+    answers = list(narrow.answers(asked))
+    assert sorted(entry.clip for entry in answers) == names
+    assert {(entry.error, entry.ranking[0]) for entry in answers} == {(None, ("stub", 1.0))}
+    assert max(entry.seconds for entry in answers) > 2.0  # ten turns of 0.2 s behind a queue of two
+
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
