@@ -10,6 +10,7 @@ AUDIO ?=
 CALIBRATION ?=
 URL ?=
 MODELS ?=
+TOKENS ?=
 CLIPS ?=
 RATE ?= 5
 DURATION ?= 30s
@@ -45,8 +46,8 @@ help: ## list the targets
 demo: setup ## identify the sample clips with the small demo model, through a real server
 	$(RUN) -m bundle.demo
 
-serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc
-	$(RUN) -m bundle.serve $(if $(MODELS),--models "$(MODELS)",--model "$(MODEL)") --revision "$(REVISION)" --port "$(PORT)" --allocator "$(ALLOCATOR)"
+serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc, TOKENS= a file
+	$(RUN) -m bundle.serve $(if $(MODELS),--models "$(MODELS)",--model "$(MODEL)") --revision "$(REVISION)" --port "$(PORT)" --allocator "$(ALLOCATOR)" $(if $(TOKENS),--tokens "$(TOKENS)")
 
 stop: ## end the servers that make serve started, also what a killed one left
 	if [ -x "$(ROOT)/.venv/bin/python" ]; then $(RUN) -m bundle.stop; else echo "nothing is running"; fi

@@ -28,6 +28,14 @@ ACCESS_LOG_BYTES = 20_000_000  # about 80,000 requests; Envoy itself never begin
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
 
 
+TOKENS_FILTER = """\
+                  - name: tokens
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+                      default_source_code: {{filename: {}}}
+"""
+
+
 class Gateway:
     """Envoy in front of a TorchServe.
 
@@ -36,6 +44,7 @@ class Gateway:
         port: the public port, on loopback.
         response_timeout: the longest responseTimeout of the models served, in seconds.
         heads: names of the heads of those models that have several, by model.
+        tokens: file of the bearer tokens that are let in; without one everybody is.
 
     Attributes:
         url: base address for callers, without a slash at the end.
@@ -48,12 +57,14 @@ class Gateway:
         port: int,
         response_timeout: int,
         heads: Mapping[str, Sequence[str]] | None = None,
+        tokens: Path | None = None,
     ) -> None:
         self.server = server
         self.port = port
         self.url = f"http://{LOOPBACK}:{port}"
         self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
         self.heads = dict(heads or {})
+        self.tokens = tokens.resolve() if tokens else None
         self.log = server.run / "gateway.log"
         self.access_log = server.run / "gateway_access.log"
         self.folder: Path | None = None  # of the admin socket, whose path must be short
@@ -88,9 +99,9 @@ class Gateway:
         self.folder = Path(tempfile.mkdtemp(prefix="speaker-id-gateway-"))
         config = self.server.run / "envoy.yaml"
         config.write_text(self.render((DEPLOY / "envoy.yaml").read_text("utf-8")), "utf-8")
-        (self.server.run / "health.lua").write_text(
-            lua_heads(self.heads) + (DEPLOY / "health.lua").read_text("utf-8"), "utf-8"
-        )
+        self._write_lua("health.lua", lua_heads(self.heads))
+        if self.tokens:
+            self._write_lua("tokens.lua", f"TOKENS = {json.dumps(str(self.tokens), ensure_ascii=False)}\n")
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
         self.log.unlink(missing_ok=True)
@@ -103,6 +114,10 @@ class Gateway:
         )
         self._wait_ready()
 
+    def _write_lua(self, name: str, before: str) -> None:
+        """A shipped Lua file with a line of this server's before it."""
+        (self.server.run / name).write_text(before + (DEPLOY / name).read_text("utf-8"), "utf-8")
+
     def render(self, template: str) -> str:
         """The template with this gateway's values; paths are quoted as JSON, which YAML reads."""
         assert self.folder is not None
@@ -114,6 +129,9 @@ class Gateway:
             "inference_port": self.server.ports.inference,
             "grpc_port": self.server.ports.grpc_inference,
             "access_log": json.dumps(str(self.access_log)),
+            "tokens": TOKENS_FILTER.format(json.dumps(str(self.server.run / "tokens.lua")))
+            if self.tokens
+            else "",
             "health": json.dumps(str(self.server.run / "health.lua")),
             "management_port": self.server.ports.management,
             "lua": json.dumps(str(DEPLOY / "errors.lua")),

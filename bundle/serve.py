@@ -11,11 +11,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 import requests
 
-from bundle import BundleError, allocator, archive, samples, sources, state
+from bundle import BundleError, allocator, archive, samples, sources, state, tokens
 from bundle.allocator import Allocator
 from bundle.service import Service
 from bundle.sources import ModelSpec
@@ -49,7 +50,9 @@ class Stopper:
             raise Interrupted
 
 
-def serve(specs: Sequence[ModelSpec], port: int, grace: float, memory: Allocator) -> int:
+def serve(
+    specs: Sequence[ModelSpec], port: int, grace: float, memory: Allocator, accepted: Path | None
+) -> int:
     """Build what is missing, start, watch, stop.
 
     Returns:
@@ -57,14 +60,15 @@ def serve(specs: Sequence[ModelSpec], port: int, grace: float, memory: Allocator
     """
     stopper = Stopper()
     already_running(port)
+    token = tokens.read(accepted)[0] if accepted else None
     variables = allocator.environment(memory)
     for spec in specs:
         archive.build(spec, archive.STORE)
-    service = Service(specs, archive.STORE, state.RUN / str(port), port, variables)
+    service = Service(specs, archive.STORE, state.RUN / str(port), port, variables, accepted)
     fault: str | None = None
     try:
         service.start(progress=lambda text: say(f"starting: {text}"))
-        announce(service)
+        announce(service, token)
         stopper.starting = False
         while not stopper.asked and (fault := service.fault()) is None:
             service.gateway.rotate_log()
@@ -96,20 +100,23 @@ def already_running(port: int) -> None:
             )
 
 
-def announce(service: Service) -> None:
+def announce(service: Service, token: str | None) -> None:
     """Say that every model is ready, with a request to copy and the answer it just gave."""
     clip, lines = samples.samples()[0].path, []
-    audio, media_type = clip.read_bytes(), {"content-type": "application/octet-stream"}
+    audio, headers = clip.read_bytes(), {"content-type": "application/octet-stream"}
+    if token:
+        headers["authorization"] = f"Bearer {token}"
     for spec in service.specs:
         url = f"{service.gateway.url}/predictions/{spec.name}"
         try:
-            answer = requests.post(url, audio, headers=media_type, timeout=ANSWER_SECONDS)
+            answer = requests.post(url, audio, headers=headers, timeout=ANSWER_SECONDS)
             answer.raise_for_status()
         except requests.RequestException as exc:
             raise BundleError(f"the server started, but {spec.name} does not answer: {exc}") from exc
         demo = ", the DEMO model, which knows six voices and no other" if spec.demo else ""
         lines.append(f"ready: {spec.name} {spec.version}{demo}, at {url} (Ctrl-C stops)\n")
-        lines.append(f"  curl -T {clip} {url}\n  {answer.text}\n")
+        bearer = ' -H "Authorization: Bearer $TOKEN"' if token else ""
+        lines.append(f"  curl -T {clip}{bearer} {url}\n  {answer.text}\n")
     say("\n".join(lines))
 
 
@@ -145,10 +152,13 @@ def main() -> int:
     parser.add_argument(
         "--allocator", choices=allocator.NAMES, default="glibc", help="of Java and the workers"
     )
+    parser.add_argument(
+        "--tokens", type=Path, help="file of bearer tokens, one a line; callers must have one"
+    )
     args = parser.parse_args()
     try:
         specs = asked_for(args)
-        return serve(specs, args.port, args.grace, args.allocator)
+        return serve(specs, args.port, args.grace, args.allocator, args.tokens)
     except BundleError as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1

@@ -23,6 +23,7 @@ class Service:
         run: this server's folder, for logs, configuration and the state file.
         port: the public port, on loopback.
         environment: variables for TorchServe and its workers.
+        tokens: file of the bearer tokens that callers must have one of; everybody is let in without it.
     """
 
     def __init__(
@@ -32,13 +33,14 @@ class Service:
         run: Path,
         port: int,
         environment: Mapping[str, str] | None = None,
+        tokens: Path | None = None,
     ) -> None:
         self.specs = list(specs)
         self.run = run.resolve()
         self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
-        self.gateway = Gateway(self.torchserve, port, longest, heads)
+        self.gateway = Gateway(self.torchserve, port, longest, heads, tokens)
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start both and return once a request would be answered.

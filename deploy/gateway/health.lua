@@ -4,7 +4,7 @@
 -- bundle/gateway.py puts one line before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several heads.
 
 local MANAGEMENT, INFERENCE = "torchserve_management", "torchserve"
-local OWN_WORDS = "x-answered-by-health"  -- tells envoy.yaml that the body is worded already
+local OWN_WORDS = "x-answered-in-lua"  -- tells envoy.yaml that the body is worded already
 local PATIENCE = 3000  -- ms for TorchServe to answer
 
 local function get(handle, cluster, path)

@@ -1,0 +1,144 @@
+"""Bearer tokens at the gateway, in front of a real TorchServe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import requests
+
+from bundle import ports
+from bundle.gateway import Gateway
+from bundle.ports import LOOPBACK
+from bundle.torchserve import TorchServe
+
+pytestmark = pytest.mark.e2e
+
+FIRST, SECOND, THIRD = "first-token-0123456789", "second-token-0123456789", "third-token-0123456789"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tokens é") / "tokens"
+
+
+@pytest.fixture(scope="module")
+def gateway(stub_server: TorchServe, file: Path) -> Iterator[Gateway]:
+    write(file)
+    with Gateway(stub_server, ports.free(1)[0], response_timeout=30, tokens=file) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def two_tokens(gateway: Gateway, file: Path) -> None:
+    write(file)
+
+
+def write(file: Path, *tokens: str) -> None:
+    draft = file.with_suffix(".new")
+    draft.write_text("\n".join(["# ours", *(tokens or (FIRST, SECOND))]) + "\n")
+    draft.replace(file)
+
+
+def ask(gateway: Gateway, authorization: str | None, path: str = "/predictions/stub") -> requests.Response:
+    headers = {"content-type": "application/octet-stream"}
+    if authorization is not None:
+        headers["authorization"] = authorization
+    return requests.post(gateway.url + path, b"abc", headers=headers, timeout=30)
+
+
+@pytest.mark.parametrize("token", [FIRST, SECOND])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_every_token_of_the_file_is_let_in(gateway: Gateway, token: str, scheme: str) -> None:
+    answer = ask(gateway, f"{scheme} {token}")
+    assert (answer.status_code, answer.json()[0]["bytes"]) == (200, 3)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        FIRST,
+        f"Basic {FIRST}",
+        f"Bearer {FIRST[:-1]}",
+        f"Bearer {FIRST}x",
+        f"Bearer {FIRST} {SECOND}",
+        f"Bearer {FIRST * 2}",
+        f"Bearer {THIRD}",
+        "Bearer #",
+        "Bearer # ours",
+        "Bearer " + "x" * 4000,
+    ],
+)
+def test_anybody_else_is_401_in_our_shape(gateway: Gateway, authorization: str | None) -> None:
+    answer = ask(gateway, authorization)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("path", ["/v1/models/stub:predict", "/v2/models/stub/infer", "/models", "/nothing"])
+def test_every_path_asks_for_a_token_before_it_says_what_is_there(gateway: Gateway, path: str) -> None:
+    assert ask(gateway, None, path).status_code == 401
+
+
+def test_metadata_asks_too_and_probes_do_not(gateway: Gateway) -> None:
+    statuses = {
+        path: requests.get(gateway.url + path, timeout=10).status_code
+        for path in (
+            "/v2/health/live",
+            "/v2/health/ready",
+            "/ping",
+            "/v2/models/stub",
+            "/v2/models/stub/ready",
+        )
+    }
+    assert list(statuses.values()) == [200, 200, 200, 401, 401]
+
+
+def test_a_caller_cannot_pose_as_answered(gateway: Gateway) -> None:
+    answer = requests.post(
+        f"{gateway.url}/predictions/stub", b"abc", headers={"x-answered-in-lua": "yes"}, timeout=10
+    )
+    assert answer.status_code == 401
+
+
+def test_a_replaced_file_holds_from_the_next_request_on(gateway: Gateway, file: Path) -> None:
+    assert ask(gateway, f"Bearer {THIRD}").status_code == 401
+    write(file, SECOND, THIRD)
+    assert [ask(gateway, f"Bearer {token}").status_code for token in (FIRST, SECOND, THIRD)] == [
+        401,
+        200,
+        200,
+    ]
+
+
+def test_without_its_file_it_lets_nobody_in(gateway: Gateway, file: Path) -> None:
+    file.unlink()
+    assert ask(gateway, f"Bearer {FIRST}").status_code == 401
+
+
+def test_a_token_too_short_to_be_one_lets_nobody_in(gateway: Gateway, file: Path) -> None:
+    write(file, "short")
+    assert ask(gateway, "Bearer short").status_code == 401
+
+
+def test_the_token_goes_no_further(gateway: Gateway, stub_server: TorchServe) -> None:
+    assert ask(gateway, f"Bearer {FIRST}").status_code == 200
+    written = [log.read_text("utf-8", "replace") for log in stub_server.run.rglob("*.log")]
+    assert written
+    assert not any(FIRST in text for text in written)
+
+
+def test_grpc_is_refused_as_grpc_says_it(gateway: Gateway) -> None:
+    with grpc.insecure_channel(f"{LOOPBACK}:{gateway.port}") as channel:
+        call = channel.unary_unary("/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(b"", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
