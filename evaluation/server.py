@@ -15,13 +15,23 @@ from bundle.demo import step
 from bundle.serve import SIGNALS
 from bundle.service import Service
 from bundle.sources import ModelSpec
+from bundle.stop import stop
 
 GRACE_SECONDS = 10.0
+PREFIX = "evaluate-"  # of our own servers' folders
 
 
 def running(model: str) -> str | None:
     """The address of a server of this model that `make serve` started here."""
     return next((each.url for _, each in state.states() if each.serve.alive and model in each.models), None)
+
+
+def clean() -> None:
+    """End the server that a killed evaluation left behind."""
+    for file, left in state.states():
+        if file.parent.name.startswith(PREFIX) and not left.serve.alive:
+            stop(file, left)
+            shutil.rmtree(file.parent, ignore_errors=True)
 
 
 @contextmanager
@@ -31,8 +41,9 @@ def own(spec: ModelSpec, console: Console) -> Iterator[str]:
     Raises:
         BundleError: the archive cannot be built, or the server does not start.
     """
+    clean()
     archive.build(spec, archive.STORE)
-    run = state.RUN / f"evaluate-{os.getpid()}"
+    run = state.RUN / f"{PREFIX}{os.getpid()}"
     service = Service([spec], archive.STORE, run, ports.free(1)[0])
     keep = True
     try:

@@ -18,7 +18,7 @@ Evaluate = Callable[..., int]
 @pytest.fixture(autouse=True)
 def as_a_shell_has_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Quick back-offs, no token, and signals as they were: the program sets its own."""
-    monkeypatch.setattr(identify, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(identify, "BACKOFF_SECONDS", 0.002)
     monkeypatch.delenv(identify.ENVIRONMENT_TOKEN, raising=False)
     before = {number: signal.getsignal(number) for number in command.SIGNALS}
     yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -45,3 +47,25 @@ def test_a_url_beats_a_server_that_runs() -> None:
 def test_a_model_that_nobody_knows_cannot_be_started() -> None:
     with pytest.raises(BundleError, match="URL="), server.endpoint("", None, Console()):
         pytest.fail("started")
+
+
+def test_what_a_killed_evaluation_left_is_ended_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dead, alive = Identity(psutil.Process().pid, 1.0), Identity.of(psutil.Process())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as gateway:
+        try:
+            running = Identity.of(psutil.Process(gateway.pid))
+            for name, process, child in (
+                ("evaluate-1", dead, running),
+                ("evaluate-2", alive, None),
+                ("8080", dead, None),
+            ):
+                (RUN / name).mkdir(parents=True)
+                State(["demo"], "http://127.0.0.1:1", "", "", "", process, child, []).write(RUN / name)
+            server.clean()
+            assert not running.alive
+        finally:
+            gateway.kill()
+    assert sorted(each.name for each in RUN.iterdir()) == ["8080", "evaluate-2"]
