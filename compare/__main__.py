@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"compare: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("compare: interrupted, nothing is written", file=sys.stderr)
+        print("compare: interrupted", file=sys.stderr)
         return 130
     return 0
 
@@ -88,7 +88,7 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Callable[[st
     reference = work.alone(checkpoint, clips)
     peers = sorted({it.peer for it in entrants if it.peer} & set(environments.names()))
     say(f"environments: {', '.join(peers) or 'none needed'}")
-    absent = environments.build(peers, say)
+    environments.build(peers, say)
     if (load := os.getloadavg()[0]) > QUIET * here.cores:
         say(f"load average {load:.1f}: the machine is not quiet, the numbers will be worth little")
     dealt = voxceleb.slices([round(1000 * clip.seconds) for clip in clips], ROUND_SIZE, work.SEED)
@@ -100,15 +100,31 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Callable[[st
         chosen.minutes,
         say,
     )
-    contest.run()
-    whole = not chosen.quick and contest.decided()
+    try:
+        contest.run()
+    finally:  # also of a run that is interrupted: what it measured has cost its time
+        if contest.measured:
+            write(contest, chosen, here, date, work.describe(clips))
+            say(
+                "not a complete run, so no report will quote it" if not whole(contest, chosen) else "complete"
+            )
+
+
+def whole(contest: Contest, chosen: argparse.Namespace) -> bool:
+    return not chosen.quick and contest.decided()
+
+
+def write(
+    contest: Contest, chosen: argparse.Namespace, here: machine.Machine, date: str, described: str
+) -> None:
+    present = {it.peer for it in contest.measured if it.peer} & set(environments.names())
     shared = results.Run(
         date=date,
-        complete=whole,
+        complete=whole(contest, chosen),
         model=chosen.model or ("demo" if chosen.quick else "demo widened to wav2vec2-base's shape"),
-        clips=work.describe(clips),
+        clips=described,
         machine=here,
-        software={it: environments.versions(it, environments.python(it)) for it in peers if it not in absent}
+        software={it: environments.versions(it, environments.python(it)) for it in sorted(present)}
         | {"torchserve": environments.own("torchserve")},
     )
     folder = chosen.results or (BUILD / "quick" if chosen.quick else RESULTS)
@@ -116,7 +132,7 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Callable[[st
     append(folder / results.CONTENDERS_FILE, rows)
     append(folder / results.STEPS_FILE, steps)
     plots.draw(folder, rows, steps)
-    say(f"wrote {folder}" + ("" if whole else "; not a complete run, so no report will quote it"))
+    contest.say(f"wrote {folder}")
 
 
 if __name__ == "__main__":
