@@ -1,7 +1,7 @@
 """A TorchServe handler for tests of the server around it: it starts in a second and does what the body says.
 
-`sleep 1.5` answers after that many seconds, `die` ends the worker's process, `raise` is a bug; any other body is
-measured, and answered with the request's headers, in the form of a label. The `stub:` section of model-config.yaml
+`sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory
+meanwhile, `die` ends the worker's process, `raise` is a bug; any other body is measured, and answered with the request's headers, in the form of a label. The `stub:` section of model-config.yaml
 makes it refuse to load, or makes a second worker slow.
 """
 
@@ -31,7 +31,10 @@ class StubHandler:
             body = row.get("body") or row.get("data") or b""
             words = bytes(body).split() if isinstance(body, (bytes, bytearray)) else []
             if words[:1] == [b"sleep"]:
+                busy = Path(f"busy-{os.getpid()}")
+                busy.touch()
                 time.sleep(float(words[1]))
+                busy.unlink()
             if words[:1] == [b"die"]:
                 os._exit(3)
             if words[:1] == [b"raise"]:

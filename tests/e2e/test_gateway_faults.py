@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -53,7 +55,27 @@ class TestErrors:
         assert error(response) == (500, "internal_error")
         assert "a bug" not in response.text
 
-    def test_a_worker_that_died_over_a_request_is_507(self, ask: Ask, stub_server: TorchServe) -> None:
+    @pytest.mark.parametrize("body", [b"sleep 1", b"sleep 1 " + b"x" * 20_000_000], ids=["small", "20 MB"])
+    def test_a_caller_does_not_notice_that_a_worker_was_killed(
+        self, ask: Ask, stub_server: TorchServe, body: bytes
+    ) -> None:
+        worker = ask("/predictions/stub").json()[0]["pid"]
+        busy = Path(psutil.Process(worker).cwd()) / f"busy-{worker}"
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(ask, "/predictions/stub", body)
+            deadline = time.monotonic() + 30
+            while not busy.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)  # between two looks
+            os.kill(worker, signal.SIGKILL)
+            response = answer.result()
+        assert response.status_code == 200
+        assert response.json()[0]["pid"] != worker
+        stub_server.wait_ready(60)
+
+    def test_a_request_that_kills_every_worker_is_507_after_two(
+        self, ask: Ask, stub_server: TorchServe
+    ) -> None:
         assert error(ask("/predictions/stub", b"die")) == (507, "worker_died")
         stub_server.wait_ready(60)
 
