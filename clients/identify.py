@@ -4,8 +4,8 @@
     arecord -d 5 -f cd | python identify.py -
     python identify.py recordings/ --format jsonl > answers.jsonl
 
-One file on purpose, though long, so that it can be copied: Python 3.10+ and `requests` are all it needs; `rich` or
-`tqdm` shows progress where one is installed.
+One file on purpose, though long, so that it can be copied: Python 3.10+ and `requests`, with the urllib3 2.2 or newer
+that it brings, are all it needs; `rich` or `tqdm` shows progress where one is installed.
 
     from identify import Client
     with Client("http://127.0.0.1:8080", "demo") as client:

@@ -87,6 +87,12 @@ def test_the_answer_tells_version_and_length(gateway: Gateway) -> None:
     assert answer.request_id
 
 
+def test_a_body_that_is_too_large_is_refused_with_the_limit(gateway: Gateway) -> None:
+    with Client(gateway.url) as client, pytest.raises(Refused, match="33554432 bytes") as caught:
+        client.identify(bytes(40 << 20))
+    assert (caught.value.status, caught.value.code) == (413, "request_too_large")
+
+
 def test_a_queue_that_is_full_is_waited_for(stub_gateway: Gateway) -> None:
     with Client(stub_gateway.url, "narrow", retries=8) as client, ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(client.identify, [b"sleep 0.2"] * 10))
