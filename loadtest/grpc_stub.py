@@ -20,7 +20,7 @@ ANSWERED = 200  # gRPC has no status of ours: TorchServe answers OK, and an erro
 
 
 class Channel:
-    """One connection to `host:port/model`; greenlets share it, as HTTP/2 is meant to be used.
+    """One connection to `host:port/NAME` or `host:port/NAME:VERSION`, which greenlets share.
 
     Raises:
         LoadTestError: there is no TorchServe to take the API from.
@@ -28,7 +28,9 @@ class Channel:
 
     def __init__(self, address: str) -> None:
         grpc_gevent.init_gevent()  # else a call would block every greenlet
-        server, _, self._model = address.rpartition("/")
+        server, _, model = address.rpartition("/")
+        name, _, version = model.partition(":")
+        self._model = {"model_name": name, "model_version": version}
         self._request, answer = _messages()
         self._channel = grpc.insecure_channel(server, [("grpc.enable_http_proxy", 0)])
         self._call = self._channel.unary_unary(
@@ -40,7 +42,7 @@ class Channel:
     def predict(self, audio: bytes, timeout: float) -> tuple[int, bytes]:
         """Status and body; status 0 comes with a code in place of the body."""
         try:
-            answer = self._call(self._request(model_name=self._model, input={"data": audio}), timeout=timeout)
+            answer = self._call(self._request(**self._model, input={"data": audio}), timeout=timeout)
         except grpc.RpcError as exc:
             return 0, f"grpc_{exc.code().name.lower()}".encode()
         return ANSWERED, answer.prediction

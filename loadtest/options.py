@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     option(
         "--models",
         default="",
-        help="at --url, several with blanks between them; each request takes one at random",
+        help="several, NAME or NAME:VERSION, with blanks between them; each request takes one at random",
     )
     option(
         "--clips",
@@ -68,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
     find = commands.add_parser("capacity", parents=[shared], help="the highest rate that meets the SLO")
     find.add_argument("--shape", choices=("poisson", "constant"), default="poisson")
     find.add_argument("--steps", type=int, default=MOST_STEPS, help="at most; bounds the time (%(default)s)")
-    commands.add_parser(
+    both = commands.add_parser(
         "check", parents=[shared], help="capacity by this generator and by k6: do they agree?"
     )
+    both.set_defaults(shape="constant", steps=MOST_STEPS)  # constant is k6's only kind
     return made

@@ -73,7 +73,8 @@ def cdf(axes: Axes, records: Sequence[Record], slo: Slo | None) -> None:
     axes.set_xlabel("s from the scheduled arrival")
     axes.set_ylabel("% of the requests answered")
     axes.set_ylim(0, 101)
-    axes.legend(frameon=False)
+    axes.xaxis.set_major_formatter("{x:g}")
+    legend(axes)
 
 
 def over_time(axes: Axes, records: Sequence[Record], edges: Edges, slo: Slo | None) -> None:
@@ -98,7 +99,7 @@ def over_time(axes: Axes, records: Sequence[Record], edges: Edges, slo: Slo | No
         axes.axhline(bound, color=RED, ls="--", lw=0.9, label=f"SLO {bound:g} s")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("s from the scheduled arrival")
-    axes.legend(frameon=False, ncols=4)
+    legend(axes)
 
 
 def rates(axes: Axes, records: Sequence[Record], edges: Edges) -> None:
@@ -114,7 +115,7 @@ def rates(axes: Axes, records: Sequence[Record], edges: Edges) -> None:
             axes.plot(middles(edges), counts / np.diff(edges), color=colour, label=label)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("requests a second")
-    axes.legend(frameon=False, ncols=3)
+    legend(axes)
 
 
 def split(axes: Axes, records: Sequence[Record], edges: Edges) -> None:
@@ -133,7 +134,7 @@ def split(axes: Axes, records: Sequence[Record], edges: Edges) -> None:
     colours = [colour for colour, _ in parts.values()]
     axes.stackplot(middles(edges), np.array(heights), labels=list(parts), colors=colours, alpha=0.85, lw=0)
     axes.set_ylabel("ms, mean of the requests")
-    axes.legend(frameon=False, ncols=3, loc="upper left")
+    legend(axes)
 
 
 def batches(axes: Axes, records: Sequence[Record]) -> None:
@@ -143,6 +144,13 @@ def batches(axes: Axes, records: Sequence[Record]) -> None:
     axes.set_xticks(range(1, len(counts) + 1, max(1, len(counts) // 16)))
     axes.set_xlabel("requests in the batch that a request was answered in")
     axes.set_ylabel("% of the requests")
+
+
+def legend(axes: Axes) -> None:
+    """In a row above the axes, where it hides no line."""
+    axes.legend(
+        frameon=False, ncols=5, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, columnspacing=1.2
+    )
 
 
 def capacity(found: Capacity, others: dict[str, Capacity], path: Path) -> Path:

@@ -18,6 +18,7 @@ from rich.console import Console
 from bundle import archive, ports, sources
 from bundle.serve import SIGNALS
 from bundle.service import Service
+from bundle.sources import ModelSpec
 from bundle.state import RUN
 from loadtest import LoadTestError
 from loadtest.clips import Clip
@@ -80,25 +81,26 @@ def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -
         check(found.targets, clips[0])
         yield found
         return
-    if models:
-        raise LoadTestError("MODELS= is for a server at URL=; the one that is started here serves MODEL=")
-    with own(args.model, args.revision or None, lambda text: screen.print(f"loadtest: {text}")) as service:
-        started = targets(service.gateway.url, [spec.name for spec in service.specs], **how)
+    specs = (
+        sources.resolve_all(args.models) if models else [sources.resolve(args.model, args.revision or None)]
+    )
+    with own(specs, lambda text: screen.print(f"loadtest: {text}")) as service:
+        started = targets(service.gateway.url, [spec.name for spec in specs], **how)
         check(started, clips[0])
         yield Endpoint(started, service.torchserve.metrics_url)
 
 
 @contextmanager
-def own(model: str, revision: str | None, progress: Callable[[str], None]) -> Iterator[Service]:
+def own(specs: Sequence[ModelSpec], progress: Callable[[str], None]) -> Iterator[Service]:
     """A whole server on a free port, gateway included. Its folder stays only after a failure, for the logs.
 
     Raises:
         BundleError: it does not start; says in one line why.
     """
-    spec = sources.resolve(model, revision)
-    archive.build(spec, archive.STORE)
+    for spec in specs:
+        archive.build(spec, archive.STORE)
     run = RUN / f"loadtest-{os.getpid()}"
-    service = Service([spec], archive.STORE, run, ports.free(1)[0])
+    service = Service(specs, archive.STORE, run, ports.free(1)[0])
     try:
         service.start(progress)
         yield service
@@ -111,7 +113,7 @@ def own(model: str, revision: str | None, progress: Callable[[str], None]) -> It
 
 
 def targets(url: str, models: Sequence[str], *, form: str, token: str | None, timeout: float) -> list[Target]:
-    """One target a model at a base address; a URL that has a path is one target as it stands.
+    """One target a model at a base address, NAME or NAME:VERSION; a URL that has a path is one as it stands.
 
     Raises:
         LoadTestError: the URL is none, or has a path although models are named.
@@ -133,7 +135,7 @@ def targets(url: str, models: Sequence[str], *, form: str, token: str | None, ti
         addresses = [url]
     else:
         base = url.rstrip("/")
-        addresses = [f"{base}/predictions/{quote(model, safe='')}" for model in models or ["demo"]]
+        addresses = [f"{base}/predictions/{quote(model.replace(':', '/'))}" for model in models or ["demo"]]
     return [Target(address, form, headers, timeout) for address in addresses]
 
 

@@ -20,7 +20,7 @@ class Target:
     """One endpoint.
 
     Attributes:
-        url: the whole URL that is posted to; of gRPC `host:port/model`.
+        url: the whole URL that is posted to; of gRPC `host:port/NAME` or `host:port/NAME:VERSION`.
         form: `raw` (the file is the body), `multipart:FIELD` (a form with the file as FIELD), `json:TEXT` (TEXT with
             the file's base64 in place of $AUDIO), or `grpc` (TorchServe's inference API).
         headers: sent with every request, over those that the form sets.

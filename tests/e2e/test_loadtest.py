@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from bundle.gateway import Gateway
+from bundle.testing import write_checkpoint
 
 pytestmark = pytest.mark.e2e
 
@@ -66,12 +67,17 @@ def test_a_broken_slo_is_exit_code_1_over_grpc_as_over_http(gateway: Gateway, tm
     assert json.loads((tmp_path / "report.json").read_text())["result"]["errors"] == {}
 
 
-def test_without_a_url_a_server_is_started_and_nothing_of_it_is_left(run: Run, checkout: Path) -> None:
+def test_without_a_url_a_server_of_the_models_is_started_and_nothing_of_it_is_left(
+    run: Run, checkout: Path
+) -> None:
+    write_checkpoint(checkout / "other")
     arguments = ("--rate", "5", "--duration", "2", "--warmup", "1", "--clips", str(SAMPLES))
+    arguments += ("--models", "demo ./other")
     said = run("-m", "loadtest", "run", *arguments)
     assert said.returncode == 0, said.stdout + said.stderr
     content = json.loads((checkout / "reports" / "report.json").read_text())
     assert content["result"]["errors"] == {}
+    assert [url.rsplit("/", 1)[1] for url in content["settings"]["urls"]] == ["demo", "other"]
     assert content["server_mean_ms"]["inference"] > 0
     assert content["foreign_cores"] is not None
     assert list((checkout / "build" / "run").iterdir()) == []

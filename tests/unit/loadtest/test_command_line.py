@@ -29,7 +29,7 @@ def signals() -> Iterator[None]:
         (["--rate", "0.01"], "RATE=0.01 for 30 s is 0.3 requests"),
         (["--slo", "p99"], "SLO has 'p99', which is no bound"),
         (["--clips", "nowhere"], "there is no folder nowhere"),
-        (["--models", "one two"], "MODELS= is for a server at URL="),
+        (["--models", "demo demo"], "would serve two models as demo"),
         (["--url", "http://127.0.0.1:9"], "http://127.0.0.1:9/predictions/demo does not answer"),
         (["--model", "no such"], "no such"),
         (["--closed", "0"], "a closed loop has 1 to 200 callers"),

@@ -17,9 +17,9 @@ def addresses(url: str, *models: str, **how: object) -> list[str]:
 
 def test_a_base_address_is_asked_for_each_model() -> None:
     assert addresses("http://h:8080") == ["http://h:8080/predictions/demo"]
-    assert addresses("http://h:8080/", "one", "two") == [
+    assert addresses("http://h:8080/", "one", "two:2.0") == [
         "http://h:8080/predictions/one",
-        "http://h:8080/predictions/two",
+        "http://h:8080/predictions/two/2.0",
     ]
 
 
