@@ -38,7 +38,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop identify archive test check setup bench evaluate robustness verify-published compare demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve stop identify archive test check setup bench evaluate robustness verify-published compare audit demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -102,6 +102,10 @@ compare: setup-dev ## measure ours against other servers, on a quiet machine: AR
 	$(RUN) -m compare $(ARGS)
 	$(RUN) -m compare.overhead
 	$(RUN) -m compare.report
+
+audit: setup ## list what serves (reports/sbom.cdx.json, CycloneDX) and what is known against it
+	cd "$(ROOT)" && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
+	$(RUN) -m bundle.audit --tools build/audit/bin
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower
