@@ -201,7 +201,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> None:
             f"{made[-1].kept:.1%}; a lone clip takes {1000 * made[-1].lone_served:.0f} ms, "
             f"{1000 * made[-1].lone_added:.0f} ms more than bare"
         )
-    append((BUILD / "quick" if chosen.quick else RESULTS) / OVERHEAD_FILE, made)
+    append((chosen.results or (BUILD / "quick" if chosen.quick else RESULTS)) / OVERHEAD_FILE, made)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -215,6 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--model", help="as MODEL= of make serve; default: the demo model widened to full size"
     )
     parser.add_argument("--quick", action="store_true", help="try the harness: demo model, eight clips")
+    parser.add_argument(
+        "--results", type=Path, help="default: compare/results, for --quick build/compare/quick"
+    )
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.precisions) - set(PAIRS):
         parser.error(f"--precisions {','.join(sorted(unknown))}: not one of {','.join(PAIRS)}")
