@@ -216,4 +216,5 @@ class Contest:
 
     def climb_cost(self, contender: Contender) -> float:
         """Two steps for the capacity, and one a share that it can bear; each waits for its last answers."""
-        return self.measured[contender].started + 5 * (self.load.seconds + self.load.bound)
+        longer = self.load.lasting(0.5 * self.saturation(contender)) - self.load.seconds  # the one that holds
+        return self.measured[contender].started + 5 * (self.load.seconds + self.load.bound) + longer

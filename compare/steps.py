@@ -13,6 +13,7 @@ from loadtest.summary import summary as summarise
 from loadtest.target import Target
 
 PATIENCE = 3.0  # times the bound that an answer may take before it counts as none
+FEWEST = 20  # requests of a step, in the mean
 LADDER = (0.85, 0.7, 0.55, 0.4, 0.25)  # of a server's own saturation, downwards until the bound holds
 ABOVE = 0.95  # tried where the first of the ladder holds
 
@@ -43,14 +44,19 @@ class Load:
     clips: Sequence[Clip]
     reference: Reference
     bound: float  # s, of the 99th percentile
-    seconds: float
+    seconds: float  # of a step, at least
     seed: int = 0
+
+    def lasting(self, rate: float) -> float:
+        """Seconds of a step: long enough for some requests even of the slowest."""
+        return max(self.seconds, FEWEST / rate)
 
     def step(self, target: Target, rate: float, cut_short: bool) -> Step:
         """Equal seeds give equal arrivals and clips, so every server gets the very same load at a rate."""
-        moments = arrivals.times("poisson", rate, self.seconds, self.seed)
+        seconds = self.lasting(rate)
+        moments = arrivals.times("poisson", rate, seconds, self.seed)
         target = Target(target.url, target.form, target.headers, timeout=PATIENCE * self.bound)
-        plan = drive.plan(self.clips, [target], moments, self.seconds, self.seed)
+        plan = drive.plan(self.clips, [target], moments, seconds, self.seed)
         late = 0
 
         def watch(record: drive.Record) -> None:
@@ -58,7 +64,7 @@ class Load:
             late += record.error is not None or record.latency > self.bound
 
         records = drive.drive(plan, watch, lambda: cut_short and late > 0.01 * len(moments))
-        summary = summarise(records, 0.0, self.seconds)
+        summary = summarise(records, 0.0, seconds)
         changed = sum(
             record.label is not None and record.label != self.reference[record.clip].label
             for record in records

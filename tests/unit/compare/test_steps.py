@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compare.steps import Step, broken, capacity, held
+from compare.steps import Load, Step, broken, capacity, held
 from loadtest.summary import Summary
 
 QUIET = Summary(1, {}, 1.0, 1.0, 1.0, (0.1,), 0.0, 1.0)
@@ -41,3 +41,9 @@ def test_a_server_that_holds_nowhere_has_no_capacity() -> None:
 
 def test_a_server_that_holds_everywhere_is_broken_nowhere() -> None:
     assert broken(climb(100.0)) is None
+
+
+def test_a_slow_server_is_asked_for_longer_so_that_there_are_requests_to_judge() -> None:
+    load = Load([], {}, bound=10.0, seconds=30.0)
+    assert load.lasting(2.0) == 30.0
+    assert load.lasting(0.1) == pytest.approx(200.0)
