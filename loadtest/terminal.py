@@ -88,5 +88,6 @@ def step_line(step: Step, slo: Slo) -> str:
     """One measured rate in a line."""
     parts = [f"{name(q)} {seconds(step.summary.percentile(q))}" for q in slo.latencies]
     parts += [f"{100 * step.summary.error_rate:.3g} % failed"] if step.summary.errors else []
+    parts += [] if step.summary.valid else [f"generator late by {seconds(step.summary.lag)}"]
     verdict = "holds" if step.passed else "breaks"
     return f"{step.rate:8.2f}/s  {verdict:6}  {', '.join(parts)}  ({step.summary.requests} requests)"
