@@ -38,17 +38,14 @@ class Speaker:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temp:  # its sockets' paths are long
-        ray.init(
-            num_cpus=max(2, SETUP.workers * SETUP.threads),
-            include_dashboard=False,
-            object_store_memory=200_000_000,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=temp,
-        )
-        serve.start(
-            http_options={"host": "127.0.0.1", "port": SETUP.port, "keep_alive_timeout_s": KEEP_ALIVE}
-        )
-        serve.run(Speaker.bind(), route_prefix="/identify")  # type: ignore[attr-defined]  # the decorator adds it
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
-        ray.shutdown()
+    ray.init(
+        num_cpus=max(2, SETUP.workers * SETUP.threads),
+        include_dashboard=False,
+        object_store_memory=200_000_000,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=tempfile.gettempdir(),
+    )
+    serve.start(http_options={"host": "127.0.0.1", "port": SETUP.port, "keep_alive_timeout_s": KEEP_ALIVE})
+    serve.run(Speaker.bind(), route_prefix="/identify")  # type: ignore[attr-defined]  # the decorator adds it
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    ray.shutdown()
