@@ -38,7 +38,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop identify archive test check setup bench evaluate robustness verify-published compare audit demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve stop identify archive test check setup bench loadtest capacity capacity-check evaluate robustness verify-published compare audit demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"

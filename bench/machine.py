@@ -38,7 +38,7 @@ def describe() -> Machine:
         cores=len(os.sched_getaffinity(0)),
         versions=versions(),
         commit=git("rev-parse", "--short=12", "HEAD"),
-        dirty=bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results")),
+        dirty=bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!*/results/*")),
     )
 
 
