@@ -10,7 +10,8 @@ worker        one process: loads once, then sleeps on its pipe until it is its t
 team          the processes of one contestant, started once, told to run one at a time
 contest       rounds A B C A B C, lone clips, growth with length → measurements
 machine       what it ran on (`peak`: matrix multiplications a second; `flops`: the work of a second of audio)
-results       measurements → rows of the CSV (`plots`, `report`: what is drawn and written from them)
+results       measurements → rows of the CSV (`plots`, `report`, `document`: what is drawn and written from them)
+handler       what a freshly started worker needs for its first request, and its memory for many long clips
 """
 
 from pathlib import Path

@@ -25,6 +25,7 @@ import soundfile
 from speaker_handler import SpeakerHandler
 from speaker_id.protocol import Payload
 from speaker_id.settings import Settings
+from ts.context import Context
 
 from bench import BUILD, RESULTS, machine
 from bench.encoder import FULL_SIZE, widen
@@ -41,15 +42,6 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 FILE = "handler.json"
 
 
-class Context:
-    """As much of TorchServe's context as `initialize` reads."""
-
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.model_name, self.manifest = "model", {"model": {"modelVersion": "1.0"}}
-        self.system_properties = {"model_dir": str(folder), "gpu_id": None}
-        self.model_yaml_config = {"maxWorkers": 1, "speaker_id": settings}
-
-
 def recording(seconds: float, seed: int) -> bytes:
     """A WAV file of noise."""
     noise = np.random.default_rng(seed).standard_normal(round(seconds * 16_000)) * 0.1
@@ -59,8 +51,9 @@ def recording(seconds: float, seed: int) -> bytes:
 
 
 def load(folder: Path, settings: dict[str, Any]) -> SpeakerHandler:
-    handler = SpeakerHandler()
-    handler.initialize(Context(folder, settings))
+    handler, manifest = SpeakerHandler(), {"model": {"modelVersion": "1.0"}}
+    config = {"maxWorkers": 1, "speaker_id": settings}
+    handler.initialize(Context("model", str(folder), manifest, 1, None, "", model_yaml_config=config))
     return handler
 
 

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import RESULTS, ROOT
+from bench.document import insert
 from bench.results import GrowthRow, Row, newest
 from bench.targets import Verdict, verdicts
 
 DOCUMENT = ROOT / "docs" / "benchmark.md"
-BEGIN, END = "<!-- written by python -m bench.report -->", "<!-- to here -->"
+COMMAND = "bench.report"  # as the markers name it
 NOTHING = "No complete run is committed: `make bench` makes one."
 
 
@@ -90,19 +91,6 @@ def target_row(verdict: Verdict) -> str:
     )
 
 
-def insert(document: str, text: str) -> str:
-    """The document with the text between its markers.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document lacks its markers, {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.report", description="Write the benchmark's tables."
@@ -111,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     chosen = parser.parse_args(arguments)
     text = chosen.document.read_text(encoding="utf-8")
-    chosen.document.write_text(insert(text, report(*newest(chosen.results))), encoding="utf-8")
+    chosen.document.write_text(insert(text, report(*newest(chosen.results)), COMMAND), encoding="utf-8")
     return 0
 
 

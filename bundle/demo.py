@@ -5,27 +5,22 @@ Exits with 0 only if every answer names the true speaker.
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bundle import BundleError, archive, ports, sources
+from bundle import BundleError, sources
 from bundle.samples import Sample, samples
 from bundle.serve import SIGNALS
-from bundle.service import Service
-from bundle.state import RUN
+from bundle.temporary import serving, step
 from clients.identify import Answer, Client, ClientError
 
 MODEL = "demo"
-GRACE_SECONDS = 10.0
 WIDTH = 150  # of the table where there is no terminal to ask
 
 
@@ -37,22 +32,6 @@ class Outcome:
     @property
     def right(self) -> bool:
         return self.answer.labels[0].label == self.sample.speaker
-
-
-@contextmanager
-def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
-    """Show what is going on: a spinner on a terminal, else a line each. Gives what to call with the details."""
-
-    def show(detail: str = "") -> None:
-        text = f"{title}: {detail}" if detail else title
-        if console.is_terminal:
-            status.update(text)
-        else:
-            console.print(f"demo: {text}")
-
-    with console.status(title) as status:
-        show()
-        yield show
 
 
 def identify_all(client: Client, clips: list[Sample], progress: Callable[[str], None]) -> Iterator[Outcome]:
@@ -89,20 +68,12 @@ def table(outcomes: list[Outcome]) -> Table:
 def demo(console: Console) -> int:
     """The whole run; the exit code. Its folder stays only after a failure, for the logs."""
     spec, clips = sources.resolve(MODEL), samples()
-    archive.build(spec, archive.STORE)
-    run = RUN / f"demo-{os.getpid()}"
-    service = Service([spec], archive.STORE, run, ports.free(1)[0])
-    try:
-        with step(console, "starting TorchServe") as progress:
-            service.start(progress)
-        with Client(service.gateway.url, spec.name) as client, step(console, "identifying") as progress:
-            outcomes = list(identify_all(client, clips, progress))
-    finally:
-        for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
-            signal.signal(number, signal.SIG_IGN)
-        with step(console, "stopping TorchServe"):
-            service.stop(GRACE_SECONDS)
-    shutil.rmtree(run)
+    with (
+        serving([spec], "demo", console) as service,
+        Client(service.gateway.url, spec.name) as client,
+        step(console, "demo", "identifying") as progress,
+    ):
+        outcomes = list(identify_all(client, clips, progress))
     console.print(table(outcomes))
     right = sum(outcome.right for outcome in outcomes)
     console.print(

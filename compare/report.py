@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.document import insert
 from bench.results import read
 from compare import RESULTS, ROOT
 from compare.contenders import NAMES
@@ -20,7 +21,7 @@ from compare.results import OVERHEAD_FILE, Row, StepRow, newest
 from compare.targets import Verdict, verdicts
 
 DOCUMENT = ROOT / "docs" / "compare.md"
-BEGIN, END = "<!-- written by python -m compare.report -->", "<!-- to here -->"
+COMMAND = "compare.report"  # as the markers name it
 NOTHING = "No complete run is committed: `make compare` makes one."
 KEPT, ADDED = 0.95, 0.015  # of the bare encoder's throughput at saturation; s that a lone clip may take more
 
@@ -149,19 +150,6 @@ def newest_overhead(folder: Path) -> list[OverheadRow]:
     return [row for row in rows if row.run == date]
 
 
-def insert(document: str, text: str) -> str:
-    """The document with the text between its markers.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document lacks its markers, {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m compare.report", description="Write the comparison's tables."
@@ -171,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     text = chosen.document.read_text(encoding="utf-8")
     written = report(*newest(chosen.results)) + "\n\n" + overhead(newest_overhead(chosen.results))
-    chosen.document.write_text(insert(text, written), encoding="utf-8")
+    chosen.document.write_text(insert(text, written, COMMAND), encoding="utf-8")
     return 0
 
 

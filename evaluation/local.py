@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator
 
 import torch
-from speaker_id import checkpoint, encoders
 from speaker_id.pipeline import Outcome, Pipeline
 from speaker_id.protocol import Model, Payload
 
@@ -33,17 +32,9 @@ class Local:
         settings = spec.speaker_id
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
-        loaded = checkpoint.load(archive.prepare(spec), device)
         self.model = Model(spec.name, spec.version)
         self.batch = spec.torchserve.batchSize
-        self.pipeline = Pipeline(
-            encoder=encoders.choose(loaded, settings, device),
-            labels=loaded.labels,
-            default_function=loaded.default_function,
-            sampling_rate=loaded.sampling_rate,
-            settings=settings,
-            model=self.model,
-        )
+        self.pipeline = Pipeline.load(archive.prepare(spec), device, settings, self.model)
 
     def identity(self) -> Identity:
         (outcome,) = self.pipeline.identify([payload(probe(), function="none")])

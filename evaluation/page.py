@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.document import insert
 from evaluation import RESULTS, ROOT, EvaluationError
 from evaluation.plot import draw
 from evaluation.report import Report, percent, read, verdict
 from evaluation.terminal import changes
 
 DOCUMENT = ROOT / "docs" / "accuracy.md"
-BEGIN, END = "<!-- written by python -m evaluation.page -->", "<!-- to here -->"
+COMMAND = "evaluation.page"  # as the markers name it
 NOTHING = "No result is recorded: `make robustness ARGS=--record` records one."
 WORST = 10
 
@@ -32,11 +33,11 @@ def record(report: Report, results: Path = RESULTS, document: Path = DOCUMENT) -
 
 def write(results: Path = RESULTS, document: Path = DOCUMENT) -> None:
     """Raises EvaluationError if a marker is missing."""
-    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise EvaluationError(f"{document} lacks its markers, {BEGIN} and {END}")
-    document.write_text(f"{before}{BEGIN}\n\n{page(results)}\n\n{END}{after}", encoding="utf-8")
+    try:
+        written = insert(document.read_text(encoding="utf-8"), page(results), COMMAND)
+    except ValueError as exc:
+        raise EvaluationError(f"{document}: {exc}") from exc
+    document.write_text(written, encoding="utf-8")
 
 
 def page(results: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speaker_id import checkpoint, encoders, errors
+from speaker_id import errors
 from speaker_id.encoder import warm_up
 from speaker_id.pipeline import Outcome, Pipeline
 from speaker_id.protocol import Model, Payload
@@ -45,7 +45,7 @@ class SpeakerHandler:
         """Load, verify and warm up the model; the worker reports READY when this returns.
 
         Raises:
-            checkpoint.CheckpointError: the archive's checkpoint is not what its manifest says.
+            CheckpointError: the archive's checkpoint is not what its manifest says.
         """
         config: Mapping[str, Any] = context.model_yaml_config or {}
         settings = Settings(**config.get("speaker_id", {}))
@@ -54,17 +54,9 @@ class SpeakerHandler:
         torch.set_num_threads(settings.torch_threads or fair_share(int(config.get("maxWorkers", 1))))
         started = time.perf_counter()
         folder = Path(context.system_properties["model_dir"]) / "checkpoint"
-        loaded = checkpoint.load(folder, device, settings.heads)
         self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
-        self.pipeline = Pipeline(
-            encoder=encoders.choose(loaded, settings, device),
-            labels=loaded.labels,
-            default_function=loaded.default_function,
-            sampling_rate=loaded.sampling_rate,
-            settings=settings,
-            model=self.model,
-        )
-        warm_up(self.pipeline.encoder, settings.warmup_seconds, loaded.sampling_rate)
+        self.pipeline = Pipeline.load(folder, device, settings, self.model)
+        warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
         logger.info(
             "ready model=%s version=%s device=%s threads=%d seconds=%.1f",
             self.model.name,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -15,17 +12,13 @@ from urllib.parse import quote, urlsplit
 import requests
 from rich.console import Console
 
-from bundle import archive, ports, sources
-from bundle.serve import SIGNALS
-from bundle.service import Service
-from bundle.sources import ModelSpec
-from bundle.state import RUN
+from bundle import sources
+from bundle.temporary import serving
 from loadtest import LoadTestError
 from loadtest.clips import Clip
 from loadtest.drive import drive, plan
 from loadtest.target import GRPC, Target
 
-GRACE_SECONDS = 10.0
 COUNTERS = (
     "ts_queue_latency_microseconds",
     "ts_inference_latency_microseconds",
@@ -33,6 +26,7 @@ COUNTERS = (
 )
 HINTS = {
     "unreachable": "is it running, and is that its address?",
+    "unauthorized": "set SPEAKER_ID_TOKEN to a token that it takes",
     "http_401": "set SPEAKER_ID_TOKEN to a token that it takes",
     "http_403": "set SPEAKER_ID_TOKEN to a token that it takes",
     "model_not_found": "name a model that it serves, by MODEL= or MODELS=",
@@ -84,32 +78,10 @@ def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -
     specs = (
         sources.resolve_all(args.models) if models else [sources.resolve(args.model, args.revision or None)]
     )
-    with own(specs, lambda text: screen.print(f"loadtest: {text}")) as service:
+    with serving(specs, "loadtest", screen) as service:
         started = targets(service.gateway.url, [spec.name for spec in specs], **how)
         check(started, clips[0])
         yield Endpoint(started, service.torchserve.metrics_url)
-
-
-@contextmanager
-def own(specs: Sequence[ModelSpec], progress: Callable[[str], None]) -> Iterator[Service]:
-    """A whole server on a free port, gateway included. Its folder stays only after a failure, for the logs.
-
-    Raises:
-        BundleError: it does not start; says in one line why.
-    """
-    for spec in specs:
-        archive.build(spec, archive.STORE)
-    run = RUN / f"loadtest-{os.getpid()}"
-    service = Service(specs, archive.STORE, run, ports.free(1)[0])
-    try:
-        service.start(progress)
-        yield service
-    finally:
-        for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
-            signal.signal(number, signal.SIG_IGN)
-        progress("stopping")
-        service.stop(GRACE_SECONDS)
-    shutil.rmtree(run)
 
 
 def targets(url: str, models: Sequence[str], *, form: str, token: str | None, timeout: float) -> list[Target]:

@@ -29,26 +29,27 @@ local function workers(description)
   return ready, all
 end
 
--- Why a model is not ready in words, or nil
-local function lacking(handle, name, version)
+-- The status to answer with, and why a model is not ready in words
+local function readiness(handle, name, version)
   local status, description = get(handle, MANAGEMENT, "/models/" .. name .. (version and "/" .. version or ""))
   if status == 404 then
-    return "not_found"
+    return 404, "no such model, or no such version of it: " .. name
   elseif status ~= 200 then
-    return "the model server does not answer"
+    return 503, "the model server does not answer"
   end
   local ready, all = workers(description)
   if all == 0 or ready < all then
-    return string.format("%s: %d of %d workers ready", name, ready, math.max(all, 1))
+    return 503, string.format("%s: %d of %d workers ready", name, ready, math.max(all, 1))
   end
+  return 200
 end
 
 local function model_ready(handle, name, version)
   local body = '{"name": "%s", "ready": %s%s}'
-  local reason = lacking(handle, name, version)
-  if reason == "not_found" then
-    answer(handle, 404, error_body("model_not_found", "no such model, or no such version of it: " .. name))
-  elseif reason then
+  local status, reason = readiness(handle, name, version)
+  if status == 404 then
+    answer(handle, 404, error_body("model_not_found", reason))
+  elseif status == 503 then
     answer(handle, 503, string.format(body, name, "false", ', "reason": "' .. reason .. '"'))
   else
     answer(handle, 200, string.format(body, name, "true", ""))
@@ -59,8 +60,8 @@ local function server_ready(handle)
   local status, list = get(handle, MANAGEMENT, "/models?limit=1000")
   local reason = status ~= 200 and "the model server does not answer" or "no model is loaded"
   for name in list:gmatch('"modelName": "([^"]+)"') do
-    reason = lacking(handle, name)
-    if reason then
+    status, reason = readiness(handle, name)
+    if status ~= 200 then
       break
     end
   end

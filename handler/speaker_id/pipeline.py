@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from speaker_id import audio, labels, protocol
+from speaker_id import audio, checkpoint, encoders, labels, protocol
 from speaker_id.decoding import ahead
 from speaker_id.encoder import Encoder
 from speaker_id.errors import RequestError, RequestTooLarge
@@ -73,6 +74,23 @@ class Pipeline:
     settings: Settings
     model: protocol.Model
 
+    @classmethod
+    def load(cls, folder: Path, device: str, settings: Settings, model: protocol.Model) -> Pipeline:
+        """The pipeline of a verified checkpoint's folder.
+
+        Raises:
+            CheckpointError: the folder is not what its manifest says, or cannot be served as the settings ask.
+        """
+        loaded = checkpoint.load(folder, device, settings.heads)
+        return cls(
+            encoder=encoders.choose(loaded, settings, device),
+            labels=loaded.labels,
+            default_function=loaded.default_function,
+            sampling_rate=loaded.sampling_rate,
+            settings=settings,
+            model=model,
+        )
+
     def identify(self, payloads: Sequence[protocol.Payload]) -> list[Outcome]:
         """Answer every payload; a bad one costs its batch mates nothing."""
         outcomes = [Outcome() for _ in payloads]
@@ -84,6 +102,7 @@ class Pipeline:
         budget = int(self.settings.max_batch_audio_seconds * self.sampling_rate)
         for turn in pack(self.waveforms(jobs), budget):
             self.encode(turn)
+            turn.clear()  # else its waveforms would stay while the next turn fills: twice the budget
         for job in jobs:
             job.outcome.decode_seconds = sum(job.decode_seconds)
             if job.outcome.error is None:

@@ -1,8 +1,8 @@
 """A TorchServe handler for tests of the server around it: it starts in a second and does what the body says.
 
-`sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory
-meanwhile, `die` ends the worker's process, `raise` is a bug; any other body is measured, and answered with the request's headers, in the form of a label. The `stub:` section of model-config.yaml
-makes it refuse to load, or makes a second worker slow.
+`sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory meanwhile, `die` ends the
+worker's process, `raise` is a bug; any other body is measured, and answered with the request's headers, in the form of
+a label. The `stub:` section of model-config.yaml makes it refuse to load, or makes a second worker slow.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 import io
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,6 +120,41 @@ def test_a_batch_is_worked_off_in_turns_of_the_budget() -> None:
     payloads = [Payload({"body": wav(0.1, samples)}) for samples in (8000, 8000, 16000, 4000)]
     pipeline(encoder, max_batch_audio_seconds=1.0).identify(payloads)
     assert encoder.turns == [[8000, 8000], [16000], [4000]]
+
+
+def most_alive(monkeypatch: pytest.MonkeyPatch, budget: float) -> float:
+    """The most decoded audio, in seconds, that exists at any time while 40 requests of 1 s are one batch."""
+    alive = most = 0
+    decode, lock = pipeline_module.audio.decode, threading.Lock()
+
+    def end(samples: int) -> None:
+        nonlocal alive
+        with lock:
+            alive -= samples
+
+    def watched(*args: Any, **kwargs: Any) -> Waveform:
+        nonlocal alive, most
+        waveform = decode(*args, **kwargs)
+        weakref.finalize(waveform, end, len(waveform))
+        with lock:
+            alive += len(waveform)
+            most = max(most, alive)
+        return waveform
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline_module.audio, "decode", watched)
+        payload = Payload({"body": wav(0.1, 16_000)})
+        outcomes = pipeline(max_batch_audio_seconds=budget, decode_threads=2).identify([payload] * 40)
+    assert all(outcome.error is None for outcome in outcomes)
+    return most / 16_000
+
+
+def test_the_budget_bounds_the_decoded_audio_whatever_the_batch_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # a turn of 4 s, the clip that did not fit into it, and the 2 + 1 that may be decoded before they are asked for
+    assert most_alive(monkeypatch, budget=4.0) <= 4 + 1 + 3
+    assert most_alive(monkeypatch, budget=40.0) == 40  # as it would be without
 
 
 def test_a_request_of_no_clips_is_answered_without_the_encoder() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench import RESULTS
-from bench.report import BEGIN, DOCUMENT, END, insert, main, report
+from bench.document import END, begin, insert
+from bench.report import COMMAND, DOCUMENT, main, report
 from bench.results import ENCODER_FILE, GROWTH_FILE, append, newest
 from bench.targets import verdicts
 from tests.unit.bench.rows import growth, row
@@ -13,7 +14,7 @@ from tests.unit.bench.rows import growth, row
 
 def test_the_document_is_the_newest_complete_runs() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
-    assert insert(document, report(*newest(RESULTS))) == document, "run python -m bench.report"
+    assert insert(document, report(*newest(RESULTS)), COMMAND) == document, "run python -m bench.report"
 
 
 def test_no_partial_or_quick_run_is_committed_with_the_results() -> None:
@@ -39,17 +40,18 @@ def test_growth_has_a_row_an_engine_and_a_column_a_length() -> None:
 
 
 def test_a_document_keeps_what_is_outside_the_markers() -> None:
-    assert insert(f"a\n{BEGIN}\nold\n{END}\nb", "new") == f"a\n{BEGIN}\n\nnew\n\n{END}\nb"
+    opening = begin(COMMAND)
+    assert insert(f"a\n{opening}\nold\n{END}\nb", "new", COMMAND) == f"a\n{opening}\n\nnew\n\n{END}\nb"
 
 
 def test_a_document_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="markers"):
-        insert("nothing here", "new")
+        insert("nothing here", "new", COMMAND)
 
 
 def test_the_command_writes_the_document(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
-    document.write_text(f"{BEGIN}\n{END}\n")
+    document.write_text(f"{begin(COMMAND)}\n{END}\n")
     append(tmp_path / ENCODER_FILE, [row()])
     append(tmp_path / GROWTH_FILE, growth("hf-one 1×2 glibc", s5=100.0))
     assert main(["--results", str(tmp_path), "--document", str(document)]) == 0

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.document import END, begin, insert
 from bench.results import append
 from compare import RESULTS
 from compare.overhead import Measured
 from compare.overhead import row as overhead_row
-from compare.report import BEGIN, DOCUMENT, END, insert, main, newest_overhead, overhead, report
+from compare.report import COMMAND, DOCUMENT, main, newest_overhead, overhead, report
 from compare.results import CONTENDERS_FILE, newest
 from tests.unit.compare.rows import row, step
 
@@ -19,7 +20,7 @@ from tests.unit.compare.rows import row, step
 def test_the_document_is_the_newest_complete_runs() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
     text = report(*newest(RESULTS)) + "\n\n" + overhead(newest_overhead(RESULTS))
-    assert insert(document, text) == document, "run python -m compare.report"
+    assert insert(document, text, COMMAND) == document, "run python -m compare.report"
 
 
 def test_the_fastest_comes_first_and_ours_are_bold() -> None:
@@ -78,15 +79,10 @@ def test_a_partial_run_is_not_quoted(tmp_path: Path) -> None:
 def test_main_writes_between_the_markers_and_nowhere_else(tmp_path: Path) -> None:
     append(tmp_path / CONTENDERS_FILE, [row("ours-fp32", "12.34")])
     document = tmp_path / "compare.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    document.write_text(f"before\n{begin(COMMAND)}\nold\n{END}\nafter\n")
     assert main(["--results", str(tmp_path), "--document", str(document)]) == 0
     written = document.read_text()
     assert written.startswith("before\n")
     assert written.endswith("after\n")
     assert "12.3" in written
     assert "old" not in written
-
-
-def test_a_document_without_markers_is_refused() -> None:
-    with pytest.raises(ValueError, match="lacks its markers"):
-        insert("no markers", "text")

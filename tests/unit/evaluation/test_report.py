@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.document import END, begin
 from bundle.sources import Published, resolve
 from evaluation import RESULTS, ROOT, EvaluationError, page
 from evaluation.conditions import CLEAN, CONDITIONS
@@ -103,7 +104,7 @@ def test_the_plot_has_a_point_a_condition(tmp_path: Path) -> None:
 
 def test_the_page_has_the_numbers(tmp_path: Path) -> None:
     document = tmp_path / "accuracy.md"
-    document.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    document.write_text(f"before\n{begin(page.COMMAND)}\nold\n{END}\nafter\n")
     page.record(report("first 1 s"), tmp_path / "results", document)
     text = document.read_text()
     assert text.startswith("before\n")
@@ -124,7 +125,7 @@ def test_a_page_without_its_markers_is_left_alone(tmp_path: Path) -> None:
 
 def test_the_document_is_the_recorded_reports() -> None:
     text = page.DOCUMENT.read_text("utf-8")
-    between = text.partition(page.BEGIN)[2].partition(page.END)[0]
+    between = text.partition(begin(page.COMMAND))[2].partition(END)[0]
     assert between.strip() == page.page(RESULTS), "run python -m evaluation.page"
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from bundle import BundleError, sources
+from bundle import BundleError, sources, temporary
 from bundle.processes import Identity
 from bundle.state import RUN, State
 from evaluation import server
@@ -64,7 +64,7 @@ def test_what_a_killed_evaluation_left_is_ended_and_nothing_else(
             ):
                 (RUN / name).mkdir(parents=True)
                 State(["demo"], "http://127.0.0.1:1", "", "", "", process, child, []).write(RUN / name)
-            server.clean()
+            temporary.clean("evaluate")
             assert not running.alive
         finally:
             gateway.kill()
