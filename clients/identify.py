@@ -80,8 +80,11 @@ class Refused(ClientError):
 
 @dataclass(frozen=True)
 class Label:
+    """One label; `head` says of which classifier, for a model that has several (intent: action, object, location)."""
+
     label: str
     score: float
+    head: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Answer:
     """What the server said about one clip.
 
     Attributes:
-        labels: best first.
+        labels: best first; of a model of several heads, each head's best first, one head after the other.
         body: the answer as it came.
         seconds: until the whole answer was there, waiting and further attempts included.
         attempts: 1 unless the server was busy or the connection broke.
@@ -259,9 +262,14 @@ def _labels(response: requests.Response, content: bytes) -> list[Label]:
     body: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(content)
-    if response.ok and isinstance(body, list):
+    if response.ok and (isinstance(body, list) or (isinstance(body, dict) and body and "error" not in body)):
+        rankings = body.items() if isinstance(body, dict) else [(None, body)]
         with contextlib.suppress(TypeError, KeyError, ValueError):
-            return [Label(str(entry["label"]), float(entry["score"])) for entry in body]
+            return [
+                Label(str(entry["label"]), float(entry["score"]), head)
+                for head, ranking in rankings
+                for entry in ranking
+            ]
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict) and "code" in error:
         raise Refused(response.status_code, str(error["code"]), str(error.get("message", "")))
@@ -299,13 +307,21 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
                 "clip": name,
                 "error": {"code": getattr(exc, "code", "unreadable_file"), "message": str(exc)},
             }
-        return {"clip": name, "labels": [vars(each) for each in answer.labels], "seconds": answer.seconds}
+        return {"clip": name, "labels": [_record(each) for each in answer.labels], "seconds": answer.seconds}
 
     pool = ThreadPoolExecutor(concurrency)
     try:
         yield from pool.map(one, names)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _record(label: Label) -> dict[str, Any]:
+    return {name: value for name, value in vars(label).items() if value is not None}
+
+
+def _name(label: dict[str, Any]) -> str:
+    return f"{label['head']}: {label['label']}" if "head" in label else str(label["label"])
 
 
 def clips(names: Iterable[str]) -> Iterator[str]:
@@ -341,7 +357,7 @@ def print_table(records: Iterable[Record]) -> None:
         if "error" in record:
             print(f"{record['clip']}: error: {record['error']['message']}", flush=True)
             continue
-        ranking = "  ".join(f"{each['label']} {each['score']:.3f}" for each in record["labels"])
+        ranking = "  ".join(f"{_name(each)} {each['score']:.3f}" for each in record["labels"])
         print(f"{record['clip']}: {ranking}  ({1000 * record['seconds']:.0f} ms)", flush=True)
 
 
@@ -367,7 +383,7 @@ def print_csv(records: Iterable[Record]) -> None:
     rows.writerow(["clip", "rank", "label", "score", "error"])
     for record in records:
         for rank, each in enumerate(record.get("labels", []), 1):
-            rows.writerow([record["clip"], rank, each["label"], each["score"], ""])
+            rows.writerow([record["clip"], rank, _name(each), each["score"], ""])
         if "error" in record:
             rows.writerow([record["clip"], "", "", "", record["error"]["message"]])
 

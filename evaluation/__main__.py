@@ -65,11 +65,15 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
 def known(model: str, options: argparse.Namespace) -> ModelSpec | None:
     """What models/ says about the model; a server elsewhere may have models that nobody here knows."""
     try:
-        return sources.resolve(model)
+        spec = sources.resolve(model)
     except BundleError:
         if options.url and not options.local:
             return None
         raise
+    if spec.speaker_id.heads:
+        heads = ", ".join(spec.speaker_id.heads)
+        raise EvaluationError(f"MODEL={model} has several heads ({heads}); only one classifier is evaluated")
+    return spec
 
 
 def open_answerer(

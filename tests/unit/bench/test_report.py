@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import RESULTS
+from bench import RESULTS, ROOT
 from bench.document import END, begin, insert
 from bench.report import COMMAND, DOCUMENT, main, report
 from bench.results import ENCODER_FILE, GROWTH_FILE, append, newest
@@ -15,6 +15,18 @@ from tests.unit.bench.rows import growth, row
 def test_the_document_is_the_newest_complete_runs() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
     assert insert(document, report(*newest(RESULTS)), COMMAND) == document, "run python -m bench.report"
+
+
+def test_the_readme_quotes_the_newest_complete_run() -> None:
+    found = {verdict.what: verdict.measured for verdict in verdicts(*newest(RESULTS))}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for what, digits in (
+        ("packed-fp32 against hf-one, each at its best", 2),
+        ("packed-bf16 against hf-one, each at its best", 2),
+        ("packed-fp32 against hf-padded8-random", 1),
+        ("packed-bf16 against openvino-bf16", 2),
+    ):
+        assert f"{found[what]:.{digits}f}×" in readme, what
 
 
 def test_no_partial_or_quick_run_is_committed_with_the_results() -> None:

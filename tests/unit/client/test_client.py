@@ -14,7 +14,7 @@ from urllib3 import HTTPResponse
 from urllib3.util.retry import RequestHistory
 
 from clients import identify
-from clients.identify import BadAnswer, Client, Patience, Refused, TimedOut, Unreachable
+from clients.identify import BadAnswer, Client, Label, Patience, Refused, TimedOut, Unreachable
 
 
 @pytest.fixture
@@ -31,6 +31,21 @@ def test_it_sends_the_bytes_and_gives_the_labels_best_first(client: Client, serv
     assert (path, body) == ("/predictions/sid", b"audio")
     assert headers["content-type"] == "application/octet-stream"
     assert not {"x-top-k", "x-function-to-apply", "authorization"} & headers.keys()
+
+
+HEADS = {
+    "action": [{"label": "on", "score": 0.75}, {"label": "off", "score": 0.25}],
+    "object": [{"label": "lamp", "score": 1.0}],
+}
+
+
+def test_a_model_of_several_heads_gives_each_heads_labels(client: Client, server: Any) -> None:
+    server.will(body=HEADS)
+    assert client.identify(b"clip").labels == [
+        Label("on", 0.75, "action"),
+        Label("off", 0.25, "action"),
+        Label("lamp", 1.0, "object"),
+    ]
 
 
 def test_options_version_and_token_travel_with_the_request(server: Any) -> None:

@@ -48,6 +48,24 @@ def test_the_table_has_a_line_a_clip(server: Any, folder: Path, capsys: pytest.C
     assert capsys.readouterr().out.startswith(f"{folder / 'b.wav'}: ann 0.900  bob 0.100  (")
 
 
+def test_labels_of_several_heads_are_named_after_them(
+    server: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.otherwise.body = {
+        "action": [{"label": "on", "score": 0.75}],
+        "object": [{"label": "lamp", "score": 1}],
+    }
+    clip = str(next(folder.rglob("*.wav")))
+    assert run(server, clip) == 0
+    assert "action: on 0.750  object: lamp 1.000" in capsys.readouterr().out
+    assert run(server, clip, "--format", "jsonl") == 0
+    assert json.loads(capsys.readouterr().out)["labels"][1] == {
+        "label": "lamp",
+        "score": 1.0,
+        "head": "object",
+    }
+
+
 def test_json_is_one_document(server: Any, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(server, folder, "--format", "json") == 0
     assert len(json.loads(capsys.readouterr().out)) == 3

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,25 +13,11 @@ import pytest
 from clients.identify import Unreachable
 from evaluation.endpoint import results
 from evaluation.journal import Entry
-from evaluation.report import Report, read
 from tests.unit.client.double import Reply, Server
 from tests.unit.evaluation.conftest import Evaluate
+from tests.unit.evaluation.outcome import asked, folder, result
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def folder(tmp_path: Path) -> Path:
-    (found,) = (tmp_path / "out" / "evaluation").iterdir()
-    return found
-
-
-def result(tmp_path: Path) -> Report:
-    return read(folder(tmp_path) / "report.json")
-
-
-def asked(server: Server) -> Counter[str]:
-    """How often each clip was sent; the probe aside."""
-    return Counter(body.decode() for _, _, body in server.requests if len(body) < 100)
 
 
 def test_every_clip_is_asked_once_and_counted(
@@ -237,66 +218,8 @@ def test_as_many_clips_are_in_flight_as_asked_for(evaluate: Evaluate, server: Se
     assert server.most_in_flight == 3
 
 
-def start(server: Server, table: Path, out: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "evaluation",
-        "--url",
-        server.url,
-        "--model",
-        "sid",
-        "--data",
-        str(table),
-    ]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'handler'}"}
-    return subprocess.Popen(
-        [*command, "--out", str(out), "--concurrency", "2", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def lines(out: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in out.glob("evaluation/*/journal.jsonl"))
-
-
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_a_run_that_is_ended_in_the_middle_goes_on_and_counts_nothing_twice(
-    server: Server,
-    table: Path,
-    tmp_path: Path,
-    evaluate: Evaluate,
-    ending: signal.Signals,
-    capsys: pytest.CaptureFixture[str],
+def test_a_model_of_several_heads_is_2_and_named(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.otherwise = Reply(delay=0.1)
-    out = tmp_path / "out"
-    with start(server, table, out) as process:
-        deadline = time.monotonic() + 60
-        while lines(out) < 5:  # the header and four clips
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(ending)
-        said = process.communicate(timeout=30)[1].decode()
-    assert process.returncode == (-9 if ending == signal.SIGKILL else 130)
-    assert said == (
-        ""
-        if ending == signal.SIGKILL
-        else "evaluate: interrupted; what was answered is kept: run it again to go on\n"
-    )
-    kept = lines(out) - 1
-    assert 4 <= kept < 12
-
-    server.requests.clear()
-    assert evaluate() == 0
-    assert f"going on: {kept} of 12 are answered already" in capsys.readouterr().out
-    again = asked(server)
-    assert sum(again.values()) == 12 - kept
-    assert set(again.values()) == {1}
-    assert lines(out) - 1 == 12
-    found = result(tmp_path)
-    assert (found.clean.top1.right, found.clean.top1.clips) == (8, 12)
+    assert evaluate("--model", "superb/wav2vec2-base-superb-ic") == 2
+    assert "has several heads (action, object, location)" in capsys.readouterr().err
