@@ -1,6 +1,6 @@
 """The worker as TorchServe starts it: is its first request as fast as its later ones, and what bounds its memory?
 
-python -m bench.handler [--model demo] [--starts 3]     writes bench/results/handler.json, prints it
+python -m bench.handler [--model demo] [--starts 3]     writes bench/results/handler.json and docs/benchmark.md
 
 Every figure comes from a process of its own, which loads the model, warms it up as the handler does before it reports
 READY, and only then sees a request.
@@ -27,7 +27,8 @@ from speaker_id.protocol import Payload
 from speaker_id.settings import Settings
 from ts.context import Context
 
-from bench import BUILD, RESULTS, machine
+from bench import BUILD, RESULTS, ROOT, machine
+from bench.document import insert
 from bench.encoder import FULL_SIZE, widen
 from bench.engines import Precision
 from bench.worker import peak, reset_peak
@@ -39,7 +40,8 @@ LATER = 8  # requests after the first
 LONG = 60.0  # s
 CLIPS = (2, 16)  # of LONG: what one turn of the default budget holds, and a batch of many turns
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
-FILE = "handler.json"
+FILE, DOCUMENT, COMMAND = "handler.json", ROOT / "docs" / "benchmark.md", "bench.handler"
+FIRST, MEMORY = "first request by later ones", "resident MB, idle and peak"
 
 
 def recording(seconds: float, seed: int) -> bytes:
@@ -104,11 +106,31 @@ def measure(folder: Path, settings: dict[str, Any], starts: int, lengths: Sequen
         first[f"{seconds:g} s"] = statistics.median(run[0] / statistics.median(run[1:]) for run in runs)
     peaks = {f"{count} × {LONG:g} s": child(folder, settings, "memory", count, LONG) for count in CLIPS}
     return {
-        "first request by later ones": first,
-        "resident MB, idle and peak": {
-            name: [value / 1e6 for value in values] for name, values in peaks.items()
-        },
+        FIRST: first,
+        MEMORY: {name: [value / 1e6 for value in values] for name, values in peaks.items()},
     }
+
+
+def table(found: dict[str, Any]) -> str:
+    """The Markdown of what `main` writes as JSON."""
+    here, lengths, loads = found["machine"], found["fp32"][FIRST], found["fp32"][MEMORY]
+    heads = [
+        *(f"first by later, {length}" for length in lengths),
+        "idle",
+        *(f"peak, {load}" for load in loads),
+    ]
+    lines = [
+        f"{here['cpu']}, {here['cores']} cores; {here['versions']}; commit {here['commit']}.",
+        "",
+        "| | " + " | ".join(heads) + " |",
+        "|---|" + "---:|" * len(heads),
+    ]
+    for precision in PRECISIONS:
+        ratios = [f"{value:.2f}×" for value in found[precision][FIRST].values()]
+        memory = list(found[precision][MEMORY].values())
+        sizes = [f"{value:.0f} MB" for value in (memory[0][0], *(peak for _, peak in memory))]
+        lines.append(f"| {precision} | " + " | ".join(ratios + sizes) + " |")
+    return "\n".join(lines)
 
 
 def model_dir(checkpoint: Path, folder: Path = BUILD / "worker") -> Path:
@@ -144,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({precision: found[precision]}, indent=2, ensure_ascii=False), flush=True)
     chosen.results.mkdir(parents=True, exist_ok=True)
     (chosen.results / FILE).write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if chosen.results == RESULTS:
+        DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
     return 0
 
 

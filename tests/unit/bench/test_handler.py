@@ -1,10 +1,24 @@
 """What `python -m bench.handler` measures, held on the demo model where a ratio is safe from noise."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from bench.handler import LATER, child, model_dir, recording
+from bench import RESULTS
+from bench.document import insert
+from bench.handler import (
+    COMMAND,
+    DOCUMENT,
+    FILE,
+    FIRST,
+    LATER,
+    PRECISIONS,
+    child,
+    model_dir,
+    recording,
+    table,
+)
 from bundle import archive, sources
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,6 +34,18 @@ def test_a_fresh_worker_answers_a_first_request_and_later_ones(folder: Path) -> 
     times = child(folder, {}, "first", 1.0)
     assert len(times) == 1 + LATER
     assert all(time > 0 for time in times)
+
+
+def test_the_document_says_what_the_committed_measurement_says() -> None:
+    found = json.loads((RESULTS / FILE).read_text("utf-8"))
+    document = DOCUMENT.read_text("utf-8")
+    assert insert(document, table(found), COMMAND) == document, "run python -m bench.handler"
+    assert not found["machine"]["dirty"]
+
+
+def test_no_first_request_takes_half_as_long_again_as_later_ones() -> None:
+    found = json.loads((RESULTS / FILE).read_text("utf-8"))
+    assert max(max(found[precision][FIRST].values()) for precision in PRECISIONS) < 1.5
 
 
 def test_a_recording_is_as_long_as_asked_for() -> None:
