@@ -10,6 +10,8 @@ AUDIO ?=
 CALIBRATION ?=
 URL ?=
 MODELS ?=
+VERSION ?=
+CANARY ?= 0
 TOKENS ?=
 CLIPS ?=
 RATE ?= 5
@@ -36,9 +38,15 @@ $(error AUDIO is missing: say which clips, as in make identify AUDIO="clip.wav f
 endif
 endif
 
+ifneq ($(filter rollout,$(MAKECMDGOALS)),)
+ifeq ($(strip $(VERSION)),)
+$(error VERSION is missing: say which version the model gets, as in make rollout MODEL=demo VERSION=2.0)
+endif
+endif
+
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve stop identify archive test check setup bench loadtest capacity capacity-check evaluate robustness verify-published compare audit demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check evaluate robustness verify-published compare audit demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -48,6 +56,9 @@ demo: setup ## identify the sample clips with the small demo model, through a re
 
 serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc, TOKENS= a file
 	$(RUN) -m bundle.serve $(if $(MODELS),--models "$(MODELS)",--model "$(MODEL)") --revision "$(REVISION)" --port "$(PORT)" --allocator "$(ALLOCATOR)" $(if $(TOKENS),--tokens "$(TOKENS)")
+
+rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
+	$(RUN) -m bundle.rollout --model "$(MODEL)" --version "$(VERSION)" --canary "$(CANARY)" $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 stop: ## end the servers that make serve started, also what a killed one left
 	if [ -x "$(ROOT)/.venv/bin/python" ]; then $(RUN) -m bundle.stop; else echo "nothing is running"; fi

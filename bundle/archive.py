@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def build(
     handler: Path = HANDLER,
     checkpoints: Path = CHECKPOINTS,
     calibration: Path | None = None,
+    file: Path | None = None,
 ) -> Path:
     """Builds `store/NAME.mar` and gives its path; leaves an archive alone that was made from the same inputs.
 
@@ -74,13 +76,14 @@ def build(
         handler: folder with speaker_handler.py and the package speaker_id.
         checkpoints: where converted checkpoints are kept.
         calibration: clips that a precision below fp32 is checked on; see `bundle.precision.gate`.
+        file: what to write instead of `store/NAME.mar`, in the store.
 
     Raises:
         BundleError: says what is wrong and what to do.
     """
     checkpoint = prepare(spec, checkpoints, calibration)
     store.mkdir(parents=True, exist_ok=True)
-    mar = store / f"{spec.name}.mar"
+    mar = file or store / f"{spec.name}.mar"
     with tempfile.TemporaryDirectory(
         prefix=".archive-", dir=store
     ) as temporary:  # same disk: the last step is a rename
@@ -97,6 +100,31 @@ def build(
     seconds = time.monotonic() - started
     print(f"{spec.name}: packed {mar} ({mar.stat().st_size / 1e6:.1f} MB) in {seconds:.1f} s", flush=True)
     return mar
+
+
+def of_version(store: Path, name: str, version: str) -> Path:
+    """Where one version's archive is kept beside the one that the next start takes, for a roll-out or its way back."""
+    return store / f"{name}-{version}.mar"
+
+
+def version_of(mar: Path) -> str | None:
+    """The version that an archive says it is; None if it is not there, or no archive."""
+    try:
+        with zipfile.ZipFile(mar) as archive:
+            return str(json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]["modelVersion"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def promote(store: Path, name: str, old: str, new: str) -> None:
+    """Make a version's archive the one that the next start takes, and keep the old version's for the way back."""
+    current, kept = store / f"{name}.mar", of_version(store, name, old)
+    if version_of(current) == old and not kept.exists():
+        os.link(current, kept)
+    draft = store / f".{name}.mar.new"
+    draft.unlink(missing_ok=True)
+    os.link(of_version(store, name, new), draft)  # not a copy: archives are large, and never written to
+    draft.replace(current)
 
 
 def _source_id(fetched: Fetched) -> str:

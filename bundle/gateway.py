@@ -7,7 +7,6 @@ import http.client
 import json
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from bundle import ports, properties
+from bundle import canary, ports, properties, unix_http
 from bundle.ports import LOOPBACK
 from bundle.torchserve import ServerError, TorchServe
 
@@ -100,6 +99,9 @@ class Gateway:
         config = self.server.run / "envoy.yaml"
         config.write_text(self.render((DEPLOY / "envoy.yaml").read_text("utf-8")), "utf-8")
         self._write_lua("health.lua", lua_heads(self.heads))
+        weights = self.server.run / canary.FILE
+        weights.unlink(missing_ok=True)  # a former run's
+        self._write_lua("canary.lua", f"WEIGHTS = {json.dumps(str(weights), ensure_ascii=False)}\n")
         if self.tokens:
             self._write_lua("tokens.lua", f"TOKENS = {json.dumps(str(self.tokens), ensure_ascii=False)}\n")
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
@@ -133,7 +135,8 @@ class Gateway:
             if self.tokens
             else "",
             "health": json.dumps(str(self.server.run / "health.lua")),
-            "management_port": self.server.ports.management,
+            "canary": json.dumps(str(self.server.run / "canary.lua")),
+            "management": json.dumps(str(self.server.management.path)),
             "lua": json.dumps(str(DEPLOY / "errors.lua")),
             "max_bytes": int(limit[1]),
             "route_seconds": self.route_seconds,
@@ -157,9 +160,13 @@ class Gateway:
             time.sleep(0.05)
         return active
 
+    def not_ready(self) -> None:
+        """Answer readiness probes with 503 from now on, and everything else as before."""
+        self._admin("POST", "/healthcheck/fail")
+
     def stop_accepting(self) -> None:
         """Refuse new connections; what is on the existing ones is answered still, with `connection: close`."""
-        self._admin("POST", "/healthcheck/fail")
+        self.not_ready()
         self._admin("POST", "/drain_listeners")
 
     def active(self) -> int:
@@ -206,12 +213,7 @@ class Gateway:
 
     def _admin(self, method: str, path: str) -> str:
         assert self.folder is not None
-        connection = _UnixConnection(self.folder / "admin")
-        try:
-            connection.request(method, path)
-            return connection.getresponse().read().decode()
-        finally:
-            connection.close()
+        return unix_http.ask(self.folder / "admin", method, path).body.decode()
 
 
 def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:
@@ -220,19 +222,6 @@ def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:
         f'["{model}"] = {{{", ".join(json.dumps(head) for head in names)}}}' for model, names in heads.items()
     )
     return f"HEADS = {{{', '.join(rows)}}}\n"
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 def executable() -> Path:

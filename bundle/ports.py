@@ -13,10 +13,9 @@ OWN_CHOICE = range(15_000, 32_000)  # above most services, below Linux's and mac
 
 @dataclass(frozen=True)
 class Ports:
-    """The five ports of one TorchServe, all on loopback."""
+    """The four ports of one TorchServe, all on loopback."""
 
     inference: int
-    management: int
     metrics: int
     grpc_inference: int
     grpc_management: int

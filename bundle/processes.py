@@ -4,6 +4,7 @@ has given to someone else meanwhile is never signalled."""
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -43,6 +44,29 @@ def family(pid: int) -> list[psutil.Process]:
         return [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def idle(pids: Iterable[int], seconds: float) -> bool:
+    """Whether none of the processes computes: each used less than a twentieth of a core in so many seconds.
+
+    TorchServe does not tell whether a worker has requests in hand; a worker that has some uses the processor.
+    """
+    watched = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            watched.append((process, _cpu_seconds(process)))
+    time.sleep(seconds)  # what is measured
+    for process, before in watched:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if _cpu_seconds(process) - before > seconds / 20:
+                return False
+    return True
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def matching(argument: Callable[[str], bool]) -> list[psutil.Process]:

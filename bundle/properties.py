@@ -10,15 +10,23 @@ from bundle.ports import LOOPBACK, Ports
 SHIPPED = Path(__file__).resolve().parent.parent / "config.properties"
 
 
-def render(shipped: str, ports: Ports, store: Path) -> str:
-    """The text of config.properties with this server's ports, and with `allowed_urls` narrowed to its store.
+def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
+    """The text of config.properties for one server.
+
+    Args:
+        shipped: the text as it stands in the repository.
+        ports: where it listens.
+        store: `allowed_urls` is narrowed to the archives in this folder.
+        management: path of the management API's socket. In a folder of the owner's alone, since registering models,
+            which is off in the shipped text, is on for whoever reaches it.
 
     Raises:
         ValueError: the shipped text lacks one of the settings that are to be replaced.
     """
     own = {
         "inference_address": f"http://{LOOPBACK}:{ports.inference}",
-        "management_address": f"http://{LOOPBACK}:{ports.management}",
+        "management_address": f"unix:{management}",
+        "enable_model_api": "true",
         "metrics_address": f"http://{LOOPBACK}:{ports.metrics}",
         "grpc_inference_address": LOOPBACK,
         "grpc_inference_port": str(ports.grpc_inference),

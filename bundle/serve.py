@@ -51,7 +51,12 @@ class Stopper:
 
 
 def serve(
-    specs: Sequence[ModelSpec], port: int, grace: float, memory: Allocator, accepted: Path | None
+    specs: Sequence[ModelSpec],
+    port: int,
+    grace: float,
+    memory: Allocator,
+    accepted: Path | None,
+    delay: float = 0.0,
 ) -> int:
     """Build what is missing, start, watch, stop.
 
@@ -82,7 +87,7 @@ def serve(
         if fault is None:
             say("stopping: no new requests, waiting for those in flight (Ctrl-C again to hurry)")
         began = time.monotonic()
-        cut = service.stop(grace, stopper.hurry)
+        cut = service.stop(grace, stopper.hurry, delay)
     if fault is not None:
         raise BundleError(fault)
     left = f"; {cut} unanswered requests were cut off" if cut else ""
@@ -150,6 +155,12 @@ def main() -> int:
         "--grace", type=float, default=GRACE_SECONDS, help="seconds for requests in flight at a stop"
     )
     parser.add_argument(
+        "--stop-delay",
+        type=float,
+        default=0.0,
+        help="seconds between not being ready and refusing connections, for whoever balances load to notice",
+    )
+    parser.add_argument(
         "--allocator", choices=allocator.NAMES, default="glibc", help="of Java and the workers"
     )
     parser.add_argument(
@@ -158,7 +169,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         specs = asked_for(args)
-        return serve(specs, args.port, args.grace, args.allocator, args.tokens)
+        return serve(specs, args.port, args.grace, args.allocator, args.tokens, args.stop_delay)
     except BundleError as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -65,13 +66,15 @@ class Service:
             return f"the gateway has ended (log: {self.gateway.log})"
         return None
 
-    def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
-        """Stop taking traffic, wait for what is in flight, end every process, remove what they left.
+    def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False, delay: float = 0.0) -> int:
+        """Say "not ready", stop taking traffic, wait for what is in flight, end every process, remove what they left.
 
         Args:
             grace: seconds to wait for requests in flight. Too high: a hung worker holds up every stop. Too low:
                 long clips are cut off.
             hurry: asked all the while; True ends the waiting.
+            delay: seconds between "not ready" and refusing connections, in which whoever balances load has time to
+                notice. Too high: every stop takes that long. Too low: a balancer sends requests to a closed port.
 
         Returns:
             How many requests were cut off.
@@ -79,6 +82,10 @@ class Service:
         cut = 0
         try:
             if self.gateway.running and self.torchserve.running:
+                self.gateway.not_ready()
+                ends = time.monotonic() + delay
+                while time.monotonic() < ends and not hurry():
+                    time.sleep(0.05)  # requests are answered meanwhile
                 cut = self.gateway.drain(grace, hurry)
         finally:
             self.gateway.stop()
@@ -91,7 +98,9 @@ class Service:
         State(
             models=[spec.name for spec in self.specs],
             url=self.gateway.url,
-            management_url=self.torchserve.management_url,
+            store=str(self.torchserve.store),
+            inference_url=self.torchserve.url,
+            management=str(self.torchserve.management.path),
             metrics_url=self.torchserve.metrics_url,
             grpc=self.torchserve.grpc,
             serve=Identity.of(psutil.Process()),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+Sizes = tuple[int, int]  # bytes of the server's log and of the models'
+
 MODEL_LOG = "model_log.log"
 SERVER_LOG = "ts_log.log"
 
@@ -19,9 +21,23 @@ _NOT_LOADED = re.compile(r"Failed to load model: (?P<archive>.+)")
 _JAVA = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+(?P<error>\w+(?:Exception|Error)): (?P<why>.+)$")
 
 
-def refusal(logs: Path) -> str | None:
-    """Why an archive does not load, in one line, once the logs say so; None as long as all is well."""
-    return archive_refusal(_read(logs / SERVER_LOG)) or worker_refusal(_read(logs / MODEL_LOG))
+def refusal(logs: Path, since: Sizes = (0, 0)) -> str | None:
+    """Why an archive does not load, in one line, once the logs say so; None as long as all is well.
+
+    Args:
+        logs: TorchServe's folder of logs.
+        since: only what was written after `size` gave this.
+    """
+    server, model = since
+    return archive_refusal(_read(logs / SERVER_LOG, server)) or worker_refusal(_read(logs / MODEL_LOG, model))
+
+
+def size(logs: Path) -> Sizes:
+    """How far the logs have come, in bytes."""
+    server, model = (
+        path.stat().st_size if path.exists() else 0 for path in (logs / SERVER_LOG, logs / MODEL_LOG)
+    )
+    return server, model
 
 
 def worker_refusal(log: str) -> str | None:
@@ -61,5 +77,10 @@ def java_error(output: str) -> str | None:
     return said[-1] if said else None
 
 
-def _read(path: Path) -> str:
-    return path.read_text("utf-8", "replace") if path.exists() else ""
+def _read(path: Path, offset: int) -> str:
+    if not path.exists():
+        return ""
+    with path.open("rb") as log:
+        if path.stat().st_size > offset:  # else the log has been begun anew since
+            log.seek(offset)
+        return log.read().decode("utf-8", "replace")

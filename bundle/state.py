@@ -21,7 +21,9 @@ class State:
     Attributes:
         models: the names they are served under, as they were asked for.
         url: where callers reach it.
-        management_url, metrics_url, grpc: TorchServe's own, behind the gateway.
+        store: the model store.
+        management: path of the socket of TorchServe's management API.
+        inference_url, metrics_url, grpc: TorchServe's own, behind the gateway.
         serve: the process that started it, and ends it in an orderly way.
         gateway: Envoy.
         temp: the folders that go when it stops. TorchServe's processes are known by theirs.
@@ -29,7 +31,9 @@ class State:
 
     models: list[str]
     url: str
-    management_url: str
+    store: str
+    management: str
+    inference_url: str
     metrics_url: str
     grpc: str
     serve: Identity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -14,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import requests
 import ts
 
 from bundle import BundleError, java, processes, properties, startup_log
+from bundle.management import Management, ManagementError
 from bundle.ports import LOOPBACK, Ports
 from bundle.processes import Identity
 
 LOG4J = Path(__file__).with_name("log4j2.xml")
 POLL_SECONDS = 0.1
 JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
+MANAGEMENT_SOCKET = "management"  # in the temp folder, which nobody else may enter
 SOCKET_PREFIX = ".ts.sock."  # TorchServe's name for a worker's socket, before its number
 LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), less its final zero byte
 # What the user exported for other programs, and what would change this one: TorchServe reads the first three
@@ -55,7 +57,8 @@ class TorchServe:
         environment: variables for Java and the workers, over what is inherited.
 
     Attributes:
-        url, management_url, metrics_url: base addresses, without a slash at the end.
+        url, metrics_url: base addresses, without a slash at the end.
+        management: the management API, while it runs.
         grpc: host:port of the gRPC inference service.
         logs: folder of access_log.log, model_log.log and ts_log.log.
     """
@@ -75,14 +78,11 @@ class TorchServe:
         self.ports = ports or Ports.free()
         self.environment = dict(environment or {})
         self.url = f"http://{LOOPBACK}:{self.ports.inference}"
-        self.management_url = f"http://{LOOPBACK}:{self.ports.management}"
         self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
         self.grpc = f"{LOOPBACK}:{self.ports.grpc_inference}"
         self.temp: Path | None = None
         self._java: subprocess.Popen[bytes] | None = None
         self._seen: dict[int, Identity] = {}
-        self._http = requests.Session()
-        self._http.trust_env = False  # a proxy from the environment has no business on loopback
 
     def __enter__(self) -> TorchServe:
         return self
@@ -102,14 +102,17 @@ class TorchServe:
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
+        if self.store.stat().st_mode & stat.S_IWOTH:  # an archive is code, and any in the store may be loaded
+            raise ServerError(f"others may write to the model store {self.store}: chmod o-w it")
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
         shutil.rmtree(self.logs, ignore_errors=True)  # a former run's error must not be taken for this one's
         self.logs.mkdir(parents=True)
         config = self.run / "config.properties"
-        shipped = properties.SHIPPED.read_text("utf-8")
-        config.write_text(properties.render(shipped, self.ports, self.store), "ascii")
         self.temp = _temp_folder()
+        shipped = properties.SHIPPED.read_text("utf-8")
+        rendered = properties.render(shipped, self.ports, self.store, self.temp / MANAGEMENT_SOCKET)
+        config.write_text(rendered, "ascii")
         cwd = self.temp / "cwd"  # TorchServe writes where it stands
         cwd.mkdir()
         with (self.run / "jvm.log").open("wb") as output:
@@ -156,17 +159,19 @@ class TorchServe:
     def running(self) -> bool:
         return self._java is not None and self._java.poll() is None
 
+    @property
+    def management(self) -> Management:
+        assert self.temp is not None, "the server has not been started"
+        return Management(self.temp / MANAGEMENT_SOCKET)
+
     def describe(self, model: str, version: str = "all") -> list[dict[str, Any]]:
         """The management API's description of a model, one entry a version."""
-        response = self._http.get(f"{self.management_url}/models/{model}/{version}", timeout=5)
-        response.raise_for_status()
-        described: list[dict[str, Any]] = response.json()
-        return described
+        return self.management.describe(model, version)
 
     def worker_pids(self) -> list[int]:
         """Process ids of all workers that the management API lists as READY."""
-        versions = [version for model in self.models for version in self.describe(model)]
-        return [worker["pid"] for version in versions for worker in version["workers"] if _is_ready(worker)]
+        versions = (self.management.versions(model) for model in self.models)
+        return [pid for found in versions for version in found.values() for pid in version.pids]
 
     def identities(self) -> list[Identity]:
         """The JVM and every descendant of it seen so far, for whoever must clean up after this process."""
@@ -194,7 +199,6 @@ class TorchServe:
             workers = [process for each in self._seen.values() if (process := each.process())]
             left = processes.end([*workers, *belonging_to(self.temp)] if self.temp else workers, grace=2.0)
             self._java = None
-        self._http.close()
         if self.temp is not None:
             shutil.rmtree(self.temp, ignore_errors=True)
             self.temp = None
@@ -205,16 +209,13 @@ class TorchServe:
         """What is not ready yet, in words, or None if all is."""
         for model in self.models:
             try:
-                versions = self.describe(model)
-            except requests.ConnectionError:
-                return "TorchServe is starting"
-            except requests.RequestException:
-                return f"{model} is being unpacked"
-            for version in versions:
-                ready = sum(map(_is_ready, version["workers"]))
-                wanted = max(version["minWorkers"], 1)
-                if ready < wanted or ready < len(version["workers"]):
-                    return f"{model} {version['modelVersion']}: {ready} of {wanted} workers ready"
+                versions = self.management.versions(model)
+            except ManagementError as exc:
+                return "TorchServe is starting" if exc.status is None else f"{model} is being unpacked"
+            for version in versions.values():
+                if not version.ready:
+                    wanted = max(version.wanted, version.workers, 1)
+                    return f"{model} {version.version}: {len(version.pids)} of {wanted} workers ready"
         return None
 
     def _look(self) -> None:
@@ -276,10 +277,6 @@ def belonging_to(temp: Path) -> list[psutil.Process]:
             argument == f"-Djava.io.tmpdir={temp}" or argument.startswith(str(temp / SOCKET_PREFIX))
         )
     )
-
-
-def _is_ready(worker: dict[str, Any]) -> bool:
-    return bool(worker["status"] == "READY")
 
 
 def _temp_folder() -> Path:

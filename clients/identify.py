@@ -200,7 +200,12 @@ class Client:
             OSError: the file cannot be read.
         """
         data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
-        options = {"X-Top-K": top_k, "X-Function-To-Apply": function_to_apply}
+        # the last is for how long an answer is of use: the server works on nothing that nobody waits for
+        options = {
+            "X-Top-K": top_k,
+            "X-Function-To-Apply": function_to_apply,
+            "X-Request-Timeout": self._timeout[1],
+        }
         headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
         began = time.monotonic()
         try:

@@ -11,7 +11,8 @@ RequestError
 ├── TruncatedAudio          the container promises more audio than came
 ├── AudioTooShort           fewer samples than the encoder needs for one frame
 ├── NonFiniteAudio          NaN or infinite samples
-└── UnsupportedLayout       a sampling rate or channel count outside the limits
+├── UnsupportedLayout       a sampling rate or channel count outside the limits
+└── DeadlineExceeded        it waited past the time for which its caller waits
 
 The core raises meanings; an adapter's one table turns them into its server's statuses. A message names the
 offending value and what is allowed. It is safe to show: no path, no stack trace, no line break.
@@ -88,3 +89,7 @@ class NonFiniteAudio(RequestError):
 
 class UnsupportedLayout(RequestError):
     code = "unsupported_layout"
+
+
+class DeadlineExceeded(RequestError):
+    code = "deadline_exceeded"

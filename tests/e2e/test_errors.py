@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,16 @@ CASES = {
     "audio_too_short": wav(399),
     "non_finite_audio": wav(16000, float("nan")),
     "unsupported_layout": wav(16000, rate=3999),
+    "deadline_exceeded": wav(16000),  # as the gateway hands it over after half a minute in the queue
 }
 
 
 def post(server: TorchServe, body: bytes, **more: Any) -> requests.Response:
-    headers = {"Content-Type": "application/octet-stream"}
+    headers = {"Content-Type": "application/octet-stream"} | more.pop("headers", {})
     return requests.post(f"{server.url}/predictions/demo", data=body, headers=headers, timeout=30, **more)
+
+
+HEADERS = {"deadline_exceeded": {"X-Received": f"{time.time() - 30:.3f} 12", "X-Request-Timeout": "20"}}
 
 
 def test_every_error_class_is_tried() -> None:
@@ -66,7 +71,7 @@ def test_every_error_class_is_tried() -> None:
 
 @pytest.mark.parametrize("code", CASES)
 def test_each_error_has_its_status_its_code_and_one_line(server: TorchServe, code: str) -> None:
-    response = post(server, CASES[code])
+    response = post(server, CASES[code], headers=HEADERS.get(code, {}))
     status = {error.code: status for error, status in speaker_handler.STATUS.items()}[code]
     assert (response.status_code, response.reason) == (status.value, status.phrase)
     assert response.headers["Content-Type"] == "application/json"

@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from bundle import ports, processes, state
+from bundle.management import Management
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from bundle.service import Service
@@ -171,8 +172,8 @@ class TestServing:
         assert found
 
         def ready() -> list[int]:
-            (version,) = requests.get(f"{found.management_url}/models/stub", timeout=10).json()
-            return [worker["pid"] for worker in version["workers"] if worker["status"] == "READY"]
+            (version,) = Management(Path(found.management)).versions("stub").values()
+            return list(version.pids)
 
         (killed,) = ready()
         os.kill(killed, signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from bundle import properties
+from bundle.management import ManagementError
 from bundle.ports import LOOPBACK, Ports
 from bundle.torchserve import ServerError, TorchServe
 
@@ -89,7 +90,7 @@ def test_everything_listens_on_loopback_only(start: Start, build_stub: Callable[
         if connection.status == psutil.CONN_LISTEN
     }
     ports = server.ports
-    wanted = [ports.inference, ports.management, ports.metrics, ports.grpc_inference, ports.grpc_management]
+    wanted = [ports.inference, ports.metrics, ports.grpc_inference, ports.grpc_management]
     assert listening == {(LOOPBACK, port) for port in wanted}
 
 
@@ -125,40 +126,39 @@ def test_a_worker_killed_while_serving_is_seen_at_once_and_replaced(
     assert answer(server, b"abc").json()[0]["pid"] == after
 
 
-def test_models_cannot_be_registered_over_the_api(start: Start, build_stub: Callable[..., None]) -> None:
+def test_only_the_owner_reaches_the_management_api(start: Start, build_stub: Callable[..., None]) -> None:
     build_stub("stub")
     server = start("stub")
     server.wait_ready()
-    url = f"{server.management_url}/models"
-    assert requests.post(url, params={"url": "stub.mar"}, timeout=30).status_code == 405
-    assert requests.delete(f"{url}/stub", timeout=30).status_code == 405
+    folder = server.management.path.parent
+    assert server.management.path.is_socket()
+    assert (folder.stat().st_uid, stat.S_IMODE(folder.stat().st_mode)) == (os.getuid(), 0o700)
+    url = f"{server.url}/models"  # the inference port knows nothing of it
+    assert requests.get(url, timeout=30).status_code == 404
+    assert requests.post(url, params={"url": "stub.mar"}, timeout=30).status_code == 404
 
 
-def test_an_archive_outside_the_store_is_not_loaded_even_where_the_api_is_on(
-    start: Start,
-    build_stub: Callable[..., None],
-    stub_store: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_an_archive_outside_the_store_is_not_loaded(
+    start: Start, build_stub: Callable[..., None], stub_store: Path, tmp_path: Path
 ) -> None:
-    shipped = tmp_path / "config.properties"
-    shipped.write_text(
-        properties.SHIPPED.read_text().replace("enable_model_api=false", "enable_model_api=true")
-    )
-    monkeypatch.setattr(properties, "SHIPPED", shipped)
     for name in ("stub", "inside", "outside"):
         build_stub(name)
     outside = (stub_store / "outside.mar").rename(tmp_path / "outside.mar")
     server = start("stub")
     server.wait_ready()
+    server.management.register("inside.mar", timeout=60)
+    with pytest.raises(ManagementError, match=r"does not match any allowed URL\(s\)") as refused:
+        server.management.register(outside.as_uri(), timeout=60)
+    assert refused.value.status == 404
 
-    def register(url: str) -> requests.Response:
-        return requests.post(f"{server.management_url}/models", params={"url": url}, timeout=60)
 
-    assert register("inside.mar").status_code == 200
-    refused = register(outside.as_uri())
-    assert refused.status_code == 404
-    assert "does not match any allowed URL(s)" in refused.json()["message"]
+def test_a_store_that_others_may_write_to_is_refused(
+    start: Start, build_stub: Callable[..., None], stub_store: Path
+) -> None:
+    build_stub("stub")
+    stub_store.chmod(0o777)
+    with pytest.raises(ServerError, match="others may write"):
+        start("stub")
 
 
 def test_a_corrupt_archive_fails_the_start(start: Start, stub_store: Path) -> None:
@@ -170,8 +170,8 @@ def test_a_corrupt_archive_fails_the_start(start: Start, stub_store: Path) -> No
 def test_a_taken_port_is_named(start: Start, build_stub: Callable[..., None]) -> None:
     build_stub("stub")
     ports = Ports.free()
-    taken = pytest.raises(ServerError, match=f"port {ports.management} is taken")
-    with socket.create_server((LOOPBACK, ports.management)), taken:
+    taken = pytest.raises(ServerError, match=f"port {ports.metrics} is taken")
+    with socket.create_server((LOOPBACK, ports.metrics)), taken:
         start("stub", ports=ports)
 
 

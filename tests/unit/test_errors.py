@@ -26,9 +26,10 @@ def test_codes_are_unique() -> None:
     assert len({error.code for error in CLASSES}) == len(CLASSES)
 
 
-@pytest.mark.parametrize("status", sorted(set(speaker_handler.STATUS.values())))
-def test_statuses_blame_the_caller(status: int) -> None:
-    assert 400 <= status < 500
+@pytest.mark.parametrize("error", CLASSES)
+def test_statuses_blame_the_caller_but_for_a_wait_that_was_too_long(error: type[errors.RequestError]) -> None:
+    status = speaker_handler.STATUS[error]
+    assert status == 504 if error is errors.DeadlineExceeded else 400 <= status < 500
 
 
 def test_a_body_names_code_message_and_instance() -> None:

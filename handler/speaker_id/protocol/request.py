@@ -23,11 +23,15 @@ class Payload:
             or JSON that the server has parsed already.
         headers: request headers; names in any case.
         path: what followed the model's name and version in the URL, such as "top_k/3".
+        received: when the server received the request, in seconds since the epoch; None if it does not say.
+        within: seconds from then for which the server keeps the caller waiting.
     """
 
     parts: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
+    received: float | None = None
+    within: float | None = None
 
 
 @dataclass(frozen=True)

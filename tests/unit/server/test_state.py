@@ -16,7 +16,9 @@ from bundle.state import State
 SERVER = State(
     models=["demo"],
     url="http://127.0.0.1:8080",
-    management_url="http://127.0.0.1:1",
+    store="/tmp/store",
+    management="/tmp/speaker-id-x/management",
+    inference_url="http://127.0.0.1:1",
     metrics_url="http://127.0.0.1:2",
     grpc="127.0.0.1:3",
     serve=Identity(4, 5.25),

@@ -1,0 +1,127 @@
+"""What a new version must do before it gets callers: answer the clips that it is asked as the old version does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bundle import BundleError
+from bundle.precision import recordings
+from bundle.samples import samples
+
+CLIP_SECONDS = 120.0  # for one answer, under load
+CONCURRENCY = 2
+RETRIES = 20  # of a full queue
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording, and who speaks in it where that is known."""
+
+    path: Path
+    speaker: str | None = None
+
+
+Answer = tuple[str, ...]  # the best label, of every head
+
+
+def clips(folder: Path | None) -> list[Clip]:
+    """The recordings of a folder SPEAKER/clip, or the demo's samples, unlabelled, without one.
+
+    Raises:
+        BundleError: there are none, or they do not lie in folders of speakers.
+    """
+    if folder is None:
+        return [Clip(sample.path) for sample in samples()]
+    if not folder.is_dir():
+        raise BundleError(f"DATA={folder} is no folder")
+    found = recordings(folder)
+    if any(path.parent == folder for path in found):
+        raise BundleError(
+            f"DATA={folder} holds clips outside a speaker's folder: lay them out as SPEAKER/clip.wav"
+        )
+    return [Clip(path, path.relative_to(folder).parts[0]) for path in found]
+
+
+def answers(url: str, model: str, version: str, asked: Sequence[Clip]) -> list[Answer]:
+    """What one version answers to every clip.
+
+    Raises:
+        BundleError: it refuses a clip, or does not answer.
+    """
+    target = f"{url}/predictions/{model}/{version}"
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        return [best(each.json()) for each in pool.map(lambda clip: ask(target, clip), asked)]
+
+
+def answering_version(url: str, model: str, clip: Clip) -> str:
+    """Which version answers a request that names none."""
+    return ask(f"{url}/predictions/{model}", clip).headers["x-model-version"]
+
+
+def ask(target: str, clip: Clip) -> requests.Response:
+    """One clip's answer; waits while the queue is full.
+
+    Raises:
+        BundleError: any other status than 200.
+    """
+    headers = {"content-type": "application/octet-stream"}
+    with requests.Session() as session:
+        session.trust_env = False  # TorchServe's own address, on loopback
+        for _ in range(RETRIES):
+            try:
+                response = session.post(target, clip.path.read_bytes(), headers=headers, timeout=CLIP_SECONDS)
+            except requests.RequestException as exc:
+                raise BundleError(f"{clip.path.name} gets no answer: {type(exc).__name__}") from exc
+            if response.status_code != 503:  # TorchServe's word for a full queue
+                break
+            time.sleep(1)
+    if response.status_code != 200:
+        raise BundleError(f"{clip.path.name} gets {response.status_code}: {response.text[:200]}")
+    return response
+
+
+def best(answer: Any) -> Answer:
+    """The best label of a ranking, or of each of several heads."""
+    rankings = answer.values() if isinstance(answer, dict) else [answer]
+    return tuple(ranking[0]["label"] for ranking in rankings)
+
+
+def judge(asked: Sequence[Clip], before: Sequence[Answer], after: Sequence[Answer], least: float) -> str:
+    """Whether the new version may serve, in words.
+
+    Where the speakers are known it must be right as often as the old version; else it must give the old version's
+    best label on a share of the clips.
+
+    Args:
+        asked: the clips.
+        before, after: the old and the new version's answers to them.
+        least: that share, 0 to 1.
+
+    Raises:
+        BundleError: it may not; says on which clips.
+    """
+    if asked[0].speaker is not None:
+        old = sum(clip.speaker in answer for clip, answer in zip(asked, before, strict=True))
+        new = sum(clip.speaker in answer for clip, answer in zip(asked, after, strict=True))
+        verdict = f"right on {new} of {len(asked)} clips, the old version on {old}"
+        if new < old:
+            raise BundleError(f"the new version is {verdict}")
+        return f"the new version is {verdict}"
+    triples = zip(asked, before, after, strict=True)
+    changed = [(clip, old, new) for clip, old, new in triples if old != new]
+    agreement = 1 - len(changed) / len(asked)
+    verdict = f"agree on {len(asked) - len(changed)} of {len(asked)} clips"
+    if agreement < least:
+        shown = "; ".join(
+            f"{clip.path.name} {'/'.join(old)} → {'/'.join(new)}" for clip, old, new in changed[:SHOWN]
+        )
+        raise BundleError(f"old and new version {verdict}, fewer than the {least:.1%} asked for: {shown}")
+    return f"old and new version {verdict}"
