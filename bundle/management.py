@@ -84,7 +84,10 @@ class Management:
 
         Args:
             archive: file name in the store.
-            timeout: seconds for hashing and unpacking; the workers start after it.
+            timeout: seconds for hashing, unpacking, and the start of the workers.
+
+        Raises:
+            ManagementError: it is refused, or a worker does not start; why that is stands in the logs.
         """
         self._ask("POST", f"/models?{urlencode({'url': archive})}", timeout)
 

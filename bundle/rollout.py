@@ -18,12 +18,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bundle import BundleError, archive, canary, gate, sources, startup_log, state
-from bundle.management import Management, Version
+from bundle.management import Management, ManagementError, Version
 from bundle.processes import idle
 from bundle.sources import ModelSpec
 from bundle.state import State
 
-REGISTER_SECONDS = 120.0  # hashing and unpacking an archive of 400 MB take ten
+REGISTER_SECONDS = 120.0  # for hashing and unpacking an archive; 400 MB take ten
 IDLE_SECONDS = 0.5
 LOCK = "rollout.lock"
 
@@ -102,14 +102,18 @@ class Rollout:
         else:
             self.built = archive.build(self.spec, self.store, file=file)
         logged = startup_log.size(self.run / "logs")
-        self.management.register(file.name, REGISTER_SECONDS)
+        seconds = self.spec.torchserve.startupTimeout
+        try:
+            self.management.register(file.name, REGISTER_SECONDS + seconds)
+        except ManagementError as exc:
+            why = startup_log.refusal(self.run / "logs", logged) or exc
+            raise BundleError(f"{self.name} {self.new} does not load: {why}") from exc
 
         def settled() -> bool:
             if why := startup_log.refusal(self.run / "logs", logged):
                 raise BundleError(f"{self.name} {self.new} does not load: {why}")
             return self._version(self.new).ready
 
-        seconds = self.spec.torchserve.startupTimeout
         if not self.management.wait(settled, seconds):
             raise BundleError(
                 f"{self.name} {self.new} is not ready after {seconds} s (logs: {self.run}/logs)"

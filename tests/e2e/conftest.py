@@ -55,7 +55,7 @@ def gateway(server: TorchServe) -> Iterator[Gateway]:
 def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     """Build `store/NAME.mar` around stub_handler.py; keywords go into its model-config.yaml."""
 
-    def build(store: Path, name: str, **config: Any) -> None:
+    def build(store: Path, name: str, version: str = "1.0", **config: Any) -> None:
         settings = {
             "minWorkers": 1,
             "maxWorkers": 1,
@@ -66,7 +66,7 @@ def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None
         config_file = tmp_path_factory.mktemp("stub") / f"{name}.yaml"
         config_file.write_text(yaml.safe_dump(settings | config))
         command = [sys.executable, "-W", "ignore", "-m", "model_archiver.model_packaging", "--force"]
-        command += ["--model-name", name, "--version", "1.0", "--config-file", str(config_file)]
+        command += ["--model-name", name, "--version", version, "--config-file", str(config_file)]
         command += [
             "--handler",
             str(Path(__file__).with_name("stub_handler.py")),
