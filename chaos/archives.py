@@ -1,0 +1,60 @@
+"""The archives under fault: the demo model as shipped, the same around faulty_handler.py, and two that are corrupt."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+from bundle import archive, sources
+from bundle.sources import ModelSpec
+from chaos import BUILD, ROOT
+
+DEMO, FAULTY = "demo", "faulty"
+FAULTY_HANDLER = Path(__file__).with_name("faulty_handler.py")
+RESPONSE_TIMEOUT = 4  # seconds: the shortest that honest batches keep on a busy machine
+WEIGHTS = f"{archive.CHECKPOINT_FOLDER}/model.safetensors"
+
+
+STORE = BUILD / "store"
+
+
+def build(store: Path = STORE) -> list[ModelSpec]:
+    """Both models' archives in the store; leaves those alone that are up to date.
+
+    Raises:
+        BundleError: an archive cannot be built.
+    """
+    demo = sources.resolve(DEMO, root=ROOT / "models")
+    settings = demo.torchserve.model_copy(update={"responseTimeout": RESPONSE_TIMEOUT})
+    faulty = demo.model_copy(update={"name": FAULTY, "torchserve": settings})
+    archive.build(demo, store)
+    archive.build(faulty, store, handler=faulty_handler(store.parent / "handler"))
+    return [demo, faulty]
+
+
+def faulty_handler(folder: Path) -> Path:
+    """A folder like handler/, whose handler is the faulty one, with the shipped one behind it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    core = folder / archive.CORE_PACKAGE
+    shutil.copytree(
+        archive.HANDLER / archive.CORE_PACKAGE, core, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(archive.HANDLER / archive.HANDLER_FILE, core / "shipped.py")
+    shutil.copy(FAULTY_HANDLER, folder / archive.HANDLER_FILE)
+    return folder
+
+
+def cut_short(mar: Path, target: Path) -> None:
+    """A copy that ended half-way, as a broken download does."""
+    target.write_bytes(mar.read_bytes()[: mar.stat().st_size // 2])
+
+
+def tampered(mar: Path, target: Path) -> None:
+    """A copy that is a whole zip file, with one bit of its weights changed."""
+    with zipfile.ZipFile(mar) as whole, zipfile.ZipFile(target, "w") as copy:
+        for entry in whole.infolist():
+            content = bytearray(whole.read(entry))
+            if entry.filename == WEIGHTS:
+                content[-1] ^= 1
+            copy.writestr(entry, bytes(content))
