@@ -35,6 +35,7 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.AudioTooShort: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NonFiniteAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.OutOfMemory: HTTPStatus.INSUFFICIENT_STORAGE,  # which the gateway tries once more
 }
 
 

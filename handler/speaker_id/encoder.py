@@ -31,6 +31,11 @@ class Encoder(Protocol):
         ...
 
 
+def out_of_memory(exc: BaseException) -> bool:
+    """Whether an encoder failed for want of memory; torch has no class of its own for that on the CPU."""
+    return isinstance(exc, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(exc)
+
+
 def receptive_field(config: Any) -> int:
     """Samples that the convolutional stack needs for its first frame.
 

@@ -12,6 +12,7 @@ RequestError
 ├── AudioTooShort           fewer samples than the encoder needs for one frame
 ├── NonFiniteAudio          NaN or infinite samples
 ├── UnsupportedLayout       a sampling rate or channel count outside the limits
+├── OutOfMemory             no memory was left to encode a clip, even by itself
 └── DeadlineExceeded        it waited past the time for which its caller waits
 
 The core raises meanings; an adapter's one table turns them into its server's statuses. A message names the
@@ -89,6 +90,10 @@ class NonFiniteAudio(RequestError):
 
 class UnsupportedLayout(RequestError):
     code = "unsupported_layout"
+
+
+class OutOfMemory(RequestError):
+    code = "out_of_memory"
 
 
 class DeadlineExceeded(RequestError):

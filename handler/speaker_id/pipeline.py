@@ -14,8 +14,8 @@ from torch import Tensor
 
 from speaker_id import audio, checkpoint, encoders, labels, protocol
 from speaker_id.decoding import ahead
-from speaker_id.encoder import Encoder
-from speaker_id.errors import RequestError, RequestTooLarge
+from speaker_id.encoder import Encoder, out_of_memory
+from speaker_id.errors import OutOfMemory, RequestError, RequestTooLarge
 from speaker_id.packing import Waveform, pack
 from speaker_id.protocol.request import Function
 from speaker_id.settings import Settings
@@ -165,12 +165,35 @@ class Pipeline:
         if not turn:
             return
         started = time.perf_counter()
-        logits = self.encoder([waveform for _, waveform in turn])
+        logits: Tensor | None = None
+        try:
+            logits = self.encoder([waveform for _, waveform in turn])
+        except (MemoryError, RuntimeError) as exc:
+            if not out_of_memory(exc):
+                raise
+        if logits is None:  # here, where the exception no longer holds what the encoder had
+            self.encode_apart(turn)
+            return
         seconds = time.perf_counter() - started
         for ((job, index), _), row in zip(turn, logits, strict=True):
             job.logits[index] = row
         for outcome in {id(job): job.outcome for (job, _), _ in turn}.values():
             outcome.inference_seconds += seconds
+
+    def encode_apart(self, turn: list[tuple[tuple[Job, int], Waveform]]) -> None:
+        """A turn that memory did not suffice for, clip by clip: one that is too much costs the others nothing."""
+        if len(turn) > 1:
+            for item in turn:
+                self.encode([item])
+            return
+        ((job, index), waveform) = turn[0]
+        seconds = len(waveform) / self.sampling_rate
+        job.fail(
+            OutOfMemory(
+                f"the server ran out of memory over this clip of {seconds:.1f} s; try again, or send a shorter one",
+                instance=job.request.instance(index),
+            )
+        )
 
     def answer(self, job: Job) -> None:
         options = job.request.options

@@ -202,3 +202,49 @@ def test_v2_names_every_heads_outputs_and_refuses_others() -> None:
         "fall.score",
     ]
     assert "rise.label" in refused.body["error"]["message"]
+
+
+class ForgetfulEncoder(LoudnessEncoder):
+    """Has no memory for more than so many samples at once."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        super().__init__()
+        self.most, self.error = most, error
+
+    def __call__(self, waveforms: Sequence[Waveform]) -> torch.Tensor:
+        logits = super().__call__(waveforms)
+        if sum(map(len, waveforms)) > self.most:
+            raise self.error
+        return logits
+
+
+def torchs_own_error() -> Exception:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    return caught.value
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torchs_own_error()], ids=["Python's", "torch's"])
+def test_a_clip_that_memory_does_not_suffice_for_costs_its_mates_nothing(error: Exception) -> None:
+    encoder = ForgetfulEncoder(10_000, error)
+    payloads = [
+        Payload({"body": wav(0.5)}),
+        Payload({"body": wav(0.5, 16_000)}),
+        Payload({"body": wav(-0.25)}),
+    ]
+    first, large, last = pipeline(encoder).identify(payloads)
+    assert encoder.turns == [[8000, 16_000, 8000], [8000], [16_000], [8000]]
+    assert (top(first.body), top(last.body)) == (("up", 0.5), ("down", 0.25))
+    assert large.body == {
+        "error": {
+            "code": "out_of_memory",
+            "message": "the server ran out of memory over this clip of 1.0 s; try again, or send a shorter one",
+        }
+    }
+
+
+def test_another_error_of_the_encoder_is_a_bug_and_raises() -> None:
+    with pytest.raises(RuntimeError, match="shapes"):
+        pipeline(ForgetfulEncoder(0, RuntimeError("shapes do not match"))).identify(
+            [Payload({"body": wav(0.5)})]
+        )
