@@ -46,7 +46,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check evaluate robustness verify-published compare audit demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare audit demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -108,6 +108,9 @@ capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or
 
 capacity-check: setup-dev ## find it with k6 as well: both must agree within 10 %
 	$(RUN) -m loadtest check $(LOAD) $(ARGS)
+
+overload: setup-dev ## offer up to three times what the server answers: how much is answered still, and what becomes of the rest
+	$(RUN) -m loadtest overload $(LOAD) $(ARGS)
 
 compare: setup-dev ## measure ours against other servers, on a quiet machine: ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
 	$(RUN) -m compare $(ARGS)

@@ -1,4 +1,4 @@
-"""python -m loadtest run | capacity | check: exit codes 0 held, 1 the SLO is broken or k6 disagrees, 2 no result."""
+"""python -m loadtest run | capacity | check | overload: exit codes 0 held, 1 it did not, 2 no result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from bundle import BundleError
 from bundle.serve import SIGNALS
 from loadtest import LoadTestError, find, options, server, slo, terminal
 from loadtest import clips as clip_files
+from loadtest.overload import overload
 from loadtest.run import prepare, run
 from loadtest.target import Target
 
-COMMANDS = {"run": run, "capacity": find.capacity, "check": find.check}
+COMMANDS = {"run": run, "capacity": find.capacity, "check": find.check, "overload": overload}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from loadtest import k6, plots, report, slo, terminal
+from loadtest import k6, page, plots, report, slo, terminal
 from loadtest.capacity import PRECISION, Capacity, Step, search
 from loadtest.clips import Clip
 from loadtest.quiet import Neighbours, warning
@@ -75,7 +74,7 @@ def check(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, s
         "difference": round(difference, 4),
         "agree": agree,
     }
-    write(args, clips, endpoint, content, args.out / "capacity-check.json")
+    write(args, clips, endpoint, content, args.out / "capacity-check.json", args.record)
     screen.print(
         f"locust {found.rate:.3g}/s, k6 {other.rate:.3g}/s: {100 * difference:.0f} % apart, "
         f"{100 * AGREEMENT:.0f} % is allowed; {path}",
@@ -131,9 +130,12 @@ def verdict(found: Capacity) -> str:
 
 
 def write(
-    args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, content: dict[str, Any], path: Path
+    args: argparse.Namespace,
+    clips: Sequence[Clip],
+    endpoint: Endpoint,
+    content: dict[str, Any],
+    path: Path,
+    record: bool = False,
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     asked = settings(args, clips, endpoint.targets)
-    whole = {**report.provenance(), "settings": asked, "precision": PRECISION, **content}
-    path.write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
+    page.keep({**report.provenance(), "settings": asked, "precision": PRECISION, **content}, path, record)

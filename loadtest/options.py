@@ -72,4 +72,15 @@ def parser() -> argparse.ArgumentParser:
         "check", parents=[shared], help="capacity by this generator and by k6: do they agree?"
     )
     both.set_defaults(shape="constant", steps=MOST_STEPS)  # constant is k6's only kind
+    over = commands.add_parser(
+        "overload", parents=[shared], help="goodput at multiples of what a burst shows"
+    )
+    over.add_argument("--duration", type=duration, default=20.0, help="of each multiple, measured (20)")
+    over.set_defaults(shape="poisson")
+    both.add_argument(
+        "--record", action="store_true", help="keep the result in loadtest/results and the docs"
+    )
+    over.add_argument(
+        "--record", action="store_true", help="keep the result in loadtest/results and the docs"
+    )
     return made
