@@ -24,6 +24,7 @@ DEPLOY = Path(__file__).resolve().parent.parent / "deploy" / "gateway"
 START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 ACCESS_LOG_BYTES = 20_000_000  # about 80,000 requests; Envoy itself never begins a new one
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
 
 
@@ -40,10 +41,11 @@ class Gateway:
 
     Args:
         server: where requests go.
-        port: the public port, on loopback.
+        port: the public port.
         response_timeout: the longest responseTimeout of the models served, in seconds.
         heads: names of the heads of those models that have several, by model.
         tokens: file of the bearer tokens that are let in; without one everybody is.
+        address: of the public port; 0.0.0.0 is all of the machine's.
 
     Attributes:
         url: base address for callers, without a slash at the end.
@@ -57,13 +59,15 @@ class Gateway:
         response_timeout: int,
         heads: Mapping[str, Sequence[str]] | None = None,
         tokens: Path | None = None,
+        address: str = LOOPBACK,
     ) -> None:
         self.server = server
         self.port = port
-        self.url = f"http://{LOOPBACK}:{port}"
+        self.address = address
+        self.url = f"http://{LOOPBACK if address == EVERYWHERE else address}:{port}"
         self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
         self.heads = dict(heads or {})
-        self.tokens = tokens.resolve() if tokens else None
+        self.tokens = tokens.absolute() if tokens else None  # a link is followed anew each time
         self.log = server.run / "gateway.log"
         self.access_log = server.run / "gateway_access.log"
         self.folder: Path | None = None  # of the admin socket, whose path must be short
@@ -127,6 +131,7 @@ class Gateway:
         assert limit, "config.properties sets no max_request_size"
         values: dict[str, object] = {
             "admin": json.dumps(str(self.folder / "admin")),
+            "address": self.address,
             "port": self.port,
             "inference_port": self.server.ports.inference,
             "grpc_port": self.server.ports.grpc_inference,

@@ -11,13 +11,15 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import FrameType
 
 import requests
 
-from bundle import BundleError, allocator, archive, samples, sources, state, tokens
+from bundle import BundleError, allocator, archive, archived, samples, sources, state, tokens
 from bundle.allocator import Allocator
+from bundle.ports import LOOPBACK
 from bundle.service import Service
 from bundle.sources import ModelSpec
 
@@ -57,8 +59,22 @@ def serve(
     memory: Allocator,
     accepted: Path | None,
     delay: float = 0.0,
+    archived: Path | None = None,
+    run: Path | None = None,
+    address: str = LOOPBACK,
 ) -> int:
     """Build what is missing, start, watch, stop.
+
+    Args:
+        specs: the models.
+        port: the public one.
+        grace: seconds for requests in flight at a stop.
+        memory: the allocator of Java and the workers.
+        accepted: file of bearer tokens.
+        delay: seconds between "not ready" and refusing connections.
+        archived: the folder that the models' archives are in already; nothing is built or fetched then.
+        run: where to write, `build/run/PORT` by default.
+        address: where the gateway listens, and nothing but the gateway.
 
     Returns:
         The exit code: 0 after a stop that somebody asked for, 1 after a fault.
@@ -67,9 +83,10 @@ def serve(
     already_running(port)
     token = tokens.read(accepted)[0] if accepted else None
     variables = allocator.environment(memory)
-    for spec in specs:
+    for spec in () if archived else specs:
         archive.build(spec, archive.STORE)
-    service = Service(specs, archive.STORE, state.RUN / str(port), port, variables, accepted)
+    store, folder = archived or archive.STORE, run or state.RUN / str(port)
+    service = Service(specs, store, folder, port, variables, accepted, address)
     fault: str | None = None
     try:
         service.start(progress=lambda text: say(f"starting: {text}"))
@@ -132,6 +149,8 @@ def say(text: str) -> None:
 
 
 def asked_for(args: argparse.Namespace) -> list[ModelSpec]:
+    if args.archived:
+        return archived.read_store(args.archived)
     if not args.models:
         return [sources.resolve(args.model, args.revision or None)]
     if args.revision:
@@ -166,10 +185,25 @@ def main() -> int:
     parser.add_argument(
         "--tokens", type=Path, help="file of bearer tokens, one a line; callers must have one"
     )
+    parser.add_argument(
+        "--archived",
+        type=Path,
+        help="serve the archives of this folder as they are: nothing is built, nothing is fetched",
+    )
+    parser.add_argument(
+        "--run", type=Path, help="the folder to write in; beside it only TMPDIR is written to"
+    )
+    parser.add_argument(
+        "--address",
+        type=IPv4Address,
+        default=LOOPBACK,
+        help="IPv4 address of the gateway; 0.0.0.0 lets the network in",
+    )
     args = parser.parse_args()
     try:
         specs = asked_for(args)
-        return serve(specs, args.port, args.grace, args.allocator, args.tokens, args.stop_delay)
+        options = (args.stop_delay, args.archived, args.run, str(args.address))
+        return serve(specs, args.port, args.grace, args.allocator, args.tokens, *options)
     except BundleError as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from bundle.gateway import Gateway
+from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from bundle.sources import ModelSpec
 from bundle.state import FILE, State
@@ -22,9 +23,10 @@ class Service:
         specs: the models, of different names; their archives are in the store.
         store: the model store.
         run: this server's folder, for logs, configuration and the state file.
-        port: the public port, on loopback.
+        port: the public port.
         environment: variables for TorchServe and its workers.
         tokens: file of the bearer tokens that callers must have one of; everybody is let in without it.
+        address: where the public port is; TorchServe stays on loopback.
     """
 
     def __init__(
@@ -35,13 +37,14 @@ class Service:
         port: int,
         environment: Mapping[str, str] | None = None,
         tokens: Path | None = None,
+        address: str = LOOPBACK,
     ) -> None:
         self.specs = list(specs)
         self.run = run.resolve()
         self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
-        self.gateway = Gateway(self.torchserve, port, longest, heads, tokens)
+        self.gateway = Gateway(self.torchserve, port, longest, heads, tokens, address)
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start both and return once a request would be answered.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -18,12 +19,14 @@ def read(file: Path) -> list[str]:
         BundleError: no such file, others may read it, nothing in it, a token that is too short or has spaces.
     """
     try:
-        mode, lines = file.stat().st_mode, file.read_text("utf-8").splitlines()
+        about, lines = file.stat(), file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
         raise BundleError(f"TOKENS={file} cannot be read ({exc}): {HOW}") from exc
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    # what is another's we can only read by our group: so Kubernetes mounts secrets, root's with the pod's group
+    forbidden = stat.S_IRWXO | (stat.S_IRWXG if about.st_uid == os.geteuid() else 0)
+    if about.st_mode & forbidden:
         raise BundleError(
-            f"TOKENS={file} may be read by others (mode {stat.S_IMODE(mode):o}): chmod 600 {file}"
+            f"TOKENS={file} may be read by others (mode {stat.S_IMODE(about.st_mode):o}): chmod 600 {file}"
         )
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     tokens = [(number, token) for number, token in numbered if token and not token.startswith("#")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_tokens_stand_one_a_line_beside_comments(tmp_path: Path) -> None:
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     with pytest.raises(BundleError, match=f"may be read by others .mode {mode:o}.: chmod 600"):
         tokens.read(written(tmp_path, TOKEN, mode))
+
+
+def test_a_secret_of_root_that_our_group_may_read_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, TOKEN, 0o440)
+    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    assert tokens.read(file) == [TOKEN]
+    file.chmod(0o444)
+    with pytest.raises(BundleError, match="may be read by others"):
+        tokens.read(file)
 
 
 @pytest.mark.parametrize(

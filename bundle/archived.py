@@ -1,0 +1,72 @@
+"""Archive → what to serve, for a server that has archives and neither model.yaml nor a checkpoint beside them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from speaker_id.manifest import MANIFEST_FILE, Manifest
+
+from bundle import BundleError
+from bundle.archive import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
+from bundle.sources import ModelSpec
+
+ARCHIVE_MANIFEST = "MAR-INF/MANIFEST.json"  # torch-model-archiver's own: name and version
+
+
+def read_store(store: Path) -> list[ModelSpec]:
+    """What the archives of a folder are to be served as, each as it was built; by name.
+
+    Raises:
+        BundleError: no such folder, no archive in it, one that was not built by `bundle.archive`.
+    """
+    if not store.is_dir():
+        raise BundleError(f"there is no folder {store} with archives to serve")
+    specs = [read(mar) for mar in sorted(store.glob("*.mar"))]
+    if not specs:
+        raise BundleError(f"there is no archive NAME.mar in {store}: make one with `make archive MODEL=NAME`")
+    return specs
+
+
+def read(mar: Path) -> ModelSpec:
+    """The settings that an archive was built with.
+
+    Raises:
+        BundleError: it is none, or not one of ours, or it is stored under another name than its own.
+    """
+    try:
+        with zipfile.ZipFile(mar) as archive:
+            packed = json.loads(archive.read(ARCHIVE_MANIFEST))["model"]
+            config: dict[str, Any] = yaml.safe_load(archive.read(MODEL_CONFIG_FILE))
+            card = Manifest.model_validate_json(archive.read(f"{CHECKPOINT_FOLDER}/{MANIFEST_FILE}"))
+        ours = config.pop("speaker_id")
+        spec = ModelSpec.model_validate(
+            {
+                "name": packed["modelName"],
+                "version": packed["modelVersion"],
+                "source": card.source,
+                "revision": card.revision,
+                "licence": card.licence,
+                "description": card.description,
+                "demo": card.demo,
+                "torchserve": config,
+                "speaker_id": ours,
+            }
+        )
+    except (OSError, zipfile.BadZipFile) as exc:
+        raise BundleError(f"{mar} is no archive that can be read ({exc}): build it again") from exc
+    except ValidationError as exc:
+        fault = exc.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise BundleError(
+            f"{mar}: {key}: {fault['msg']}: build it again, with this version of the bundle"
+        ) from exc
+    except (KeyError, AttributeError, TypeError, ValueError, yaml.YAMLError) as exc:
+        raise BundleError(f"{mar} was not built by `make archive`: {exc!r}") from exc
+    if spec.name != mar.stem:  # TorchServe takes the name from the file, the gateway from here
+        raise BundleError(f"{mar} holds the model {spec.name}: rename it to {spec.name}.mar")
+    return spec
