@@ -2,7 +2,7 @@
 
     python -m bundle.archive --model demo
 
-The archive's root: speaker_handler.py, speaker_id/, checkpoint/, model-config.yaml, inputs.sha256.
+The archive's root: speaker_handler.py, speaker_telemetry.py, speaker_id/, checkpoint/, model-config.yaml, inputs.sha256.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ CHECKPOINTS = Path("build/checkpoints")
 HANDLER = Path(__file__).parent.parent / "handler"
 
 HANDLER_FILE = "speaker_handler.py"
+TELEMETRY_FILE = "speaker_telemetry.py"
 CORE_PACKAGE = "speaker_id"
 CHECKPOINT_FOLDER = "checkpoint"
 MODEL_CONFIG_FILE = "model-config.yaml"
@@ -163,7 +164,7 @@ def _card(manifest: Manifest) -> tuple[object, ...]:
 
 def _stage(stage: Path, spec: ModelSpec, handler: Path, checkpoint: Path) -> None:
     """Lays out the archive's root. Links, not copies: the archiver copies every file once more anyway."""
-    for file in (handler / HANDLER_FILE, *_modules(handler / CORE_PACKAGE)):
+    for file in (handler / HANDLER_FILE, handler / TELEMETRY_FILE, *_modules(handler / CORE_PACKAGE)):
         place = stage / file.relative_to(handler)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(file.resolve())

@@ -12,7 +12,9 @@ from chaos import BUILD, ROOT
 
 DEMO, FAULTY = "demo", "faulty"
 FAULTY_HANDLER = Path(__file__).with_name("faulty_handler.py")
+FAULTY_ENCODER = Path(__file__).with_name("faulty_encoder.py")
 RESPONSE_TIMEOUT = 4  # seconds: the shortest that honest batches keep on a busy machine
+BATCH_DELAY = 100  # ms: long enough for clips that are sent at once to come into one batch
 WEIGHTS = f"{archive.CHECKPOINT_FOLDER}/model.safetensors"
 
 
@@ -26,7 +28,9 @@ def build(store: Path = STORE) -> list[ModelSpec]:
         BundleError: an archive cannot be built.
     """
     demo = sources.resolve(DEMO, root=ROOT / "models")
-    settings = demo.torchserve.model_copy(update={"responseTimeout": RESPONSE_TIMEOUT})
+    settings = demo.torchserve.model_copy(
+        update={"responseTimeout": RESPONSE_TIMEOUT, "maxBatchDelay": BATCH_DELAY}
+    )
     faulty = demo.model_copy(update={"name": FAULTY, "torchserve": settings})
     archive.build(demo, store)
     archive.build(faulty, store, handler=faulty_handler(store.parent / "handler"))
@@ -36,12 +40,12 @@ def build(store: Path = STORE) -> list[ModelSpec]:
 def faulty_handler(folder: Path) -> Path:
     """A folder like handler/, whose handler is the faulty one, with the shipped one behind it."""
     shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(archive.HANDLER, folder, ignore=shutil.ignore_patterns("__pycache__"))
     core = folder / archive.CORE_PACKAGE
-    shutil.copytree(
-        archive.HANDLER / archive.CORE_PACKAGE, core, ignore=shutil.ignore_patterns("__pycache__")
-    )
-    shutil.copy(archive.HANDLER / archive.HANDLER_FILE, core / "shipped.py")
+    (folder / archive.HANDLER_FILE).rename(core / "shipped.py")
+    shutil.copy(archive.HANDLER / archive.TELEMETRY_FILE, folder / archive.TELEMETRY_FILE)
     shutil.copy(FAULTY_HANDLER, folder / archive.HANDLER_FILE)
+    shutil.copy(FAULTY_ENCODER, core)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import time
@@ -18,8 +17,7 @@ from speaker_id.encoder import warm_up
 from speaker_id.pipeline import Outcome, Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings
-
-logger = logging.getLogger(__name__)
+from speaker_telemetry import Telemetry, code_of, trace_of, waited
 
 HARMLESS_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
@@ -36,6 +34,7 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.NonFiniteAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.OutOfMemory: HTTPStatus.INSUFFICIENT_STORAGE,  # which the gateway tries once more
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 
@@ -58,24 +57,25 @@ class SpeakerHandler:
         self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
         self.pipeline = Pipeline.load(folder, device, settings, self.model)
         warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
-        logger.info(
-            "ready model=%s version=%s device=%s threads=%d seconds=%.1f",
-            self.model.name,
-            self.model.version,
-            device,
-            torch.get_num_threads(),
-            time.perf_counter() - started,
+        self.telemetry = Telemetry(context.metrics, self.model)
+        self.telemetry.started(
+            device=device,
+            threads=torch.get_num_threads(),
+            seconds=round(time.perf_counter() - started, 1),
         )
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer every row of a batch with its own status, headers and body."""
-        payloads = [payload(row, context.get_all_request_header(index)) for index, row in enumerate(rows)]
-        outcomes = self.pipeline.identify(payloads)
+        began = time.perf_counter()
+        headers = [context.get_all_request_header(index) for index in range(len(rows))]
+        queued = [waited(each) for each in headers]
+        outcomes = self.pipeline.identify(list(map(payload, rows, headers)))
         for index, outcome in enumerate(outcomes):
-            self.report(context, index, outcome, len(rows))
+            self.report(context, index, outcome, len(rows), queued[index])
+        self.telemetry.batch(outcomes, queued, time.perf_counter() - began)
         return [json.dumps(outcome.body, separators=(",", ":")).encode() for outcome in outcomes]
 
-    def report(self, context: Any, index: int, outcome: Outcome, batch: int) -> None:
+    def report(self, context: Any, index: int, outcome: Outcome, batch: int, queued: float | None) -> None:
         """Set status and headers, and log ids, sizes and times: never audio, a label or a score."""
         status = STATUS[type(outcome.error)] if outcome.error else HTTPStatus.OK
         # a header or phrase holds our own words and numbers only: a line break in it would kill the worker
@@ -91,22 +91,36 @@ class SpeakerHandler:
         }
         for name, value in headers.items():
             context.set_response_header(index, name, value)
-        logger.info(
-            "request=%s status=%d code=%s batch=%d audio_s=%.3f decode_ms=%.1f inference_ms=%.1f",
-            request_id(context, index),
-            status.value,
-            outcome.error.code if outcome.error else "ok",
-            batch,
-            outcome.audio_seconds,
-            outcome.decode_seconds * 1e3,
-            outcome.inference_seconds * 1e3,
+        waiting = {} if queued is None else {"queue_ms": round(queued * 1e3, 1)}
+        self.telemetry.event(
+            "request",
+            request=request_id(context, index),
+            **trace_of(context.get_all_request_header(index)),
+            status=status.value,
+            code=code_of(outcome),
+            batch=batch,
+            clips=outcome.clips,
+            audio_s=round(outcome.audio_seconds, 3),
+            **waiting,
+            decode_ms=round(outcome.decode_seconds * 1e3, 1),
+            inference_ms=round(outcome.inference_seconds * 1e3, 1),
         )
 
 
 def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
     """TorchServe's row: parts by name, and headers among which it mixes a record a part and the URL's tail."""
     text = {name: value for name, value in headers.items() if isinstance(value, str)}
-    return Payload(parts=row, headers=text, path=text.get("url_path", ""))
+    # the gateway's two, which replace what a caller sends under these names
+    received, within = (number(text.get(name)) for name in ("x-received", "x-answer-within"))
+    return Payload(row, text, text.get("url_path", ""), received, within)
+
+
+def number(text: str | None) -> float | None:
+    """A header's first number; None where nobody set it."""
+    try:
+        return float(text.split(" ")[0]) if text is not None else None
+    except ValueError:
+        return None
 
 
 def request_id(context: Any, index: int) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from speaker_id import audio, checkpoint, encoders, labels, protocol
+from speaker_id.certainty import Certainty, certainties
 from speaker_id.decoding import ahead
 from speaker_id.encoder import Encoder, out_of_memory
-from speaker_id.errors import OutOfMemory, RequestError, RequestTooLarge
+from speaker_id.errors import DeadlineExceeded, OutOfMemory, RequestError, RequestTooLarge
 from speaker_id.packing import Waveform, pack
 from speaker_id.protocol.request import Function
 from speaker_id.settings import Settings
@@ -31,6 +32,8 @@ class Outcome:
         audio_seconds: decoded audio, in seconds at the model's sampling rate.
         decode_seconds: time spent decoding this request's clips, summed over threads.
         inference_seconds: time of the encoder's turns that this request had a part in.
+        clips: how many it carried.
+        certainties: of its answer, one a clip and head; for monitoring, never for a log.
     """
 
     body: Any = None
@@ -38,6 +41,8 @@ class Outcome:
     audio_seconds: float = 0.0
     decode_seconds: float = 0.0
     inference_seconds: float = 0.0
+    clips: int = 0
+    certainties: Sequence[Certainty] = ()
 
 
 @dataclass
@@ -46,12 +51,20 @@ class Job:
 
     request: protocol.Request
     outcome: Outcome
+    deadline: float | None = None  # seconds since the epoch
     logits: dict[int, Tensor] = field(default_factory=dict)
     decode_seconds: list[float] = field(default_factory=list)  # one a clip; several threads append
 
     def fail(self, error: RequestError) -> None:
         self.outcome.error, self.outcome.body = error, error.body()
         self.logits.clear()
+
+    def check_deadline(self) -> None:
+        """Raises DeadlineExceeded once nobody waits for the answer any more."""
+        if self.deadline is not None and (late := time.time() - self.deadline) > 0:
+            raise DeadlineExceeded(
+                f"the request waited {late:.1f} s longer than its caller does, and was not worked on"
+            )
 
 
 @dataclass(frozen=True)
@@ -115,10 +128,13 @@ class Pipeline:
 
     def parse(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         try:
-            return Job(protocol.parse(payload, self.settings), outcome)
+            job = Job(protocol.parse(payload, self.settings), outcome, protocol.deadline(payload))
+            job.check_deadline()
         except RequestError as error:
             outcome.error, outcome.body = error, error.body()
             return None
+        outcome.clips = len(job.request.clips)
+        return job
 
     def waveforms(self, jobs: Sequence[Job]) -> Iterator[tuple[tuple[Job, int], Waveform]]:
         """Decode clip after clip, some ahead of the encoder; a request that failed is not decoded further."""
@@ -141,6 +157,7 @@ class Pipeline:
         job, index = clip
         if job.outcome.error is not None:
             return None
+        job.check_deadline()
         started = time.perf_counter()
         try:
             return audio.decode(
@@ -199,8 +216,7 @@ class Pipeline:
         options = job.request.options
         top_k = options.top_k or self.settings.default_top_k
         function = options.function_to_apply or self.default_function
-        rankings = [
-            labels.answer(job.logits[index], self.labels, self.settings.heads, top_k, function)
-            for index in range(len(job.request.clips))
-        ]
+        logits = [job.logits[index] for index in range(len(job.request.clips))]
+        rankings = [labels.answer(row, self.labels, self.settings.heads, top_k, function) for row in logits]
+        job.outcome.certainties = certainties(logits, self.settings.heads)
         job.outcome.body = protocol.render(job.request, rankings, self.model)

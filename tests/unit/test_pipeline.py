@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -202,6 +203,30 @@ def test_v2_names_every_heads_outputs_and_refuses_others() -> None:
         "fall.score",
     ]
     assert "rise.label" in refused.body["error"]["message"]
+
+
+def test_a_request_past_its_deadline_is_not_worked_on_and_its_mates_are() -> None:
+    encoder = LoudnessEncoder()
+    late = Payload({"body": wav(0.5)}, received=time.time() - 10, within=5.0)
+    early = Payload({"body": wav(0.25)}, received=time.time() - 10, within=500.0)
+    first, second = pipeline(encoder).identify([late, early])
+    assert first.body["error"]["code"] == "deadline_exceeded"
+    assert first.audio_seconds == first.decode_seconds == first.inference_seconds == 0
+    assert top(second.body) == ("up", 0.25)
+    assert encoder.turns == [[8000]]
+
+
+def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoder = LoudnessEncoder()
+    moments = iter([0.0, 0.0, 9.0])  # at the batch's start, before the first clip, before the second
+    monkeypatch.setattr(pipeline_module.time, "time", lambda: next(moments))
+    body = {"instances": [raw(0.1, 0.5), raw(0.1, 0.5)]}
+    (outcome,) = pipeline(encoder, decode_threads=1).identify(
+        [Payload({"body": body}, received=0.0, within=5.0)]
+    )
+    assert (outcome.body["error"]["code"], outcome.body["error"]["instance"]) == ("deadline_exceeded", 1)
 
 
 class ForgetfulEncoder(LoudnessEncoder):

@@ -1,0 +1,52 @@
+"""How sure an answer is, in numbers that name nobody: what monitoring watches for drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from speaker_id.labels import parts
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """One head's answer to one clip, from its softmax scores p, best first.
+
+    Attributes:
+        surprise: −ln p₁, in nats: 0 where the model is certain, ln(labels) where it knows nothing.
+        margin: p₁ − p₂, in [0, 1].
+        entropy: −Σ p ln p, in nats.
+    """
+
+    surprise: float
+    margin: float
+    entropy: float
+
+
+def certainties(logits: Sequence[torch.Tensor], heads: Mapping[str, int]) -> list[Certainty]:
+    """Every clip's, or every clip's of every head.
+
+    Args:
+        logits: one vector a clip, shape (labels,).
+        heads: how many labels each head has, in order; none means one classifier over all.
+    """
+    if not logits:
+        return []
+    whole = torch.stack(list(logits)).to(dtype=torch.float32, device="cpu")
+    return [each for part in (whole[:, part] for part in _slices(heads)) for each in _of_one_head(part)]
+
+
+def _slices(heads: Mapping[str, int]) -> list[slice]:
+    return [part for _, part in parts(heads)] or [slice(None)]
+
+
+def _of_one_head(logits: torch.Tensor) -> list[Certainty]:
+    log = logits.log_softmax(-1)
+    entropies = torch.special.entr(log.exp()).sum(-1).tolist()
+    found = []
+    for best, entropy in zip(log.topk(min(2, log.shape[-1])).values, entropies, strict=True):
+        first, *second = best.exp().tolist()
+        found.append(Certainty(-float(best[0]), first - sum(second), entropy))
+    return found

@@ -1,0 +1,128 @@
+"""What a worker says about its work: metrics through TorchServe, and one JSON object a line for its log.
+
+Ids, sizes, times and statuses. How sure the answers are goes into histograms alone, with no request's id beside it;
+labels, scores and audio go nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from speaker_id.pipeline import Outcome
+from speaker_id.protocol import Model
+from ts.metrics.metric_cache_errors import MetricsCacheKeyError
+from ts.metrics.metric_type_enum import MetricTypes
+
+logger = logging.getLogger(__name__)
+
+COUNTERS = ("speaker_id_requests_total", "speaker_id_worker_starts_total")
+HISTOGRAMS = (
+    "speaker_id_queue_seconds",
+    "speaker_id_decode_seconds",
+    "speaker_id_inference_seconds",
+    "speaker_id_batch_seconds",
+    "speaker_id_batch_clips",
+    "speaker_id_batch_audio_seconds",
+    "speaker_id_answer_surprise_nats",
+    "speaker_id_answer_margin",
+    "speaker_id_answer_entropy_nats",
+)
+
+# the gateway's: seconds since the epoch when the request began, milliseconds until it was there whole
+RECEIVED_HEADER = "x-received"
+_RECEIVED = re.compile(r"(\d{1,12}\.\d{1,9}) (\d{1,9})", re.ASCII)
+LONGEST_QUEUE = 24 * 3600.0  # s; more is no waiting time but a clock that is wrong
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+
+class Telemetry:
+    """One worker's metrics and events.
+
+    Args:
+        cache: TorchServe's `context.metrics`. Where its configuration lacks our metrics (bundle/metrics/metrics.yaml
+            declares them) none is sent: TorchServe would write it into its log and drop it.
+        model: whose name and version every metric and event carries.
+    """
+
+    def __init__(self, cache: Any, model: Model) -> None:
+        self.labels = [model.name, model.version]
+        self.common = {"model": model.name, "version": model.version, "pid": os.getpid()}
+        self._metrics: dict[str, Any] = {}
+        try:
+            for names, kind in ((COUNTERS, MetricTypes.COUNTER), (HISTOGRAMS, MetricTypes.HISTOGRAM)):
+                self._metrics |= {name: cache.get_metric(name, kind) for name in names} if cache else {}
+        except MetricsCacheKeyError:
+            self._metrics.clear()
+
+    def started(self, **details: Any) -> None:
+        """The worker has loaded its model and is warm."""
+        self._send("speaker_id_worker_starts_total", 1)
+        self.event("ready", **details)
+
+    def batch(self, outcomes: Sequence[Outcome], queued: Sequence[float | None], seconds: float) -> None:
+        """Count a batch that has been answered.
+
+        Args:
+            outcomes: one a request.
+            queued: seconds that each request waited, as `waited` gives them.
+            seconds: from the batch's arrival in the worker to its answers.
+        """
+        for code, count in Counter(code_of(outcome) for outcome in outcomes).items():
+            self._send("speaker_id_requests_total", count, code)
+        for outcome, wait in zip(outcomes, queued, strict=True):
+            if wait is not None:
+                self._send("speaker_id_queue_seconds", wait)
+            if outcome.audio_seconds:
+                self._send("speaker_id_decode_seconds", outcome.decode_seconds)
+            if outcome.inference_seconds:
+                self._send("speaker_id_inference_seconds", outcome.inference_seconds)
+            for certainty in outcome.certainties:
+                self._send("speaker_id_answer_surprise_nats", certainty.surprise)
+                self._send("speaker_id_answer_margin", certainty.margin)
+                self._send("speaker_id_answer_entropy_nats", certainty.entropy)
+        self._send("speaker_id_batch_seconds", seconds)
+        self._send("speaker_id_batch_clips", sum(outcome.clips for outcome in outcomes))
+        self._send("speaker_id_batch_audio_seconds", sum(outcome.audio_seconds for outcome in outcomes))
+
+    def event(self, event: str, **fields: Any) -> None:
+        """One line of the log: a JSON object with time (UTC), level, event, model, version, pid and the fields."""
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"time": now, "level": "info", "event": event, **self.common, **fields}
+        logger.info(json.dumps(line, separators=(",", ":")))
+
+    def _send(self, name: str, value: float, *more: str) -> None:
+        metric = self._metrics.get(name)
+        if metric is not None and math.isfinite(value):
+            metric.add_or_update(round(value, 6), [*self.labels, *more])
+
+
+def code_of(outcome: Outcome) -> str:
+    return outcome.error.code if outcome.error else "ok"
+
+
+def waited(headers: Mapping[str, Any]) -> float | None:
+    """Seconds between a request's whole arrival at the gateway and now; None where no gateway says when that was."""
+    given = _RECEIVED.fullmatch(str(_header(headers, RECEIVED_HEADER)))
+    if given is None:
+        return None
+    seconds = time.time() - float(given[1]) - float(given[2]) / 1000
+    return max(0.0, seconds) if seconds < LONGEST_QUEUE else None
+
+
+def trace_of(headers: Mapping[str, Any]) -> dict[str, str]:
+    """`{"trace": id}` of a W3C `traceparent`, else nothing."""
+    given = _TRACEPARENT.fullmatch(str(_header(headers, "traceparent")))
+    return {"trace": given[1]} if given else {}
+
+
+def _header(headers: Mapping[str, Any], wanted: str) -> Any:
+    return next((value for name, value in headers.items() if name.lower() == wanted), None)
