@@ -133,6 +133,12 @@ def request_id(context: Any, index: int) -> str:
 
 
 def fair_share(workers: int) -> int:
-    """Threads a worker may use so that all of a model's workers together fill the machine's cores."""
+    """Threads a worker may use so that all of a model's workers together fill the cores: OMP_NUM_THREADS, else the machine's.
+
+    A container that was promised two cores of sixty-four sees all of them, so whoever starts it says how many it has.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given):
+        return max(1, int(given) // max(1, workers))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // max(1, workers))

@@ -127,7 +127,16 @@ def test_a_tampered_checkpoint_ends_the_start(model_dir: Path, tmp_path: Path) -
         SpeakerHandler().initialize(context(tmp_path))
 
 
+def test_workers_share_the_threads_that_the_container_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker_handler.os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert [fair_share(workers) for workers in (1, 2, 3, 8)] == [4, 2, 1, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "0")
+    assert fair_share(1) == 64
+
+
 def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(speaker_handler.os, "sched_getaffinity", lambda _: range(8), raising=False)
     assert [fair_share(workers) for workers in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
 
