@@ -133,9 +133,10 @@ def request_id(context: Any, index: int) -> str:
 
 
 def fair_share(workers: int) -> int:
-    """Threads a worker may use so that all of a model's workers together fill the cores: OMP_NUM_THREADS, else the machine's.
+    """Threads a worker may use so that all of a model's workers together fill the cores.
 
-    A container that was promised two cores of sixty-four sees all of them, so whoever starts it says how many it has.
+    OMP_NUM_THREADS says how many there are, else the machine does: a container that was promised two of sixty-four sees
+    them all.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given):
