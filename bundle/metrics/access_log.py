@@ -1,0 +1,138 @@
+"""The gateway's access log → answers by status, and how long they took, as callers saw them.
+
+Envoy counts classes of statuses, and those that TorchServe sent rather than those that errors.lua makes of them; its
+logger of statistics, which could count more, is not meant for callers that are not trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from io import BufferedReader
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Metric
+
+from bundle.metrics import families
+from bundle.metrics.catalogue import REQUEST_BUCKETS
+from bundle.metrics.served import Served
+
+MOST_BYTES = 32 << 20  # read at one scrape: the log is begun anew well before
+LONGEST_LINE = 64 << 10
+UNKNOWN = "unknown"  # in place of a model that is not served, whatever the caller called it
+GRPC = "grpc"  # in place of the model, which stands in gRPC's message
+_HEALTH = re.compile(r"/ping|/v2(/health/.*)?|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?|/v1/models/[^/:]+")
+_MODEL = re.compile(r"/(?:predictions|v1/models|v2/models)/([^/:]+)")
+
+
+class AccessLog:
+    """Counts from one log file, on through its rotations.
+
+    Args:
+        path: what Envoy writes; what stands in it now is of a former server, and is passed over.
+        served: the models that become labels.
+    """
+
+    def __init__(self, path: Path, served: Served) -> None:
+        self.path = path
+        self.served = served
+        self._lock = threading.Lock()
+        self._file: BufferedReader | None = None
+        self._rest = b""
+        self._statuses: Counter[tuple[str, str]] = Counter()
+        self._buckets: dict[str, list[int]] = {}
+        self._seconds: Counter[str] = Counter()
+        with self._lock:
+            if self._open():
+                assert self._file is not None
+                self._file.seek(0, 2)
+
+    def collect(self) -> Iterator[Metric]:
+        """All that was counted since the start.
+
+        Raises:
+            OSError: the log cannot be read.
+        """
+        with self._lock:
+            self._read()
+            answers, times = (
+                families.counter("speaker_id_responses_total"),
+                families.histogram("speaker_id_request_seconds"),
+            )
+            for (model, status), count in sorted(self._statuses.items()):
+                answers.add_metric([model, status], count)
+            bounds = [*(str(bound) for bound in REQUEST_BUCKETS), "+Inf"]
+            for model, counts in sorted(self._buckets.items()):
+                cumulative = list(zip(bounds, accumulate(counts), strict=True))
+                times.add_metric([model], cumulative, self._seconds[model])
+        yield from (answers, times)
+
+    def _open(self) -> bool:
+        """Begin with the file that stands there now; False where there is none yet."""
+        try:
+            if not stat.S_ISREG(self.path.stat().st_mode):  # a device has no end
+                raise OSError(f"{self.path} is no file")
+            opened = self.path.open("rb")
+        except FileNotFoundError:
+            return False
+        if self._file is not None:
+            self._file.close()
+        self._file, self._rest = opened, b""
+        return True
+
+    def _read(self) -> None:
+        if self._file is None and not self._open():
+            return
+        self._take()
+        assert self._file is not None
+        try:
+            moved = self.path.stat().st_ino != _inode(self._file)
+        except FileNotFoundError:
+            return  # between two logs
+        if moved:
+            self._take()  # what was written while we looked
+            self._open()
+            self._take()
+
+    def _take(self) -> None:
+        assert self._file is not None
+        read = self._rest + self._file.read(MOST_BYTES)
+        *lines, self._rest = read.split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            self._rest = b""
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                path, status = str(entry["path"]), int(entry["status"] or 0)
+                took = (float(entry["ms"]) - float(entry["upload_ms"] or 0)) / 1000
+            except (ValueError, KeyError, TypeError):
+                continue  # cut off by a full disk
+            self._count(entry, path, status, max(0.0, took))
+
+    def _count(self, entry: dict[str, Any], path: str, status: int, seconds: float) -> None:
+        if entry.get("method") == "GET" and _HEALTH.fullmatch(path):
+            return
+        model = self._model(path)
+        self._statuses[model, str(status)] += 1
+        if 200 <= status < 300 and model != UNKNOWN:
+            counts = self._buckets.setdefault(model, [0] * (len(REQUEST_BUCKETS) + 1))
+            counts[bisect_left(REQUEST_BUCKETS, seconds)] += 1
+            self._seconds[model] += seconds  # type: ignore[assignment]  # a Counter adds floats as well
+
+    def _model(self, path: str) -> str:
+        if path.startswith("/org.pytorch.serve.grpc."):
+            return GRPC
+        named = _MODEL.match(path)
+        return named[1] if named and named[1] in self.served.models else UNKNOWN
+
+
+def _inode(file: BufferedReader) -> int:
+    return os.fstat(file.fileno()).st_ino
