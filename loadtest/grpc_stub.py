@@ -14,6 +14,7 @@ from grpc.experimental import gevent as grpc_gevent
 from grpc_tools import protoc
 
 from loadtest import LoadTestError
+from loadtest.target import Target
 
 PACKAGE = "org.pytorch.serve.grpc.inference"
 ANSWERED = 200  # gRPC has no status of ours: TorchServe answers OK, and an error is in the body
@@ -39,10 +40,12 @@ class Channel:
             response_deserializer=answer.FromString,
         )
 
-    def predict(self, audio: bytes, timeout: float) -> tuple[int, bytes]:
+    def predict(self, audio: bytes, target: Target) -> tuple[int, bytes]:
         """Status and body; status 0 comes with a code in place of the body."""
+        request = self._request(**self._model, input={"data": audio})
+        headers = [(name.lower(), value) for name, value in target.headers.items()]
         try:
-            answer = self._call(self._request(**self._model, input={"data": audio}), timeout=timeout)
+            answer = self._call(request, timeout=target.timeout, metadata=headers)
         except grpc.RpcError as exc:
             return 0, f"grpc_{exc.code().name.lower()}".encode()
         return ANSWERED, answer.prediction

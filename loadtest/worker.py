@@ -134,7 +134,7 @@ class Generator:
 
     def _call(self, shot: Shot, due: float, sent: float) -> None:
         body, _ = self.bodies[shot.target.url, shot.target.form, shot.clip.name]
-        status, content = self.channels[shot.target.url].predict(body, shot.target.timeout)
+        status, content = self.channels[shot.target.url].predict(body, shot.target)
         finished = self.now()
         label, error = answer.read(status, content) if status else (None, content.decode())
         self._report(shot, due, sent, status, finished, label=label, error=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,8 @@ from bundle import ports
 from bundle.gateway import Gateway
 from bundle.ports import LOOPBACK
 from bundle.torchserve import TorchServe
+from loadtest import LoadTestError, server
+from loadtest.clip import Clip
 
 pytestmark = pytest.mark.e2e
 
@@ -142,3 +145,11 @@ def test_grpc_is_refused_as_grpc_says_it(gateway: Gateway) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             call(b"", timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_the_load_test_brings_its_token_over_grpc_too(gateway: Gateway) -> None:
+    clip = Clip("a.wav", Path(__file__), 1.0, "audio/wav")
+    (target,) = server.targets(gateway.url, ["stub"], form="grpc", token=FIRST, timeout=10)
+    server.check([target], clip)
+    with pytest.raises(LoadTestError, match="grpc_unauthenticated"):
+        server.check([replace(target, headers={})], clip)
