@@ -13,6 +13,10 @@ MODELS ?=
 VERSION ?=
 CANARY ?= 0
 TOKENS ?=
+TLS ?=
+CORS ?=
+METRICS_PORT ?= 0
+OTLP ?=
 CLIPS ?=
 RATE ?= 5
 DURATION ?= 30s
@@ -54,8 +58,8 @@ help: ## list the targets
 demo: setup ## identify the sample clips with the small demo model, through a real server
 	$(RUN) -m bundle.demo
 
-serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc, TOKENS= a file
-	$(RUN) -m bundle.serve $(if $(MODELS),--models "$(MODELS)",--model "$(MODEL)") --revision "$(REVISION)" --port "$(PORT)" --allocator "$(ALLOCATOR)" $(if $(TOKENS),--tokens "$(TOKENS)")
+serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc, TOKENS= a file, TLS= a folder, CORS= origins, METRICS_PORT=, OTLP=host:port
+	$(RUN) -m bundle.serve $(if $(MODELS),--models "$(MODELS)",--model "$(MODEL)") --revision "$(REVISION)" --port "$(PORT)" --allocator "$(ALLOCATOR)" $(if $(TOKENS),--tokens "$(TOKENS)") $(if $(TLS),--tls "$(TLS)") --cors "$(CORS)" --metrics-port "$(METRICS_PORT)" --otlp "$(OTLP)"
 
 rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
 	$(RUN) -m bundle.rollout --model "$(MODEL)" --version "$(VERSION)" --canary "$(CANARY)" $(if $(DATA),--data "$(DATA)") $(ARGS)
@@ -64,7 +68,7 @@ stop: ## end the servers that make serve started, also what a killed one left
 	if [ -x "$(ROOT)/.venv/bin/python" ]; then $(RUN) -m bundle.stop; else echo "nothing is running"; fi
 
 identify: setup ## ask the running server who speaks: AUDIO="clip.wav folder/", ARGS="--top-k 3"
-	server=$$($(RUN) -m bundle.state) && exec "$(ROOT)/.venv/bin/python" "$(ROOT)/clients/identify.py" $$server $(ARGS) $(AUDIO)
+	server=$$($(RUN) -m bundle.state) && eval "set -- $$server" && exec "$(ROOT)/.venv/bin/python" "$(ROOT)/clients/identify.py" "$$@" $(ARGS) $(AUDIO)
 
 archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model, CALIBRATION= clips for bf16
 	$(RUN) -m bundle.archive --model "$(MODEL)" $(if $(REVISION),--revision "$(REVISION)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")

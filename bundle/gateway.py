@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -16,7 +17,8 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from bundle import canary, ports, properties, unix_http
+from bundle import canary, cors, ports, properties, tls, tracing, unix_http
+from bundle.limits import Limits
 from bundle.ports import LOOPBACK
 from bundle.torchserve import ServerError, TorchServe
 
@@ -25,6 +27,7 @@ START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 ACCESS_LOG_BYTES = 20_000_000  # about 80,000 requests; Envoy itself never begins a new one
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
+ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log, which metrics are made from; Envoy's default is 10 s
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
 
 
@@ -46,6 +49,10 @@ class Gateway:
         heads: names of the heads of those models that have several, by model.
         tokens: file of the bearer tokens that are let in; without one everybody is.
         address: of the public port; 0.0.0.0 is all of the machine's.
+        certificate: folder of tls.crt and tls.key, checked by `tls.read`; plain HTTP without one.
+        origins: of the web pages whose scripts may ask.
+        limits: how much callers may take of it.
+        otlp: host:port of the OpenTelemetry collector that spans go to; there are none without it.
 
     Attributes:
         url: base address for callers, without a slash at the end.
@@ -60,11 +67,21 @@ class Gateway:
         heads: Mapping[str, Sequence[str]] | None = None,
         tokens: Path | None = None,
         address: str = LOOPBACK,
+        *,
+        certificate: Path | None = None,
+        origins: Sequence[str] = (),
+        limits: Limits | None = None,
+        otlp: str | None = None,
     ) -> None:
         self.server = server
+        self.tracing = tracing.fragments(otlp)
         self.port = port
         self.address = address
-        self.url = f"http://{LOOPBACK if address == EVERYWHERE else address}:{port}"
+        self.certificate = certificate.absolute() if certificate else None
+        self.origins = tuple(origins)
+        self.limits = limits or Limits()
+        scheme = "https" if certificate else "http"
+        self.url = f"{scheme}://{LOOPBACK if address == EVERYWHERE else address}:{port}"
         self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
         self.heads = dict(heads or {})
         self.tokens = tokens.absolute() if tokens else None  # a link is followed anew each time
@@ -108,8 +125,11 @@ class Gateway:
         self._write_lua("canary.lua", f"WEIGHTS = {json.dumps(str(weights), ensure_ascii=False)}\n")
         if self.tokens:
             self._write_lua("tokens.lua", f"TOKENS = {json.dumps(str(self.tokens), ensure_ascii=False)}\n")
+        if self.certificate:
+            (self.server.run / tls.SDS_FILE).write_text(tls.sds(self.certificate), "utf-8")
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
+        command += ["--file-flush-interval-msec", str(ACCESS_LOG_DELAY)]
         self.log.unlink(missing_ok=True)
         self._envoy = subprocess.Popen(
             command,
@@ -143,11 +163,24 @@ class Gateway:
             "canary": json.dumps(str(self.server.run / "canary.lua")),
             "management": json.dumps(str(self.server.management.path)),
             "lua": json.dumps(str(DEPLOY / "errors.lua")),
+            **self.tracing,
             "max_bytes": int(limit[1]),
             "route_seconds": self.route_seconds,
             "idle_seconds": self.route_seconds + 30,
+            "tls": self._tls(),
+            "origins": cors.matchers(self.origins),
+            **vars(self.limits),
         }
         return Template(template).substitute(values)
+
+    def _tls(self) -> str:
+        """The listener's transport socket, at its place; nothing for plain HTTP."""
+        if not self.certificate:
+            return ""
+        file = json.dumps(str(self.server.run / tls.SDS_FILE), ensure_ascii=False)
+        return textwrap.indent(
+            Template((DEPLOY / "tls.yaml").read_text("utf-8")).substitute(sds=file), " " * 10
+        )
 
     def drain(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
         """Refuse new connections, close kept ones after their next answer, and wait for what is in flight.
@@ -173,6 +206,10 @@ class Gateway:
         """Refuse new connections; what is on the existing ones is answered still, with `connection: close`."""
         self.not_ready()
         self._admin("POST", "/drain_listeners")
+
+    def stats(self, path: str) -> str:
+        """Envoy's answer to one of its admin paths that change nothing."""
+        return self._admin("GET", path)
 
     def active(self) -> int:
         """Requests that have begun to arrive and are not answered whole."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
+import shlex
 import signal
 import sys
 import time
@@ -14,11 +16,23 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
-import requests
-
-from bundle import BundleError, allocator, archive, archived, samples, sources, state, tokens
+from bundle import (
+    BundleError,
+    allocator,
+    archive,
+    archived,
+    cors,
+    ports,
+    samples,
+    sources,
+    state,
+    tls,
+    tokens,
+)
 from bundle.allocator import Allocator
+from bundle.gateway import Gateway
 from bundle.ports import LOOPBACK
 from bundle.service import Service
 from bundle.sources import ModelSpec
@@ -62,6 +76,11 @@ def serve(
     archived: Path | None = None,
     run: Path | None = None,
     address: str = LOOPBACK,
+    *,
+    certificate: Path | None = None,
+    origins: Sequence[str] = (),
+    metrics: tuple[str, int] | None = None,
+    otlp: str | None = None,
 ) -> int:
     """Build what is missing, start, watch, stop.
 
@@ -75,6 +94,10 @@ def serve(
         archived: the folder that the models' archives are in already; nothing is built or fetched then.
         run: where to write, `build/run/PORT` by default.
         address: where the gateway listens, and nothing but the gateway.
+        certificate: folder of tls.crt and tls.key; plain HTTP without one.
+        origins: of the web pages whose scripts may ask.
+        metrics: where metrics are scraped; a free port on loopback without it.
+        otlp: host:port of an OpenTelemetry collector.
 
     Returns:
         The exit code: 0 after a stop that somebody asked for, 1 after a fault.
@@ -82,15 +105,28 @@ def serve(
     stopper = Stopper()
     already_running(port)
     token = tokens.read(accepted)[0] if accepted else None
+    shown = tls.read(certificate) if certificate else None
     variables = allocator.environment(memory)
     for spec in () if archived else specs:
         archive.build(spec, archive.STORE)
     store, folder = archived or archive.STORE, run or state.RUN / str(port)
-    service = Service(specs, store, folder, port, variables, accepted, address)
+    service = Service(
+        specs,
+        store,
+        folder,
+        port,
+        variables,
+        accepted,
+        address,
+        certificate=certificate,
+        origins=origins,
+        metrics=metrics,
+        otlp=otlp,
+    )
     fault: str | None = None
     try:
         service.start(progress=lambda text: say(f"starting: {text}"))
-        announce(service, token)
+        announce(service, token, shown)
         stopper.starting = False
         while not stopper.asked and (fault := service.fault()) is None:
             service.gateway.rotate_log()
@@ -122,24 +158,47 @@ def already_running(port: int) -> None:
             )
 
 
-def announce(service: Service, token: str | None) -> None:
+def announce(service: Service, token: str | None, certificate: tls.Certificate | None) -> None:
     """Say that every model is ready, with a request to copy and the answer it just gave."""
     clip, lines = samples.samples()[0].path, []
     audio, headers = clip.read_bytes(), {"content-type": "application/octet-stream"}
     if token:
         headers["authorization"] = f"Bearer {token}"
+    base, trust = service.gateway.url, ""
+    if certificate:
+        base = certificate.url(base)
+        trust = f" --cacert {shlex.quote(str(certificate.trust))}" if certificate.trust else ""
     for spec in service.specs:
-        url = f"{service.gateway.url}/predictions/{spec.name}"
-        try:
-            answer = requests.post(url, audio, headers=headers, timeout=ANSWER_SECONDS)
-            answer.raise_for_status()
-        except requests.RequestException as exc:
-            raise BundleError(f"the server started, but {spec.name} does not answer: {exc}") from exc
+        url = f"{base}/predictions/{spec.name}"
+        answer = ask(service.gateway, f"/predictions/{spec.name}", audio, headers)
         demo = ", the DEMO model, which knows six voices and no other" if spec.demo else ""
         lines.append(f"ready: {spec.name} {spec.version}{demo}, at {url} (Ctrl-C stops)\n")
         bearer = ' -H "Authorization: Bearer $TOKEN"' if token else ""
-        lines.append(f"  curl -T {clip}{bearer} {url}\n  {answer.text}\n")
+        lines.append(f"  curl{trust} -T {clip}{bearer} {url}\n  {answer}\n")
+    lines.append(f"metrics: {service.exporter.url}\n")
     say("\n".join(lines))
+
+
+def ask(gateway: Gateway, path: str, body: bytes, headers: dict[str, str]) -> str:
+    """What the gateway answers to whoever calls from this machine, and knows its certificate."""
+    host, port = urlsplit(gateway.url).hostname or LOOPBACK, gateway.port
+    try:
+        connection = (
+            http.client.HTTPSConnection(
+                host, port, timeout=ANSWER_SECONDS, context=tls.trusting(gateway.certificate)
+            )
+            if gateway.certificate
+            else http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+        )
+        with contextlib.closing(connection):
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as exc:
+        raise BundleError(f"the server started, but POST {path} is not answered: {exc!r}") from exc
+    if answer.status != 200:
+        raise BundleError(f"the server started, but POST {path} is answered {answer.status}: {text}")
+    return text
 
 
 def say(text: str) -> None:
@@ -185,6 +244,18 @@ def main() -> int:
     parser.add_argument(
         "--tokens", type=Path, help="file of bearer tokens, one a line; callers must have one"
     )
+    parser.add_argument("--tls", type=Path, help="folder of tls.crt and tls.key, PEM; plain HTTP without it")
+    parser.add_argument(
+        "--metrics-port", type=int, default=0, help="what Prometheus scrapes; 0 is a free one"
+    )
+    parser.add_argument(
+        "--metrics-address",
+        type=IPv4Address,
+        default=LOOPBACK,
+        help="where that port is (default: %(default)s)",
+    )
+    parser.add_argument("--otlp", default="", help="host:port of an OpenTelemetry collector, OTLP over HTTP")
+    parser.add_argument("--cors", default="", help="origins of the web pages whose scripts may ask")
     parser.add_argument(
         "--archived",
         type=Path,
@@ -202,8 +273,21 @@ def main() -> int:
     args = parser.parse_args()
     try:
         specs = asked_for(args)
-        options = (args.stop_delay, args.archived, args.run, str(args.address))
-        return serve(specs, args.port, args.grace, args.allocator, args.tokens, *options)
+        return serve(
+            specs,
+            args.port,
+            args.grace,
+            args.allocator,
+            args.tokens,
+            args.stop_delay,
+            args.archived,
+            args.run,
+            str(args.address),
+            certificate=args.tls,
+            origins=cors.read(args.cors),
+            metrics=(str(args.metrics_address), args.metrics_port or ports.free(1)[0]),
+            otlp=args.otlp or None,
+        )
     except BundleError as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from bundle import ports
 from bundle.gateway import Gateway
+from bundle.metrics.assembly import exporter
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from bundle.sources import ModelSpec
@@ -27,6 +29,10 @@ class Service:
         environment: variables for TorchServe and its workers.
         tokens: file of the bearer tokens that callers must have one of; everybody is let in without it.
         address: where the public port is; TorchServe stays on loopback.
+        certificate: folder of tls.crt and tls.key for the public port; plain HTTP without one.
+        origins: of the web pages whose scripts may ask.
+        metrics: address and port of the scrape address; a free port on loopback without it.
+        otlp: host:port of an OpenTelemetry collector for the gateway's spans.
     """
 
     def __init__(
@@ -38,13 +44,31 @@ class Service:
         environment: Mapping[str, str] | None = None,
         tokens: Path | None = None,
         address: str = LOOPBACK,
+        *,
+        certificate: Path | None = None,
+        origins: Sequence[str] = (),
+        metrics: tuple[str, int] | None = None,
+        otlp: str | None = None,
     ) -> None:
         self.specs = list(specs)
         self.run = run.resolve()
         self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
-        self.gateway = Gateway(self.torchserve, port, longest, heads, tokens, address)
+        self.gateway = Gateway(
+            self.torchserve,
+            port,
+            longest,
+            heads,
+            tokens,
+            address,
+            certificate=certificate,
+            origins=origins,
+            otlp=otlp,
+        )
+        self.exporter = exporter(
+            self.torchserve, self.gateway, specs, *(metrics or (LOOPBACK, ports.free(1)[0]))
+        )
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start both and return once a request would be answered.
@@ -52,6 +76,7 @@ class Service:
         Raises:
             ServerError: says in one line why it does not start. Call `stop` all the same.
         """
+        self.exporter.check_port()
         self.gateway.check_port()  # before the half minute that a model takes to load
         self.torchserve.start()
         self._write_state()
@@ -59,6 +84,7 @@ class Service:
         patience = sum(spec.torchserve.startupTimeout for spec in self.specs)
         self.torchserve.wait_ready(patience + 30, progress)
         self.gateway.start()
+        self.exporter.start()
         self._write_state()
 
     def fault(self) -> str | None:
@@ -91,6 +117,7 @@ class Service:
                     time.sleep(0.05)  # requests are answered meanwhile
                 cut = self.gateway.drain(grace, hurry)
         finally:
+            self.exporter.stop()
             self.gateway.stop()
             self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
             (self.run / FILE).unlink(missing_ok=True)
@@ -101,10 +128,11 @@ class Service:
         State(
             models=[spec.name for spec in self.specs],
             url=self.gateway.url,
+            certificate=str(self.gateway.certificate) if self.gateway.certificate else None,
             store=str(self.torchserve.store),
             inference_url=self.torchserve.url,
             management=str(self.torchserve.management.path),
-            metrics_url=self.torchserve.metrics_url,
+            metrics_url=self.exporter.url,
             grpc=self.torchserve.grpc,
             serve=Identity.of(psutil.Process()),
             gateway=Identity.of(psutil.Process(gateway)) if gateway else None,

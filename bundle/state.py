@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bundle import BundleError, tls
 from bundle.processes import Identity
 
 RUN = Path("build/run")
@@ -23,10 +25,12 @@ class State:
         url: where callers reach it.
         store: the model store.
         management: path of the socket of TorchServe's management API.
-        inference_url, metrics_url, grpc: TorchServe's own, behind the gateway.
+        inference_url, grpc: TorchServe's own, behind the gateway.
+        metrics_url: what Prometheus scrapes.
         serve: the process that started it, and ends it in an orderly way.
         gateway: Envoy.
         temp: the folders that go when it stops. TorchServe's processes are known by theirs.
+        certificate: the folder of its TLS certificate and key; None for plain HTTP.
     """
 
     models: list[str]
@@ -39,6 +43,7 @@ class State:
     serve: Identity
     gateway: Identity | None
     temp: list[str]
+    certificate: str | None = None
 
     def write(self, folder: Path) -> None:
         """Write it whole or not at all."""
@@ -66,11 +71,24 @@ def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
             yield file, state
 
 
+def options(state: State) -> list[str]:
+    """The client's, under a name that the server's certificate has."""
+    if not state.certificate:
+        return ["--url", state.url, "--model", state.models[0]]
+    certificate = tls.read(Path(state.certificate))
+    trusted = ["--cacert", str(certificate.trust)] if certificate.trust else []
+    return ["--url", certificate.url(state.url), "--model", state.models[0], *trusted]
+
+
 def main() -> int:
-    """Print the client's options for the server that was started last: `--url … --model …`."""
+    """Print the client's options for the server that was started last, for a shell: `--url … --model …`."""
     for _, state in states():
         if state.serve.alive:
-            print(f"--url {state.url} --model {state.models[0]}")
+            try:
+                print(shlex.join(options(state)))
+            except BundleError as exc:  # its certificate has expired meanwhile, or gone
+                print(f"identify: {exc}", file=sys.stderr)
+                return 3
             return 0
     print("identify: no server is running: start one with `make serve`", file=sys.stderr)
     return 3

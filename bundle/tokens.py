@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
-from bundle import BundleError
+from bundle import BundleError, private
 
 SHORTEST = 16  # characters, as deploy/gateway/tokens.lua has it
 HOW = "make one with `openssl rand -base64 32 > FILE; chmod 600 FILE`"
@@ -19,15 +17,10 @@ def read(file: Path) -> list[str]:
         BundleError: no such file, others may read it, nothing in it, a token that is too short or has spaces.
     """
     try:
-        about, lines = file.stat(), file.read_text("utf-8").splitlines()
+        private.check(file, f"TOKENS={file}")
+        lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
         raise BundleError(f"TOKENS={file} cannot be read ({exc}): {HOW}") from exc
-    # what is another's we can only read by our group: so Kubernetes mounts secrets, root's with the pod's group
-    forbidden = stat.S_IRWXO | (stat.S_IRWXG if about.st_uid == os.geteuid() else 0)
-    if about.st_mode & forbidden:
-        raise BundleError(
-            f"TOKENS={file} may be read by others (mode {stat.S_IMODE(about.st_mode):o}): chmod 600 {file}"
-        )
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     tokens = [(number, token) for number, token in numbered if token and not token.startswith("#")]
     for number, token in tokens:

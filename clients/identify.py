@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -123,7 +124,9 @@ class Patience(Retry):
         *rest: Any,
         **named: Any,
     ) -> Patience:
-        if isinstance(error, ReadTimeoutError):
+        if error and (
+            isinstance(error, ReadTimeoutError) or isinstance(_cause(error), SSLCertVerificationError)
+        ):
             raise error
         return super().increment(method, url, response, error, *rest, **named)
 
@@ -149,6 +152,8 @@ class Client:
         model: the name it is served under.
         version: of the model; the server's default if None.
         token: sent as `Authorization: Bearer`.
+        cacert: file of the certificates that the server's must be signed by, PEM; if None, that of the variable
+            REQUESTS_CA_BUNDLE, else those that `requests` brings.
         timeout: seconds to connect; seconds to wait for the answer to begin, and again for it to be whole.
         retries: further attempts, see Patience. Identifying changes nothing on the server, so they are safe.
     """
@@ -160,6 +165,7 @@ class Client:
         *,
         version: str | None = None,
         token: str | None = None,
+        cacert: str | Path | None = None,
         timeout: tuple[float, float] = (5.0, 300.0),
         retries: int = 4,
     ) -> None:
@@ -168,6 +174,9 @@ class Client:
         self._headers = {"Content-Type": "application/octet-stream", "Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+        # here and in every request, since `requests` lets the variable pass over a session's own, and asks for it only
+        # where proxies are asked for too
+        self._trusted: str | bool = str(cacert or os.environ.get("REQUESTS_CA_BUNDLE") or "") or True
         self._timeout = timeout
         self._patience = Patience(
             retries,
@@ -210,17 +219,23 @@ class Client:
         began = time.monotonic()
         try:
             with self._session().post(
-                self.url, data, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
+                self.url,
+                data,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+                verify=self._trusted,
             ) as response:
                 body = self._read(response)
         except (requests.ReadTimeout, ReadTimeoutError) as exc:
             raise TimedOut(f"no answer from {self.url} within {self._timeout[1]:g} s") from exc
         except DecodeError as exc:
-            raise BadAnswer(f"{self.url} answered with a body that does not decode: {_cause(exc)}") from exc
+            raise BadAnswer(f"{self.url} answered with a body that does not decode: {_why(exc)}") from exc
         except (requests.ConnectionError, HTTPError) as exc:
-            raise Unreachable(f"cannot reach {self.url}: {_cause(exc)}") from exc
+            raise Unreachable(f"cannot reach {self.url}: {_why(exc)}") from exc
         except (requests.RequestException, ValueError) as exc:
-            raise BadAnswer(f"cannot send to {self.url}: {_cause(exc)}") from exc
+            raise BadAnswer(f"cannot send to {self.url}: {_why(exc)}") from exc
         length = response.headers.get("x-audio-seconds", "")
         return Answer(
             labels=_labels(response, body),
@@ -283,11 +298,18 @@ def _labels(response: requests.Response, content: bytes) -> list[Label]:
     raise BadAnswer(f"{response.url} answered {response.status_code}, but with no list of labels")
 
 
-def _cause(exc: BaseException) -> str:
-    """The innermost cause of an exception from `requests`, in its own words."""
+def _cause(exc: BaseException) -> BaseException:
     while (inner := exc.__cause__ or exc.__context__) is not None:
         exc = inner
-    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return exc
+
+
+def _why(exc: BaseException) -> str:
+    """The innermost cause of an exception from `requests`, in its own words."""
+    cause = _cause(exc)
+    if isinstance(cause, SSLCertVerificationError):
+        return f"its certificate is not trusted: {cause.verify_message}"
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
 Record = dict[str, Any]  # {"clip", "labels", "seconds"} or {"clip", "error": {"code", "message"}}
@@ -416,6 +438,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     option("--retries", type=int, default=4, help="while the server is busy or away (%(default)s)")
     option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
+    option("--cacert", help="trust these certificates (the variable REQUESTS_CA_BUNDLE)")
     option("--format", choices=FORMATS, default="table")
     args = parser.parse_args(arguments)
     try:
@@ -426,6 +449,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("no audio files")
     if args.concurrency < 1 or args.retries < 0 or min(args.timeout) <= 0:
         parser.error("--concurrency must be 1 or more, --retries 0 or more, --timeout above 0")
+    if args.cacert and not Path(args.cacert).is_file():
+        parser.error(f"--cacert: there is no file {args.cacert}")
     failed: list[str] = []
 
     def watched(records: Iterable[Record]) -> Iterator[Record]:
@@ -437,6 +462,7 @@ def main(arguments: list[str] | None = None) -> int:
     server = {
         "version": args.version,
         "token": args.token,
+        "cacert": args.cacert,
         "timeout": tuple(args.timeout),
         "retries": args.retries,
     }

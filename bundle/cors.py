@@ -1,0 +1,29 @@
+"""The web pages whose scripts may ask the gateway: none unless they are named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bundle import BundleError
+
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
+
+
+def read(given: str) -> tuple[str, ...]:
+    """The origins of `CORS="https://a.example https://b.example:8443"`.
+
+    Raises:
+        BundleError: one of them is no origin; "*" is none, since every page would then send its visitors' voices.
+    """
+    for each in given.split():
+        if not ORIGIN.fullmatch(each):
+            raise BundleError(
+                f"CORS={each} is no origin: name scheme, host and port if it has one, as in https://a.example"
+            )
+    return tuple(given.split())
+
+
+def matchers(origins: Sequence[str]) -> str:
+    """Envoy's list of string matchers; JSON is YAML."""
+    return "[" + ", ".join(f'{{exact: "{origin}"}}' for origin in origins) + "]"
