@@ -20,9 +20,10 @@ BEFORE = {
     "packed": {"errors", "settings", "packing", "encoder"},
     "encoders": {"settings", "manifest", "checkpoint", "encoder", "packed"},
     "labels": {"errors", "settings", "protocol"},
+    "certainty": {"labels"},
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}
-PRODUCT = ("handler", "bundle", "clients", "training", "bench", "loadtest", "evaluation", "compare")
+PRODUCT = ("handler", "bundle", "clients", "training", "bench", "loadtest", "evaluation", "compare", "autoscale")
 OURS = {*PRODUCT, "tests"} - {"handler"}
 
 
