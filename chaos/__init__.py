@@ -7,7 +7,7 @@ verdict          an answer → right, an honest error, lost, or wrong
 load             correct clips at open arrivals, each answer judged
 server           the server under fault: TorchServe and Envoy, its workers, its memory
 archives         the demo model as shipped, around a handler that misbehaves on request, and corrupted
-faulty_handler   that handler
+faulty_handler   that handler, with `faulty_encoder`
 scene            one fault: who asks, when it struck, when all was well again
 processes        faults of workers and of Java
 storage          faults of archives and disks

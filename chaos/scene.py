@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import psutil
 
 from chaos.load import Clip, Load
 from chaos.server import Server, wait_until
-from chaos.verdict import Verdict
+from chaos.verdict import Reply, Verdict
 
 RECOVERY_SECONDS = 90.0  # more is no recovery
+MATES = 7  # of a clip that misbehaves: a full batch with it
 SETTLED = 3  # right answers before anything is done to the server
 
 
@@ -49,7 +51,7 @@ class Fault:
     cause: Callable[[Scene], str]
     unnoticed: bool = True
     quick: bool = True
-    rate: float = 6.0
+    rate: float = 3.0
 
 
 @dataclass
@@ -114,9 +116,16 @@ class Scene:
         worker = psutil.Process(pid)
         token = secrets.token_hex(4)
         marker = Path(worker.cwd()) / f"chaos-{token}"
-        self.load.ask(x_chaos=f"{fault} {token}")
+        self.accompanied(f"{fault} {token}")
         self.expect(wait_until(marker.exists, RECOVERY_SECONDS), f"{fault}: no worker took the clip")
         return worker
+
+    def accompanied(self, order: str) -> Future[Reply]:
+        """A clip with an order for the faulty handler, and mates that fill its batch; gives its own answer."""
+        asked = self.load.ask(x_chaos=order)
+        for _ in range(MATES):
+            self.load.ask()
+        return asked
 
     def recover(self, gone: Sequence[int] = ()) -> None:
         """Wait until every worker is READY, none of them one of the former, and an answer is right again."""

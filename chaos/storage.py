@@ -51,7 +51,7 @@ def refusal(scene: Scene, store: Path, run: Path) -> str:
 
 
 def full_disk(scene: Scene) -> str:
-    """No log line can be written, by Java, its workers' output included, or by the gateway; then there is room again."""
+    """No log line can be written, by Java, which logs for its workers too, or by the gateway; then there is room."""
     if not FULL.exists() or not hasattr(psutil.Process, "rlimit"):
         return "skipped: needs Linux, for /dev/full and prlimit(2)"
     logs = scene.server.service.torchserve.logs

@@ -17,7 +17,7 @@ REFUSED = "refused"  # nobody listens: honest where the whole server is down, an
 SCORE_TOLERANCE = 1e-3  # a clip's logits agree to 1e-4 of their spread whatever is in its batch
 LEAK = re.compile(
     "|".join(
-        [r"Traceback", r"\.py\b", r"\.java\b", r"\bat (?:java|io|org)\.", r"\n"]
+        [r"Traceback", r"\.py\b", r"\.java\b", r"\b(?:java|io\.netty|org\.pytorch)\.", r"\n"]
         + [re.escape(path) for path in {str(ROOT), sys.prefix, tempfile.gettempdir() + "/"}]
     )
 )
