@@ -7,7 +7,7 @@ local MESSAGES = {
   internal_error = "the model failed on this batch of requests; the server's log says why",
 }
 
--- TorchServe's exception and status → our code, and our status where its own misleads
+-- TorchServe's exception and status → our code, our status where its own misleads, and our words for this case alone
 local function meaning(kind, status, message)
   if kind == "ModelNotFoundException" or kind == "ModelVersionNotFoundException" then
     return "model_not_found", "404"
@@ -17,6 +17,8 @@ local function meaning(kind, status, message)
     return "overloaded", "429"  -- its queue is full; 503 would say that the server is not there
   elseif message == "Worker died." then
     return "worker_died", "507"  -- 500 from TorchServe unless the worker was killed
+  elseif kind:match("DataDecoderException$") then
+    return "malformed_request", "400", "the body is no valid multipart form"  -- 500 from TorchServe, in Java's words
   elseif status == "413" then
     return "request_too_large", "413"
   elseif tonumber(status) >= 500 then
@@ -48,8 +50,9 @@ function envoy_on_response(handle)
   if kind == nil then
     return
   end
-  local code, better = meaning(kind, status, message)
-  local error = string.format('{"error": {"code": "%s", "message": "%s"}}', code, MESSAGES[code] or message)
+  local code, better, words = meaning(kind, status, message)
+  words = words or MESSAGES[code] or message
+  local error = string.format('{"error": {"code": "%s", "message": "%s"}}', code, words)
   local length = handle:body():setBytes(error)
   local headers = handle:headers()  -- anew: one taken before body(), which waits, is no longer valid
   headers:replace("content-length", tostring(length))
