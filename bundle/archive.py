@@ -2,7 +2,8 @@
 
     python -m bundle.archive --model demo
 
-The archive's root: speaker_handler.py, speaker_telemetry.py, speaker_id/, checkpoint/, model-config.yaml, inputs.sha256.
+The archive's root: speaker_handler.py, speaker_telemetry.py, speaker_id/, checkpoint/, model-config.yaml,
+inputs.sha256.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 from bundle.ports import LOOPBACK, Ports
 
 SHIPPED = Path(__file__).resolve().parent.parent / "config.properties"
+METRICS = Path(__file__).resolve().parent / "metrics" / "metrics.yaml"
 
 
 def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
@@ -33,6 +34,7 @@ def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
         "grpc_management_address": LOOPBACK,
         "grpc_management_port": str(ports.grpc_management),
         "allowed_urls": archives_of(store),
+        "metrics_config": str(METRICS),
     }
     for key, value in own.items():
         parts = re.split(rf"^{key}=.*$", shipped, flags=re.MULTILINE)

@@ -6,7 +6,9 @@ with 200. The reason stands in the logs alone.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 Sizes = tuple[int, int]  # bytes of the server's log and of the models'
@@ -14,7 +16,6 @@ Sizes = tuple[int, int]  # bytes of the server's log and of the models'
 MODEL_LOG = "model_log.log"
 SERVER_LOG = "ts_log.log"
 
-_LINE = re.compile(r"^\S+ \[\w+ *\] \S+ \S+ - (?P<text>.*)$")
 _REFUSED = re.compile(r"Failed to load model (?P<model>\S+), exception (?P<why>.+)")
 _RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?P<error>[A-Z]\w*): (?P<why>.+)$")
 _NOT_LOADED = re.compile(r"Failed to load model: (?P<archive>.+)")
@@ -46,7 +47,7 @@ def worker_refusal(log: str) -> str | None:
     A worker prints a traceback after "Backend worker process died."; its last line holds the reason. Not so
     for a RuntimeError: TorchServe hides its text there and prints it before.
     """
-    texts = [found["text"] for line in log.splitlines() if (found := _LINE.match(line))]
+    texts = list(_texts(log))
     died = next((i for i, text in enumerate(texts) if text == "Backend worker process died."), None)
     if died is None:
         return None
@@ -60,7 +61,7 @@ def worker_refusal(log: str) -> str | None:
 
 def archive_refusal(log: str) -> str | None:
     """Why the server did not even start a worker: the archive is missing, unreadable or not allowed."""
-    lines = log.splitlines()
+    lines = list(_texts(log))
     for i, line in enumerate(lines):
         if found := _NOT_LOADED.search(line):
             reasons = (_JAVA.match(after) for after in lines[i + 1 : i + 3])
@@ -75,6 +76,17 @@ def java_error(output: str) -> str | None:
         return f"{causes[-1]['error']}: {causes[-1]['why']}"
     said = [line.strip() for line in output.splitlines() if line.strip()]
     return said[-1] if said else None
+
+
+def _texts(log: str) -> Iterator[str]:
+    """What the lines say: each is a JSON object (log4j2.xml), an exception stands in lines of its own in it."""
+    for line in log.splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue  # not written whole yet
+        yield said["message"]
+        yield from said.get("exception", "").splitlines()
 
 
 def _read(path: Path, offset: int) -> str:

@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.registry import Collector
 
 from bundle import BundleError, ports
+from bundle.gateway import EVERYWHERE
 from bundle.metrics import families
-from bundle.ports import EVERYWHERE, LOOPBACK
+from bundle.ports import LOOPBACK
 
 Part = Callable[[], Iterable[Metric]]
 # For all parts together; Prometheus' own time-out is 10 s. Too high: one that hangs costs the others their scrape. Too

@@ -46,6 +46,7 @@ def test_everything_else_is_used_as_shipped() -> None:
         "grpc_inference_port",
         "grpc_management_port",
         "allowed_urls",
+        "metrics_config",
         "enable_model_api",
     }
 

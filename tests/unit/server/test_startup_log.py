@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from bundle import startup_log
 
-HEAD = "2026-11-24T11:40:08,123 [INFO ] W-9000-demo_1.0-stdout MODEL_LOG - "
+HEAD = {"time": "2026-11-24T11:40:08.123Z", "level": "info"}
 
 DIED = [
     "Backend worker process died.",
@@ -20,7 +21,8 @@ DIED = [
 
 
 def model_log(*texts: str) -> str:
-    return "".join(f"{HEAD}{text}\n" for text in texts)
+    worker = {"worker": "W-9000-demo_1.0-stdout"}
+    return "".join(json.dumps({**HEAD, **worker, "message": text}) + "\n" for text in texts)
 
 
 def test_a_handlers_error_is_given_without_its_traceback() -> None:
@@ -58,12 +60,17 @@ def test_an_error_that_a_worker_survived_is_no_refusal() -> None:
 
 
 def test_an_archive_that_the_server_did_not_take_is_named_with_the_reason() -> None:
-    log = (
-        "2026-11-24T11:40:08,123 [WARN ] main org.pytorch.serve.ModelServer - Failed to load model: demo.mar\n"
-        "org.pytorch.serve.archive.model.ModelNotFoundException: Model not found at: demo.mar\n"
-        "\tat org.pytorch.serve.archive.model.ModelArchive.downloadModel(ModelArchive.java:123)\n"
-    )
+    said = {
+        "message": "Failed to load model: demo.mar",
+        "exception": "org.pytorch.serve.archive.model.ModelNotFoundException: Model not found at: demo.mar\n"
+        "\tat org.pytorch.serve.archive.model.ModelArchive.downloadModel(ModelArchive.java:123)\n",
+    }
+    log = json.dumps(HEAD | said) + "\n"
     assert startup_log.archive_refusal(log) == "Model not found at: demo.mar"
+
+
+def test_a_line_that_is_not_written_whole_is_waited_for() -> None:
+    assert startup_log.worker_refusal(model_log(*DIED)[:-20]) is None
 
 
 def test_no_logs_yet_means_no_refusal(tmp_path: Path) -> None:
