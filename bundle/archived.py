@@ -24,9 +24,11 @@ def read_store(store: Path) -> list[ModelSpec]:
     Raises:
         BundleError: no such folder, no archive in it, one that was not built by `bundle.archive`.
     """
-    if not store.is_dir():
-        raise BundleError(f"there is no folder {store} with archives to serve")
-    specs = [read(mar) for mar in sorted(store.glob("*.mar"))]
+    try:
+        archives = sorted(file for file in store.iterdir() if file.suffix == ".mar")
+    except OSError as exc:
+        raise BundleError(f"the folder of archives {store} cannot be read: {exc.strerror}") from exc
+    specs = [read(mar) for mar in archives]
     if not specs:
         raise BundleError(f"there is no archive NAME.mar in {store}: make one with `make archive MODEL=NAME`")
     return specs
