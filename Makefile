@@ -50,7 +50,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale audit demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit demo-model full-size s3prl clean setup-dev
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -123,6 +123,9 @@ compare: setup-dev ## measure ours against other servers, on a quiet machine: AR
 
 autoscale: setup-dev ## simulate a day of autoscaling from what one replica is measured to do, on a quiet machine: ARGS=--no-measure
 	$(RUN) -m autoscale $(ARGS)
+
+chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see, into OUT=reports: ARGS="--minutes 4"
+	$(RUN) -m chaos --out "$(OUT)" $(ARGS)
 
 audit: setup ## list what serves (reports/sbom.cdx.json, CycloneDX) and what is known against it
 	cd "$(ROOT)" && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt

@@ -23,7 +23,18 @@ BEFORE = {
     "certainty": {"labels"},
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}
-PRODUCT = ("handler", "bundle", "clients", "training", "bench", "loadtest", "evaluation", "compare", "autoscale")
+PRODUCT = (
+    "handler",
+    "bundle",
+    "clients",
+    "training",
+    "bench",
+    "loadtest",
+    "evaluation",
+    "compare",
+    "autoscale",
+    "chaos",
+)
 OURS = {*PRODUCT, "tests"} - {"handler"}
 
 
