@@ -111,7 +111,8 @@ def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
     """TorchServe's row: parts by name, and headers among which it mixes a record a part and the URL's tail."""
     text = {name: value for name, value in headers.items() if isinstance(value, str)}
     # the gateway's two, which replace what a caller sends under these names
-    received, within = (number(text.get(name)) for name in ("x-received", "x-answer-within"))
+    lowered = {name.lower(): value for name, value in text.items()}
+    received, within = (number(lowered.get(name)) for name in ("x-received", "x-answer-within"))
     return Payload(row, text, text.get("url_path", ""), received, within)
 
 

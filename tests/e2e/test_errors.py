@@ -15,6 +15,7 @@ import requests
 import soundfile
 import speaker_handler
 
+from bundle.gateway import Gateway
 from bundle.torchserve import TorchServe
 
 pytestmark = pytest.mark.e2e
@@ -66,7 +67,8 @@ HEADERS = {"deadline_exceeded": {"X-Received": f"{time.time() - 30:.3f} 12", "X-
 
 
 def test_every_error_class_is_tried() -> None:
-    assert set(CASES) == {error.code for error in speaker_handler.STATUS}
+    unprovoked = {"out_of_memory"}  # by a fault of the machine: chaos has it
+    assert set(CASES) == {error.code for error in speaker_handler.STATUS} - unprovoked
 
 
 @pytest.mark.parametrize("code", CASES)
@@ -79,6 +81,18 @@ def test_each_error_has_its_status_its_code_and_one_line(server: TorchServe, cod
     assert error["code"] == code
     assert "\n" not in error["message"]
     assert not re.search(r"(^|[\s'\"(])/\w", error["message"]), "a path of the server?"
+
+
+def test_the_gateway_tells_the_handler_how_long_a_caller_waits(gateway: Gateway) -> None:
+    def ask(seconds: str, claimed: str = "") -> requests.Response:
+        headers = {"content-type": "audio/wav", "x-request-timeout": seconds, "x-received": claimed}
+        return requests.post(f"{gateway.url}/predictions/demo", wav(16000), headers=headers, timeout=30)
+
+    late = ask("0.0001")  # over by the time that a worker has it
+    assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert ask("60").status_code == 200
+    assert ask("60", claimed="1000.000 0").status_code == 200, "a caller's own moment of arrival was believed"
+    assert ask("soon").json()["error"]["code"] == "invalid_parameter"
 
 
 def test_a_request_of_several_says_which_one_was_at_fault(server: TorchServe) -> None:
