@@ -230,6 +230,17 @@ class TestStopping:
         assert running.process.wait(60) == 0
         running.assert_gone(*belongings)
 
+    def test_it_is_not_ready_first_and_answers_new_callers_until_the_delay_is_over(
+        self, serve: StartServe
+    ) -> None:
+        running = serve(STUB, "--stop-delay", "3")
+        url = f"http://{LOOPBACK}:{running.port}/v2/health/ready"
+        assert requests.get(url, timeout=10).status_code == 200
+        running.process.terminate()
+        running.wait_for(lambda: requests.get(url, timeout=10).status_code == 503)
+        assert running.ask(b"abc").status_code == 200  # over a new connection
+        assert running.process.wait(60) == 0
+
     def test_a_second_ctrl_c_hurries_and_says_what_was_cut_off(self, serve: StartServe) -> None:
         running = serve()
         belongings = running.belongings()
