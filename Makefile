@@ -50,7 +50,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit demo-model full-size s3prl clean setup-dev
+.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit demo-model full-size s3prl clean setup-dev image-check kserve-fields
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -130,6 +130,13 @@ chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count w
 audit: setup ## list what serves (reports/sbom.cdx.json, CycloneDX) and what is known against it
 	cd "$(ROOT)" && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
 	$(RUN) -m bundle.audit --tools build/audit/bin
+
+image-check: setup-dev ## follow deploy/docker/Dockerfile without a container engine, start what it makes, ask it: TORCH_INDEX=, ARGS="--build-arg VARIANT=cuda"
+	$(RUN) -m bundle.image_check $(if $(TORCH_INDEX),--build-arg TORCH_INDEX="$(TORCH_INDEX)") $(ARGS)
+
+kserve-fields: setup ## write KServe's fields anew, which deploy/kserve is held to, from its package in build/kserve
+	cd "$(ROOT)" && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
+	cd "$(ROOT)" && build/kserve/bin/python deploy/kserve/fields.py > build/kserve-fields.json && mv build/kserve-fields.json tests/unit/deploy/kserve-fields.json
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower
