@@ -7,14 +7,12 @@ logger of statistics, which could count more, is not meant for callers that are 
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from bundle.metrics.served import Served
 MOST_BYTES = 32 << 20  # read at one scrape: the log is begun anew well before
 LONGEST_LINE = 64 << 10
 UNKNOWN = "unknown"  # in place of a model that is not served, whatever the caller called it
+ROTATED = ".1.log"  # as bundle/gateway.py names the one before
 GRPC = "grpc"  # in place of the model, which stands in gRPC's message
 _HEALTH = re.compile(r"/ping|/v2(/health/.*)?|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?|/v1/models/[^/:]+")
 _MODEL = re.compile(r"/(?:predictions|v1/models|v2/models)/([^/:]+)")
@@ -45,15 +44,13 @@ class AccessLog:
         self.path = path
         self.served = served
         self._lock = threading.Lock()
-        self._file: BufferedReader | None = None
+        self._inode, self._offset = 0, 0  # which file has been read, and how far
         self._rest = b""
         self._statuses: Counter[tuple[str, str]] = Counter()
         self._buckets: dict[str, list[int]] = {}
-        self._seconds: Counter[str] = Counter()
-        with self._lock:
-            if self._open():
-                assert self._file is not None
-                self._file.seek(0, 2)
+        self._seconds: dict[str, float] = {}
+        if path.is_file():
+            self._inode, self._offset = path.stat().st_ino, path.stat().st_size
 
     def collect(self) -> Iterator[Metric]:
         """All that was counted since the start.
@@ -75,47 +72,36 @@ class AccessLog:
                 times.add_metric([model], cumulative, self._seconds[model])
         yield from (answers, times)
 
-    def _open(self) -> bool:
-        """Begin with the file that stands there now; False where there is none yet."""
-        try:
-            if not stat.S_ISREG(self.path.stat().st_mode):  # a device has no end
-                raise OSError(f"{self.path} is no file")
-            opened = self.path.open("rb")
-        except FileNotFoundError:
-            return False
-        if self._file is not None:
-            self._file.close()
-        self._file, self._rest = opened, b""
-        return True
-
     def _read(self) -> None:
-        if self._file is None and not self._open():
-            return
-        self._take()
-        assert self._file is not None
         try:
-            moved = self.path.stat().st_ino != _inode(self._file)
+            status = self.path.stat()
         except FileNotFoundError:
-            return  # between two logs
-        if moved:
-            self._take()  # what was written while we looked
-            self._open()
-            self._take()
+            return  # nothing yet, or between two logs
+        if not stat.S_ISREG(status.st_mode):  # a device has no end
+            raise OSError(f"{self.path} is no file")
+        if status.st_ino != self._inode:
+            former = self.path.with_suffix(ROTATED)
+            if former.is_file() and former.stat().st_ino == self._inode:
+                self._take(former)
+            self._inode, self._offset, self._rest = status.st_ino, 0, b""
+        self._take(self.path)
 
-    def _take(self) -> None:
-        assert self._file is not None
-        read = self._rest + self._file.read(MOST_BYTES)
-        *lines, self._rest = read.split(b"\n")
+    def _take(self, path: Path) -> None:
+        with path.open("rb") as log:
+            log.seek(self._offset)
+            read = log.read(MOST_BYTES)
+        self._offset += len(read)
+        *lines, self._rest = (self._rest + read).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             self._rest = b""
         for line in lines:
             try:
                 entry = json.loads(line)
-                path, status = str(entry["path"]), int(entry["status"] or 0)
+                path_asked, status = str(entry["path"]), int(entry["status"] or 0)
                 took = (float(entry["ms"]) - float(entry["upload_ms"] or 0)) / 1000
             except (ValueError, KeyError, TypeError):
                 continue  # cut off by a full disk
-            self._count(entry, path, status, max(0.0, took))
+            self._count(entry, path_asked, status, max(0.0, took))
 
     def _count(self, entry: dict[str, Any], path: str, status: int, seconds: float) -> None:
         if entry.get("method") == "GET" and _HEALTH.fullmatch(path):
@@ -125,14 +111,10 @@ class AccessLog:
         if 200 <= status < 300 and model != UNKNOWN:
             counts = self._buckets.setdefault(model, [0] * (len(REQUEST_BUCKETS) + 1))
             counts[bisect_left(REQUEST_BUCKETS, seconds)] += 1
-            self._seconds[model] += seconds  # type: ignore[assignment]  # a Counter adds floats as well
+            self._seconds[model] = self._seconds.get(model, 0.0) + seconds
 
     def _model(self, path: str) -> str:
         if path.startswith("/org.pytorch.serve.grpc."):
             return GRPC
         named = _MODEL.match(path)
         return named[1] if named and named[1] in self.served.models else UNKNOWN
-
-
-def _inode(file: BufferedReader) -> int:
-    return os.fstat(file.fileno()).st_ino

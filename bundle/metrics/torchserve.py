@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from bundle.metrics import families
-from bundle.metrics.catalogue import CATALOGUE, TORCHSERVE
+from bundle.metrics.catalogue import CATALOGUE, TORCHSERVE, samples_of
 from bundle.metrics.served import Served
 
 # its cumulative counters (never an autoscaler's signal by themselves) → ours, and what one of theirs is of ours
@@ -19,6 +20,11 @@ OWN = {
     "ts_inference_latency_microseconds": ("speaker_id_torchserve_inference_seconds_total", 1e-6),
 }
 OURS = {metric.name: metric for metric in CATALOGUE if metric.part == TORCHSERVE}
+# a sample's name → its metric's
+NAMES = {sample: metric.name for metric in OURS.values() for sample in samples_of(metric)} | {
+    f"{name.removesuffix('_total')}_total": name
+    for name in OWN  # so the parser names a counter's samples
+}
 
 
 def collect(text: str, served: Served) -> Iterator[Metric]:
@@ -30,33 +36,34 @@ def collect(text: str, served: Served) -> Iterator[Metric]:
     found: dict[str, list[Sample]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            name = next((name for name in OURS if sample.name in (name, *_parts(name))), "")
-            if sample.name in OWN:
-                found.setdefault(sample.name, []).append(sample)
-            elif name:
+            if (name := NAMES.get(sample.name)) is not None:
                 found.setdefault(name, []).append(sample)
     for name, samples in found.items():
-        ours, factor = OWN.get(name, (name, 1.0))
-        metric = OURS[ours]
-        build: Callable[[str], Metric] = (
-            families.histogram if metric.kind == "histogram" else families.counter
-        )
-        built = build(ours)
-        for sample in samples:
-            labels = _labels(sample, metric.labels)
-            if served.has(labels.get("model", ""), labels.get("version", "")):
-                built.add_sample(ours + sample.name.removeprefix(name), labels, sample.value * factor)
-        yield built
+        if name in OWN:
+            yield _of_torchserve(name, samples, served)
+        else:
+            yield _of_workers(name, samples, served)
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    return (
-        tuple(f"{name}_{end}" for end in ("bucket", "sum", "count")) if OURS[name].kind == "histogram" else ()
-    )
+def _of_workers(name: str, samples: list[Sample], served: Served) -> Metric:
+    build = families.histogram if OURS[name].kind == "histogram" else families.counter
+    family: Metric = build(name)
+    for sample in samples:
+        # without the host's name, which TorchServe adds
+        labels = {key: value for key, value in sample.labels.items() if key in (*OURS[name].labels, "le")}
+        if served.has(labels.get("model", ""), labels.get("version", "")):
+            family.add_sample(sample.name, labels, sample.value)
+    return family
 
 
-def _labels(sample: Sample, wanted: tuple[str, ...]) -> dict[str, str]:
-    """Without TorchServe's host name, and by our names for model and version."""
-    given = {label.removeprefix("model_"): value for label, value in sample.labels.items()}
-    given["model"] = given.pop("name", given.get("model", ""))
-    return {label: given[label] for label in (*wanted, "le") if label in given}
+def _of_torchserve(name: str, samples: list[Sample], served: Served) -> Metric:
+    """Summed over versions: TorchServe writes "default" where the caller named none."""
+    ours, factor = OWN[name]
+    totals: Counter[str] = Counter()
+    for sample in samples:
+        totals[sample.labels.get("model_name", "")] += sample.value * factor  # type: ignore[assignment]
+    family = families.counter(ours)
+    for model in served.models:
+        if model in totals:
+            family.add_metric([model], totals[model])
+    return family
