@@ -9,6 +9,8 @@ from bundle import BundleError
 
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
+NOTHING = r"[^\x00-\xff]"  # a character that is none
+
 
 def read(given: str) -> tuple[str, ...]:
     """The origins of `CORS="https://a.example https://b.example:8443"`.
@@ -24,6 +26,6 @@ def read(given: str) -> tuple[str, ...]:
     return tuple(given.split())
 
 
-def matchers(origins: Sequence[str]) -> str:
-    """Envoy's list of string matchers; JSON is YAML."""
-    return "[" + ", ".join(f'{{exact: "{origin}"}}' for origin in origins) + "]"
+def regex(origins: Sequence[str]) -> str:
+    """What matches these origins whole and nothing else, for RE2."""
+    return "|".join(map(re.escape, origins)) or NOTHING

@@ -168,7 +168,7 @@ class Gateway:
             "route_seconds": self.route_seconds,
             "idle_seconds": self.route_seconds + 30,
             "tls": self._tls(),
-            "origins": cors.matchers(self.origins),
+            "origins": json.dumps(cors.regex(self.origins)),
             **vars(self.limits),
         }
         return Template(template).substitute(values)
@@ -250,8 +250,9 @@ class Gateway:
             time.sleep(0.02)
 
     def _last_words(self) -> str:
-        lines = self.log.read_text("utf-8", "replace").splitlines() if self.log.exists() else []
-        return lines[-1] if lines else "it said nothing"
+        said = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        last = re.split(r"^\[", said, flags=re.MULTILINE)[-1]  # entries begin so, and may have several lines
+        return " ".join(last.split()) or "it said nothing"
 
     def _admin(self, method: str, path: str) -> str:
         assert self.folder is not None
