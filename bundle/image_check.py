@@ -161,7 +161,8 @@ class Container:
 @contextlib.contextmanager
 def started(server: Stage, built: Built, port: int, given: Mapping[str, Path]) -> Iterator[Container]:
     """The ENTRYPOINT as a running process; ended with the block, whatever it does."""
-    words = [*server.exec_form("ENTRYPOINT"), "--port", str(port)]
+    # the network is this machine's, where both ports may be taken
+    words = [*server.exec_form("ENTRYPOINT"), "--port", str(port), "--metrics-port", str(ports.free(1)[0])]
     user = server.last("USER") or ""
     command = sandbox.command(
         built.root, words, built.where, built.variables, user, True, given, java=bool(given)

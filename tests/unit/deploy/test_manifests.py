@@ -125,6 +125,10 @@ def test_the_probes_ask_for_readiness_and_for_life(name: str) -> None:
     assert asked == {"startupProbe": READY, "readinessProbe": READY, "livenessProbe": "/v2/health/live"}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert str(ports["http"]) == option(container, "--port")
+    image = dockerfile.read(ROOT / "deploy/docker/Dockerfile", {})[-1]
+    entrypoint = image.exec_form("ENTRYPOINT")
+    assert str(ports["metrics"]) == entrypoint[entrypoint.index("--metrics-port") + 1]
+    assert {str(port) for port in ports.values()} == set((image.last("EXPOSE") or "").split())
     assert {container[probe]["httpGet"]["port"] for probe in asked} == {"http"}
 
 
