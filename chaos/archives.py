@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -33,13 +34,13 @@ def build(store: Path = STORE) -> list[ModelSpec]:
     )
     faulty = demo.model_copy(update={"name": FAULTY, "torchserve": settings})
     archive.build(demo, store)
-    archive.build(faulty, store, handler=faulty_handler(store.parent / "handler"))
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        archive.build(faulty, store, handler=faulty_handler(Path(folder) / "handler"))
     return [demo, faulty]
 
 
 def faulty_handler(folder: Path) -> Path:
     """A folder like handler/, whose handler is the faulty one, with the shipped one behind it."""
-    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(archive.HANDLER, folder, ignore=shutil.ignore_patterns("__pycache__"))
     core = folder / archive.CORE_PACKAGE
     (folder / archive.HANDLER_FILE).rename(core / "shipped.py")

@@ -32,7 +32,7 @@ class Size:
     callers: int = 100
 
 
-SHORT = Size(minutes=5 / 60, kills=1, bodies=300, callers=20)
+SHORT = Size(minutes=5 / 60, kills=1, bodies=200, callers=20)
 
 
 @dataclass(frozen=True)

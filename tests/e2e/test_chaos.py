@@ -39,6 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedP
     done = subprocess.run(
         command("--out", str(out)), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=280
     )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
     content = json.loads((out / "chaos.json").read_text())
     return done, {row["fault"]: row for row in content["faults"]}
 
