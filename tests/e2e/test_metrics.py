@@ -139,8 +139,8 @@ def test_every_part_answers(watched: Watched) -> None:
 def test_requests_are_counted_by_outcome(watched: Watched) -> None:
     outcomes = watched.values("speaker_id_requests_total")
     assert {key: value for key, value in outcomes.items() if value} == {
-        ("demo", "1.0", "ok"): 6,
-        ("demo", "1.0", "unsupported_media"): 1,
+        ("ok", "demo", "1.0"): 6,
+        ("unsupported_media", "demo", "1.0"): 1,
     }
     answers = watched.values("speaker_id_responses_total")
     assert answers == {("demo", "200"): 6, ("demo", "415"): 1, ("unknown", "404"): 20}
