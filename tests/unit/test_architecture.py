@@ -32,6 +32,7 @@ PRODUCT = (
     "loadtest",
     "evaluation",
     "compare",
+    "monitoring",
     "autoscale",
     "chaos",
 )
