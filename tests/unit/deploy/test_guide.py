@@ -1,0 +1,52 @@
+"""docs/scale-out.md says what the manifests and the Dockerfile have."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bundle import dockerfile
+from bundle.image_check import DOCKERFILE
+from tests.unit.deploy.kustomized import KUBERNETES, ROOT, option, overlay, pod, server
+
+GUIDE = ROOT / "docs" / "scale-out.md"
+TEXT = GUIDE.read_text("utf-8")
+
+
+def test_every_link_leads_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#:]+)[^):]*\)", TEXT)
+    assert len(targets) > 10
+    assert [target for target in targets if not (GUIDE.parent / target).exists()] == []
+
+
+def test_every_path_that_a_command_names_is_there() -> None:
+    paths = re.findall(r"(?:-[fk]|^python) ((?:deploy|clients)/[\w./-]+)", TEXT, re.MULTILINE)
+    assert len(paths) > 8
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_build_argument_is_the_dockerfile_s() -> None:
+    text = (ROOT / DOCKERFILE).read_text()
+    named = set(re.findall(r"--build-arg ([A-Z_]+)=", TEXT))
+    assert {"MODEL", "VARIANT", "PYTHON_IMAGE"} <= named
+    assert [name for name in named if not re.search(rf"^ARG {name}=", text, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("component", ["tokens", "tls", "keda-to-zero", "mig"])
+def test_every_optional_component_has_its_row(component: str) -> None:
+    assert (KUBERNETES / "components" / component).is_dir()
+    assert f"| `{component}` |" in TEXT
+
+
+def test_its_numbers_are_the_manifests() -> None:
+    container, spec = server(overlay("cpu")), pod(overlay("cpu"))["spec"]
+    user = (dockerfile.read(ROOT / DOCKERFILE, {})[-1].last("USER") or "").partition(":")[0]
+    for said in (
+        f'says "not ready" for {option(container, "--stop-delay")} s',
+        f"within {option(container, '--grace')} s",
+        f"kills it after {spec['terminationGracePeriodSeconds']} s",
+        f"user {user}",
+        f"past {spec['volumes'][0]['emptyDir']['sizeLimit'].removesuffix('Gi')} GiB",
+    ):
+        assert said in " ".join(TEXT.split()), said
