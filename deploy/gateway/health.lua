@@ -96,7 +96,7 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers:remove(OWN_WORDS)
-  local method, path = headers:get(":method"), headers:get(":path"):gsub("%?.*", "")
+  local method, path = headers:get(":method"), (headers:get(":path") or ""):gsub("%?.*", "")
   if method ~= "GET" then
     return
   end

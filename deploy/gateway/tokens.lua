@@ -36,7 +36,9 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers:remove("x-answered-in-lua")
-  if OPEN[headers:get(":path"):gsub("%?.*", "")] and headers:get(":method") == "GET" then
+  -- a script that fails lets the request go on, so nothing here may: CONNECT has no path
+  local path = (headers:get(":path") or ""):gsub("%?.*", "")
+  if OPEN[path] and headers:get(":method") == "GET" then
     return
   end
   local scheme, sent = (headers:get("authorization") or ""):match("^(%a+) +(%S+)$")
