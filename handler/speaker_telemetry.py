@@ -11,9 +11,10 @@ import logging
 import math
 import os
 import re
+import socket
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -40,6 +41,10 @@ HISTOGRAMS = (
 # the gateway's: seconds since the epoch when the request began, milliseconds until it was there whole
 RECEIVED_HEADER = "x-received"
 _RECEIVED = re.compile(r"(\d{1,12}\.\d{1,9}) (\d{1,9})", re.ASCII)
+Observation = (
+    tuple[str, float] | tuple[str, float, str]
+)  # metric, value, and the code of a counter that has one
+
 LONGEST_QUEUE = 24 * 3600.0  # s; more is no waiting time but a clock that is wrong
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -56,6 +61,7 @@ class Telemetry:
     def __init__(self, cache: Any, model: Model) -> None:
         self.labels = [model.name, model.version]
         self.common = {"model": model.name, "version": model.version, "pid": os.getpid()}
+        self._host = socket.gethostname()
         self._metrics: dict[str, Any] = {}
         try:
             for names, kind in ((COUNTERS, MetricTypes.COUNTER), (HISTOGRAMS, MetricTypes.HISTOGRAM)):
@@ -65,7 +71,7 @@ class Telemetry:
 
     def started(self, **details: Any) -> None:
         """The worker has loaded its model and is warm."""
-        self._send("speaker_id_worker_starts_total", 1)
+        self._send([("speaker_id_worker_starts_total", 1)])
         self.event("ready", **details)
 
     def batch(self, outcomes: Sequence[Outcome], queued: Sequence[float | None], seconds: float) -> None:
@@ -76,22 +82,29 @@ class Telemetry:
             queued: seconds that each request waited, as `waited` gives them.
             seconds: from the batch's arrival in the worker to its answers.
         """
-        for code, count in Counter(code_of(outcome) for outcome in outcomes).items():
-            self._send("speaker_id_requests_total", count, code)
+        told: list[Observation] = [
+            ("speaker_id_requests_total", count, code)
+            for code, count in Counter(code_of(outcome) for outcome in outcomes).items()
+        ]
         for outcome, wait in zip(outcomes, queued, strict=True):
             if wait is not None:
-                self._send("speaker_id_queue_seconds", wait)
+                told.append(("speaker_id_queue_seconds", wait))
             if outcome.audio_seconds:
-                self._send("speaker_id_decode_seconds", outcome.decode_seconds)
+                told.append(("speaker_id_decode_seconds", outcome.decode_seconds))
             if outcome.inference_seconds:
-                self._send("speaker_id_inference_seconds", outcome.inference_seconds)
+                told.append(("speaker_id_inference_seconds", outcome.inference_seconds))
             for certainty in outcome.certainties:
-                self._send("speaker_id_answer_surprise_nats", certainty.surprise)
-                self._send("speaker_id_answer_margin", certainty.margin)
-                self._send("speaker_id_answer_entropy_nats", certainty.entropy)
-        self._send("speaker_id_batch_seconds", seconds)
-        self._send("speaker_id_batch_clips", sum(outcome.clips for outcome in outcomes))
-        self._send("speaker_id_batch_audio_seconds", sum(outcome.audio_seconds for outcome in outcomes))
+                told += [
+                    ("speaker_id_answer_surprise_nats", certainty.surprise),
+                    ("speaker_id_answer_margin", certainty.margin),
+                    ("speaker_id_answer_entropy_nats", certainty.entropy),
+                ]
+        told += [
+            ("speaker_id_batch_seconds", seconds),
+            ("speaker_id_batch_clips", sum(outcome.clips for outcome in outcomes)),
+            ("speaker_id_batch_audio_seconds", sum(outcome.audio_seconds for outcome in outcomes)),
+        ]
+        self._send(told)
 
     def event(self, event: str, **fields: Any) -> None:
         """One line of the log: a JSON object with time (UTC), level, event, model, version, pid and the fields."""
@@ -99,10 +112,25 @@ class Telemetry:
         line = {"time": now, "level": "info", "event": event, **self.common, **fields}
         logger.info(json.dumps(line, separators=(",", ":")))
 
-    def _send(self, name: str, value: float, *more: str) -> None:
-        metric = self._metrics.get(name)
-        if metric is not None and math.isfinite(value):
-            metric.add_or_update(round(value, 6), [*self.labels, *more])
+    def _send(self, observations: Iterable[Observation]) -> None:
+        """All at once, in the form that TorchServe's frontend reads from a worker's output.
+
+        `metric.add_or_update` writes the same, but each with a call of the logger and of the system: 4 ms a batch.
+        """
+        lines = [
+            self._line(name, value, more)
+            for name, value, *more in observations
+            if name in self._metrics and math.isfinite(value)
+        ]
+        if lines:
+            logger.info("\n".join(lines))
+
+    def _line(self, name: str, value: float, more: Sequence[str]) -> str:
+        metric = self._metrics[name]
+        values = zip(metric.dimension_names, [*self.labels, *more], strict=True)
+        dimensions = ",".join(f"{label}:{each}" for label, each in values)
+        kind, now = metric.metric_type.name, int(time.time())
+        return f"[METRICS]{name}.{metric.unit}:{value:.6f}|#{dimensions}|#type:{kind}|#hostname:{self._host},{now}"
 
 
 def code_of(outcome: Outcome) -> str:

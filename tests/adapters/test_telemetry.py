@@ -1,0 +1,131 @@
+"""What a worker tells, in TorchServe's own words for it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from pathlib import Path
+
+import pytest
+import speaker_telemetry
+from speaker_id.certainty import Certainty
+from speaker_id.errors import CorruptAudio
+from speaker_id.pipeline import Outcome
+from speaker_id.protocol import Model
+from speaker_telemetry import Telemetry, trace_of, waited
+from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
+from ts.metrics.metric_type_enum import MetricTypes
+
+from bundle.properties import METRICS
+
+MODEL = Model("demo", "1.0")
+ANSWERED = Outcome(None, None, 2.0, 0.01, 0.5, clips=1, certainties=[Certainty(0.25, 0.5, 1.5)])
+FAILED = Outcome(None, CorruptAudio("no"), clips=1)
+JAVA = re.compile(  # org.pytorch.serve.metrics.Metric of TorchServe 0.12
+    r"\s*([\w\s]+)\.([\w\s]+):([0-9\-,.e]+)\|#([^|]*)(\|#type:([^|,]+))?\|#hostname:([^,]+),([^,]+)(,(.*))?"
+)
+
+
+def cache(path: Path = METRICS) -> MetricsCacheYamlImpl:
+    made = MetricsCacheYamlImpl(config_file_path=str(path))
+    made.initialize_cache()
+    return made
+
+
+def told(caplog: pytest.LogCaptureFixture, telemetry: Telemetry) -> dict[str, list[tuple[str, float]]]:
+    """Metric → labels and values of a batch of two requests."""
+    with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
+        caplog.clear()
+        telemetry.batch([ANSWERED, FAILED], [0.125, None], 0.75)
+    found: dict[str, list[tuple[str, float]]] = {}
+    for record in caplog.records:
+        for line in record.message.splitlines():
+            parsed = JAVA.fullmatch(line.removeprefix("[METRICS]"))
+            assert parsed, line
+            found.setdefault(parsed[1], []).append((parsed[4], float(parsed[3])))
+    return found
+
+
+def test_a_batch_is_told_in_one_line_a_value(caplog: pytest.LogCaptureFixture) -> None:
+    both = "model:demo,version:1.0"
+    assert told(caplog, Telemetry(cache(), MODEL)) == {
+        "speaker_id_requests_total": [(f"{both},code:ok", 1), (f"{both},code:corrupt_audio", 1)],
+        "speaker_id_queue_seconds": [(both, 0.125)],
+        "speaker_id_decode_seconds": [(both, 0.01)],
+        "speaker_id_inference_seconds": [(both, 0.5)],
+        "speaker_id_answer_surprise_nats": [(both, 0.25)],
+        "speaker_id_answer_margin": [(both, 0.5)],
+        "speaker_id_answer_entropy_nats": [(both, 1.5)],
+        "speaker_id_batch_seconds": [(both, 0.75)],
+        "speaker_id_batch_clips": [(both, 2)],
+        "speaker_id_batch_audio_seconds": [(both, 2.0)],
+    }
+    assert len(caplog.records) == 1, "one call of the logger and of the system"
+
+
+def test_the_lines_are_those_that_torchserves_own_call_writes(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        metric = cache().get_metric("speaker_id_requests_total", MetricTypes.COUNTER)
+        metric.add_or_update(1.25, ["demo", "1.0", "ok"])
+        theirs = caplog.records[-1].message
+        ours = Telemetry(cache(), MODEL)._line("speaker_id_requests_total", 1.25, ["ok"])
+    assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0].replace("1.25|", "1.250000|")
+
+
+def test_a_torchserve_that_does_not_know_our_metrics_is_told_none(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "metrics.yaml"
+    foreign.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [Level]}]}\n")
+    assert told(caplog, Telemetry(cache(foreign), MODEL)) == {}
+    assert told(caplog, Telemetry(None, MODEL)) == {}
+
+
+def test_a_value_that_is_no_number_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    telemetry = Telemetry(cache(), MODEL)
+    with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
+        telemetry._send([("speaker_id_queue_seconds", float("nan"))])
+    assert caplog.records == []
+
+
+def test_an_event_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
+        Telemetry(None, MODEL).event("request", request='a"b\n', status=200)
+    line = json.loads(caplog.records[-1].message)
+    assert "\n" not in caplog.records[-1].message
+    assert (line["event"], line["model"], line["version"], line["request"]) == (
+        "request",
+        "demo",
+        "1.0",
+        'a"b\n',
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+
+
+def test_the_wait_begins_once_the_request_is_whole() -> None:
+    began = time.time() - 10
+    assert waited({"X-Received": f"{began:.3f} 4000"}) == pytest.approx(6, abs=0.5)
+
+
+@pytest.mark.parametrize("given", ["", "x", "1.0", "-1.0 5", "nan 1", "1.5 1", "99999999999.0 1x"])
+def test_no_wait_is_made_of_what_no_gateway_wrote(given: str) -> None:
+    assert waited({"x-received": given}) is None
+    assert waited({}) is None
+
+
+def test_a_clock_that_is_ahead_makes_no_negative_wait() -> None:
+    assert waited({"x-received": f"{time.time() + 60:.3f} 0"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "trace"),
+    [
+        (f"00-{'ab' * 16}-{'cd' * 8}-01", {"trace": "ab" * 16}),
+        (f"00-{'AB' * 16}-{'cd' * 8}-01", {}),
+        ('","x":"', {}),
+    ],
+)
+def test_a_trace_is_known_by_its_form(given: str, trace: dict[str, str]) -> None:
+    assert trace_of({"Traceparent": given}) == trace
