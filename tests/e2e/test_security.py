@@ -1,0 +1,400 @@
+"""Attacks that are tried: the management API from outside, fetching, names that are paths, forged headers, excess."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import grpc
+import pytest
+import requests
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
+
+from bundle import unix_http
+from bundle.gateway import Gateway
+from bundle.management import ManagementError
+from bundle.ports import LOOPBACK
+from bundle.torchserve import TorchServe
+
+pytestmark = pytest.mark.e2e
+
+CLIP = sorted((Path(__file__).resolve().parents[2] / "models" / "demo" / "samples").glob("*.flac"))[0]
+
+
+def send(gateway: Gateway, text: str) -> http.client.HTTPResponse:
+    """A request as it is written, which no client would send; the answer."""
+    with socket.create_connection((LOOPBACK, gateway.port), 20) as sock:
+        sock.sendall(text.encode("latin-1"))
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        answer.body = answer.read()  # type: ignore[attr-defined]
+        answer.close()
+        return answer
+
+
+def send_over_http2(gateway: Gateway, **headers: str) -> str:
+    """The status of the answer to headers that no client would send; `reset` if there is none."""
+    connection = H2Connection(
+        H2Configuration(
+            header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
+        )
+    )
+    connection.initiate_connection()
+    given = {":method": "GET", ":path": "/models", ":scheme": "http", ":authority": "any"}
+    given |= {name.replace("_", ":", 1) if name.startswith("_") else name: headers[name] for name in headers}
+    connection.send_headers(1, list(given.items()), end_stream=True)
+    with socket.create_connection((LOOPBACK, gateway.port), 20) as sock:
+        sock.sendall(connection.data_to_send())
+        while received := sock.recv(65536):
+            for event in connection.receive_data(received):
+                if isinstance(event, ResponseReceived):
+                    return str(dict(event.headers)[":status"])
+                if isinstance(event, StreamReset | ConnectionTerminated):
+                    return "reset"
+    return "reset"
+
+
+class TestManagementFromOutside:
+    """It has no route, so that whatever spells its paths is refused in the gateway's own words."""
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "GET /./models",
+            "GET /models/",
+            "GET /MODELS",
+            "GET /%6dodels",
+            "GET /models;x=1",
+            "GET /models?limit=9",
+            "GET /%2e%2e/models",
+            "GET /predictions/stub/../../models",
+            "GET /predictions/stub/%2e%2e/%2e%2e/models",
+            "GET /predictions/stub/..%5c..%5cmodels",
+            "GET /predictions\\..\\..\\models",
+            "GET /v2/../models/stub",
+            "GET /v1/models/../../models/stub",
+            "GET http://127.0.0.1/models",
+            "GET http://torchserve_management/models",
+            "POST /models?url=stub.mar",
+            "PUT /models/stub?min_worker=0",
+            "PUT /models/stub/1.0/set-default",
+            "DELETE /models/stub",
+            "DELETE /predictions/stub",
+            "POST /workflows?url=stub.war",
+            "OPTIONS /",
+            "CONNECT 127.0.0.1:8081",
+            "GET /stats",
+            "POST /quitquitquit",
+        ],
+    )
+    def test_no_spelling_of_its_paths_passes(self, stub_gateway: Gateway, line: str) -> None:
+        answer = send(stub_gateway, f"{line} HTTP/1.1\r\nhost: any\r\ncontent-length: 0\r\n\r\n")
+        assert answer.status in (400, 403, 404, 405)
+        refusal(answer)
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "x-envoy-original-path: /models",
+            "x-original-url: /models",
+            "x-rewrite-url: /models",
+            "x-forwarded-path: /models",
+            "x-forwarded-for: 127.0.0.1",
+            "x-envoy-internal: true",
+            "x-http-method-override: DELETE",
+            "url_path: /models",
+            "host: torchserve_management",
+            "upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABkAAQAAP__",
+            "upgrade: websocket\r\nconnection: upgrade",
+        ],
+    )
+    def test_no_header_leads_there(self, stub_gateway: Gateway, header: str) -> None:
+        host = "" if header.startswith("host") else "host: any\r\n"
+        answer = send(stub_gateway, f"GET /nothing HTTP/1.1\r\n{host}{header}\r\n\r\n")
+        assert answer.status in (400, 403, 404)
+        refusal(answer)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"_path": "//models"},
+            {"_path": "/predictions/../models"},
+            {"_path": "http://127.0.0.1/models"},
+            {"_authority": "torchserve_management"},
+            {"_method": "DELETE", "_path": "/models/stub"},
+            {"_method": "CONNECT", "_path": "/models"},
+            {"_scheme": "file"},
+        ],
+        ids=str,
+    )
+    def test_nor_does_http_2(self, stub_gateway: Gateway, headers: dict[str, str]) -> None:
+        assert send_over_http2(stub_gateway, **headers) in ("400", "404", "405", "reset")
+
+    @pytest.mark.parametrize(
+        "framing",
+        [
+            "content-length: 4\r\ntransfer-encoding: chunked",
+            "transfer-encoding: chunked\r\ntransfer-encoding: identity",
+            "transfer-encoding: xchunked",
+            "content-length: 4\r\ncontent-length: 5",
+        ],
+    )
+    def test_no_request_hides_in_the_body_of_another(self, stub_gateway: Gateway, framing: str) -> None:
+        hidden = "0\r\n\r\nGET /models HTTP/1.1\r\nhost: any\r\n\r\n"
+        answer = send(
+            stub_gateway, f"POST /predictions/stub HTTP/1.1\r\nhost: any\r\n{framing}\r\n\r\n{hidden}"
+        )
+        assert answer.status in (400, 501)
+
+    def test_the_model_is_still_there(self, stub_server: TorchServe, stub_gateway: Gateway) -> None:
+        assert len(stub_server.management.versions("stub")["1.0"].pids) == 1
+
+
+def refusal(answer: Any) -> None:
+    """Our own words, and nothing of what the management API, metrics or Envoy's admin say."""
+    if answer.body:
+        assert set(json.loads(answer.body)["error"]) == {"code", "message"}
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """What an attacker would have the server fetch from: nobody may come."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        yield listening
+        listening.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
+class TestNothingIsFetched:
+    """CVE-2023-43654, from inside, by whoever reached the management API although it is out of reach."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://127.0.0.1:{port}/evil.mar",
+            "HTTP://127.0.0.1:{port}/evil.mar",
+            "https://127.0.0.1:{port}/evil.mar",
+            "ftp://127.0.0.1:{port}/evil.mar",
+            "http://127.0.0.1:{port}/file://{store}/stub.mar",
+            "http://127.0.0.1:{port}/#file://{store}/stub.mar",
+            "file://127.0.0.1:{port}{store}/stub.mar",
+            "file://{store}/../evil.mar",
+            "file://{store}/%2e%2e/evil.mar",
+            "file:///etc/passwd",
+            "../evil.mar",
+            "/etc/passwd",
+        ],
+    )
+    def test_registering_by_address_is_refused(
+        self, stub_server: TorchServe, listener: socket.socket, url: str
+    ) -> None:
+        address = url.format(port=listener.getsockname()[1], store=stub_server.store)
+        with pytest.raises(ManagementError) as refused:
+            stub_server.management.register(address, timeout=20)
+        assert refused.value.status
+        assert 400 <= refused.value.status < 500
+
+    def test_a_workflow_is_fetched_from_nowhere(
+        self, stub_server: TorchServe, listener: socket.socket
+    ) -> None:
+        query = urlencode({"url": f"http://127.0.0.1:{listener.getsockname()[1]}/evil.war"})
+        answer = unix_http.ask(stub_server.management.path, "POST", f"/workflows?{query}", 20)
+        assert 400 <= answer.status < 600
+
+    def test_neither_over_grpc(self, stub_server: TorchServe, listener: socket.socket) -> None:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/evil.mar".encode()
+        with grpc.insecure_channel(f"{LOOPBACK}:{stub_server.ports.grpc_management}") as channel:
+            call = channel.unary_unary(
+                "/org.pytorch.serve.grpc.management.ManagementAPIsService/RegisterModel"
+            )
+            with pytest.raises(grpc.RpcError) as refused:
+                call(bytes([9 << 3 | 2, len(url)]) + url, timeout=20)
+        assert refused.value.code() is not grpc.StatusCode.UNKNOWN
+
+
+class TestNamesThatArePaths:
+    @pytest.fixture
+    def evil(self, stub_server: TorchServe) -> Iterator[Path]:
+        file = stub_server.store / "evil.mar"
+        yield file
+        file.unlink(missing_ok=True)
+        with contextlib.suppress(ManagementError):
+            stub_server.management.unregister("evil", "1.0")
+
+    @pytest.mark.parametrize(
+        "entry", ["../../../evil", "checkpoint/../../../../evil", "..\\..\\evil", "{tmp}/evil"]
+    )
+    def test_an_archive_writes_nothing_outside_its_folder(
+        self, stub_server: TorchServe, evil: Path, tmp_path: Path, entry: str
+    ) -> None:
+        entry = entry.format(tmp=tmp_path)
+        rewritten(stub_server.store / "stub.mar", evil, {entry: b"evil"})
+        with contextlib.suppress(ManagementError):  # refused, or unpacked into its own folder
+            stub_server.management.register("evil.mar", timeout=20)
+        assert stub_server.temp
+        folder = stub_server.temp / "models"
+        found = [path for path in stub_server.temp.rglob("*evil") if folder not in path.parents]
+        assert found + list(tmp_path.rglob("evil")) == []
+
+    def test_a_link_in_an_archive_is_no_link_when_unpacked(
+        self, stub_server: TorchServe, evil: Path, tmp_path: Path
+    ) -> None:
+        rewritten(stub_server.store / "stub.mar", evil, {"link": str(tmp_path).encode()}, links={"link"})
+        with contextlib.suppress(ManagementError):
+            stub_server.management.register("evil.mar", timeout=20)
+        assert stub_server.temp
+        assert [
+            path for path in stub_server.temp.rglob("*") if path.name == "link" and path.is_symlink()
+        ] == []
+
+    def test_a_model_named_by_a_path_writes_nothing_there(
+        self, stub_server: TorchServe, tmp_path: Path
+    ) -> None:
+        """TorchServe takes any name from whoever reaches the socket; none of its files is named by it."""
+        with TorchServe(stub_server.store, ["stub"], tmp_path / "run") as server:
+            server.start()
+            server.wait_ready()
+            query = urlencode({"url": "stub.mar", "model_name": "../../evil"})
+            answer = unix_http.ask(server.management.path, "POST", f"/models?{query}&synchronous=true", 60)
+            assert answer.status == 200
+            assert server.temp
+            written = [
+                *server.temp.parent.glob("*evil*"),
+                *server.temp.rglob("*evil*"),
+                *tmp_path.rglob("*evil*"),
+            ]
+        assert written == []
+
+    @pytest.mark.parametrize(
+        "name", ["..", "../stub", "%2e%2e", "stub%00", "stub%0d%0aX-Evil:1", "a" * 10_000]
+    )
+    def test_nor_asked_for_by_one(self, stub_gateway: Gateway, name: str) -> None:
+        answer = send(
+            stub_gateway, f"POST /predictions/{name} HTTP/1.1\r\nhost: any\r\ncontent-length: 3\r\n\r\nabc"
+        )
+        assert answer.status in (400, 404)
+        assert answer.headers["x-evil"] is None
+        refusal(answer)
+
+
+def rewritten(archive: Path, into: Path, added: dict[str, bytes], links: set[str] | None = None) -> None:
+    """A copy of an archive with more entries."""
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(into, "w") as target:
+        for item in source.infolist():
+            target.writestr(item, source.read(item))
+        for name, content in added.items():
+            entry = zipfile.ZipInfo(name)
+            entry.filename = name  # as it is: a constructor may mend it
+            mode = stat.S_IFLNK | 0o777 if name in (links or ()) else stat.S_IFREG | 0o644
+            entry.external_attr = mode << 16
+            target.writestr(entry, content)
+
+
+class TestForgedHeaders:
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "x-request-id: a\rX-Evil: 1",
+            "x-request-id: a\nX-Evil: 1",
+            "x-request-id: a\r\n X-Evil: 1",
+            "x-request-id: a\x00b",
+            "x-top-k: 3\rX-Evil: 1",
+            "x-top-k: 3\nX-Evil: 1",
+            "x-top-k: %0d%0aX-Evil:%201",
+            "x-function-to-apply: \x85X-Evil: 1",
+            "X-Evil : 1",
+            "content-type: audio/x\nX-Evil: 1",
+        ],
+        ids=repr,
+    )
+    def test_line_breaks_in_a_header_come_back_in_none(
+        self, server: TorchServe, gateway: Gateway, header: str
+    ) -> None:
+        body = CLIP.read_bytes().decode("latin-1")
+        answer = send(
+            gateway,
+            f"POST /predictions/demo HTTP/1.1\r\nhost: any\r\ncontent-length: {len(body)}\r\n{header}\r\n\r\n{body}",
+        )
+        assert answer.headers["x-evil"] is None
+        assert answer.status in (200, 400)
+        assert "\n" not in (answer.headers["x-request-id"] or "")
+
+    @pytest.mark.parametrize(
+        "tail", ["top_k/3\r\nX-Evil: 1", "x\nX-Evil: 1", "top_k/<script>", "a" * 5000, "top_k/3\x00"]
+    )
+    def test_nor_do_those_in_a_paths_tail(self, gateway: Gateway, tail: str) -> None:
+        answer = send(
+            gateway,
+            f"POST /predictions/demo/1.0/{quote(tail)} HTTP/1.1\r\nhost: any\r\ncontent-length: 3\r\n\r\nabc",
+        )
+        assert answer.headers["x-evil"] is None
+        assert answer.status in (400, 403, 404)
+        assert answer.headers["content-type"] == "application/json"
+        refusal(answer)
+
+    @pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\x00b"], ids=repr)
+    def test_nor_does_http_2_carry_them(self, gateway: Gateway, value: str) -> None:
+        assert send_over_http2(gateway, _path="/v2", **{"x-request-id": value}) in ("400", "reset")
+
+    def test_the_worker_lives(self, server: TorchServe, gateway: Gateway) -> None:
+        well(gateway)
+
+
+def well(gateway: Gateway) -> None:
+    headers = {"content-type": "audio/flac"}
+    response = requests.post(
+        f"{gateway.url}/predictions/demo", CLIP.read_bytes(), headers=headers, timeout=30
+    )
+    assert response.status_code == 200
+
+
+class TestExcess:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"[" * 10_000 + b"]" * 10_000,
+            b'{"inputs": ' * 10_000 + b"1" + b"}" * 10_000,
+            b'{"instances": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        ],
+        ids=["arrays", "objects", "instances"],
+    )
+    @pytest.mark.parametrize(
+        "path", ["/predictions/demo", "/v1/models/demo:predict", "/v2/models/demo/infer"]
+    )
+    def test_json_nested_ten_thousand_deep(self, gateway: Gateway, path: str, body: bytes) -> None:
+        headers = {"content-type": "application/json"}
+        response = requests.post(gateway.url + path, body, headers=headers, timeout=30)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "malformed_request")
+        well(gateway)
+
+    def test_ten_thousand_instances(self, gateway: Gateway) -> None:
+        body = {"instances": [{"b64": "UklGRg=="}] * 10_000}
+        response = requests.post(f"{gateway.url}/v1/models/demo:predict", json=body, timeout=60)
+        assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+        well(gateway)
+
+    def test_ten_thousand_parts_of_a_form(self, gateway: Gateway) -> None:
+        files = [(f"part{number}", (f"{number}.wav", b"RIFF")) for number in range(10_000)]
+        response = requests.post(f"{gateway.url}/predictions/demo", files=files, timeout=60)
+        assert 400 <= response.status_code < 500
+        assert set(response.json()["error"]) == {"code", "message"}
+        well(gateway)
+
+    def test_a_form_field_of_a_megabyte_in_its_name(self, gateway: Gateway) -> None:
+        files = {"a" * 1_000_000: ("clip.wav", b"RIFF")}
+        response = requests.post(f"{gateway.url}/predictions/demo", files=files, timeout=60)
+        assert 400 <= response.status_code < 500
+        assert len(response.content) < 1000
+        well(gateway)
