@@ -277,6 +277,14 @@ def test_tokens_are_mounted_as_a_folder_so_that_they_can_be_rotated(tmp_path: Pa
     assert Path(option(container, "--tokens")).parent == Path(mount["mountPath"])
 
 
+@pytest.mark.parametrize("name", ["tls", "tokens"])
+def test_secrets_are_mounted_so_that_the_server_takes_them(name: str, tmp_path: Path) -> None:
+    spec = pod(with_components(tmp_path, "cpu", [name]))["spec"]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == name]
+    assert volume["secret"]["defaultMode"] & 0o077 == 0  # Kubernetes' default is 0644
+    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
+
+
 def test_a_gpu_pod_has_one_and_a_mig_pod_a_slice(tmp_path: Path) -> None:
     whole = server(overlay("gpu"))["resources"]
     assert whole["limits"]["nvidia.com/gpu"] == whole["requests"]["nvidia.com/gpu"] == 1
