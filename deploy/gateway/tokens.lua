@@ -42,7 +42,8 @@ function envoy_on_request(handle)
     return
   end
   local scheme, sent = (headers:get("authorization") or ""):match("^(%a+) +(%S+)$")
-  if scheme and scheme:lower() == "bearer" and #sent <= LONGEST and known(sent) then
+  local read, let_in = pcall(known, sent and #sent <= LONGEST and sent or "")  -- a folder opens, and fails to be read
+  if scheme and scheme:lower() == "bearer" and read and let_in then
     headers:remove("authorization")  -- it has served its end, and stands in no log behind this
     return
   end

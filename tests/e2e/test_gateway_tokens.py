@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,22 @@ def test_a_replaced_file_holds_from_the_next_request_on(gateway: Gateway, file: 
 def test_without_its_file_it_lets_nobody_in(gateway: Gateway, file: Path) -> None:
     file.unlink()
     assert ask(gateway, f"Bearer {FIRST}").status_code == 401
+
+
+def test_with_a_folder_in_its_place_it_lets_nobody_in(gateway: Gateway, file: Path) -> None:
+    """A script of the gateway's that fails would let everybody in."""
+    file.unlink()
+    file.mkdir()
+    try:
+        assert ask(gateway, f"Bearer {FIRST}").status_code == 401
+    finally:
+        file.rmdir()
+
+
+def test_a_request_without_a_path_is_not_let_in(gateway: Gateway) -> None:
+    with socket.create_connection((LOOPBACK, gateway.port), 10) as sock:
+        sock.sendall(b"CONNECT any:1 HTTP/1.1\r\nhost: any\r\n\r\n")
+        assert sock.recv(4096).split()[1] in (b"401", b"403")
 
 
 def test_a_token_too_short_to_be_one_lets_nobody_in(gateway: Gateway, file: Path) -> None:
