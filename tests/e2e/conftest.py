@@ -34,7 +34,7 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
     """TorchServe with the demo model, every worker READY, shared by all tests of the session.
 
-    `.url`, `.management_url`, `.metrics_url`, `.grpc` (host:port), `.worker_pids()`, `.logs` (a folder with
+    `.url`, `.management`, `.metrics_url`, `.grpc` (host:port), `.worker_pids()`, `.logs` (a folder with
     access_log.log, model_log.log and ts_log.log), `.describe("demo")`. A test that harms the server starts its own.
     """
     with TorchServe(demo_store, ["demo"], tmp_path_factory.mktemp("run")) as running:

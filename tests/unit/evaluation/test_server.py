@@ -23,7 +23,7 @@ def left(folder: Path, model: str, url: str, process: Identity) -> None:
     """The state file that `make serve` writes."""
     place = folder / RUN / url.rpartition(":")[2]
     place.mkdir(parents=True)
-    State([model], url, "", "", "", serve=process, gateway=None, temp=[]).write(place)
+    State([model], url, "", "", "", "", "", serve=process, gateway=None, temp=[]).write(place)
 
 
 def test_the_server_that_make_serve_started_for_this_model_is_taken(
@@ -63,7 +63,7 @@ def test_what_a_killed_evaluation_left_is_ended_and_nothing_else(
                 ("8080", dead, None),
             ):
                 (RUN / name).mkdir(parents=True)
-                State(["demo"], "http://127.0.0.1:1", "", "", "", process, child, []).write(RUN / name)
+                State(["demo"], "http://127.0.0.1:1", "", "", "", "", "", process, child, []).write(RUN / name)
             temporary.clean("evaluate")
             assert not running.alive
         finally:
