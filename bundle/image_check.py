@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -19,128 +18,22 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 
 import psutil
+import requests
 
-from bundle import BundleError, dockerfile, ports, processes, samples, sandbox
+from bundle import BundleError, archived, dockerfile, ports, processes, samples, sandbox
 from bundle.dockerfile import Stage
+from bundle.image import Builder, Built
+from bundle.ports import LOOPBACK
 from clients.identify import Client, ClientError
 
 DOCKERFILE = Path("deploy/docker/Dockerfile")
 ROOT = Path("build/image")
 TARGET = "server"
 READY_SECONDS = 400.0  # more than the start period of the Dockerfile's HEALTHCHECK
+SIGNAL = "speaker_id_queue_depth"
 STOP_SECONDS = 100.0  # terminationGracePeriodSeconds of deploy/kubernetes
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# how this machine reaches its package index; no more of its environment gets in
-PASSED_ON = ("PIP_", "SSL_CERT_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-
-
-@dataclass
-class Built:
-    """What a stage left: its files, and the environment that it ends in."""
-
-    root: Path
-    where: str
-    variables: dict[str, str]
-
-
-class Builder:
-    """Follows stages, one after the other.
-
-    Args:
-        context: the folder that COPY takes from; tracked files and those that git does not ignore.
-        roots: where each stage gets a root of its own.
-        arguments: what --build-arg would give.
-        given: folders of this machine in place of what RUN would make, by their place; no RUN is run then.
-    """
-
-    def __init__(
-        self,
-        context: Path,
-        roots: Path,
-        arguments: Mapping[str, str],
-        given: Mapping[str, Path] | None = None,
-    ) -> None:
-        self.context = context
-        self.roots = roots
-        self.arguments = dict(arguments)
-        self.given = dict(given or {})
-        self.built: dict[str, Built] = {}
-
-    def build(self, stage: Stage) -> Built:
-        """Follow one stage; those it needs have been built.
-
-        Raises:
-            BundleError: a step fails; says which line.
-        """
-        root = self.roots / stage.name
-        if stage.base in self.built:
-            base = self.built[stage.base]
-            # links, not copies: packages are gigabytes, and pip replaces files rather than writing into them
-            shutil.copytree(base.root, root, symlinks=True, copy_function=os.link)
-            now = Built(root, base.where, dict(base.variables))
-        else:
-            root.mkdir(parents=True)
-            sandbox.make_root(root)
-            now = Built(root, "/", {"PATH": PATH})
-        for step in stage.steps:
-            if step.instruction == "WORKDIR":
-                now.where = step.value
-                (root / step.value.lstrip("/")).mkdir(parents=True, exist_ok=True)
-            elif step.instruction == "ARG":
-                now.variables |= dockerfile.argument(step.value, self.arguments)
-            elif step.instruction == "ENV":
-                now.variables |= dockerfile.variables(step.value, now.variables)
-            elif step.instruction == "COPY":
-                self.copy(now, Template(step.value).safe_substitute(now.variables), step.line)
-            elif step.instruction == "RUN" and not self.given:
-                print(f"line {step.line}: RUN {step.value}", flush=True)
-                self.run(now, step.value, step.line)
-        self.built[stage.name] = now
-        return now
-
-    def run(self, now: Built, line: str, number: int) -> None:
-        passed = {name: value for name, value in os.environ.items() if name.upper().startswith(PASSED_ON)}
-        variables = {"HOME": "/tmp", **passed, **now.variables}  # noqa: S108  # of the root's own
-        done = subprocess.run(sandbox.command(now.root, ["/bin/sh", "-c", line], now.where, variables))
-        if done.returncode:
-            raise BundleError(f"line {number}: RUN {line} exits with {done.returncode}")
-
-    def copy(self, now: Built, value: str, number: int) -> None:
-        words = shlex.split(value)
-        options = [word for word in words if word.startswith("--")]
-        *sources, target = [word for word in words if not word.startswith("--")]
-        origin = self.context
-        for option in options:
-            name, _, stage = option.partition("=")
-            if name != "--from":
-                raise BundleError(f"line {number}: COPY {name} is not followed by this check")
-            origin = self.built[stage].root
-        place = now.root / now.where.lstrip("/") / target
-        for source in sources:
-            found = sorted(origin.glob(source.lstrip("/")))
-            if not found and self.given and "--from" in value:
-                place.mkdir(parents=True, exist_ok=True)  # what a RUN would have made: mounted there instead
-            elif not found:
-                raise BundleError(f"line {number}: COPY {source}: there is no such file")
-            for each in found:
-                copy_one(each, place, into=target.endswith("/"), link=origin != self.context)
-
-
-def copy_one(source: Path, place: Path, into: bool, link: bool) -> None:
-    """A file to a place or into it; of a folder, as COPY has it, what is in it."""
-    function = os.link if link else shutil.copy2
-    if source.is_dir():
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info") if not link else None
-        shutil.copytree(
-            source, place, symlinks=True, ignore=ignored, copy_function=function, dirs_exist_ok=True
-        )
-    else:
-        goal = place / source.name if into or place.is_dir() else place
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        function(source, goal)
 
 
 @dataclass
@@ -159,10 +52,12 @@ class Container:
 
 
 @contextlib.contextmanager
-def started(server: Stage, built: Built, port: int, given: Mapping[str, Path]) -> Iterator[Container]:
+def started(
+    server: Stage, built: Built, port: int, metrics_port: int, given: Mapping[str, Path]
+) -> Iterator[Container]:
     """The ENTRYPOINT as a running process; ended with the block, whatever it does."""
     # the network is this machine's, where both ports may be taken
-    words = [*server.exec_form("ENTRYPOINT"), "--port", str(port), "--metrics-port", str(ports.free(1)[0])]
+    words = [*server.exec_form("ENTRYPOINT"), "--port", str(port), "--metrics-port", str(metrics_port)]
     user = server.last("USER") or ""
     command = sandbox.command(
         built.root, words, built.where, built.variables, user, True, given, java=bool(given)
@@ -174,7 +69,8 @@ def started(server: Stage, built: Built, port: int, given: Mapping[str, Path]) -
             if outer.poll() is not None or time.monotonic() > deadline:
                 raise BundleError("the entrypoint did not start")
             time.sleep(0.05)
-        namespaces = ["nsenter", "--target", str(inner[0].pid), "--mount", "--pid", "--root", "--wd"]
+        mapped = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        namespaces = ["nsenter", "--target", str(inner[0].pid), *mapped, "--mount", "--pid", "--root", "--wd"]
         check = server.exec_form("HEALTHCHECK")
         setting = [f"{name}={value}" for name, value in built.variables.items()]
         where = ["/usr/bin/env", f"--chdir={built.where}", "--ignore-environment", *setting]
@@ -187,13 +83,15 @@ def started(server: Stage, built: Built, port: int, given: Mapping[str, Path]) -
 
 
 def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
-    """Start, ask, stop.
+    """Start, ask, scrape, stop.
 
     Raises:
-        BundleError: it does not become ready, answers wrongly, or does not end with 0.
+        BundleError: it does not become ready, answers wrongly, has no metrics, or does not end with 0.
     """
-    port, sample = ports.free(1)[0], samples.samples()[0]
-    with started(server, built, port, given) as container:
+    port, metrics_port = ports.free(2)
+    store, sample = f"{built.where}/model_store", samples.samples()[0]
+    (spec,) = archived.read_store(given.get(store, built.root / store.lstrip("/")))
+    with started(server, built, port, metrics_port, given) as container:
         deadline = time.monotonic() + READY_SECONDS
         while subprocess.run(container.check, capture_output=True).returncode:
             if container.outer.poll() is not None:
@@ -201,11 +99,14 @@ def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
             if time.monotonic() > deadline:
                 raise BundleError(f"not ready after {READY_SECONDS:.0f} s by its HEALTHCHECK")
             time.sleep(0.5)
-        with Client(f"http://127.0.0.1:{port}", "demo") as client:
+        with Client(f"http://{LOOPBACK}:{port}", spec.name) as client:
             best = client.identify(sample.path).labels[0].label
-        if best != sample.speaker:
+        if spec.demo and best != sample.speaker:
             raise BundleError(f"{sample.path.name} is {sample.speaker}, and the server says {best}")
-        print(f"ready by HEALTHCHECK; {sample.path.name}: {best}, which is right", flush=True)
+        scraped = requests.get(f"http://{LOOPBACK}:{metrics_port}/metrics", timeout=10).text
+        if f"\n{SIGNAL}{{" not in scraped:
+            raise BundleError(f"its metrics have no {SIGNAL}, which the autoscalers go by")
+        print(f"ready by HEALTHCHECK; {sample.path.name}: {best}; {SIGNAL} is scraped", flush=True)
         family = [container.inner, *container.inner.children(recursive=True)]
         users = sorted({each.uids().real for each in family})
         began = time.monotonic()

@@ -11,17 +11,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from bundle import dockerfile, sandbox
 from bundle.dockerfile import Stage
-from bundle.image_check import DOCKERFILE, TARGET, Builder, Built, serve
+from bundle.gateway import Gateway
+from bundle.image import Builder, Built
+from bundle.image_check import DOCKERFILE, TARGET, serve
+from tests.unit.deploy import kustomized as pods
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not sandbox.available(), reason="no namespaces for this user here"),
-]
+pytestmark = pytest.mark.e2e
+needs_namespaces = pytest.mark.skipif(not sandbox.available(), reason="no namespaces for this user here")
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def built(given: dict[str, Path], tmp_path: Path) -> tuple[Stage, Built]:
     return stages[-1], builder.built[TARGET]
 
 
+@needs_namespaces
 def test_the_image_starts_answers_and_stops_read_only_and_as_nobody(
     built: tuple[Stage, Built],
     given: dict[str, Path],
@@ -55,10 +58,12 @@ def test_the_image_starts_answers_and_stops_read_only_and_as_nobody(
     serve(*built, given)
     said = capfd.readouterr().out
     assert "ready by HEALTHCHECK" in said
+    assert "speaker_id_queue_depth is scraped" in said
     user = "10001" if os.geteuid() == 0 else "0"  # root of the namespace only, where nobody else can be had
     assert f"as uid {user}; SIGTERM: 0 after" in said
 
 
+@needs_namespaces
 def test_nothing_but_its_tmp_can_be_written_to(built: tuple[Stage, Built], given: dict[str, Path]) -> None:
     _, container = built
 
@@ -79,6 +84,7 @@ def test_nothing_but_its_tmp_can_be_written_to(built: tuple[Stage, Built], given
         assert touch(place) != 0, place
 
 
+@needs_namespaces
 def test_no_file_of_this_machine_is_seen_but_the_system_s(
     built: tuple[Stage, Built], given: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -90,3 +96,9 @@ def test_no_file_of_this_machine_is_seen_but_the_system_s(
     ours = {place.split("/")[1] for place in given}
     assert set(seen) <= {*sandbox.SYSTEM, *ours, "dev", "proc", "tmp"}
     assert "app" in seen
+
+
+@pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
+def test_the_probes_of_the_manifests_are_answered(gateway: Gateway, probe: str) -> None:
+    path = pods.server(pods.overlay("cpu"))[probe]["httpGet"]["path"]
+    assert requests.get(gateway.url + path, timeout=10).status_code == 200

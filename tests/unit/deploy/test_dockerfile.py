@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bundle import BundleError, dockerfile
-from bundle.image_check import DOCKERFILE, TARGET, Builder
+from bundle.image import Builder
+from bundle.image_check import DOCKERFILE, TARGET
 from tests.unit.deploy.kustomized import ROOT
 
 FILE = ROOT / DOCKERFILE

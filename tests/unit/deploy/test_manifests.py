@@ -11,6 +11,7 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PodMonitor
 from pydantic import BaseModel
 
+from autoscale.manifests import quantity
 from bundle import dockerfile
 from bundle.health import PATH as READY
 from bundle.metrics.catalogue import CATALOGUE
@@ -230,34 +231,48 @@ def test_both_autoscalers_scale_alike() -> None:
     )
     assert keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == plain["behavior"]
     assert (keda["minReplicaCount"], keda["maxReplicaCount"]) == (plain["minReplicas"], plain["maxReplicas"])
-    (metric,), (trigger,) = plain["metrics"], keda["triggers"]
-    assert trigger["metadata"]["threshold"] == metric["pods"]["target"]["averageValue"]
+    for metric, trigger in zip(plain["metrics"], keda["triggers"], strict=True):
+        wanted = quantity(metric["pods"]["target"]["averageValue"])
+        assert quantity(trigger["metadata"]["threshold"]) == wanted
 
 
 def scaled_on() -> list[str]:
-    """Every metric's name that an autoscaler or the adapter asks for."""
-    (plain,) = overlay("cpu")["HorizontalPodAutoscaler"]["spec"]["metrics"]
-    (trigger,) = overlay("cpu-keda")["ScaledObject"]["spec"]["triggers"]
-    adapter = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())
-    (rule,) = adapter["rules"]["custom"]
+    """Every metric's name that KEDA, KServe or the adapter asks Prometheus for."""
+    triggers = overlay("cpu-keda")["ScaledObject"]["spec"]["triggers"]
+    rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
     kserve = yaml.safe_load((ROOT / "deploy/kserve/inferenceservice.yaml").read_text())
     (external,) = kserve["spec"]["predictor"]["autoScaling"]["metrics"]
-    queries = [trigger["metadata"]["query"], external["external"]["metric"]["query"], rule["seriesQuery"]]
-    names = [query.removeprefix("sum(").partition("{")[0] for query in queries]
-    return [plain["pods"]["metric"]["name"], *names]
+    queries = [trigger["metadata"]["query"] for trigger in triggers] + [rule["seriesQuery"] for rule in rules]
+    queries.append(external["external"]["metric"]["query"])
+    return [query.removeprefix("sum(").partition("{")[0] for query in queries]
 
 
-def test_the_autoscalers_ask_for_a_gauge_that_the_server_has() -> None:
+def test_the_autoscalers_ask_for_a_gauge_and_a_rate_that_the_server_has() -> None:
     kinds = {metric.name: metric.kind for metric in CATALOGUE}
-    assert set(scaled_on()) == {"speaker_id_queue_depth"}
+    assert set(scaled_on()) == {"speaker_id_queue_depth", "rate(speaker_id_batch_seconds_sum"} | {
+        "speaker_id_batch_seconds_sum"  # the adapter's, whose metricsQuery takes the rate
+    }
     assert kinds["speaker_id_queue_depth"] == "gauge"  # a counter would never scale down
+    assert kinds["speaker_id_batch_seconds"] == "histogram"
+    rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
+    assert all(
+        ("rate(" in rule["metricsQuery"]) == rule["seriesQuery"].partition("{")[0].endswith("_sum")
+        for rule in rules
+    )
+
+
+def test_the_hpa_reads_what_the_adapter_offers() -> None:
+    rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
+    offered = {rule.get("name", {}).get("as", rule["seriesQuery"].partition("{")[0]) for rule in rules}
+    metrics = overlay("cpu")["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    assert {metric["pods"]["metric"]["name"] for metric in metrics} == offered
 
 
 def test_to_zero_there_are_pods_in_office_hours_and_none_at_night(tmp_path: Path) -> None:
     spec = with_components(tmp_path, "cpu-keda", ["keda-to-zero"])["ScaledObject"]["spec"]
     assert spec["minReplicaCount"] == 0
-    assert [trigger["type"] for trigger in spec["triggers"]] == ["prometheus", "cron"]
-    assert int(spec["triggers"][1]["metadata"]["desiredReplicas"]) >= 1
+    assert [trigger["type"] for trigger in spec["triggers"]] == ["prometheus", "prometheus", "cron"]
+    assert int(spec["triggers"][2]["metadata"]["desiredReplicas"]) >= 1
 
 
 def test_with_tls_probes_and_service_speak_it_too(tmp_path: Path) -> None:
