@@ -51,7 +51,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record
+.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
@@ -149,6 +149,9 @@ lock: setup ## write requirements-lock.txt again: the hash of every file of ever
 dashboard: setup-dev ## make Grafana's dashboard and its picture from monitoring/panels.py and the recorded run
 	$(RUN) -m monitoring.dashboard
 	$(RUN) -m monitoring.picture
+
+promtool: ## fetch promtool from Debian's package without installing it, for the rules' own tests: build/promtool
+	mkdir -p "$(ROOT)/build/promtool" && cd "$(ROOT)/build/promtool" && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb .
 
 record: setup-dev ## record another run for the dashboard's picture: a server under load for two and a half minutes
 	$(RUN) -m monitoring.record
