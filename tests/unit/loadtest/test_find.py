@@ -5,17 +5,29 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bundle.samples import FOLDER
-from loadtest import find, options, server, step, terminal
+from loadtest import LoadTestError, find, options, server, step, terminal
 from loadtest.clips import load
 from tests.unit.loadtest.endpoint import GOOD, Answer, endpoint
 
 WORKERS, WORK_SECONDS = 2, 0.05
 CAPACITY = WORKERS / WORK_SECONDS  # 40 a second
+
+
+def measured(command: Callable[[], int], tries: int = 4) -> int:
+    """A run that a busy machine spoiled says that it did, and nothing of the server: it is measured again."""
+    for _ in range(tries - 1):
+        try:
+            return command()
+        except LoadTestError as exc:
+            if "generator itself was late" not in str(exc):
+                raise
+    return command()
 
 
 def test_the_capacity_is_between_a_rate_that_held_and_one_that_did_not(
@@ -33,7 +45,7 @@ def test_the_capacity_is_between_a_rate_that_held_and_one_that_did_not(
         given = ["--url", seen.url, "--out", str(tmp_path), "--slo", "p50=120ms", "--shape", "constant"]
         args = options.parser().parse_args(["capacity", *given, "--steps", "3"])
         targets = server.targets(args.url, [], form="raw", token=None, timeout=10.0)
-        code = find.capacity(args, load(FOLDER), server.Endpoint(targets), terminal.console())
+        code = measured(lambda: find.capacity(args, load(FOLDER), server.Endpoint(targets), terminal.console()))
     said = capsys.readouterr().out
     assert code == 0
     found = json.loads((tmp_path / "capacity.json").read_text())["capacity"]
