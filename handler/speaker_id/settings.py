@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
 MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
 HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the names of v2 outputs
+HALF = ("fp16", "float16", "half")
 MAX_CHANNELS = 8  # 7.1 surround
 
 
@@ -89,6 +90,16 @@ class Settings(BaseModel):
         description="Clip lengths that run before the worker reports READY. Too few or far from real traffic: "
         "the first callers pay for allocation and kernel set-up. Too many: slower starts and roll-outs.",
     )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_half_precision(cls, precision: object) -> object:
+        if precision in HALF:
+            raise ValueError(
+                f"{precision} ends at 65,504, and logits of published models reach 123,000 (hubert-base-superb-sid): "
+                "use bf16, whose range is fp32's"
+            )
+        return precision
 
     @field_validator("heads")
     @classmethod

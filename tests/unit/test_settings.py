@@ -1,0 +1,42 @@
+"""Settings are validated once, when a model's configuration is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from speaker_id.settings import Settings
+
+from bundle import BundleError, sources
+
+WHY = r"65,504, and logits of published models reach 123,000 .hubert-base-superb-sid.: use bf16"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "float16", "half"])
+def test_half_precision_is_refused_and_the_reason_given(precision: str) -> None:
+    with pytest.raises(ValidationError, match=WHY):
+        Settings.model_validate({"precision": precision})
+
+
+@pytest.mark.parametrize("precision", ["fp16", "float16"])
+def test_in_model_yaml_it_is_one_line_that_names_the_key(tmp_path: Path, precision: str) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "model.yaml").write_text(
+        f"source: superb/hubert-base-superb-sid\nspeaker_id: {{precision: {precision}}}\n"
+    )
+    with pytest.raises(BundleError, match=WHY) as caught:
+        sources.read_spec(folder)
+    assert "model.yaml: speaker_id.precision: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_any_other_precision_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ValidationError, match="'fp32' or 'bf16'"):
+        Settings.model_validate({"precision": "int8"})
+
+
+def test_fp32_and_bf16_are_taken() -> None:
+    assert Settings.model_validate({}).precision == "fp32"
+    assert Settings.model_validate({"precision": "bf16"}).precision == "bf16"
