@@ -140,7 +140,8 @@ def test_kserve_scales_as_keda_does() -> None:
     predictor = manifest("inferenceservice.yaml")["spec"]["predictor"]
     keda = overlay("cpu-keda")["ScaledObject"]["spec"]
     (metric,) = predictor["autoScaling"]["metrics"]
-    assert metric["external"]["target"]["value"] == keda["triggers"][0]["metadata"]["threshold"]
+    (queue,) = [trigger for trigger in keda["triggers"] if trigger["name"] == "queue"]
+    assert metric["external"]["target"]["value"] == queue["metadata"]["threshold"]
     behavior = keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     for direction, rules in predictor["autoScaling"]["behavior"].items():
         assert rules["stabilizationWindowSeconds"] == behavior[direction]["stabilizationWindowSeconds"]
