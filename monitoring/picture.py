@@ -23,6 +23,9 @@ from monitoring.recording import Recording, Values
 PATH = Path("docs/images/dashboard.png")
 COLUMNS = 3
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#64b5cd", "#da8bc3")
+BLUE, ORANGE, GREEN, RED = COLOURS[:4]
+OF_STATUS = {"200": BLUE, "422": ORANGE, "429": RED, "500": RED, "503": RED, "507": RED}
+HEADROOM = 1.3  # above the highest value, for the legend
 INK, PALE = "#333333", "#dddddd"
 UNITS = {"s": "s", "reqps": "requests / s", "short": "", "percentunit": "", "none": ""}
 STYLE: dict[Any, Any] = {
@@ -51,6 +54,8 @@ def draw(recorded: Recording, path: Path = PATH) -> Path:
             part.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
             for axes, panel in zip(part.subplots(1, COLUMNS), panels, strict=True):
                 paint(axes, panel, recorded)
+                if panel in (*ROWS.values(),)[-1]:
+                    axes.set_xlabel("s since the start")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110, metadata={"Software": ""})
     return path
@@ -59,19 +64,19 @@ def draw(recorded: Recording, path: Path = PATH) -> Path:
 def paint(axes: Axes, panel: Panel, recorded: Recording) -> None:
     """One panel: a line a series, or areas on top of each other."""
     lines = curves(panel, recorded)
+    colours = [OF_STATUS.get(label, colour) for label, colour in zip(lines, COLOURS * 2, strict=False)]
     if panel.stacked and lines:
         heights = np.nan_to_num(np.array(list(lines.values())))
-        axes.stackplot(recorded.times, heights, labels=list(lines), colors=COLOURS, alpha=0.85, lw=0)
+        axes.stackplot(recorded.times, heights, labels=list(lines), colors=colours, alpha=0.85, lw=0)
     else:
-        for colour, (label, values) in zip(COLOURS * 2, lines.items(), strict=False):
+        for colour, (label, values) in zip(colours, lines.items(), strict=True):
             axes.plot(recorded.times, values, label=label, color=colour, lw=1.4)
-    axes.set_title(panel.title, loc="left", fontsize=8.5)
-    axes.set_ylabel(UNITS[panel.unit])
+    unit = UNITS[panel.unit]
+    axes.set_title(f"{panel.title} ({unit})" if unit else panel.title, loc="left", fontsize=8.5)
     axes.set_xlim(0, float(recorded.times[-1]))
-    axes.set_ylim(bottom=0)
-    axes.margins(y=0.1)
+    axes.set_ylim(0, HEADROOM * axes.get_ylim()[1])
     if lines:
-        axes.legend(frameon=False, fontsize=7, loc="upper left", ncols=2, handlelength=1.2)
+        axes.legend(frameon=False, fontsize=7, loc="upper left", ncols=4, columnspacing=1.2, handlelength=1.2)
 
 
 def curves(panel: Panel, recorded: Recording) -> dict[str, Values]:
