@@ -8,13 +8,14 @@ import kubernetes_validate
 import pytest
 import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject
-from cloudcoil.models.prometheus_operator.v1 import PodMonitor
+from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 from pydantic import BaseModel
 
 from autoscale.manifests import quantity
 from bundle import dockerfile
 from bundle.health import PATH as READY
 from bundle.metrics.catalogue import CATALOGUE
+from bundle.prometheus_rule import RULES, prometheus_rule
 from bundle.serve import GRACE_SECONDS
 from bundle.sources import TorchServeSettings
 from bundle.torchserve import JVM_STOP_SECONDS
@@ -30,7 +31,11 @@ from tests.unit.deploy.kustomized import (
 )
 
 OVERLAYS = ["cpu", "gpu", "cpu-keda", "gpu-keda"]
-MODELS: dict[str, type[BaseModel]] = {"ScaledObject": ScaledObject, "PodMonitor": PodMonitor}
+MODELS: dict[str, type[BaseModel]] = {
+    "ScaledObject": ScaledObject,
+    "PodMonitor": PodMonitor,
+    "PrometheusRule": PrometheusRule,
+}
 OPTIONAL = [
     ("cpu", ["tls", "tokens"]),
     ("cpu-keda", ["keda-to-zero"]),
@@ -266,6 +271,15 @@ def test_the_hpa_reads_what_the_adapter_offers() -> None:
     offered = {rule.get("name", {}).get("as", rule["seriesQuery"].partition("{")[0]) for rule in rules}
     metrics = overlay("cpu")["HorizontalPodAutoscaler"]["spec"]["metrics"]
     assert {metric["pods"]["metric"]["name"] for metric in metrics} == offered
+
+
+def test_the_alerts_are_valid_as_the_operator_s_object() -> None:
+    document = prometheus_rule()
+    assert_valid(document)
+    written = [line for line in RULES.read_text().splitlines() if line.strip().startswith("- alert:")]
+    alerts = [rule for group in document["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert len(alerts) == len(written) > 0
+    assert document["metadata"]["namespace"] == overlay("cpu")["Deployment"]["metadata"]["namespace"]
 
 
 def test_to_zero_there_are_pods_in_office_hours_and_none_at_night(tmp_path: Path) -> None:
