@@ -64,8 +64,10 @@ def archive_refusal(log: str) -> str | None:
     lines = list(_texts(log))
     for i, line in enumerate(lines):
         if found := _NOT_LOADED.search(line):
-            reasons = (_JAVA.match(after) for after in lines[i + 1 : i + 3])
-            return next((reason["why"] for reason in reasons if reason), found["archive"])
+            archive = found["archive"]
+            reasons = (_JAVA.match(after.strip()) for after in lines[i + 1 : i + 3])
+            why = next((reason["why"] for reason in reasons if reason), archive)
+            return why if archive in why else f"{archive}: {why}"
     return None
 
 

@@ -10,7 +10,7 @@ from chaos.scene import Scene
 from chaos.verdict import Verdict
 
 SHARE = 0.8
-BURST, BURSTS = 48, 3  # requests at once: six full batches
+BURST = 48  # requests at once: six full batches
 WARM = 60.0  # seconds of load before memory is looked at; the JVM's heap takes most of it to reach its size
 WARM_SHARE = 0.25  # of a run, at most
 LOOK_SECONDS = 1.0
@@ -19,7 +19,7 @@ FLAT = 0.05  # growth that is allowed
 
 def endure(scene: Scene) -> str:
     """Load of its own at 80 % of what bursts are answered at; the memory is that of its first and last quarters."""
-    capacity = statistics.median(scene.load.burst(BURST) for _ in range(BURSTS))
+    capacity = statistics.median(scene.load.burst(BURST) for _ in range(scene.size.bursts))
     rate, seconds = SHARE * capacity - scene.load.rate, 60 * scene.size.minutes
     warm = min(WARM, WARM_SHARE * seconds)
     looks: list[tuple[float, float]] = []

@@ -30,9 +30,10 @@ class Size:
     kills: int = 3
     bodies: int = 2000
     callers: int = 100
+    bursts: int = 3
 
 
-SHORT = Size(minutes=5 / 60, kills=1, bodies=200, callers=20)
+SHORT = Size(minutes=5 / 60, kills=1, bodies=200, callers=20, bursts=1)
 
 
 @dataclass(frozen=True)

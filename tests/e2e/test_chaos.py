@@ -106,11 +106,3 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     assert [each.pid for each in family if each.alive] == []
     assert [temp for temp in found.temp if Path(temp).exists()] == []
     assert not folder.exists()
-
-
-def test_a_name_that_is_no_fault_is_said_before_anything_starts() -> None:
-    done = subprocess.run(
-        command("--only", "fuz"), cwd=ROOT, env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert "--only fuz: known are kill-worker, hang" in done.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from bench.document import END, begin
 from chaos import report
-from chaos.__main__ import NAMES, choose
+from chaos.__main__ import NAMES, choose, main
 from chaos.endurance import quantile
 from chaos.scene import Row
 
@@ -57,6 +57,8 @@ def test_faults_are_chosen_by_name_and_run_in_their_own_order() -> None:
     assert [fault.name for fault in choose("fuzz,kill-worker")] == ["kill-worker", "fuzz"]
     with pytest.raises(ValueError, match="--only fuz: known are kill-worker, hang"):
         choose("fuz")
+    with pytest.raises(SystemExit, match="2"):
+        main(["--only", "fuz"])  # before anything is started
     assert NAMES[-1] == "kill-java"  # it ends the server of the others
 
 

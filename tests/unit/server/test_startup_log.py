@@ -69,6 +69,15 @@ def test_an_archive_that_the_server_did_not_take_is_named_with_the_reason() -> N
     assert startup_log.archive_refusal(log) == "Model not found at: demo.mar"
 
 
+def test_an_archive_that_is_cut_short_is_refused_by_its_name_and_why() -> None:
+    said = {
+        "message": "Failed to load model: demo.mar",
+        "exception": " java.util.zip.ZipException: unexpected EOF\n",
+    }
+    log = json.dumps(HEAD | said) + "\n"
+    assert startup_log.archive_refusal(log) == "demo.mar: unexpected EOF"
+
+
 def test_a_line_that_is_not_written_whole_is_waited_for() -> None:
     assert startup_log.worker_refusal(model_log(*DIED)[:-20]) is None
 
