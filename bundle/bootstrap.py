@@ -83,7 +83,8 @@ def set_up(dev: bool, torch_index: str, locked: bool = False) -> None:
         if locked:
             chosen = LOG.with_name("requirements-lock.txt")
             chosen.write_text(lock_without_torch() if torch_index else LOCK.read_text())
-            pip(["--no-deps", "--require-hashes", "-r", str(chosen)], "packages by hash", log)
+            advice = "find out why a package is not the file that was locked, before anything else"
+            pip(["--no-deps", "--require-hashes", "-r", str(chosen)], "packages by hash", log, advice)
         if torch_index:
             torch = requirement("torch")
             pip(["--no-deps", "--index-url", torch_index, torch], "torch", log)

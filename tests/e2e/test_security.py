@@ -157,6 +157,13 @@ class TestManagementFromOutside:
         )
         assert answer.status in (400, 501)
 
+    def test_envoys_admin_is_its_owners(self, stub_gateway: Gateway) -> None:
+        assert stub_gateway.folder
+        socket_file = stub_gateway.folder / "admin"
+        assert socket_file.is_socket()
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (stub_gateway.folder, socket_file)]
+        assert modes == [0o700, 0o600]
+
     def test_the_model_is_still_there(self, stub_server: TorchServe, stub_gateway: Gateway) -> None:
         assert len(stub_server.management.versions("stub")["1.0"].pids) == 1
 

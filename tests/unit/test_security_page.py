@@ -1,0 +1,40 @@
+"""SECURITY.md claims nothing that no test holds, and names no test that is not there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+PAGE = (TESTS.parent / "SECURITY.md").read_text("utf-8")
+NAMED = re.compile(r"`((?:unit|adapters|parity|e2e)/[\w/]+\.py)((?:::\w+)*)`")
+SECTIONS = {part.split("\n", 1)[0]: part for part in PAGE.split("\n## ")[1:]}
+CLAIMS = ["Who can reach what", "TorchServe's record", "What comes in", "Models", "Tokens"]
+CLAIMS += ["Voices are biometric data", "Dependencies"]
+
+
+@pytest.mark.parametrize(("file", "inside"), sorted(set(NAMED.findall(PAGE))), ids="".join)
+def test_every_test_that_it_names_is_there(file: str, inside: str) -> None:
+    text = (TESTS / file).read_text("utf-8")
+    for name in inside.split("::")[1:]:
+        assert re.search(rf"^ *(class|def) {name}\b", text, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("section", CLAIMS)
+def test_every_section_names_tests(section: str) -> None:
+    assert NAMED.search(SECTIONS[section])
+
+
+@pytest.mark.parametrize("section", ["Who can reach what", "TorchServe's record"])
+def test_so_does_every_row(section: str) -> None:
+    rows = [line for line in SECTIONS[section].splitlines() if line.startswith("|")][2:]
+    assert rows
+    assert [row for row in rows if not NAMED.search(row)] == []
+
+
+def test_and_every_kind_of_what_comes_in() -> None:
+    claims = re.split(r"^- ", SECTIONS["What comes in"], flags=re.MULTILINE)[1:]
+    assert len(claims) >= 7
+    assert [claim for claim in claims if not NAMED.search(claim)] == []
