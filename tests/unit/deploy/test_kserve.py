@@ -136,12 +136,24 @@ def test_the_service_asks_for_our_runtime_by_name_and_format() -> None:
     assert model["protocolVersion"] in runtime["spec"]["protocolVersions"]
 
 
+def quantity(text: str) -> float:
+    """`4` → 4.0, `500m` → 0.5."""
+    return float(text.removesuffix("m")) / (1000 if text.endswith("m") else 1)
+
+
 def test_kserve_scales_as_keda_does() -> None:
     predictor = manifest("inferenceservice.yaml")["spec"]["predictor"]
     keda = overlay("cpu-keda")["ScaledObject"]["spec"]
-    (metric,) = predictor["autoScaling"]["metrics"]
-    (queue,) = [trigger for trigger in keda["triggers"] if trigger["name"] == "queue"]
-    assert metric["external"]["target"]["value"] == queue["metadata"]["threshold"]
+    mine = 'namespace="speaker-id"'
+    asked = {
+        each["external"]["metric"]["query"].replace(f'{mine}, pod=~"demo-predictor-.+"', mine): quantity(
+            each["external"]["target"]["value"]
+        )
+        for each in predictor["autoScaling"]["metrics"]
+    }
+    assert asked == {
+        trigger["metadata"]["query"]: float(trigger["metadata"]["threshold"]) for trigger in keda["triggers"]
+    }
     behavior = keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     for direction, rules in predictor["autoScaling"]["behavior"].items():
         assert rules["stabilizationWindowSeconds"] == behavior[direction]["stabilizationWindowSeconds"]

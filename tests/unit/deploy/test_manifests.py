@@ -246,9 +246,9 @@ def scaled_on() -> list[str]:
     triggers = overlay("cpu-keda")["ScaledObject"]["spec"]["triggers"]
     rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
     kserve = yaml.safe_load((ROOT / "deploy/kserve/inferenceservice.yaml").read_text())
-    (external,) = kserve["spec"]["predictor"]["autoScaling"]["metrics"]
+    external = kserve["spec"]["predictor"]["autoScaling"]["metrics"]
     queries = [trigger["metadata"]["query"] for trigger in triggers] + [rule["seriesQuery"] for rule in rules]
-    queries.append(external["external"]["metric"]["query"])
+    queries += [each["external"]["metric"]["query"] for each in external]
     return [query.removeprefix("sum(").partition("{")[0] for query in queries]
 
 
