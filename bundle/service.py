@@ -17,6 +17,8 @@ from bundle.sources import ModelSpec
 from bundle.state import FILE, State
 from bundle.torchserve import JVM_STOP_SECONDS, TorchServe
 
+FAULT_GRACE_SECONDS = 2.0  # for what is under way when TorchServe has ended by itself: uploads, mostly
+
 
 class Service:
     """Models served on one public port.
@@ -116,6 +118,8 @@ class Service:
                 while time.monotonic() < ends and not hurry():
                     time.sleep(0.05)  # requests are answered meanwhile
                 cut = self.gateway.drain(grace, hurry)
+            elif self.gateway.running:  # everything gets its 503 in no time, and none a broken connection
+                cut = self.gateway.drain(min(grace, FAULT_GRACE_SECONDS), hurry)
         finally:
             self.exporter.stop()
             self.gateway.stop()

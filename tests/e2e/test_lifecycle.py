@@ -109,6 +109,10 @@ def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
     processes.end(processes.matching(lambda argument: str(checkout) in argument), grace=1.0)
 
 
+def is_java(process: psutil.Process) -> bool:
+    return "org.pytorch.serve.ModelServer" in process.cmdline()
+
+
 class TestServing:
     def test_the_ready_line_has_a_request_to_copy_and_its_real_answer(
         self, serve: StartServe, checkout: Path
@@ -189,6 +193,24 @@ class TestServing:
         os.kill(found.gateway.pid, signal.SIGKILL)
         assert running.process.wait(60) == 1
         assert "serve: the gateway has ended" in running.said
+        running.assert_gone(*belongings)
+
+    def test_java_that_dies_is_503_for_its_requests_and_ends_the_server_with_a_fault(
+        self, serve: StartServe
+    ) -> None:
+        running = serve()
+        belongings = running.belongings()
+        java = next(pid for pid in (each.pid for each in belongings[0]) if is_java(psutil.Process(pid)))
+        worker = running.ask(b"abc").json()[0]["pid"]
+        busy = Path(psutil.Process(worker).cwd()) / f"busy-{worker}"
+        with ThreadPoolExecutor(1) as pool:
+            flying = pool.submit(running.ask, b"sleep 20")
+            running.wait_for(busy.exists)
+            os.kill(java, signal.SIGKILL)
+            response = flying.result()
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+        assert running.process.wait(60) == 1
+        assert "serve: TorchServe has ended" in running.said
         running.assert_gone(*belongings)
 
     def test_a_model_that_does_not_load_is_one_line_and_leaves_nothing(
