@@ -21,7 +21,7 @@ SUFFIXES = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6}
 SIGNAL_NAMES = (  # what a metric's name or query has in it, the first that fits
     (r"(?<!rate\()ts_queue_latency_microseconds", CUMULATIVE),
     (r"queue", QUEUE),
-    (r"inference|busy", BUSY),
+    (r"inference|busy|batch_seconds", BUSY),
     (r"requests|upstream_rq", REQUESTS),
 )
 

@@ -15,6 +15,8 @@ from autoscale.sweep import SHARE, Score, Trial
 from bench.plots import save
 from loadtest.plots import BLUE, GREEN, GREY, ORANGE, RED, style
 
+COSTS = (0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3, 5, 8)
+BROKEN = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)  # %
 HOURS = (0, 6, 12, 18, 24)
 SIZES_FILE, SIGNALS_FILE, THRESHOLDS_FILE = "sizes.png", "signals.png", "thresholds.png"
 VALIDATION_FILE = "validation.png"
@@ -34,16 +36,17 @@ def sizes(days: Mapping[int, tuple[Trial, Day]], bound: float, folder: Path) -> 
                 fontsize=9, loc="left",
             )  # fmt: skip
             middle.plot(
-                hours(day), np.maximum(day.waiting / np.maximum(day.ready, 1), 1e-2), color=ORANGE, lw=0.7
+                hours(day), np.maximum(day.waiting / np.maximum(day.ready, 1), 0.1), color=ORANGE, lw=0.7
             )
             middle.set_yscale("log")
-            middle.set_ylim(0.01, 150)
+            middle.set_ylim(0.1, 150)
+            middle.yaxis.set_major_formatter("{x:g}")
             latency(bottom, day, bound)
             bottom.set_xlabel("hour of the day")
         grid[0, 0].set_ylabel("replicas")
         grid[1, 0].set_ylabel("waiting requests a replica,\nthe minute's most")
         grid[2, 0].set_ylabel("p99 of each minute, s")
-        grid[0, 0].legend(frameon=False, fontsize=8, loc="upper left")
+        grid[0, -1].legend(frameon=False, fontsize=8, loc="upper left")
         return save(figure, folder / SIZES_FILE)
 
 
@@ -51,7 +54,7 @@ def replicas(axes: Axes, trial: Trial, day: Day) -> None:
     need = np.ceil(trial.profile * trial.size - 1e-9)
     axes.fill_between(hours(day), need, color=GREY, alpha=0.35, lw=0, step="mid", label="needed at capacity")
     axes.plot(hours(day), day.paid, color=BLUE, lw=1, label="paid for")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.15 * max(float(day.paid.max()), float(need.max())))
     axes.set_xlim(0, 24)
     axes.set_xticks(HOURS)
 
@@ -78,8 +81,8 @@ def signals(days: Mapping[str, Day], trial: Trial, bound: float, folder: Path) -
             replicas(left, trial, day)
             share = 100 * day.share_within(bound)
             left.set_title(
-                f"{name}: {day.replica_hours:.0f} replica-hours; p99 within {bound:g} s in {share:.1f} % of the "
-                f"minutes; {day.failed:,} refused",
+                f"{titled(name)}: {day.replica_hours:.0f} replica-hours; p99 within {bound:g} s in {share:.1f} % of "
+                f"the minutes; {day.failed:,} refused",
                 fontsize=9, loc="left",
             )  # fmt: skip
             left.set_ylabel("replicas")
@@ -118,17 +121,23 @@ def thresholds(scores: Sequence[Score], chosen: Score, folder: Path) -> Path:
                     )  # fmt: skip
         at = (chosen.cost, max(100 * (1 - chosen.within), 0.05))
         axes.plot(*at, "o", ms=12, mfc="none", color="black")
-        axes.annotate(f"recommended: {chosen.name}", at, (10, 10), textcoords="offset points", fontsize=8)
+        axes.annotate(
+            f"recommended: {titled(chosen.name)}", at, (12, -14), textcoords="offset points", fontsize=8
+        )
         axes.axhline(100 * (1 - SHARE), color=RED, lw=0.8, ls="--")
         axes.set_yscale("log")
         axes.set_xscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
+        axes.set_xticks(COSTS, [f"{cost:g}" for cost in COSTS])
+        axes.minorticks_off()
+        axes.set_yticks(BROKEN, [f"{share:g}" for share in BROKEN])
         axes.set_xlabel("replica-hours, by those that foresight would need")
         axes.set_ylabel("% of the minutes whose p99 breaks the bound")
         axes.legend(frameon=False, fontsize=8)
         return save(figure, folder / THRESHOLDS_FILE)
+
+
+def titled(name: str) -> str:
+    return name.replace("busy", "inference seconds").replace("cpu", "CPU")
 
 
 def kind_of(name: str) -> str:

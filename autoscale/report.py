@@ -149,21 +149,29 @@ def table_of_services(folder: Path) -> list[str]:
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for model in MODELS:
-        made, where = service.read(model, folder)
+        made, _ = service.read(model, folder)
         lines.append(
             f"| {model} | {1e3 * made.fixed:.1f} | {1e3 * made.per_request:.1f} | {1e3 * made.per_second:.2f} "
             f"| {1e3 * made.overhead:.1f} | {percent(made.error)} of {made.batches} "
             f"| {made.startup:.1f} | {made.cpu:.2f} of {made.cores} |"
         )
+    provenance = {model: service.read(model, folder)[1] for model in MODELS}
+    notes = [
+        f"**Provisional: `{it}` is {found['provisional']}.**"
+        for it, found in provenance.items()
+        if "provisional" in found
+    ]
+    where = provenance[DEMO]
     here = where["machine"]
     state = f"commit {here['commit']}" + (" with changes on top" if here["dirty"] else "")
-    foreign = max(service.read(model, folder)[1]["foreign_cores"] for model in MODELS)
+    foreign = max(found["foreign_cores"] for found in provenance.values())
     return [
         f"{here['cpu']}, {here['cores']} cores; {here['versions']}; {state}; {where['date']}. Other programs and the "
         f"host kept up to {foreign:.2f} cores busy meanwhile. `{DEMO}` is what the simulation is validated with, "
         f"`{FULL}` (the demo widened to wav2vec2-base's shape) what it simulates.",
         "",
         *lines,
+        *(["", *notes] if notes else []),
     ]
 
 

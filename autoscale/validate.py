@@ -38,7 +38,7 @@ from loadtest.target import Target
 
 PROMISE = "p99=2s"
 SHARES = (0.3, 0.5, 0.7, 0.85)  # of the predicted capacity, where the latency is measured
-SECONDS = 20.0  # of each
+SECONDS = 15.0  # of each
 BELOW, ABOVE = 0.92, 1.08  # of the predicted capacity, where the search begins
 SEARCH_STEPS = 5
 REPEATS = 5  # simulated searches, whose median is the prediction

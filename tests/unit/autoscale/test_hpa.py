@@ -37,6 +37,11 @@ def test_pods_that_do_not_run_yet_count_as_idle_before_a_scale_up() -> None:
     assert asked(pods(300, 300, pending=2), 4) == 6
 
 
+def test_pending_pods_that_bring_the_average_within_the_tolerance_suffice() -> None:
+    # two at 210 and two pending: 105 on average, so the two that start are enough
+    assert asked(pods(210, 210, pending=2), 4) == 4
+
+
 def test_pending_pods_that_turn_the_scale_up_round_leave_it_as_it_is() -> None:
     # 150 of one, none of three: 37.5 on average, which is less
     assert asked(pods(150, pending=3), 4) == 4
