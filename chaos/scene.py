@@ -130,16 +130,17 @@ class Scene:
 
     def recover(self, gone: Sequence[int] = ()) -> None:
         """Wait until every worker is READY, none of them one of the former, and an answer is right again."""
-        well = wait_until(lambda: self._well(gone), RECOVERY_SECONDS)
-        self.expect(well, f"not well again {RECOVERY_SECONDS:.0f} s after the fault")
-        if well:
-            self.recovery = max(self.recovery or 0.0, time.monotonic() - self.struck)
+        never_down = not gone and bool(self.server.workers(self.load.model))
+        ready = wait_until(lambda: self._ready(gone), RECOVERY_SECONDS)
+        since = self.struck if never_down else time.monotonic()
+        right = wait_until(lambda: self.load.right_since(self.struck) is not None, RECOVERY_SECONDS)
+        self.expect(ready and right, f"not well again {RECOVERY_SECONDS:.0f} s after the fault")
+        if first := self.load.right_since(self.struck):
+            self.recovery = max(self.recovery or 0.0, max(since, first) - self.struck)
 
-    def _well(self, gone: Sequence[int]) -> bool:
+    def _ready(self, gone: Sequence[int]) -> bool:
         workers = self.server.workers(self.load.model)
-        return bool(
-            workers and not set(workers) & set(gone) and self.load.right_since(self.struck) is not None
-        )
+        return bool(workers) and not set(workers) & set(gone)
 
 
 def play(fault: Fault, server: Server, clips: Sequence[Clip], size: Size, seed: int, out: Path) -> Row:
