@@ -114,16 +114,18 @@ def thresholds(scores: Sequence[Score], chosen: Score, folder: Path) -> Path:
                 [it.cost for it in mine], broken, marker, color=colour, label=label, ms=5, alpha=0.85, lw=0
             )
             for it, y in zip(mine, broken, strict=True):
-                if "+" not in it.name and kind != "sample":
+                if kind in ("busy", "queue", "cpu"):
                     axes.annotate(
-                        f"{it.name.split()[-1]}", (it.cost, y), (4, 3), textcoords="offset points", fontsize=7,
-                        color=colour,
+                        it.name.split()[-1], (it.cost, y), (5, -10 if kind == "cpu" else 3),
+                        textcoords="offset points", fontsize=7, color=colour,
                     )  # fmt: skip
         at = (chosen.cost, max(100 * (1 - chosen.within), 0.05))
         axes.plot(*at, "o", ms=12, mfc="none", color="black")
+        line = {"arrowstyle": "-", "lw": 0.7, "shrinkB": 7}
         axes.annotate(
-            f"recommended: {titled(chosen.name)}", at, (12, -14), textcoords="offset points", fontsize=8
-        )
+            f"recommended: {titled(chosen.name)}", at, (70, 55), textcoords="offset points", fontsize=8,
+            arrowprops=line,
+        )  # fmt: skip
         axes.axhline(100 * (1 - SHARE), color=RED, lw=0.8, ls="--")
         axes.set_yscale("log")
         axes.set_xscale("log")

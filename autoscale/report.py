@@ -15,6 +15,7 @@ from typing import Any
 from autoscale import RESULTS, ROOT, AutoscaleError, plots, service
 from autoscale.fleet import BUSY, QUEUE
 from autoscale.measure import DEMO, FULL, MODELS
+from autoscale.sweep import Score
 from bench.document import insert
 
 DOCUMENT = ROOT / "docs" / "autoscaling.md"
@@ -198,8 +199,13 @@ def percent(share: float) -> str:
 
 
 def write(folder: Path = RESULTS, document: Path = DOCUMENT) -> None:
-    """Draws the validation and rewrites the document."""
+    """Draws what the committed figures are enough for, and rewrites the document."""
     plots.validation(load(folder / VALIDATION), folder)
+    simulation = load(folder / SIMULATION)
+    scores = {
+        it["name"]: Score(it["name"], it["cost"], it["within"], it["failed"]) for it in simulation["scores"]
+    }
+    plots.thresholds(list(scores.values()), scores[simulation["recommended"]["name"]], folder)
     text = document.read_text("utf-8")
     document.write_text(insert(text, report(folder), COMMAND), "utf-8")
 

@@ -178,7 +178,6 @@ def simulate(
     shown_sizes = {size: (trials[f"hpa {size}"], days[f"hpa {size}"]) for size in bench.sizes}
     plots.sizes(shown_sizes, bench.bound, folder)
     plots.signals(shown(tried, chosen), bench.trial("", recommended, bench.sweep_size), bench.bound, folder)
-    plots.thresholds([found for found, _ in tried.values()], chosen, folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     if asked := recommended_otherwise(bench.hpa, recommended) or recommended_otherwise(

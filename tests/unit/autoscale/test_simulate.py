@@ -21,7 +21,7 @@ def test_an_hour_gives_a_recommendation_figures_and_plots(tmp_path: Path) -> Non
     assert found["recommended"]["name"] in settings
     assert settings["TorchServe's sample"]["cost"] > 3 * settings["busy 0.5"]["cost"]
     assert settings["busy 0.8"]["cost"] <= settings["busy 0.4"]["cost"]
-    for name in (plots.SIZES_FILE, plots.SIGNALS_FILE, plots.THRESHOLDS_FILE):
+    for name in (plots.SIZES_FILE, plots.SIGNALS_FILE):
         assert (tmp_path / name).stat().st_size > 10_000
     assert all(line.startswith("|") for line in report.table_of_sizes(found))
     assert found["recommended"]["name"] in "".join(report.table_of_scores(found))
