@@ -32,7 +32,7 @@ class Service:
         batch, delay, queue, workers: batchSize, maxBatchDelay in seconds, job_queue_size, workers.
         fixed, per_request, per_second: seconds of a batch, of each request in it, of a second of audio.
         overhead: seconds of a request's way to the worker and back.
-        noise: quantiles of observed by fitted seconds, ascending; their mean is 1.
+        noise: quantiles of observed by fitted seconds, from the 1st to the 99th percent, ascending.
         startup: seconds from the process's start until the server is ready.
         cpu: processor cores that a busy worker uses, the gateway's and Java's with them.
         cores: of the machine.
