@@ -1,67 +1,26 @@
-"""Attacks that are tried: the management API from outside, fetching, names that are paths, forged headers, excess."""
+"""Attacks that are tried: the management API from outside, fetching, names that are paths."""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import socket
 import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import grpc
 import pytest
-import requests
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 
 from bundle import unix_http
 from bundle.gateway import Gateway
 from bundle.management import ManagementError
 from bundle.ports import LOOPBACK
 from bundle.torchserve import TorchServe
+from tests.e2e.raw import refusal, send, send_over_http2
 
 pytestmark = pytest.mark.e2e
-
-CLIP = sorted((Path(__file__).resolve().parents[2] / "models" / "demo" / "samples").glob("*.flac"))[0]
-
-
-def send(gateway: Gateway, text: str) -> http.client.HTTPResponse:
-    """A request as it is written, which no client would send; the answer."""
-    with socket.create_connection((LOOPBACK, gateway.port), 20) as sock:
-        sock.sendall(text.encode("latin-1"))
-        answer = http.client.HTTPResponse(sock)
-        answer.begin()
-        answer.body = answer.read()  # type: ignore[attr-defined]
-        answer.close()
-        return answer
-
-
-def send_over_http2(gateway: Gateway, **headers: str) -> str:
-    """The status of the answer to headers that no client would send; `reset` if there is none."""
-    connection = H2Connection(
-        H2Configuration(
-            header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
-        )
-    )
-    connection.initiate_connection()
-    given = {":method": "GET", ":path": "/models", ":scheme": "http", ":authority": "any"}
-    given |= {name.replace("_", ":", 1) if name.startswith("_") else name: headers[name] for name in headers}
-    connection.send_headers(1, list(given.items()), end_stream=True)
-    with socket.create_connection((LOOPBACK, gateway.port), 20) as sock:
-        sock.sendall(connection.data_to_send())
-        while received := sock.recv(65536):
-            for event in connection.receive_data(received):
-                if isinstance(event, ResponseReceived):
-                    return str(dict(event.headers)[":status"])
-                if isinstance(event, StreamReset | ConnectionTerminated):
-                    return "reset"
-    return "reset"
 
 
 class TestManagementFromOutside:
@@ -166,12 +125,6 @@ class TestManagementFromOutside:
 
     def test_the_model_is_still_there(self, stub_server: TorchServe, stub_gateway: Gateway) -> None:
         assert len(stub_server.management.versions("stub")["1.0"].pids) == 1
-
-
-def refusal(answer: Any) -> None:
-    """Our own words, and nothing of what the management API, metrics or Envoy's admin say."""
-    if answer.body:
-        assert set(json.loads(answer.body)["error"]) == {"code", "message"}
 
 
 @pytest.fixture
@@ -307,101 +260,3 @@ def rewritten(archive: Path, into: Path, added: dict[str, bytes], links: set[str
             mode = stat.S_IFLNK | 0o777 if name in (links or ()) else stat.S_IFREG | 0o644
             entry.external_attr = mode << 16
             target.writestr(entry, content)
-
-
-class TestForgedHeaders:
-    @pytest.mark.parametrize(
-        "header",
-        [
-            "x-request-id: a\rX-Evil: 1",
-            "x-request-id: a\nX-Evil: 1",
-            "x-request-id: a\r\n X-Evil: 1",
-            "x-request-id: a\x00b",
-            "x-top-k: 3\rX-Evil: 1",
-            "x-top-k: 3\nX-Evil: 1",
-            "x-top-k: %0d%0aX-Evil:%201",
-            "x-function-to-apply: \x85X-Evil: 1",
-            "X-Evil : 1",
-            "content-type: audio/x\nX-Evil: 1",
-        ],
-        ids=repr,
-    )
-    def test_line_breaks_in_a_header_come_back_in_none(
-        self, server: TorchServe, gateway: Gateway, header: str
-    ) -> None:
-        body = CLIP.read_bytes().decode("latin-1")
-        answer = send(
-            gateway,
-            f"POST /predictions/demo HTTP/1.1\r\nhost: any\r\ncontent-length: {len(body)}\r\n{header}\r\n\r\n{body}",
-        )
-        assert answer.headers["x-evil"] is None
-        assert answer.status in (200, 400)
-        assert "\n" not in (answer.headers["x-request-id"] or "")
-
-    @pytest.mark.parametrize(
-        "tail", ["top_k/3\r\nX-Evil: 1", "x\nX-Evil: 1", "top_k/<script>", "a" * 5000, "top_k/3\x00"]
-    )
-    def test_nor_do_those_in_a_paths_tail(self, gateway: Gateway, tail: str) -> None:
-        answer = send(
-            gateway,
-            f"POST /predictions/demo/1.0/{quote(tail)} HTTP/1.1\r\nhost: any\r\ncontent-length: 3\r\n\r\nabc",
-        )
-        assert answer.headers["x-evil"] is None
-        assert answer.status in (400, 403, 404)
-        assert answer.headers["content-type"] == "application/json"
-        refusal(answer)
-
-    @pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\x00b"], ids=repr)
-    def test_nor_does_http_2_carry_them(self, gateway: Gateway, value: str) -> None:
-        assert send_over_http2(gateway, _path="/v2", **{"x-request-id": value}) in ("400", "reset")
-
-    def test_the_worker_lives(self, server: TorchServe, gateway: Gateway) -> None:
-        well(gateway)
-
-
-def well(gateway: Gateway) -> None:
-    headers = {"content-type": "audio/flac"}
-    response = requests.post(
-        f"{gateway.url}/predictions/demo", CLIP.read_bytes(), headers=headers, timeout=30
-    )
-    assert response.status_code == 200
-
-
-class TestExcess:
-    @pytest.mark.parametrize(
-        "body",
-        [
-            b"[" * 10_000 + b"]" * 10_000,
-            b'{"inputs": ' * 10_000 + b"1" + b"}" * 10_000,
-            b'{"instances": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
-        ],
-        ids=["arrays", "objects", "instances"],
-    )
-    @pytest.mark.parametrize(
-        "path", ["/predictions/demo", "/v1/models/demo:predict", "/v2/models/demo/infer"]
-    )
-    def test_json_nested_ten_thousand_deep(self, gateway: Gateway, path: str, body: bytes) -> None:
-        headers = {"content-type": "application/json"}
-        response = requests.post(gateway.url + path, body, headers=headers, timeout=30)
-        assert (response.status_code, response.json()["error"]["code"]) == (400, "malformed_request")
-        well(gateway)
-
-    def test_ten_thousand_instances(self, gateway: Gateway) -> None:
-        body = {"instances": [{"b64": "UklGRg=="}] * 10_000}
-        response = requests.post(f"{gateway.url}/v1/models/demo:predict", json=body, timeout=60)
-        assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
-        well(gateway)
-
-    def test_ten_thousand_parts_of_a_form(self, gateway: Gateway) -> None:
-        files = [(f"part{number}", (f"{number}.wav", b"RIFF")) for number in range(10_000)]
-        response = requests.post(f"{gateway.url}/predictions/demo", files=files, timeout=60)
-        assert 400 <= response.status_code < 500
-        assert set(response.json()["error"]) == {"code", "message"}
-        well(gateway)
-
-    def test_a_form_field_of_a_megabyte_in_its_name(self, gateway: Gateway) -> None:
-        files = {"a" * 1_000_000: ("clip.wav", b"RIFF")}
-        response = requests.post(f"{gateway.url}/predictions/demo", files=files, timeout=60)
-        assert 400 <= response.status_code < 500
-        assert len(response.content) < 1000
-        well(gateway)
