@@ -75,7 +75,8 @@ archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model,
 	$(RUN) -m bundle.archive --model "$(MODEL)" $(if $(REVISION),--revision "$(REVISION)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 
 test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it
-	$(RUN) -m pytest $(ARGS)
+	# a test a core; threads that spin while they wait would take the other's
+	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: setup-dev ## lint, format and types
 	$(RUN) -m ruff check

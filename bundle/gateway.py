@@ -27,7 +27,7 @@ START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 ACCESS_LOG_BYTES = 20_000_000  # about 80,000 requests; Envoy itself never begins a new one
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
-ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log, which metrics are made from; Envoy's default is 10 s
+ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log; Envoy's default is 10 s
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
 
 

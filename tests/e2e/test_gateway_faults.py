@@ -50,7 +50,9 @@ class TestErrors:
         assert error(response) == (405, "method_not_allowed")
         assert response.headers["allow"] == "POST, PUT"
 
-    def test_a_form_that_torchserve_cannot_read_is_the_callers_fault_without_javas_words(self, ask: Ask) -> None:
+    def test_a_form_that_torchserve_cannot_read_is_the_callers_fault_without_javas_words(
+        self, ask: Ask
+    ) -> None:
         nameless = b'--b\r\nContent-Disposition: form-data; name=""; filename="c.wav"\r\n\r\nabc\r\n--b--\r\n'
         response = ask("/predictions/stub", nameless, Content_Type="multipart/form-data; boundary=b")
         assert error(response) == (400, "malformed_request")
@@ -103,6 +105,7 @@ class TestErrors:
 
     def test_a_torchserve_that_is_gone_is_503(self, stub_server: TorchServe, tmp_path: Path) -> None:
         gone = TorchServe(stub_server.store, ["stub"], tmp_path)
+        gone.temp = Path("/nowhere")  # and no socket of its management API
         with Gateway(gone, ports.free(1)[0], response_timeout=30) as gateway:
             gateway.start()
             response = requests.post(f"{gateway.url}/predictions/stub", b"abc", timeout=30)

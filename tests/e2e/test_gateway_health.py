@@ -128,6 +128,7 @@ def test_a_server_whose_torchserve_is_gone_is_neither_live_nor_ready(
     stub_server: TorchServe, before: Callable[..., Gateway], tmp_path: Path
 ) -> None:
     gone = TorchServe(stub_server.store, ["stub"], tmp_path)
+    gone.temp = Path("/nowhere")  # and no socket of its management API
     gateway = before(gone)
     assert get(gateway, "/v2/health/live") == (503, {"live": False})
     reason = "the model server does not answer"

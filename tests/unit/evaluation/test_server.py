@@ -63,7 +63,9 @@ def test_what_a_killed_evaluation_left_is_ended_and_nothing_else(
                 ("8080", dead, None),
             ):
                 (RUN / name).mkdir(parents=True)
-                State(["demo"], "http://127.0.0.1:1", "", "", "", "", "", process, child, []).write(RUN / name)
+                State(["demo"], "http://127.0.0.1:1", "", "", "", "", "", process, child, []).write(
+                    RUN / name
+                )
             temporary.clean("evaluate")
             assert not running.alive
         finally:

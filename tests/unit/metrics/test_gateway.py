@@ -26,7 +26,9 @@ def test_envoys_names_become_ours() -> None:
     families = {family.name: family for family in gateway.collect(answer)}
     classes = families["speaker_id_gateway_requests"].samples
     assert [(each.labels["class"], each.value) for each in classes][3] == ("4xx", 4)
-    rest = [each.value for name, family in families.items() for each in family.samples if "requests" not in name]
+    rest = [
+        each.value for name, family in families.items() for each in family.samples if "requests" not in name
+    ]
     assert sorted(rest) == [6, 7, 8, 10, 11]
     assert families["speaker_id_gateway_active_requests"].samples[0].value == 9
 
