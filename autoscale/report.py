@@ -77,7 +77,7 @@ def recommended(found: Mapping[str, Any]) -> list[str]:
     asked = " and ".join(f"{target:g} {units[signal]} a replica" for signal, target in targets.items())
     start = found["start"]
     return [
-        f"**Recommended: {asked}**: of all settings tried the least replica-hours with p99 ≤ {found['bound']:g} s in "
+        f"**Recommended: {asked}**: of all settings of both signals the least replica-hours with p99 ≤ {found['bound']:g} s in "
         f"{100 * found['share']:g} % of the minutes and no request refused. {found['date']}; one replica is "
         f"`{found['model']}` on two cores and holds {found['promise']} up to {found['capacity']:.2f} requests a "
         f"second, {100 * found['capacity'] / found['saturation']:.0f} % of what it "
@@ -92,7 +92,7 @@ def table_of_sizes(found: Mapping[str, Any]) -> list[str]:
     lines = [
         f"| fleet | requests | replica-hours | × foresight | × constant | most replicas | minutes with p99 ≤ "
         f"{found['bound']:g} s | refused | deepest queue, all replicas |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, day in found["days"].items():
         kind, _, size = name.partition(" ")
@@ -157,11 +157,6 @@ def table_of_services(folder: Path) -> list[str]:
             f"| {made.startup:.1f} | {made.cpu:.2f} of {made.cores} |"
         )
     provenance = {model: service.read(model, folder)[1] for model in MODELS}
-    notes = [
-        f"**Provisional: `{it}` is {found['provisional']}.**"
-        for it, found in provenance.items()
-        if "provisional" in found
-    ]
     where = provenance[DEMO]
     here = where["machine"]
     state = f"commit {here['commit']}" + (" with changes on top" if here["dirty"] else "")
@@ -172,7 +167,6 @@ def table_of_services(folder: Path) -> list[str]:
         f"`{FULL}` (the demo widened to wav2vec2-base's shape) what it simulates.",
         "",
         *lines,
-        *(["", *notes] if notes else []),
     ]
 
 

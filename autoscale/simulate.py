@@ -32,7 +32,7 @@ from loadtest import slo
 PROMISE = "p99=10s"
 SIZES = (1, 10, 100, 1000)  # replicas that the busiest minute needs
 SWEEP_SIZE, SEEDS = 30, (0, 1)
-BUSY_TARGETS = (0.4, 0.5, 0.6, 0.7, 0.8)  # inference seconds a second of a replica
+BUSY_TARGETS = (0.4, 0.45, 0.5, 0.6, 0.7, 0.8)  # inference seconds a second of a replica
 QUEUE_TARGETS = (1.0, 2.0, 4.0, 8.0)  # requests that wait for a replica
 PAIRED = (2.0, 4.0)  # of those, beside inference seconds
 CPU_TARGETS = (0.5, 0.6, 0.7, 0.8)
@@ -131,8 +131,9 @@ def simulate(
         highlight=False,
     )
     tried = bench.scores({**candidates(bench.hpa), "TorchServe's sample": torchserves(bench.hpa)})
-    # on a GPU the processor tells nothing, so its use is shown and never recommended
-    chosen = best([it for it, _ in tried.values() if it.name.startswith((BUSY, QUEUE))])
+    # Both signals, always: a worker cannot be busier than all the time, so that only the queue tells how far behind it
+    # is. On a GPU the processor tells nothing, so its use is shown and never recommended.
+    chosen = best([it for it, _ in tried.values() if it.name.startswith(BUSY) and "+" in it.name])
     recommended = candidates(bench.hpa)[chosen.name]
     keda = with_metrics(bench.keda, recommended)
     screen.print(f"recommended: {chosen.name}: {words(chosen)}", highlight=False)
