@@ -147,8 +147,6 @@ class Gateway:
     def render(self, template: str) -> str:
         """The template with this gateway's values; paths are quoted as JSON, which YAML reads."""
         assert self.folder is not None
-        limit = re.search(r"^max_request_size=(\d+)$", properties.SHIPPED.read_text("utf-8"), re.MULTILINE)
-        assert limit, "config.properties sets no max_request_size"
         values: dict[str, object] = {
             "admin": json.dumps(str(self.folder / "admin")),
             "address": self.address,
@@ -164,7 +162,7 @@ class Gateway:
             "management": json.dumps(str(self.server.management.path)),
             "lua": json.dumps(str(DEPLOY / "errors.lua")),
             **self.tracing,
-            "max_bytes": int(limit[1]),
+            "max_bytes": properties.shipped("max_request_size"),
             "route_seconds": self.route_seconds,
             "idle_seconds": self.route_seconds + 30,
             "tls": self._tls(),

@@ -16,6 +16,7 @@ class Limits:
         unused_seconds: that a connection may be open without a request.
         connections: that all callers may have open.
         heap_bytes: of the gateway, bodies that arrive included.
+        waiting: requests on their way to TorchServe, in its queues or being answered.
     """
 
     handshake_seconds: int = 10
@@ -24,3 +25,4 @@ class Limits:
     unused_seconds: int = 300
     connections: int = 1024
     heap_bytes: int = 2 << 30
+    waiting: int = 256

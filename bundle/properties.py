@@ -44,6 +44,18 @@ def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
     return shipped
 
 
+def shipped(key: str) -> int:
+    """A number of the shipped config.properties.
+
+    Raises:
+        ValueError: it is not set there, or no number.
+    """
+    found = re.search(rf"^{key}=(\d+)$", SHIPPED.read_text("utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"config.properties sets no {key}")
+    return int(found[1])
+
+
 def archives_of(store: Path) -> str:
     """A Java regular expression for the URLs of the archives that lie directly in a folder.
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from bundle import ports
+from bundle import ports, properties
 from bundle.gateway import Gateway
+from bundle.limits import Limits
 from bundle.metrics.assembly import exporter
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
@@ -66,6 +67,7 @@ class Service:
             address,
             certificate=certificate,
             origins=origins,
+            limits=Limits(waiting=room(specs)),
             otlp=otlp,
         )
         self.exporter = exporter(
@@ -142,3 +144,9 @@ class Service:
             gateway=Identity.of(psutil.Process(gateway)) if gateway else None,
             temp=[str(folder) for folder in (self.torchserve.temp, self.gateway.folder) if folder],
         ).write(self.run)
+
+
+def room(specs: Sequence[ModelSpec]) -> int:
+    """Requests that fit the queues of all models and their workers' batches."""
+    queue = properties.shipped("job_queue_size")
+    return sum(queue + spec.torchserve.batchSize * spec.torchserve.maxWorkers for spec in specs)

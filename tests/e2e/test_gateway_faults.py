@@ -16,6 +16,7 @@ import requests
 
 from bundle import ports
 from bundle.gateway import Gateway
+from bundle.limits import Limits
 from bundle.torchserve import ServerError, TorchServe
 
 pytestmark = pytest.mark.e2e
@@ -102,6 +103,26 @@ class TestErrors:
             gateway.start()
             response = requests.post(f"{gateway.url}/predictions/stub", b"sleep 2", timeout=30)
             assert error(response) == (504, "timeout")
+
+    def test_what_fits_no_queue_is_refused_at_the_door_at_once(self, stub_server: TorchServe) -> None:
+        limits = Limits(waiting=2)
+        with (
+            Gateway(stub_server, ports.free(1)[0], response_timeout=30, limits=limits) as gateway,
+            ThreadPoolExecutor(2) as pool,
+        ):
+            gateway.start()
+            url = f"{gateway.url}/predictions/stub"
+            answers = [pool.submit(requests.post, url, b"sleep 2", timeout=30) for _ in range(2)]
+            deadline = time.monotonic() + 30
+            while gateway.active() < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)  # between two looks
+            began = time.monotonic()
+            refused = requests.post(url, b"abc", timeout=30)
+            assert time.monotonic() - began < 1
+            assert error(refused) == (429, "overloaded")
+            assert refused.headers["retry-after"] == "1"
+            assert [answer.result().status_code for answer in answers] == [200, 200]
 
     def test_a_torchserve_that_is_gone_is_503(self, stub_server: TorchServe, tmp_path: Path) -> None:
         gone = TorchServe(stub_server.store, ["stub"], tmp_path)
