@@ -79,8 +79,8 @@ def recommended(found: Mapping[str, Any]) -> list[str]:
     return [
         f"**Recommended: {asked}**: of all settings of both signals the least replica-hours with p99 ≤ "
         f"{found['bound']:g} s in {100 * found['share']:g} % of the minutes and no request refused. "
-        f"{found['date']}; one replica is `{found['model']}` on two cores and holds "
-        f"{found['promise']} up to {found['capacity']:.2f} requests a second, {100 * found['capacity'] / found['saturation']:.0f} % of what it "
+        f"{found['date']}; one replica is `{found['model']}` on two cores and holds {found['promise']} up to "
+        f"{found['capacity']:.2f} requests a second, {100 * found['capacity'] / found['saturation']:.0f} % of what it "
         f"answers when its queue never empties. A new one serves after {start['node']:g} s for a node, "
         f"{start['image']:g} s for the image (assumed), {start['load']:.1f} s to load (measured) and up to "
         f"{start['probe']:g} s until the probe asks. Scale-up: {found['rules']['up']}. Scale-down: "
