@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 
 import pytest
 
@@ -12,6 +13,16 @@ from chaos.fuzz import KINDS, bodies, body
 from chaos.mutations import ZEROS, bombs
 
 LARGEST = 4_000_000  # bytes; the gateway takes 32 MiB, and most of a fuzzer's time would be transport
+
+
+def test_the_clock_is_in_no_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(moment: float) -> list[bytes]:
+        monkeypatch.setattr(time, "time", lambda: moment)
+        mutations.bombs.cache_clear()
+        packed = mutations.compressed(random.Random(3))[0]
+        return [packed, *mutations.bombs()[:4]]
+
+    assert at(1e9) == at(1.5e9)
 
 
 def test_a_body_can_be_made_again_by_its_number() -> None:
