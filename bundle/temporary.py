@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -36,11 +37,32 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
         archive.build(spec, archive.STORE)
     run = state.RUN / f"{command}-{os.getpid()}"
     service = Service(specs, archive.STORE, run, ports.free(1)[0])
+    with ended(service.start, service.stop, run, command, console):
+        yield service
+
+
+@contextmanager
+def ended(
+    start: Callable[[Callable[[str], None]], None],
+    stop: Callable[[float], object],
+    run: Path,
+    command: str,
+    console: Console,
+) -> Iterator[None]:
+    """Start a server, and stop it at the end of the block; its folder stays after a failure, for its logs.
+
+    Args:
+        start: takes what to call with the details.
+        stop: takes the seconds that requests in flight have.
+        run: the server's folder.
+        command: who asks.
+        console: where it says what it is doing.
+    """
     keep = True
     try:
         with step(console, command, "starting TorchServe") as progress:
-            service.start(progress)
-        yield service
+            start(progress)
+        yield
         keep = False
     except KeyboardInterrupt:
         keep = False
@@ -49,7 +71,7 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
         for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
             signal.signal(number, signal.SIG_IGN)
         with step(console, command, "stopping TorchServe"):
-            service.stop(GRACE_SECONDS)
+            stop(GRACE_SECONDS)
         if not keep:
             shutil.rmtree(run, ignore_errors=True)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,10 +12,9 @@ import psutil
 from rich.console import Console
 
 from bundle import BundleError, ports, state
-from bundle.serve import SIGNALS
 from bundle.service import Service
 from bundle.sources import ModelSpec
-from bundle.temporary import GRACE_SECONDS, clean, step
+from bundle.temporary import GRACE_SECONDS, clean, ended
 
 COMMAND = "chaos"
 
@@ -81,22 +78,9 @@ def serving(specs: Sequence[ModelSpec], store: Path, console: Console) -> Iterat
     clean(COMMAND)
     run = state.RUN / f"{COMMAND}-{os.getpid()}"
     server = Server(specs, store, run)
-    keep = True
-    try:
-        with step(console, COMMAND, "starting TorchServe") as progress:
-            server.service.start(progress)
+    # the service of the moment: a fault may have put another in its place
+    with ended(server.service.start, lambda grace: server.service.stop(grace), run, COMMAND, console):
         yield server
-        keep = False
-    except KeyboardInterrupt:
-        keep = False
-        raise
-    finally:
-        for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
-            signal.signal(number, signal.SIG_IGN)
-        with step(console, COMMAND, "stopping TorchServe"):
-            server.service.stop(GRACE_SECONDS)
-        if not keep:
-            shutil.rmtree(run, ignore_errors=True)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
