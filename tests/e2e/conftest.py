@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,9 +17,10 @@ import pytest
 import requests
 import yaml
 
-from bundle import archive, ports, sources
+from bundle import archive, ports, processes, sources, state
 from bundle.gateway import Gateway
 from bundle.torchserve import TorchServe
+from tests.e2e.started import STUB, Run, Serve, StartServe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -155,3 +158,29 @@ def run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subpro
         return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=240)
 
     return run
+
+
+@pytest.fixture
+def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
+    """Start a server of the stub, or of what the arguments say, in its own session as a shell would."""
+    started: list[Serve] = []
+
+    def start(*program: str, ready: bool = True) -> Serve:
+        port = ports.free(1)[0]
+        output = tmp_path / f"{port}.txt"
+        command = [sys.executable, *(program or (STUB,)), "--port", str(port), "--grace", "30"]
+        with output.open("wb") as log:
+            process = subprocess.Popen(command, cwd=checkout, stdout=log, stderr=log, start_new_session=True)
+        started.append(Serve(process, output, checkout / state.RUN / str(port), port))
+        if ready:
+            started[-1].wait_for(lambda: "ready: " in started[-1].said)
+        return started[-1]
+
+    yield start
+    for each in started:
+        with contextlib.suppress(ProcessLookupError):
+            each.process.send_signal(signal.SIGTERM)
+        each.process.wait(90)
+    run("-m", "bundle.stop")
+    # and if that is what a test found to be broken: whatever has this checkout among its arguments
+    processes.end(processes.matching(lambda argument: str(checkout) in argument), grace=1.0)

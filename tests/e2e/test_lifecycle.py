@@ -1,112 +1,29 @@
-"""From `make serve` to nothing left: ready, traffic, every way to stop, and what a killed server leaves behind."""
+"""`make serve` from its start on: ready, traffic, faults."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
-from bundle import ports, processes, state
+from bundle import ports, state
 from bundle.management import Management
 from bundle.ports import LOOPBACK
-from bundle.processes import Identity
 from bundle.service import Service
 from bundle.sources import ModelSpec
 from bundle.torchserve import ServerError
+from tests.e2e.started import STUB, Run, StartServe
 
 pytestmark = pytest.mark.e2e
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-CLIPS = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))
-STUB = str(Path(__file__).with_name("serve_stub.py"))
-
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@dataclass
-class Serve:
-    """One `make serve` as a process, and everything that it wrote."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-    folder: Path
-    port: int
-
-    @property
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def ask(self, body: bytes, model: str = "stub") -> requests.Response:
-        return requests.post(f"http://{LOOPBACK}:{self.port}/predictions/{model}", body, timeout=60)
-
-    def state(self) -> state.State | None:
-        return state.read(self.folder / state.FILE)
-
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 180
-        while not condition():
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.02)
-
-    def belongings(self) -> tuple[list[Identity], list[Path]]:
-        """This process and all its descendants, and its temp folders, now."""
-        found = self.state()
-        assert found
-        family = [
-            psutil.Process(self.process.pid),
-            *psutil.Process(self.process.pid).children(recursive=True),
-        ]
-        return [Identity.of(process) for process in family], [Path(folder) for folder in found.temp]
-
-    def assert_gone(self, family: list[Identity], temp: list[Path]) -> None:
-        assert [each.pid for each in family if each.alive] == []
-        assert [folder for folder in temp if folder.exists()] == []
-        assert self.state() is None
-        assert not ports.is_taken(self.port)
-
-
-StartServe = Callable[..., Serve]
-
-
-@pytest.fixture
-def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
-    """Start a server of the stub, or of what the arguments say, in its own session as a shell would."""
-    started: list[Serve] = []
-
-    def start(*program: str, ready: bool = True) -> Serve:
-        port = ports.free(1)[0]
-        output = tmp_path / f"{port}.txt"
-        command = [sys.executable, *(program or (STUB,)), "--port", str(port), "--grace", "30"]
-        with output.open("wb") as log:
-            process = subprocess.Popen(command, cwd=checkout, stdout=log, stderr=log, start_new_session=True)
-        started.append(Serve(process, output, checkout / state.RUN / str(port), port))
-        if ready:
-            started[-1].wait_for(lambda: "ready: " in started[-1].said)
-        return started[-1]
-
-    yield start
-    for each in started:
-        with contextlib.suppress(ProcessLookupError):
-            each.process.send_signal(signal.SIGTERM)
-        each.process.wait(90)
-    run("-m", "bundle.stop")
-    # and if that is what a test found to be broken: whatever has this checkout among its arguments
-    processes.end(processes.matching(lambda argument: str(checkout) in argument), grace=1.0)
 
 
 def is_java(process: psutil.Process) -> bool:
@@ -225,87 +142,3 @@ class TestServing:
         assert service.stop(grace=1) == 0
         assert [each.pid for each in family if each.alive] == []
         assert not (checkout / "run" / state.FILE).exists()
-
-
-class TestStopping:
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-    def test_a_signal_stops_it_with_nothing_left(self, serve: StartServe, number: signal.Signals) -> None:
-        running = serve()
-        belongings = running.belongings()
-        assert len(belongings[0]) >= 4  # itself, Java, a worker, the gateway
-        running.process.send_signal(number)
-        assert running.process.wait(60) == 0
-        assert "nothing left running" in running.said
-        running.assert_gone(*belongings)
-
-    def test_ctrl_c_reaches_the_whole_group_and_everything_in_flight_is_answered(
-        self, serve: StartServe
-    ) -> None:
-        """A terminal signals every process of its group: Java and the gateway must not be in it."""
-        running = serve()
-        belongings = running.belongings()
-        with ThreadPoolExecutor(5) as pool:
-            flying = [pool.submit(running.ask, b"sleep 0.4") for _ in range(5)]
-            running.wait_for(lambda: any(each.done() for each in flying))
-            os.killpg(running.process.pid, signal.SIGINT)
-            assert [each.result().status_code for each in flying] == [200] * 5
-        assert running.process.wait(60) == 0
-        running.assert_gone(*belongings)
-
-    def test_it_is_not_ready_first_and_answers_new_callers_until_the_delay_is_over(
-        self, serve: StartServe
-    ) -> None:
-        running = serve(STUB, "--stop-delay", "3")
-        url = f"http://{LOOPBACK}:{running.port}/v2/health/ready"
-        assert requests.get(url, timeout=10).status_code == 200
-        running.process.terminate()
-        running.wait_for(lambda: requests.get(url, timeout=10).status_code == 503)
-        assert running.ask(b"abc").status_code == 200  # over a new connection
-        assert running.process.wait(60) == 0
-
-    def test_a_second_ctrl_c_hurries_and_says_what_was_cut_off(self, serve: StartServe) -> None:
-        running = serve()
-        belongings = running.belongings()
-        with ThreadPoolExecutor(1) as pool:
-            flying = pool.submit(running.ask, b"sleep 20")
-            running.wait_for(
-                lambda: "in flight" in running.said or running.process.send_signal(signal.SIGINT)
-            )
-            running.process.send_signal(signal.SIGINT)
-            assert running.process.wait(15) == 0
-            with pytest.raises(requests.ConnectionError):
-                flying.result()
-        assert "1 unanswered requests were cut off" in running.said
-        running.assert_gone(*belongings)
-
-    def test_a_signal_while_starting_stops_it_with_nothing_left(self, serve: StartServe) -> None:
-        running = serve(ready=False)
-        running.wait_for(running.state)
-        belongings = running.belongings()
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(60) == 0
-        running.assert_gone(*belongings)
-
-    def test_make_stop_ends_it_in_order(self, serve: StartServe, run: Run) -> None:
-        running = serve()
-        belongings = running.belongings()
-        stopped = run("-m", "bundle.stop")
-        assert (stopped.returncode, stopped.stderr) == (0, "")
-        assert running.process.wait(10) == 0
-        assert "nothing left running" in running.said
-        running.assert_gone(*belongings)
-
-    def test_make_stop_clears_up_after_one_that_was_killed(self, serve: StartServe, run: Run) -> None:
-        running = serve()
-        family, temp = running.belongings()
-        running.process.kill()
-        running.process.wait()
-        assert sum(each.alive for each in family) == len(family) - 1  # the rest lives on
-        stopped = run("-m", "bundle.stop")
-        assert stopped.returncode == 0
-        assert "was killed" in stopped.stdout
-        running.assert_gone(family, temp)
-
-    def test_make_stop_with_nothing_running_says_so(self, run: Run) -> None:
-        stopped = run("-m", "bundle.stop")
-        assert (stopped.returncode, stopped.stdout) == (0, "nothing is running\n")

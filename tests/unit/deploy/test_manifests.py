@@ -11,10 +11,8 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 from pydantic import BaseModel
 
-from autoscale.manifests import quantity
 from bundle import dockerfile
 from bundle.health import PATH as READY
-from bundle.metrics.catalogue import CATALOGUE
 from bundle.prometheus_rule import RULES, prometheus_rule
 from bundle.serve import GRACE_SECONDS
 from bundle.sources import TorchServeSettings
@@ -220,59 +218,6 @@ def test_a_node_can_always_be_drained(name: str) -> None:
     assert "minAvailable" not in budget
 
 
-def test_the_autoscaler_owns_the_number_of_pods() -> None:
-    for name in OVERLAYS:
-        documents = overlay(name)
-        assert "replicas" not in documents["Deployment"]["spec"]
-        scaler = documents.get("HorizontalPodAutoscaler") or documents["ScaledObject"]
-        target = scaler["spec"]["scaleTargetRef"]
-        assert target["name"] == documents["Deployment"]["metadata"]["name"]
-
-
-def test_both_autoscalers_scale_alike() -> None:
-    plain, keda = (
-        overlay("cpu")["HorizontalPodAutoscaler"]["spec"],
-        overlay("cpu-keda")["ScaledObject"]["spec"],
-    )
-    assert keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == plain["behavior"]
-    assert (keda["minReplicaCount"], keda["maxReplicaCount"]) == (plain["minReplicas"], plain["maxReplicas"])
-    for metric, trigger in zip(plain["metrics"], keda["triggers"], strict=True):
-        wanted = quantity(metric["pods"]["target"]["averageValue"])
-        assert quantity(trigger["metadata"]["threshold"]) == wanted
-
-
-def scaled_on() -> list[str]:
-    """Every metric's name that KEDA, KServe or the adapter asks Prometheus for."""
-    triggers = overlay("cpu-keda")["ScaledObject"]["spec"]["triggers"]
-    rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
-    kserve = yaml.safe_load((ROOT / "deploy/kserve/inferenceservice.yaml").read_text())
-    external = kserve["spec"]["predictor"]["autoScaling"]["metrics"]
-    queries = [trigger["metadata"]["query"] for trigger in triggers] + [rule["seriesQuery"] for rule in rules]
-    queries += [each["external"]["metric"]["query"] for each in external]
-    return [query.removeprefix("sum(").partition("{")[0] for query in queries]
-
-
-def test_the_autoscalers_ask_for_a_gauge_and_a_rate_that_the_server_has() -> None:
-    kinds = {metric.name: metric.kind for metric in CATALOGUE}
-    assert set(scaled_on()) == {"speaker_id_queue_depth", "rate(speaker_id_batch_seconds_sum"} | {
-        "speaker_id_batch_seconds_sum"  # the adapter's, whose metricsQuery takes the rate
-    }
-    assert kinds["speaker_id_queue_depth"] == "gauge"  # a counter would never scale down
-    assert kinds["speaker_id_batch_seconds"] == "histogram"
-    rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
-    assert all(
-        ("rate(" in rule["metricsQuery"]) == rule["seriesQuery"].partition("{")[0].endswith("_sum")
-        for rule in rules
-    )
-
-
-def test_the_hpa_reads_what_the_adapter_offers() -> None:
-    rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
-    offered = {rule.get("name", {}).get("as", rule["seriesQuery"].partition("{")[0]) for rule in rules}
-    metrics = overlay("cpu")["HorizontalPodAutoscaler"]["spec"]["metrics"]
-    assert {metric["pods"]["metric"]["name"] for metric in metrics} == offered
-
-
 def test_the_alerts_are_valid_as_the_operator_s_object() -> None:
     document = prometheus_rule()
     assert_valid(document)
@@ -280,51 +225,3 @@ def test_the_alerts_are_valid_as_the_operator_s_object() -> None:
     alerts = [rule for group in document["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
     assert len(alerts) == len(written) > 0
     assert document["metadata"]["namespace"] == overlay("cpu")["Deployment"]["metadata"]["namespace"]
-
-
-def test_to_zero_there_are_pods_in_office_hours_and_none_at_night(tmp_path: Path) -> None:
-    spec = with_components(tmp_path, "cpu-keda", ["keda-to-zero"])["ScaledObject"]["spec"]
-    assert spec["minReplicaCount"] == 0
-    assert [trigger["type"] for trigger in spec["triggers"]] == ["prometheus", "prometheus", "cron"]
-    assert int(spec["triggers"][2]["metadata"]["desiredReplicas"]) >= 1
-
-
-def test_with_tls_probes_and_service_speak_it_too(tmp_path: Path) -> None:
-    documents = with_components(tmp_path, "cpu", ["tls"])
-    container = server(documents)
-    schemes = {container[probe]["httpGet"]["scheme"] for probe in container if probe.endswith("Probe")}
-    assert schemes == {"HTTPS"}
-    assert documents["Service"]["spec"]["ports"][0]["port"] == 443
-    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert option(container, "--tls") == mounts["tls"]
-
-
-def test_tokens_are_mounted_as_a_folder_so_that_they_can_be_rotated(tmp_path: Path) -> None:
-    container = server(with_components(tmp_path, "cpu", ["tokens"]))
-    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "tokens"]
-    assert "subPath" not in mount
-    assert Path(option(container, "--tokens")).parent == Path(mount["mountPath"])
-
-
-@pytest.mark.parametrize("name", ["tls", "tokens"])
-def test_secrets_are_mounted_so_that_the_server_takes_them(name: str, tmp_path: Path) -> None:
-    spec = pod(with_components(tmp_path, "cpu", [name]))["spec"]
-    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == name]
-    assert volume["secret"]["defaultMode"] & 0o077 == 0  # Kubernetes' default is 0644
-    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
-
-
-def test_a_gpu_pod_has_one_and_a_mig_pod_a_slice(tmp_path: Path) -> None:
-    whole = server(overlay("gpu"))["resources"]
-    assert whole["limits"]["nvidia.com/gpu"] == whole["requests"]["nvidia.com/gpu"] == 1
-    slice_ = server(with_components(tmp_path, "gpu", ["mig"]))["resources"]
-    assert "nvidia.com/gpu" not in slice_["limits"] | slice_["requests"]
-    assert slice_["limits"]["nvidia.com/mig-1g.10gb"] == slice_["requests"]["nvidia.com/mig-1g.10gb"] == 1
-
-
-@pytest.mark.parametrize("name", OVERLAYS)
-def test_workers_have_as_many_threads_as_the_pod_has_cores(name: str) -> None:
-    container = server(overlay(name))
-    (threads,) = [each for each in container["env"] if each["name"] == "OMP_NUM_THREADS"]
-    assert threads["valueFrom"]["resourceFieldRef"]["resource"] == "requests.cpu"
-    assert container["resources"]["requests"]["cpu"].isdecimal()

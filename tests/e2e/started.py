@@ -1,0 +1,69 @@
+"""One `make serve` as a process: what it said, what belongs to it, and whether all of that is gone."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+from bundle import ports, state
+from bundle.ports import LOOPBACK
+from bundle.processes import Identity
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CLIPS = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))
+STUB = str(Path(__file__).with_name("serve_stub.py"))
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass
+class Serve:
+    """One `make serve` as a process, and everything that it wrote."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    folder: Path
+    port: int
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def ask(self, body: bytes, model: str = "stub") -> requests.Response:
+        return requests.post(f"http://{LOOPBACK}:{self.port}/predictions/{model}", body, timeout=60)
+
+    def state(self) -> state.State | None:
+        return state.read(self.folder / state.FILE)
+
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 180
+        while not condition():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+
+    def belongings(self) -> tuple[list[Identity], list[Path]]:
+        """This process and all its descendants, and its temp folders, now."""
+        found = self.state()
+        assert found
+        family = [
+            psutil.Process(self.process.pid),
+            *psutil.Process(self.process.pid).children(recursive=True),
+        ]
+        return [Identity.of(process) for process in family], [Path(folder) for folder in found.temp]
+
+    def assert_gone(self, family: list[Identity], temp: list[Path]) -> None:
+        assert [each.pid for each in family if each.alive] == []
+        assert [folder for folder in temp if folder.exists()] == []
+        assert self.state() is None
+        assert not ports.is_taken(self.port)
+
+
+StartServe = Callable[..., Serve]
