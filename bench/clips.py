@@ -34,8 +34,8 @@ def voices(sampling_rate: int) -> Voices:
     found: dict[str, list[Waveform]] = {}
     for sample in samples():
         clip = EncodedAudio(sample.path.read_bytes())
-        waveform = audio.decode(clip, sampling_rate=sampling_rate, max_seconds=60.0, min_samples=1)
-        found.setdefault(sample.speaker, []).append(waveform)
+        decoded = audio.decode(clip, sampling_rate=sampling_rate, max_seconds=60.0, min_samples=1)
+        found.setdefault(sample.speaker, []).append(decoded.waveform)
     return found
 
 

@@ -135,7 +135,7 @@ def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator
                 sampling_rate=loaded.sampling_rate,
                 max_seconds=settings.max_clip_seconds,
                 min_samples=oracle.min_samples,
-            )
+            ).waveform
         except RequestError as exc:
             raise BundleError(f"the calibration clip {clip} cannot be used: {exc.message}") from exc
         expected, found = (

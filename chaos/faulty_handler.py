@@ -58,5 +58,5 @@ class FaultyHandler(SpeakerHandler):
         clip = EncodedAudio(bytes(row["body"]))
         waveform = decode(
             clip, sampling_rate=self.pipeline.sampling_rate, max_seconds=FOR_EVER, min_samples=1
-        )
+        ).waveform
         self.encoder.arm(HOARDS[fault], token, len(waveform))

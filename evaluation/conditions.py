@@ -76,7 +76,7 @@ def recording(clip: Clip, condition: str) -> bytes:
         return content
     waveform = audio.decode(
         EncodedAudio(content), sampling_rate=SAMPLE_RATE, max_seconds=LONGEST, min_samples=1
-    )
+    ).waveform
     rng = np.random.default_rng(zlib.crc32(f"{condition} {clip.name}".encode()))
     return wav(CONDITIONS[condition](waveform, rng))
 

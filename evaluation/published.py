@@ -117,7 +117,7 @@ def decode(content: bytes, name: str) -> Waveform:
     try:
         return audio.decode(
             EncodedAudio(content), sampling_rate=SAMPLE_RATE, max_seconds=LONGEST, min_samples=1
-        )
+        ).waveform
     except RequestError as exc:
         raise EvaluationError(f"{name}: {exc.message}") from exc
 

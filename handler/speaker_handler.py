@@ -85,6 +85,7 @@ class SpeakerHandler:
             "X-Model-Name": self.model.name,
             "X-Model-Version": self.model.version,
             "X-Audio-Seconds": f"{outcome.audio_seconds:.3f}",
+            "X-Audio-Skipped-Frames": str(outcome.skipped_frames),
             "X-Batch-Size": str(batch),
             "Server-Timing": f"decode;dur={outcome.decode_seconds * 1e3:.1f}, "
             f"inference;dur={outcome.inference_seconds * 1e3:.1f}",
@@ -101,6 +102,7 @@ class SpeakerHandler:
             batch=batch,
             clips=outcome.clips,
             audio_s=round(outcome.audio_seconds, 3),
+            skipped=outcome.skipped_frames,
             **waiting,
             decode_ms=round(outcome.decode_seconds * 1e3, 1),
             inference_ms=round(outcome.inference_seconds * 1e3, 1),

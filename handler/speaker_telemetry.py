@@ -25,7 +25,11 @@ from ts.metrics.metric_type_enum import MetricTypes
 
 logger = logging.getLogger(__name__)
 
-COUNTERS = ("speaker_id_requests_total", "speaker_id_worker_starts_total")
+COUNTERS = (
+    "speaker_id_requests_total",
+    "speaker_id_skipped_frames_total",
+    "speaker_id_worker_starts_total",
+)
 HISTOGRAMS = (
     "speaker_id_queue_seconds",
     "speaker_id_decode_seconds",
@@ -99,6 +103,8 @@ class Telemetry:
                     ("speaker_id_answer_margin", certainty.margin),
                     ("speaker_id_answer_entropy_nats", certainty.entropy),
                 ]
+        if skipped := sum(outcome.skipped_frames for outcome in outcomes):
+            told.append(("speaker_id_skipped_frames_total", skipped))
         told += [
             ("speaker_id_batch_seconds", seconds),
             ("speaker_id_batch_clips", sum(outcome.clips for outcome in outcomes)),

@@ -71,7 +71,7 @@ def _clip(path: Path, name: str) -> Clip:
     try:
         waveform = audio.decode(
             EncodedAudio(path.read_bytes()), sampling_rate=SAMPLING_RATE, max_seconds=LONGEST, min_samples=1
-        )
+        ).waveform
     except RequestError as exc:
         raise LoadTestError(f"{path} cannot be decoded ({exc.code}): take it out of the folder") from exc
     media_type = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")

@@ -122,6 +122,13 @@ CATALOGUE = (
         "Entropy of the softmax scores, of every clip and head.",
     ),
     Metric(
+        "speaker_id_skipped_frames_total",
+        "counter",
+        BY_VERSION,
+        WORKER,
+        "Damaged MP3, AAC and AMR frames that were left out of answered clips.",
+    ),
+    Metric(
         "speaker_id_worker_starts_total",
         "counter",
         BY_VERSION,

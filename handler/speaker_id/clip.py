@@ -30,4 +30,17 @@ class RawAudio:
     sampling_rate: int
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """What decoding made of one clip.
+
+    Attributes:
+        waveform: float32, (samples,), contiguous, finite; mono, the mean of the channels.
+        skipped_frames: damaged frames of the codec that are missing in the waveform.
+    """
+
+    waveform: Waveform
+    skipped_frames: int = 0
+
+
 Clip = EncodedAudio | RawAudio

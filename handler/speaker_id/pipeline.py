@@ -14,6 +14,7 @@ from torch import Tensor
 
 from speaker_id import audio, checkpoint, encoders, labels, protocol
 from speaker_id.certainty import Certainty, certainties
+from speaker_id.clip import Decoded
 from speaker_id.decoding import ahead
 from speaker_id.encoder import Encoder, out_of_memory
 from speaker_id.errors import DeadlineExceeded, OutOfMemory, RequestError, RequestTooLarge
@@ -33,6 +34,7 @@ class Outcome:
         decode_seconds: time spent decoding this request's clips, summed over threads.
         inference_seconds: time of the encoder's turns that this request had a part in.
         clips: how many it carried.
+        skipped_frames: damaged frames that decoding left out, of all its clips.
         certainties: of its answer, one a clip and head; for monitoring, never for a log.
     """
 
@@ -42,6 +44,7 @@ class Outcome:
     decode_seconds: float = 0.0
     inference_seconds: float = 0.0
     clips: int = 0
+    skipped_frames: int = 0
     certainties: Sequence[Certainty] = ()
 
 
@@ -139,20 +142,20 @@ class Pipeline:
     def waveforms(self, jobs: Sequence[Job]) -> Iterator[tuple[tuple[Job, int], Waveform]]:
         """Decode clip after clip, some ahead of the encoder; a request that failed is not decoded further."""
         clips = [(job, index) for job in jobs for index in range(len(job.request.clips))]
-        for (job, index), decoded in ahead(self.pool, self.decode, clips, self.settings.decode_threads):
+        for (job, index), pending in ahead(self.pool, self.decode, clips, self.settings.decode_threads):
             try:
-                waveform = decoded.result()
-                if waveform is None:
+                decoded = pending.result()
+                if decoded is None:
                     continue
-                self.account(job, waveform)
+                self.account(job, decoded)
             except RequestError as error:
                 if job.outcome.error is None:
                     error.instance = job.request.instance(index)
                     job.fail(error)
             else:
-                yield (job, index), waveform
+                yield (job, index), decoded.waveform
 
-    def decode(self, clip: tuple[Job, int]) -> Waveform | None:
+    def decode(self, clip: tuple[Job, int]) -> Decoded | None:
         """Decode one clip, in a thread of the pool; None for one whose request has failed already."""
         job, index = clip
         if job.outcome.error is not None:
@@ -169,8 +172,9 @@ class Pipeline:
         finally:
             job.decode_seconds.append(time.perf_counter() - started)
 
-    def account(self, job: Job, waveform: Waveform) -> None:
-        job.outcome.audio_seconds += len(waveform) / self.sampling_rate
+    def account(self, job: Job, decoded: Decoded) -> None:
+        job.outcome.skipped_frames += decoded.skipped_frames
+        job.outcome.audio_seconds += len(decoded.waveform) / self.sampling_rate
         if job.outcome.audio_seconds > self.settings.max_request_seconds:
             raise RequestTooLarge(
                 f"the request's clips are longer than {self.settings.max_request_seconds:g} s together, "

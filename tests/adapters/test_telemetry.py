@@ -21,7 +21,9 @@ from ts.metrics.metric_type_enum import MetricTypes
 from bundle.properties import METRICS
 
 MODEL = Model("demo", "1.0")
-ANSWERED = Outcome(None, None, 2.0, 0.01, 0.5, clips=1, certainties=[Certainty(0.25, 0.5, 1.5)])
+ANSWERED = Outcome(
+    None, None, 2.0, 0.01, 0.5, clips=1, skipped_frames=3, certainties=[Certainty(0.25, 0.5, 1.5)]
+)
 FAILED = Outcome(None, CorruptAudio("no"), clips=1)
 JAVA = re.compile(  # org.pytorch.serve.metrics.Metric of TorchServe 0.12
     r"\s*([\w\s]+)\.([\w\s]+):([0-9\-,.e]+)\|#([^|]*)(\|#type:([^|,]+))?\|#hostname:([^,]+),([^,]+)(,(.*))?"
@@ -67,6 +69,7 @@ def test_a_batch_is_told_in_one_line_a_value(caplog: pytest.LogCaptureFixture) -
         "speaker_id_answer_surprise_nats": [(both, 0.25)],
         "speaker_id_answer_margin": [(both, 0.5)],
         "speaker_id_answer_entropy_nats": [(both, 1.5)],
+        "speaker_id_skipped_frames_total": [(both, 3)],
         "speaker_id_batch_seconds": [(both, 0.75)],
         "speaker_id_batch_clips": [(both, 2)],
         "speaker_id_batch_audio_seconds": [(both, 2.0)],

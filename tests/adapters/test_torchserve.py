@@ -79,7 +79,7 @@ def test_the_log_line_holds_sizes_and_times_only(
     with caplog.at_level(logging.INFO):
         (ranking,), _ = handle(handler, [{"body": AUDIO}])
     line = json.loads(caplog.records[-1].message)
-    sizes = {"audio_s", "decode_ms", "inference_ms"}
+    sizes = {"audio_s", "skipped", "decode_ms", "inference_ms"}
     ids = {"time", "level", "event", "model", "version", "pid", "request", "status", "code", "batch", "clips"}
     assert line.keys() == ids | sizes
     assert (line["event"], line["request"], line["status"], line["code"]) == ("request", "id-0", 200, "ok")

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from speaker_id import pipeline as pipeline_module
+from speaker_id.clip import Decoded
 from speaker_id.packing import Waveform
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
@@ -99,7 +100,7 @@ def test_clips_are_decoded_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None
     together = threading.Barrier(2, timeout=10)
     decode = pipeline_module.audio.decode
 
-    def meet(*args: Any, **kwargs: Any) -> Waveform:
+    def meet(*args: Any, **kwargs: Any) -> Decoded:
         together.wait()  # passes only when two clips are being decoded at one time
         return decode(*args, **kwargs)
 
@@ -133,14 +134,14 @@ def most_alive(monkeypatch: pytest.MonkeyPatch, budget: float) -> float:
         with lock:
             alive -= samples
 
-    def watched(*args: Any, **kwargs: Any) -> Waveform:
+    def watched(*args: Any, **kwargs: Any) -> Decoded:
         nonlocal alive, most
-        waveform = decode(*args, **kwargs)
-        weakref.finalize(waveform, end, len(waveform))
+        decoded = decode(*args, **kwargs)
+        weakref.finalize(decoded.waveform, end, len(decoded.waveform))
         with lock:
-            alive += len(waveform)
+            alive += len(decoded.waveform)
             most = max(most, alive)
-        return waveform
+        return decoded
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline_module.audio, "decode", watched)

@@ -21,15 +21,15 @@ from speaker_id.audio import ffmpeg, sndfile
 from speaker_id.audio.layout import Block, check_layout, check_length
 from speaker_id.audio.sniff import sniff
 from speaker_id.audio.waveform import Waveform, assemble
-from speaker_id.clip import EncodedAudio, RawAudio
+from speaker_id.clip import Decoded, EncodedAudio, RawAudio
 from speaker_id.errors import EmptyAudio, UnsupportedLayout
 
-__all__ = ["Waveform", "decode"]
+__all__ = ["Decoded", "Waveform", "decode"]
 
 
 def decode(
     clip: EncodedAudio | RawAudio, *, sampling_rate: int, max_seconds: float, min_samples: int
-) -> Waveform:
+) -> Decoded:
     """Decode one clip as `librosa.load(sr=sampling_rate, mono=True)` would; safe to call from many threads.
 
     Args:
@@ -39,7 +39,7 @@ def decode(
         min_samples: fewest samples of the result; the encoder's receptive field.
 
     Returns:
-        float32, (samples,), contiguous, finite; mono, the mean of the channels.
+        The waveform, and how many damaged frames were skipped on the way.
 
     Raises:
         EmptyAudio, UnsupportedMedia, CorruptAudio, TruncatedAudio, UnsupportedLayout, AudioTooLong,
@@ -53,13 +53,14 @@ def decode(
         reader = ffmpeg if media.demuxer else sndfile
         blocks, padding = reader.blocks(data[media.start :], media, max_seconds), media.padding
     with closing(blocks):
-        return assemble(
+        waveform = assemble(
             blocks,
             sampling_rate=sampling_rate,
             max_seconds=max_seconds,
             min_samples=min_samples,
             padding=padding,
         )
+    return Decoded(waveform)
 
 
 def _raw_blocks(clip: RawAudio, max_seconds: float) -> Generator[Block]:

@@ -50,7 +50,7 @@ def hear(
 ) -> Waveform:
     return decode(
         EncodedAudio(data), sampling_rate=sampling_rate, max_seconds=max_seconds, min_samples=min_samples
-    )
+    ).waveform
 
 
 def patched(data: bytes, at: int, value: bytes) -> bytes:

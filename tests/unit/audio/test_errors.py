@@ -26,7 +26,7 @@ def wav(samples: Samples, rate: int = 16_000, subtype: str = "PCM_16") -> bytes:
 
 
 def raw(samples: Samples, rate: int = 16_000) -> np.ndarray:
-    return decode(RawAudio(samples, rate), sampling_rate=16_000, max_seconds=120.0, min_samples=400)
+    return decode(RawAudio(samples, rate), sampling_rate=16_000, max_seconds=120.0, min_samples=400).waveform
 
 
 def message(error: type[RequestError], data: bytes) -> str:

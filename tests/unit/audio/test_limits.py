@@ -32,7 +32,8 @@ def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # 
 data = sys.stdin.buffer.read()
 before, start = peak(), time.process_time()
 try:
-    outcome = len(decode(EncodedAudio(data), sampling_rate=16_000, max_seconds=120.0, min_samples=400))
+    decoded = decode(EncodedAudio(data), sampling_rate=16_000, max_seconds=120.0, min_samples=400)
+    outcome = len(decoded.waveform)
 except RequestError as error:
     outcome = error.code
 print(json.dumps([outcome, time.process_time() - start, peak() - before]))
