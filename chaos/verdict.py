@@ -69,11 +69,10 @@ def error(body: bytes) -> tuple[str, str] | None:
     """Code and message of an error that has our shape and tells nothing of the server's inside; else None."""
     try:
         content = json.loads(body)
-        found = content["error"]
-        code, message = found["code"], found["message"]
+        code, message = content["code"], content["error"]
     except (ValueError, TypeError, KeyError):
         return None
-    if set(content) != {"error"} or not set(found) <= {"code", "message", "instance"}:
+    if not set(content) <= {"error", "code", "instance"}:
         return None
     if not (isinstance(code, str) and isinstance(message, str) and message) or LEAK.search(message):
         return None

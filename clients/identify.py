@@ -290,9 +290,8 @@ def _labels(response: requests.Response, content: bytes) -> list[Label]:
                 for head, ranking in rankings
                 for entry in ranking
             ]
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict) and "code" in error:
-        raise Refused(response.status_code, str(error["code"]), str(error.get("message", "")))
+    if isinstance(body, dict) and "error" in body and "code" in body:
+        raise Refused(response.status_code, str(body["code"]), str(body["error"]))
     if response.status_code >= 400:
         raise Refused(response.status_code, "http_error", response.reason or "no reason given")
     raise BadAnswer(f"{response.url} answered {response.status_code}, but with no list of labels")
@@ -312,7 +311,7 @@ def _why(exc: BaseException) -> str:
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
-Record = dict[str, Any]  # {"clip", "labels", "seconds"} or {"clip", "error": {"code", "message"}}
+Record = dict[str, Any]  # {"clip", "labels", "seconds"} or {"clip", "error", "code"}
 
 
 def run(client: Client, names: list[str], concurrency: int, **options: Any) -> Iterator[Record]:
@@ -330,10 +329,7 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
                 exc, TimedOut
             ):  # not this clip's trouble alone
                 raise
-            return {
-                "clip": name,
-                "error": {"code": getattr(exc, "code", "unreadable_file"), "message": str(exc)},
-            }
+            return {"clip": name, "error": str(exc), "code": getattr(exc, "code", "unreadable_file")}
         return {"clip": name, "labels": [_record(each) for each in answer.labels], "seconds": answer.seconds}
 
     pool = ThreadPoolExecutor(concurrency)
@@ -382,7 +378,7 @@ def with_progress(records: Iterator[Record], total: int) -> Iterable[Record]:
 def print_table(records: Iterable[Record]) -> None:
     for record in records:
         if "error" in record:
-            print(f"{record['clip']}: error: {record['error']['message']}", flush=True)
+            print(f"{record['clip']}: error: {record['error']}", flush=True)
             continue
         ranking = "  ".join(f"{_name(each)} {each['score']:.3f}" for each in record["labels"])
         print(f"{record['clip']}: {ranking}  ({1000 * record['seconds']:.0f} ms)", flush=True)
@@ -412,7 +408,7 @@ def print_csv(records: Iterable[Record]) -> None:
         for rank, each in enumerate(record.get("labels", []), 1):
             rows.writerow([record["clip"], rank, _name(each), each["score"], ""])
         if "error" in record:
-            rows.writerow([record["clip"], "", "", "", record["error"]["message"]])
+            rows.writerow([record["clip"], "", "", "", record["error"]])
 
 
 FORMATS: dict[str, Callable[[Iterable[Record]], None]] = {

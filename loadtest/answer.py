@@ -16,9 +16,8 @@ def read(status: int, body: bytes) -> tuple[str | None, str | None]:
         content = json.loads(body)
     except ValueError:
         content = None
-    error = content.get("error") if isinstance(content, dict) else None
-    if isinstance(error, dict) and "code" in error:
-        return None, str(error["code"])
+    if isinstance(content, dict) and "error" in content and "code" in content:
+        return None, str(content["code"])
     if not 200 <= status < 300:
         return None, f"http_{status}"
     label = first_label(content)

@@ -1,4 +1,4 @@
--- What TorchServe words in its own way, worded as every other error of this service: {"error": {"code", "message"}}.
+-- What TorchServe words in its own way, worded as every other error of this service: {"error": message, "code": code}.
 -- The handler's answers, errors included, pass unchanged: they hold no "type" beside a "code".
 
 local MESSAGES = {
@@ -52,7 +52,7 @@ function envoy_on_response(handle)
   end
   local code, better, words = meaning(kind, status, message)
   words = words or MESSAGES[code] or message
-  local error = string.format('{"error": {"code": "%s", "message": "%s"}}', code, words)
+  local error = string.format('{"error": "%s", "code": "%s"}', words, code)
   local length = handle:body():setBytes(error)
   local headers = handle:headers()  -- anew: one taken before body(), which waits, is no longer valid
   headers:replace("content-length", tostring(length))

@@ -19,7 +19,7 @@ local function answer(handle, status, body)
 end
 
 local function error_body(code, message)
-  return string.format('{"error": {"code": "%s", "message": "%s"}}', code, message)
+  return string.format('{"error": "%s", "code": "%s"}', message, code)
 end
 
 -- Ready and all workers of a description; a worker is READY once the model is loaded and warm

@@ -51,5 +51,5 @@ function envoy_on_request(handle)
   local said = sent and "the token is not one of this server's" or "this server asks for Authorization: Bearer and a token"
   handle:respond(
     {[":status"] = "401", ["content-type"] = "application/json", ["www-authenticate"] = "Bearer"},
-    '{"error": {"code": "unauthorized", "message": "' .. said .. '"}}')
+    '{"error": "' .. said .. '", "code": "unauthorized"}')
 end

@@ -41,11 +41,14 @@ class RequestError(Exception):
         self.instance = instance
 
     def body(self) -> dict[str, Any]:
-        """The error as every form of request gets it: `{"error": {"code", "message"[, "instance"]}}`."""
-        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        """The error as every form of request gets it: `{"error": message, "code": code[, "instance": n]}`.
+
+        `error` is text because the clients of Open Inference, KServe, Hugging Face and TorchServe read it as text.
+        """
+        body: dict[str, Any] = {"error": self.message, "code": self.code}
         if self.instance is not None:
-            error["instance"] = self.instance
-        return {"error": error}
+            body["instance"] = self.instance
+        return body
 
 
 class MalformedRequest(RequestError):

@@ -66,7 +66,7 @@ def test_each_row_gets_its_own_status_and_type(handler: SpeakerHandler) -> None:
     ]
     assert {batch.get_response_content_type(index) for index in range(3)} == {"application/json"}
     assert bodies[0] == bodies[2]
-    assert bodies[1]["error"]["code"] == "unsupported_media"
+    assert bodies[1]["code"] == "unsupported_media"
 
 
 def test_an_empty_batch_is_an_empty_answer(handler: SpeakerHandler) -> None:

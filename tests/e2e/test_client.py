@@ -48,7 +48,7 @@ def test_what_is_not_audio_is_that_clips_error_in_the_servers_words(
     notes.write_text("no audio at all")
     assert identify.main([str(notes), str(CLIPS[0].path), "--url", gateway.url, "--format", "jsonl"]) == 1
     bad, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert bad["error"]["code"] == "unsupported_media"
+    assert bad["code"] == "unsupported_media"
     assert good["labels"][0]["label"] == CLIPS[0].speaker
 
 

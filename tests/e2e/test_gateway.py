@@ -76,14 +76,14 @@ class TestRoutes:
         with contextlib.closing(connection):
             connection.request("GET", path)
             answer = connection.getresponse()
-            assert (answer.status, json.loads(answer.read())["error"]["code"]) == (404, "not_found")
+            assert (answer.status, json.loads(answer.read())["code"]) == (404, "not_found")
 
     def test_escaped_slashes_are_refused(self, stub_gateway: Gateway) -> None:
         connection = http.client.HTTPConnection(LOOPBACK, stub_gateway.port, timeout=10)
         with contextlib.closing(connection):
             connection.request("GET", "/predictions/stub%2F1.0")
             answer = connection.getresponse()
-            assert (answer.status, json.loads(answer.read())["error"]["code"]) == (400, "malformed_request")
+            assert (answer.status, json.loads(answer.read())["code"]) == (400, "malformed_request")
 
     def test_grpc_inference_passes_on_the_same_port(self, stub_gateway: Gateway) -> None:
         request = (
@@ -202,4 +202,4 @@ def log_entry(gateway: Gateway, request_id: str) -> dict[str, Any]:
 
 
 def error(response: requests.Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]["code"]
+    return response.status_code, response.json()["code"]

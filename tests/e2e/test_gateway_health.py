@@ -80,7 +80,7 @@ def test_metadata_names_versions_inputs_and_outputs(stub_gateway: Gateway) -> No
 )
 def test_an_unknown_model_or_version_is_404(stub_gateway: Gateway, path: str) -> None:
     status, body = get(stub_gateway, path)
-    assert (status, body["error"]["code"]) == (404, "model_not_found")
+    assert (status, body["code"]) == (404, "model_not_found")
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ class TestServing:
             running.wait_for(busy.exists)
             os.kill(java, signal.SIGKILL)
             response = flying.result()
-        assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+        assert (response.status_code, response.json()["code"]) == (503, "unavailable")
         assert running.process.wait(60) == 1
         assert "serve: TorchServe has ended" in running.said
         running.assert_gone(*belongings)

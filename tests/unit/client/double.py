@@ -61,7 +61,7 @@ class Server(ThreadingHTTPServer):
         self.script += [Reply(**reply)] * times
 
     def will_refuse(self, status: int, code: str, times: int = 1, **headers: str) -> None:
-        body = {"error": {"code": code, "message": f"because of {code}"}}
+        body = {"error": f"because of {code}", "code": code}
         self.will(times, status=status, body=body, headers=headers)
 
     def next_reply(self, body: bytes) -> Reply:

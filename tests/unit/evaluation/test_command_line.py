@@ -38,7 +38,7 @@ def test_clips_that_fail_are_listed_count_as_wrong_and_make_the_exit_code_1(
     evaluate: Evaluate, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "03.wav").unlink()
-    refusal = {"error": {"code": "audio_too_short", "message": "too short"}}
+    refusal = {"error": "too short", "code": "audio_too_short"}
     server.answers[b"05.wav"] = Reply(status=422, body=refusal)
     server.answers[b"06.wav"] = Reply(body=b"<html>")
     assert evaluate() == 1

@@ -93,7 +93,7 @@ def test_the_answers_label_and_headers_are_recorded(clips: list[Clip]) -> None:
 
 def test_an_answer_that_names_nobody_is_an_error_with_a_code(tmp_path: Path) -> None:
     answers: dict[str, Answer] = {
-        "overloaded": (503, b'{"error": {"code": "overloaded", "message": "full"}}', {}),
+        "overloaded": (503, b'{"error": "full", "code": "overloaded"}', {}),
         "http_500": (500, b"Traceback", {}),
         "http_302": (302, b"", {"Location": "http://127.0.0.1:9/"}),
         "bad_answer": (200, b"<html>hello</html>", {}),

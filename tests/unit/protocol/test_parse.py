@@ -179,7 +179,7 @@ def test_v1_without_instances_answers_nothing() -> None:
 
 def test_a_bad_instance_is_numbered() -> None:
     error = refused({"instances": [{"b64": B64}, {"b64": "!"}]}, MalformedRequest)
-    assert error.body()["error"]["instance"] == 1
+    assert error.body()["instance"] == 1
 
 
 def test_too_many_instances_are_refused_before_any_is_looked_at() -> None:
