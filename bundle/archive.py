@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m bundle.archive", description="Build a model archive (.mar)."
     )
     parser.add_argument(
-        "--model", required=True, help="a name under models/, a hub id, or a checkpoint's folder"
+        "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
     )
     parser.add_argument("--revision", help="commit, branch or tag of a hub model")
     parser.add_argument("--store", type=Path, default=STORE, help="model store (default: %(default)s)")

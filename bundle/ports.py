@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import random
 import socket
 from dataclasses import dataclass, fields
 
 LOOPBACK = "127.0.0.1"
+LAST = 65_535
 OWN_CHOICE = range(15_000, 32_000)  # above most services, below Linux's and macOS's ephemeral ports
 
 
@@ -28,6 +30,18 @@ class Ports:
         """Those of the ports that another process listens on."""
         ports = [getattr(self, field.name) for field in fields(self)]
         return [port for port in ports if is_taken(port)]
+
+
+def number(text: str) -> int:
+    """A port that one can ask for, as argparse takes it."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= LAST):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: allowed are 1 to {LAST}")
+    return int(text)
+
+
+def number_or_free(text: str) -> int:
+    """As `number`, and 0 for one that is free."""
+    return 0 if text == "0" else number(text)
 
 
 def free(count: int) -> list[int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bundle import BundleError, archive, canary, gate, sources, startup_log, state
+from bundle import BundleError, archive, canary, gate, ports, sources, startup_log, state
 from bundle.management import Management, ManagementError, Version
 from bundle.processes import idle
 from bundle.sources import ModelSpec
@@ -190,7 +190,7 @@ def fits(spec: ModelSpec, running_version: Version, url: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make rollout", description="Replace the version that is served.")
-    parser.add_argument("--model", required=True, help="as for `make serve`")
+    parser.add_argument("--model", default="demo", help="as for `make serve`")
     parser.add_argument("--version", required=True, help="the new version's number, such as 2.0")
     parser.add_argument(
         "--canary", type=int, default=0, help="percent of requests for it, 1 to 99; 0 switches"
@@ -199,7 +199,7 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, help="folder SPEAKER/clip: the new version must be right as often as the old"
     )
-    parser.add_argument("--port", type=int, help="of the server, where several serve this model")
+    parser.add_argument("--port", type=ports.number, help="of the server, where several serve this model")
     args = parser.parse_args()
     try:
         if not 0 <= args.canary <= 99:

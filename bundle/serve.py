@@ -228,7 +228,7 @@ def main() -> int:
         "--models", default="", help="several of them, with spaces between; NAME:2.0 is served as version 2.0"
     )
     parser.add_argument("--revision", default="", help="of a hub model, over the pinned one")
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--port", type=ports.number, default=8080)
     parser.add_argument(
         "--grace", type=float, default=GRACE_SECONDS, help="seconds for requests in flight at a stop"
     )
@@ -246,7 +246,10 @@ def main() -> int:
     )
     parser.add_argument("--tls", type=Path, help="folder of tls.crt and tls.key, PEM; plain HTTP without it")
     parser.add_argument(
-        "--metrics-port", type=int, default=0, help="what Prometheus scrapes; 0 is a free one"
+        "--metrics-port",
+        type=ports.number_or_free,
+        default=0,
+        help="what Prometheus scrapes; 0 is a free one",
     )
     parser.add_argument(
         "--metrics-address",

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bundle import BundleError, tls
 from bundle.processes import Identity
 
 RUN = Path("build/run")
@@ -69,30 +66,3 @@ def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
     for file in files:
         if (state := read(file)) is not None:
             yield file, state
-
-
-def options(state: State) -> list[str]:
-    """The client's, under a name that the server's certificate has."""
-    if not state.certificate:
-        return ["--url", state.url, "--model", state.models[0]]
-    certificate = tls.read(Path(state.certificate))
-    trusted = ["--cacert", str(certificate.trust)] if certificate.trust else []
-    return ["--url", certificate.url(state.url), "--model", state.models[0], *trusted]
-
-
-def main() -> int:
-    """Print the client's options for the server that was started last, for a shell: `--url … --model …`."""
-    for _, state in states():
-        if state.serve.alive:
-            try:
-                print(shlex.join(options(state)))
-            except BundleError as exc:  # its certificate has expired meanwhile, or gone
-                print(f"identify: {exc}", file=sys.stderr)
-                return 3
-            return 0
-    print("identify: no server is running: start one with `make serve`", file=sys.stderr)
-    return 3
-
-
-if __name__ == "__main__":
-    sys.exit(main())

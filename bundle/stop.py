@@ -1,14 +1,15 @@
-"""`make stop`: end every server that `make serve` started, also what is left of one that was killed."""
+"""`make stop`: end every server that `make serve` started, or the one at PORT=, also what a killed one left."""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
-from bundle import processes
+from bundle import ports, processes
 from bundle.processes import Identity
 from bundle.serve import GRACE_SECONDS
 from bundle.state import State, states
@@ -55,14 +56,18 @@ def ask(serve: Identity) -> None:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="make stop", description="End the servers that make serve started.")
+    parser.add_argument("--port", type=ports.number, help="of the one to end; all of them without it")
+    port = parser.parse_args().port
     left: list[int] = []
-    found = list(states())
+    found = [each for each in states() if not port or each[1].url.endswith(f":{port}")]
     for file, state in found:
         left += stop(file, state)
     if left:
         print(f"stop: processes {left} are still there although they were killed", file=sys.stderr)
         return 1
-    print("stopped" if found else "nothing is running")
+    nothing = f"nothing is running on port {port}" if port else "nothing is running"
+    print("stopped" if found else nothing)
     return 0
 
 

@@ -216,11 +216,15 @@ def test_make_serve_shows_a_request_that_works_and_the_client_finds_the_server(
         (line,) = [line for line in text.splitlines() if line.startswith("  curl")]
         curl = subprocess.run(line, shell=True, cwd=checkout, capture_output=True, text=True, timeout=60)
         assert json.loads(curl.stdout)[0]["label"] == "stub"
-        told = run("-m", "bundle.state").stdout.strip()
         authority = checkout / "my cert" / "ca.crt"
-        assert told == f"--url https://{LOOPBACK}:{port} --model stub --cacert '{authority}'"
         clip = checkout / "clip.wav"
         clip.write_bytes(b"RIFF")
+        told = run("-m", "bundle.identify", "--", str(clip))
+        assert (
+            told.stderr.splitlines()[0]
+            == f"identify: asking stub at https://{LOOPBACK}:{port}, which runs here"
+        )
+        assert (told.returncode, "stub 1.000" in told.stdout) == (0, True)
         options = ["--url", f"https://{LOOPBACK}:{port}", "--model", "stub", str(clip)]
         answer = run(CLIENT, *options, "--cacert", str(authority))
         assert answer.returncode == 0

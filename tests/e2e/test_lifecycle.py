@@ -81,11 +81,36 @@ class TestServing:
             f"serve: port {running.port} already serves stub: end it with `make stop`, or choose another with PORT=\n"
         )
 
-    def test_the_client_is_told_where_the_server_is(self, serve: StartServe, run: Run) -> None:
-        assert run("-m", "bundle.state").returncode == 3
-        running = serve()
-        told = run("-m", "bundle.state").stdout.strip()
-        assert told == f"--url http://{LOOPBACK}:{running.port} --model stub"
+    def test_identify_asks_the_server_that_runs_or_the_one_that_is_named(
+        self, serve: StartServe, run: Run, checkout: Path
+    ) -> None:
+        (checkout / "clip.wav").write_bytes(b"abc")
+        identify = ("-m", "bundle.identify")
+        assert run(*identify, "--", "clip.wav").returncode == 3
+        first, second = serve(), serve()
+        where = f"stub at http://{LOOPBACK}"
+        latest = run(*identify, "--", "--top-k", "1", "clip.wav")
+        assert latest.stderr.splitlines()[0] == f"identify: asking {where}:{second.port}, which runs here"
+        assert (latest.returncode, "stub 1.000" in latest.stdout) == (0, True)
+        named = run(*identify, "--port", str(first.port), "--model", "hub/stub", "--", "clip.wav")
+        assert named.stderr.splitlines()[0] == f"identify: asking {where}:{first.port}, which runs here"
+        elsewhere = run(
+            *identify, "--url", f"http://{LOOPBACK}:{first.port}", "--model", "stub", "--", "clip.wav"
+        )
+        assert (elsewhere.returncode, elsewhere.stderr) == (0, "")
+        other = run(*identify, "--model", "other", "--", "clip.wav")
+        assert (other.returncode, other.stderr) == (
+            3,
+            f"identify: no server of other is running: these run: {where}:{second.port}; {where}:{first.port}\n",
+        )
+
+    def test_stop_with_a_port_ends_that_server_alone(self, serve: StartServe, run: Run) -> None:
+        first, second = serve(), serve()
+        assert run("-m", "bundle.stop", "--port", str(first.port)).returncode == 0
+        assert first.process.wait(90) == 0
+        assert second.ask(b"abc").status_code == 200
+        again = run("-m", "bundle.stop", "--port", str(first.port))
+        assert again.stdout == f"nothing is running on port {first.port}\n"
 
     def test_a_killed_worker_is_replaced_without_a_restart(self, serve: StartServe) -> None:
         running = serve()

@@ -26,8 +26,9 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 def elsewhere(tmp_path: Path) -> Path:
     """The Makefile in a folder with spaces, with nothing set up."""
     folder = tmp_path / "a check out"
-    folder.mkdir()
+    (folder / "bundle").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)
+    shutil.copy(ROOT / "bundle" / "variables.py", folder / "bundle")
     return folder
 
 
@@ -52,7 +53,6 @@ def test_a_missing_variable_is_one_line_that_says_which() -> None:
 
 
 def test_an_unsupported_python_is_one_clear_line(elsewhere: Path) -> None:
-    (elsewhere / "bundle").mkdir()
     (elsewhere / "bundle" / "bootstrap.py").write_text(
         "raise SystemExit('set-up: Python 3.9 is not supported')"
     )

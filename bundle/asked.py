@@ -1,0 +1,45 @@
+"""Which of the servers that `make serve` started here a command asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bundle import BundleError, state, tls
+from bundle.state import State
+
+
+class NoServer(BundleError):
+    """None runs that would do; the message is one line that says which do."""
+
+
+def running(models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN) -> State:
+    """The server that was started last, of those that serve all these models at this port.
+
+    Raises:
+        NoServer: there is none.
+    """
+    wanted = set(models)
+    alive = [found for _, found in state.states(run) if found.serve.alive]
+    for found in alive:
+        if wanted <= set(found.models) and (port is None or found.url.endswith(f":{port}")):
+            return found
+    what = f" of {', '.join(sorted(wanted))}" if wanted else ""
+    where = f" on port {port}" if port else ""
+    others = "; ".join(f"{', '.join(found.models)} at {found.url}" for found in alive)
+    raise NoServer(
+        f"no server{what} is running{where}: "
+        + (f"these run: {others}" if others else "start one with `make serve`")
+    )
+
+
+def address(server: State) -> tuple[str, Path | None]:
+    """Where its callers on this machine reach it, and the file of authorities that they must trust for it.
+
+    Raises:
+        BundleError: its certificate has expired or gone meanwhile.
+    """
+    if not server.certificate:
+        return server.url, None
+    certificate = tls.read(Path(server.certificate))
+    return certificate.url(server.url), certificate.trust

@@ -1,0 +1,56 @@
+"""`make identify`: ask a server who speaks, by the client that API consumers copy.
+
+python -m bundle.identify --port 8080 -- --top-k 3 clip.wav
+
+What stands behind `--` is the client's. Exit codes are the client's too; 3 also where no server runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bundle import BundleError, asked, ports, state
+from clients import identify as client
+
+UNREACHABLE = 3
+
+
+def server(url: str, model: str, port: int | None, run: Path) -> list[str]:
+    """The client's options for the server at a URL, else for the one that runs here.
+
+    Raises:
+        BundleError: none does.
+    """
+    name = Path(model).name  # superb/hubert-base-superb-ks is served as hubert-base-superb-ks
+    if url:
+        return [f"--url={url}", *([f"--model={name}"] if name else [])]
+    found = asked.running([name] if name else [], port, run)
+    where, trust = asked.address(found)
+    name = name or found.models[0]
+    print(f"identify: asking {name} at {where}, which runs here", file=sys.stderr)
+    return [f"--url={where}", f"--model={name}", *([f"--cacert={trust}"] if trust else [])]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make identify", description="Say who speaks in audio files.")
+    parser.add_argument("--url", default="", help="of a server; the one that runs here without it")
+    parser.add_argument(
+        "--model", default="", help="the name it is served under; the server's first without it"
+    )
+    parser.add_argument("--port", type=ports.number, help="of the server, where several run here")
+    parser.add_argument("--run", type=Path, default=state.RUN, help="where servers write (%(default)s)")
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    args = parser.parse_args(given[:end])
+    try:
+        options = server(args.url, args.model, args.port, args.run)
+    except BundleError as exc:
+        print(f"identify: {exc}", file=sys.stderr)
+        return UNREACHABLE
+    return client.main([*options, *given[end + 1 :]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""make's variables, checked, as the options of a command: their values are read from the environment, and by no shell.
+
+    python bundle/variables.py -m bundle.serve MODEL PORT ARGS
+
+replaces itself by `python -m bundle.serve --model=demo --port=8080 --grace 5` where the environment says MODEL=demo,
+PORT=8080 and ARGS="--grace 5". A variable that is empty gives no option, so that each default stands in the command
+alone. Without arguments it checks the variables, and does nothing else.
+
+Standard library only, and no newer syntax than in bootstrap.py: it runs before `.venv` is there.
+"""
+# ruff: noqa: UP006, UP035
+
+import glob
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Callable, Dict, List, Tuple
+
+Check = Tuple[Callable[[str], bool], str]  # whether a value is allowed, and what is, in words
+
+WORDS, CLIPS = "ARGS", "AUDIO"  # not one option each, but words of their own
+MADE_BY_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILE_LIST", "MAKE_TERMOUT", "MAKE_TERMERR")
+
+
+class VariableError(Exception):
+    """A variable's value is not allowed; the message is one line that says which and what is."""
+
+
+def whole(least: int, most: int, more: str = "") -> Check:
+    def allowed(text: str) -> bool:
+        return re.fullmatch(r"[0-9]{1,9}", text) is not None and least <= int(text) <= most
+
+    return allowed, f"a whole number from {least} to {most}{more}"
+
+
+def written(pattern: str, words: str) -> Check:
+    return lambda text: re.fullmatch(pattern, text) is not None, words
+
+
+NUMBERS: Dict[str, Check] = {
+    "PORT": whole(1, 65535),
+    "METRICS_PORT": whole(0, 65535, "; 0 is a free one"),
+    "CANARY": whole(0, 99, ", percent of the requests; 0 switches"),
+    "VERSION": written(r"[0-9]+([.][0-9]+)*", "numbers with dots between, such as 2.0"),
+    "RATE": written(
+        r"(?=.*[1-9])[0-9]{1,6}([.][0-9]{1,6})?", "requests a second, more than 0, such as 5 or 0.5"
+    ),
+    "DURATION": written(r"(?=.*[1-9])[0-9]{1,6}([.][0-9]{1,6})?[sm]?", "30, 30s or 2m"),
+    "SPLIT": whole(1, 3, ": VoxCeleb1's train, dev and test"),
+}
+
+
+def check(values: Dict[str, str]) -> None:
+    """Raises VariableError for a number that is none, or out of its range."""
+    for name, (allowed, words) in NUMBERS.items():
+        value = values.get(name, "")
+        if value and not allowed(value):
+            raise VariableError(f"{name}={value} is not allowed: {words}")
+
+
+def words(name: str, value: str) -> List[str]:
+    """The words of a value that may hold several; quotes keep one with blanks together, and nothing else is special."""
+    try:
+        return shlex.split(value)
+    except ValueError as exc:
+        raise VariableError(
+            f"{name}={value} is not allowed: {exc} (quotes go around a word with blanks)"
+        ) from None
+
+
+def clips(value: str) -> List[str]:
+    """Files and folders of AUDIO=: one whose name has blanks as it stands, else several, patterns like *.wav too."""
+    if Path(value).exists():
+        return [value]
+    found = []  # type: List[str]
+    for word in words(CLIPS, value):
+        found += sorted(glob.glob(word)) or [word]  # noqa: PTH207  # Path.glob takes no absolute pattern
+    return found
+
+
+def options(arguments: List[str], values: Dict[str, str], known: List[str]) -> List[str]:
+    """The arguments, with each name of a variable replaced by what its value says."""
+    made = []  # type: List[str]
+    for argument in arguments:
+        value = values.get(argument, "") if argument in known else ""
+        if argument not in known:
+            made.append(argument)
+        elif argument == WORDS:
+            made += words(WORDS, value)
+        elif argument == CLIPS:
+            made += ["--", *clips(value)]
+        elif value:
+            made.append(f"--{argument.lower().replace('_', '-')}={value}")
+    return made
+
+
+def main() -> int:
+    known = os.environ.pop("VARIABLES", "").split()
+    values = {
+        name: os.environ.pop(name, "") for name in known
+    }  # they are for this command, not for its children
+    try:
+        check(values)
+        if len(sys.argv) > 1:
+            made = options(sys.argv[1:], values, known)
+            for name in MADE_BY_MAKE:
+                os.environ.pop(name, None)
+            os.execv(sys.executable, [sys.executable, *made])  # noqa: S606  # no shell is the point
+    except VariableError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
