@@ -18,6 +18,7 @@ from string import Template
 from urllib.parse import quote
 
 from bundle import canary, cors, ports, properties, tls, tracing, unix_http
+from bundle.leash import Leashed
 from bundle.limits import Limits
 from bundle.ports import LOOPBACK
 from bundle.torchserve import ServerError, TorchServe
@@ -88,7 +89,7 @@ class Gateway:
         self.log = server.run / "gateway.log"
         self.access_log = server.run / "gateway_access.log"
         self.folder: Path | None = None  # of the admin socket, whose path must be short
-        self._envoy: subprocess.Popen[bytes] | None = None
+        self._envoy: Leashed | None = None
 
     def __enter__(self) -> Gateway:
         return self
@@ -131,13 +132,7 @@ class Gateway:
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
         command += ["--file-flush-interval-msec", str(ACCESS_LOG_DELAY)]
         self.log.unlink(missing_ok=True)
-        self._envoy = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
-        )
+        self._envoy = Leashed(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._wait_ready()
 
     def _write_lua(self, name: str, before: str) -> None:
@@ -230,6 +225,7 @@ class Gateway:
                 self._envoy.wait(STOP_SECONDS)
             self._envoy.kill()
             self._envoy.wait()
+            self._envoy.release()
             self._envoy = None
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)

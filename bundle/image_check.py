@@ -25,6 +25,7 @@ import requests
 from bundle import BundleError, archived, dockerfile, ports, processes, samples, sandbox
 from bundle.dockerfile import Stage
 from bundle.image import Builder, Built
+from bundle.leash import Leashed, watches
 from bundle.ports import LOOPBACK
 from clients.identify import Client, ClientError
 
@@ -62,10 +63,10 @@ def started(
     command = sandbox.command(
         built.root, words, built.where, built.variables, user, True, given, java=bool(given)
     )
-    outer = subprocess.Popen(command, start_new_session=True)
+    outer = Leashed(command)
     try:
         deadline = time.monotonic() + 10
-        while not (inner := psutil.Process(outer.pid).children()):
+        while not (inner := [each for each in psutil.Process(outer.pid).children() if not watches(each)]):
             if outer.poll() is not None or time.monotonic() > deadline:
                 raise BundleError("the entrypoint did not start")
             time.sleep(0.05)
@@ -80,6 +81,7 @@ def started(
             processes.end(psutil.Process(outer.pid).children(recursive=True), grace=5.0)
         outer.kill()
         outer.wait()
+        outer.release()
 
 
 def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:

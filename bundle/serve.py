@@ -246,10 +246,7 @@ def main() -> int:
     )
     parser.add_argument("--tls", type=Path, help="folder of tls.crt and tls.key, PEM; plain HTTP without it")
     parser.add_argument(
-        "--metrics-port",
-        type=ports.number_or_free,
-        default=0,
-        help="what Prometheus scrapes; 0 is a free one",
+        "--metrics-port", type=ports.number_or_free, default=0, help="for Prometheus; 0 is a free one"
     )
     parser.add_argument(
         "--metrics-address",

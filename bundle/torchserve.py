@@ -18,6 +18,7 @@ import psutil
 import ts
 
 from bundle import BundleError, java, processes, properties, startup_log
+from bundle.leash import Leashed
 from bundle.management import Management, ManagementError
 from bundle.ports import LOOPBACK, Ports
 from bundle.processes import Identity
@@ -81,7 +82,7 @@ class TorchServe:
         self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
         self.grpc = f"{LOOPBACK}:{self.ports.grpc_inference}"
         self.temp: Path | None = None
-        self._java: subprocess.Popen[bytes] | None = None
+        self._java: Leashed | None = None
         self._seen: dict[int, Identity] = {}
 
     def __enter__(self) -> TorchServe:
@@ -116,15 +117,12 @@ class TorchServe:
         cwd = self.temp / "cwd"  # TorchServe writes where it stands
         cwd.mkdir()
         with (self.run / "jvm.log").open("wb") as output:
-            self._java = subprocess.Popen(
+            self._java = Leashed(
                 self._command(runtime, config),
                 cwd=cwd,
                 env=self._environment(),
-                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # a Ctrl-C in the terminal is ours to handle: Java would drop what is in flight
-                start_new_session=True,
             )
 
     def wait_ready(self, timeout: float = 180.0, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -195,6 +193,7 @@ class TorchServe:
                 self._java.wait(grace)
             self._java.kill()
             self._java.wait()
+            self._java.release()
             # Java kills its workers; those that it did not get to are ended here
             workers = [process for each in self._seen.values() if (process := each.process())]
             left = processes.end([*workers, *belonging_to(self.temp)] if self.temp else workers, grace=2.0)

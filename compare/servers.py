@@ -18,6 +18,7 @@ import psutil
 import requests
 
 from bundle import ports, processes
+from bundle.leash import Leashed
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from compare import ROOT
@@ -126,7 +127,7 @@ class Peer:
         self.name, self.interpreter, self.setup, self.run = name, interpreter, setup, run
         self.log = run / "server.log"
         self.seen: dict[int, Identity] = {}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Leashed | None = None
         self.temp: Path | None = None
         self.launch: Launch | None = None
 
@@ -142,14 +143,12 @@ class Peer:
         self.temp = Path(tempfile.mkdtemp(prefix="peer-"))
         self.launch = launch(self.name, self.setup, self.temp)
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
+            self.process = Leashed(
                 [str(self.interpreter), *self.launch.arguments],
                 cwd=ROOT,
                 env=self.environment(),
-                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
             )
         wait(self, probe, self.fault)
 
@@ -178,6 +177,7 @@ class Peer:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_SECONDS)
+            self.process.release()
             left = processes.end(
                 self.processes(), grace=2.0
             )  # before ours is reaped: it may still have children

@@ -19,6 +19,7 @@ import yaml
 
 from bundle import archive, ports, processes, sources, state
 from bundle.gateway import Gateway
+from bundle.leash import Leashed
 from bundle.torchserve import TorchServe
 from tests.e2e.started import STUB, Run, Serve, StartServe
 
@@ -170,7 +171,7 @@ def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
         output = tmp_path / f"{port}.txt"
         command = [sys.executable, *(program or (STUB,)), "--port", str(port), "--grace", "30"]
         with output.open("wb") as log:
-            process = subprocess.Popen(command, cwd=checkout, stdout=log, stderr=log, start_new_session=True)
+            process = Leashed(command, cwd=checkout, stdout=log, stderr=log)
         started.append(Serve(process, output, checkout / state.RUN / str(port), port))
         if ready:
             started[-1].wait_for(lambda: "ready: " in started[-1].said)
@@ -180,7 +181,8 @@ def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
     for each in started:
         with contextlib.suppress(ProcessLookupError):
             each.process.send_signal(signal.SIGTERM)
-        each.process.wait(90)
+        each.process.wait(600)
+        each.process.release()
     run("-m", "bundle.stop")
     # and if that is what a test found to be broken: whatever has this checkout among its arguments
     processes.end(processes.matching(lambda argument: str(checkout) in argument), grace=1.0)

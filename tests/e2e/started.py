@@ -12,6 +12,7 @@ import psutil
 import requests
 
 from bundle import ports, state
+from bundle.leash import Leashed, watches
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 
@@ -23,11 +24,18 @@ STUB = str(Path(__file__).with_name("serve_stub.py"))
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def belongings(process: Leashed) -> list[Identity]:
+    """All its descendants now, but for the shell that ends it with these tests."""
+    mine = psutil.Process(process.pid)
+    of_tests = [each for each in mine.children() if watches(each)]
+    return [Identity.of(each) for each in mine.children(recursive=True) if each not in of_tests]
+
+
 @dataclass
 class Serve:
     """One `make serve` as a process, and everything that it wrote."""
 
-    process: subprocess.Popen[bytes]
+    process: Leashed
     output: Path
     folder: Path
     port: int
@@ -53,11 +61,8 @@ class Serve:
         """This process and all its descendants, and its temp folders, now."""
         found = self.state()
         assert found
-        family = [
-            psutil.Process(self.process.pid),
-            *psutil.Process(self.process.pid).children(recursive=True),
-        ]
-        return [Identity.of(process) for process in family], [Path(folder) for folder in found.temp]
+        family = [Identity.of(psutil.Process(self.process.pid)), *belongings(self.process)]
+        return family, [Path(folder) for folder in found.temp]
 
     def assert_gone(self, family: list[Identity], temp: list[Path]) -> None:
         assert [each.pid for each in family if each.alive] == []

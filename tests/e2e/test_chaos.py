@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from bundle import processes, state
+from bundle import state
+from bundle.leash import Leashed
 from chaos.__main__ import FAULTS
+from tests.e2e.started import belongings
 
 pytestmark = pytest.mark.e2e
 
@@ -77,14 +78,12 @@ def test_a_gateway_without_a_model_server_says_503(run: Run) -> None:
 
 
 def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
-    process = subprocess.Popen(
+    process = Leashed(
         command("--out", str(tmp_path)),
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
     )
     try:
         folder = ROOT / state.RUN / f"chaos-{process.pid}"
@@ -93,15 +92,14 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)  # between two looks
-        family = [
-            processes.Identity.of(each) for each in psutil.Process(process.pid).children(recursive=True)
-        ]
+        family = belongings(process)
         os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=60)
+        said = process.communicate(timeout=200)
     finally:
         process.kill()
         process.wait()
-    assert (process.returncode, said[1]) == (130, "chaos: interrupted\n")
+        process.release()
+    assert (process.returncode, said[1]) == (130, b"chaos: interrupted\n")
     assert family
     assert [each.pid for each in family if each.alive] == []
     assert [temp for temp in found.temp if Path(temp).exists()] == []

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from bundle import state
-from bundle.processes import Identity
+from bundle.leash import Leashed
+from tests.e2e.started import belongings
 
 pytestmark = pytest.mark.e2e
 
@@ -42,14 +42,15 @@ def test_it_is_right_about_every_clip_in_30_seconds_and_leaves_nothing(
 @pytest.mark.usefixtures("run")  # for its PYTHONPATH
 def test_a_signal_ends_it_early_with_nothing_left(checkout: Path, temp: Path) -> None:
     command = [sys.executable, "-m", "bundle.demo"]
-    process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.PIPE)
+    process = Leashed(command, cwd=checkout, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not list((checkout / "build").glob("run/*/serve.json")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    family = [Identity.of(each) for each in psutil.Process(process.pid).children(recursive=True)]
+    family = belongings(process)
     process.terminate()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=200)
+    process.release()
     assert (process.returncode, said) == (130, b"demo: interrupted\n")
     assert [each.pid for each in family if each.alive] == []
     assert list(temp.glob("speaker-id-*")) == []

@@ -26,6 +26,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from bundle import ports
 from bundle.gateway import Gateway
+from bundle.leash import Leashed
 from bundle.ports import LOOPBACK
 from bundle.torchserve import TorchServe
 from tests.certificates import issue
@@ -209,7 +210,7 @@ def test_make_serve_shows_a_request_that_works_and_the_client_finds_the_server(
     port = ports.free(1)[0]
     command = [sys.executable, STUB, "--port", str(port), "--tls", "my cert"]
     with (tmp_path / "said").open("wb") as said:
-        serve = subprocess.Popen(command, cwd=checkout, stdout=said, stderr=said)
+        serve = Leashed(command, cwd=checkout, stdout=said, stderr=said)
     try:
         wait_until(lambda: "ready: " in (tmp_path / "said").read_text() or serve.poll() is not None, 60)
         text = (tmp_path / "said").read_text()
@@ -238,7 +239,8 @@ def test_make_serve_shows_a_request_that_works_and_the_client_finds_the_server(
         assert run(CLIENT, *options).returncode == 0
     finally:
         os.kill(serve.pid, signal.SIGTERM)
-        assert serve.wait(60) == 0
+        assert serve.wait(600) == 0
+        serve.release()
 
 
 def test_a_certificate_that_cannot_be_used_is_one_line_before_anything_starts(

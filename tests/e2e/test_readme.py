@@ -19,6 +19,7 @@ import pytest
 
 from bundle import ports
 from bundle.hub_double import hub
+from bundle.leash import Leashed
 from bundle.testing import write_checkpoint
 
 pytestmark = pytest.mark.e2e
@@ -53,14 +54,12 @@ class Serving:
         self.port = ports.free(1)[0]
         self.log = log
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                f"exec {command} PORT={self.port}",
-                shell=True,
+            self.process = Leashed(
+                ["/bin/sh", "-c", f"exec {command} PORT={self.port}"],
                 cwd=clone,
                 env=environment(**more),
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
 
     def __enter__(self) -> Serving:
@@ -73,7 +72,8 @@ class Serving:
 
     def __exit__(self, *_: object) -> None:
         os.killpg(self.process.pid, signal.SIGINT)  # as Ctrl-C in the terminal does
-        self.process.wait(90)
+        self.process.wait(600)
+        self.process.release()
 
 
 @pytest.fixture(scope="module")

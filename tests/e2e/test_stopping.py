@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
+from bundle.leash import watches
 from bundle.ports import LOOPBACK
+from bundle.processes import Identity
 from tests.e2e.started import STUB, Run, StartServe
 
 pytestmark = pytest.mark.e2e
+
+HOLDS_A_SERVER = """
+import sys, time
+from pathlib import Path
+from bundle.management import ManagementError
+from bundle.torchserve import TorchServe
+server = TorchServe(Path(sys.argv[1]), ["stub"], Path(sys.argv[2]))
+server.start()
+pids = []
+while not pids:
+    time.sleep(0.1)
+    try:
+        pids = server.worker_pids()
+    except ManagementError:
+        pass
+print(server.temp, *(each.pid for each in server.identities()), flush=True)
+time.sleep(3600)
+"""
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 class TestStopping:
@@ -83,12 +117,46 @@ class TestStopping:
         assert "nothing left running" in running.said
         running.assert_gone(*belongings)
 
-    def test_make_stop_clears_up_after_one_that_was_killed(self, serve: StartServe, run: Run) -> None:
+    def test_all_of_it_ends_with_a_serve_that_is_killed_and_make_stop_clears_up(
+        self, serve: StartServe, run: Run
+    ) -> None:
         running = serve()
         family, temp = running.belongings()
         running.process.kill()
         running.process.wait()
-        assert sum(each.alive for each in family) == len(family) - 1  # the rest lives on
+        wait_until(lambda: not any(each.alive for each in family))
+        stopped = run("-m", "bundle.stop")
+        assert stopped.returncode == 0
+        assert "was killed" in stopped.stdout
+        running.assert_gone(family, temp)
+
+    @pytest.mark.usefixtures("run")  # for its PYTHONPATH
+    def test_all_of_it_ends_with_a_test_or_command_that_is_killed(
+        self, stub_store: Path, build_stub: Callable[..., None], tmp_path: Path
+    ) -> None:
+        """No `make serve` stands between them and TorchServe; and one of the workers loads for an hour."""
+        build_stub("stub", minWorkers=2, maxWorkers=2, stub={"slow_seconds": 3600})
+        command = [sys.executable, "-c", HOLDS_A_SERVER, str(stub_store), str(tmp_path / "run")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+            assert parent.stdout
+            temp, *pids = parent.stdout.readline().split()
+            family = [Identity.of(psutil.Process(int(pid))) for pid in pids]
+            assert len(family) >= 4  # Java, the shell that ends it, two workers
+            parent.kill()
+        wait_until(lambda: not any(each.alive for each in family))
+        shutil.rmtree(temp)
+
+    def test_make_stop_ends_what_lives_on_all_the_same(self, serve: StartServe, run: Run) -> None:
+        """Where what should have ended it was killed too."""
+        running = serve()
+        family, temp = running.belongings()
+        for process in psutil.Process(running.process.pid).children(recursive=True):
+            if watches(process):
+                process.kill()
+        running.process.kill()
+        running.process.wait()
+        lives_on = [each for each in family if each.alive]
+        assert len(lives_on) >= 3  # Java, a worker, the gateway
         stopped = run("-m", "bundle.stop")
         assert stopped.returncode == 0
         assert "was killed" in stopped.stdout
