@@ -65,13 +65,15 @@ class Operator:
         """spec.replicas after a look at the triggers, one every `polling` seconds.
 
         Args:
-            totals: each trigger's value by signal; one that is absent is not active.
+            totals: each trigger's value by signal; one that is absent is an error (ignoreNullValues "false"), at which
+                no replica is taken away.
         """
         due = self.spec.calendar is not None and self.spec.calendar.open(now)
         if due or any(totals.get(it.signal, 0.0) > it.threshold for it in self.spec.activations):
             self._active_at = now
             return max(current, self.spec.hpa.least)
-        if self.spec.least == 0 and now - self._active_at >= self.spec.cooldown:
+        lost = any(it.signal not in totals for it in self.spec.activations)
+        if self.spec.least == 0 and not lost and now - self._active_at >= self.spec.cooldown:
             return 0
         return current
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from kserve import models
 
-ROOTS = ("V1beta1InferenceService", "V1alpha1ServingRuntime")
+ROOTS = ("V1beta1InferenceService", "V1alpha1ServingRuntime", "V1alpha1ClusterStorageContainer")
 
 
 def fields(roots: tuple[str, ...] = ROOTS) -> dict[str, dict[str, str]]:

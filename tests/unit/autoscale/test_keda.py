@@ -30,6 +30,13 @@ def test_a_least_number_above_zero_is_never_left() -> None:
     assert keda.polled(10_000.0, 2, {"queue": 0.0}) == 2
 
 
+def test_a_lost_metric_ends_no_replica() -> None:
+    keda = operator()
+    assert keda.polled(0.0, 3, {"queue": 6.0}) == 3
+    assert keda.polled(3000.0, 3, {}) == 3
+    assert keda.polled(3030.0, 3, {"queue": 0.0}) == 0
+
+
 def test_without_pods_a_trigger_has_no_value_and_wakes_nobody() -> None:
     assert operator().polled(0.0, 0, {}) == 0
 
@@ -40,7 +47,7 @@ def test_a_calendar_wakes_and_holds_its_replicas() -> None:
     assert keda.polled(6.0 * 3600, 0, {}) == 1
     nothing = {"queue": Reading(np.array([0.0]), 0, 0)}
     assert keda.desired(6.0 * 3600, 1, 1, nothing) == 3
-    assert keda.polled(30 * 3600.0 - 60, 3, {}) == 0  # the next day, before six
+    assert keda.polled(30 * 3600.0 - 60, 3, {"queue": 0.0}) == 0  # the next day, before six
 
 
 def test_above_zero_the_hpa_of_its_thresholds_decides() -> None:

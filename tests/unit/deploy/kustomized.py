@@ -1,12 +1,13 @@
-"""What `kubectl kustomize` makes of deploy/kubernetes, as documents by kind."""
+"""What `kubectl kustomize` makes of deploy/, overlays with any of their optional components added."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +16,83 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 KSERVE = ROOT / "deploy" / "kserve"
+OVERLAYS = ["cpu", "gpu", "cpu-keda", "gpu-keda"]
 Document = dict[str, Any]
+
+# each kustomization that is meant to be applied, with the components that may be added to it
+_ANYWHERE = ["monitoring", "tracing", "tls", "tokens"]
+OPTIONS: dict[Path, list[Path]] = {
+    KUBERNETES / "overlays" / name: [KUBERNETES / "components" / option for option in options]
+    for name, options in {
+        "cpu": _ANYWHERE,
+        "gpu": [*_ANYWHERE, "mig"],
+        "cpu-keda": [*_ANYWHERE, "keda-to-zero"],
+        "gpu-keda": [*_ANYWHERE, "mig", "keda-to-zero"],
+    }.items()
+} | {
+    KSERVE / "stored": [KUBERNETES / "components" / "monitoring", KSERVE / "download"],
+    KSERVE / "baked": [KUBERNETES / "components" / "monitoring"],
+}
 
 
 @cache
-def render(folder: Path) -> dict[str, Document]:
-    """Every document of a kustomization, by kind: none has two of a kind."""
+def render(folder: Path) -> list[Document]:
+    """Every document of a kustomization."""
     kubectl = Path(sys.executable).with_name("kubectl")
-    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    documents = list(yaml.safe_load_all(done.stdout))
-    by_kind = {document["kind"]: document for document in documents}
-    assert len(by_kind) == len(documents)
-    return by_kind
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def by_kind(documents: Sequence[Document]) -> dict[str, Document]:
+    """Documents of which none has the kind of another, by it."""
+    found = {document["kind"]: document for document in documents}
+    assert len(found) == len(documents)
+    return found
 
 
 def overlay(name: str) -> dict[str, Document]:
-    return render(KUBERNETES / "overlays" / name)
+    return by_kind(render(KUBERNETES / "overlays" / name))
+
+
+def combined(
+    folder: Path, base: Path, components: Sequence[Path], namespace: str | None = None
+) -> list[Document]:
+    """A copy of an overlay, in a folder of its own, with further components at its list's end.
+
+    Args:
+        folder: an empty one, for the copy.
+        base: the overlay's folder.
+        namespace: in place of the overlay's.
+    """
+    content: Document = yaml.safe_load((base / "kustomization.yaml").read_text())
+    files = {path.name for path in base.iterdir()}
+    for key in ("resources", "components", "transformers"):
+        if key in content:
+            content[key] = [
+                os.path.relpath((base / each).resolve(), folder.resolve()) for each in content[key]
+            ]
+    for name in files - {"kustomization.yaml"}:  # kustomize takes a file from no folder but its own
+        (folder / name).write_text((base / name).read_text())
+        content["resources"] = [name if Path(each).name == name else each for each in content["resources"]]
+    content.setdefault("components", [])
+    content["components"] += [os.path.relpath(each, folder.resolve()) for each in components]
+    if namespace is not None:
+        content["namespace"] = namespace
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return render(folder)
 
 
 def with_components(folder: Path, overlay: str, components: Sequence[str]) -> dict[str, Document]:
-    """An overlay with further components, as its user would add them."""
+    """An overlay of deploy/kubernetes with components that bring no second object of a kind."""
+    paths = [KUBERNETES / "components" / name for name in components]
+    return by_kind(combined(folder, KUBERNETES / "overlays" / overlay, paths))
 
-    def relative(path: Path) -> str:
-        return os.path.relpath(path, folder.resolve())
 
-    (folder / "kustomization.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "resources": [relative(KUBERNETES / "overlays" / overlay)],
-                "components": [relative(KUBERNETES / "components" / name) for name in components],
-            }
-        )
-    )
-    return render(folder)
+def choices(options: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
+    """No option, each alone, each pair, and all: all subsets would take twice as long."""
+    for number in sorted({0, 1, 2, len(options)}):
+        yield from combinations(options, number)
 
 
 def pod(documents: dict[str, Document]) -> Document:

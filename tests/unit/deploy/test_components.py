@@ -9,26 +9,24 @@ import yaml
 
 from autoscale.manifests import quantity
 from bundle.metrics.catalogue import CATALOGUE
+from bundle.tracing import fragments
 from tests.unit.deploy.kustomized import (
+    KSERVE,
     KUBERNETES,
-    ROOT,
+    OVERLAYS,
+    by_kind,
+    combined,
     option,
     overlay,
     pod,
+    render,
     server,
     with_components,
 )
 
-OVERLAYS = ["cpu", "gpu", "cpu-keda", "gpu-keda"]
-
 
 def test_the_autoscaler_owns_the_number_of_pods() -> None:
-    for name in OVERLAYS:
-        documents = overlay(name)
-        assert "replicas" not in documents["Deployment"]["spec"]
-        scaler = documents.get("HorizontalPodAutoscaler") or documents["ScaledObject"]
-        target = scaler["spec"]["scaleTargetRef"]
-        assert target["name"] == documents["Deployment"]["metadata"]["name"]
+    assert not any("replicas" in overlay(name)["Deployment"]["spec"] for name in OVERLAYS)
 
 
 def test_both_autoscalers_scale_alike() -> None:
@@ -45,12 +43,10 @@ def test_both_autoscalers_scale_alike() -> None:
 
 def scaled_on() -> list[str]:
     """Every metric's name that KEDA, KServe or the adapter asks Prometheus for."""
-    triggers = overlay("cpu-keda")["ScaledObject"]["spec"]["triggers"]
+    scaled = [overlay("cpu-keda"), by_kind(render(KSERVE / "stored"))]
+    triggers = [trigger for each in scaled for trigger in each["ScaledObject"]["spec"]["triggers"]]
     rules = yaml.safe_load((KUBERNETES / "components/hpa/adapter.yaml").read_text())["rules"]["custom"]
-    kserve = yaml.safe_load((ROOT / "deploy/kserve/inferenceservice.yaml").read_text())
-    external = kserve["spec"]["predictor"]["autoScaling"]["metrics"]
     queries = [trigger["metadata"]["query"] for trigger in triggers] + [rule["seriesQuery"] for rule in rules]
-    queries += [each["external"]["metric"]["query"] for each in external]
     return [query.removeprefix("sum(").partition("{")[0] for query in queries]
 
 
@@ -80,6 +76,15 @@ def test_to_zero_there_are_pods_in_office_hours_and_none_at_night(tmp_path: Path
     assert spec["minReplicaCount"] == 0
     assert [trigger["type"] for trigger in spec["triggers"]] == ["prometheus", "prometheus", "cron"]
     assert int(spec["triggers"][2]["metadata"]["desiredReplicas"]) >= 1
+
+
+@pytest.mark.parametrize("components", [[], ["keda-to-zero"]])
+def test_a_lost_metric_is_an_error_and_not_a_zero(components: list[str], tmp_path: Path) -> None:
+    spec = with_components(tmp_path, "cpu-keda", components)["ScaledObject"]["spec"]
+    asked = [trigger["metadata"] for trigger in spec["triggers"] if trigger["type"] == "prometheus"]
+    # by default KEDA reads an empty answer as 0, and scales in
+    assert [metadata["ignoreNullValues"] for metadata in asked] == ["false", "false"]
+    assert "fallback" not in spec  # at an error: so many pods, however many there were
 
 
 def test_with_tls_probes_and_service_speak_it_too(tmp_path: Path) -> None:
@@ -113,6 +118,18 @@ def test_a_gpu_pod_has_one_and_a_mig_pod_a_slice(tmp_path: Path) -> None:
     slice_ = server(with_components(tmp_path, "gpu", ["mig"]))["resources"]
     assert "nvidia.com/gpu" not in slice_["limits"] | slice_["requests"]
     assert slice_["limits"]["nvidia.com/mig-1g.10gb"] == slice_["requests"]["nvidia.com/mig-1g.10gb"] == 1
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_pods_go_to_nodes_of_the_image_s_architecture(name: str) -> None:
+    assert pod(overlay(name))["spec"]["nodeSelector"]["kubernetes.io/arch"] == "amd64"
+
+
+def test_spans_go_to_the_collector(tmp_path: Path) -> None:
+    base = KUBERNETES / "overlays" / "cpu"
+    documents = combined(tmp_path, base, [KUBERNETES / "components" / "tracing"])
+    (deployment,) = [document for document in documents if document["kind"] == "Deployment"]
+    fragments(option(server({"Deployment": deployment}), "--otlp"))  # an address that the gateway takes
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

@@ -8,7 +8,7 @@ import pytest
 
 from bundle import dockerfile
 from bundle.image_check import DOCKERFILE
-from tests.unit.deploy.kustomized import KUBERNETES, ROOT, option, overlay, pod, server
+from tests.unit.deploy.kustomized import KUBERNETES, OPTIONS, ROOT, option, overlay, pod, server
 
 GUIDE = ROOT / "docs" / "scale-out.md"
 TEXT = GUIDE.read_text("utf-8")
@@ -33,7 +33,12 @@ def test_every_build_argument_is_the_dockerfile_s() -> None:
     assert [name for name in named if not re.search(rf"^ARG {name}=", text, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize("component", ["tokens", "tls", "keda-to-zero", "mig"])
+@pytest.mark.parametrize(
+    "component",
+    sorted(
+        {path.name for base, options in OPTIONS.items() if base.parent.name == "overlays" for path in options}
+    ),
+)
 def test_every_optional_component_has_its_row(component: str) -> None:
     assert (KUBERNETES / "components" / component).is_dir()
     assert f"| `{component}` |" in TEXT

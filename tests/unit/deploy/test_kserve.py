@@ -15,7 +15,17 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.unit.deploy.kustomized import KSERVE, ROOT, Document, overlay, pod, server
+from tests.unit.deploy.kustomized import (
+    KSERVE,
+    KUBERNETES,
+    ROOT,
+    Document,
+    by_kind,
+    overlay,
+    pod,
+    render,
+    server,
+)
 
 FIELDS = Path(__file__).with_name("kserve-fields.json")
 CLASSES: dict[str, dict[str, str]] = json.loads(FIELDS.read_text())["classes"]
@@ -27,9 +37,10 @@ PLAIN: dict[str, type | tuple[type, ...]] = {
     "V1beta1MetricQuantity": str,
 }
 MANIFESTS = {
-    "runtime.yaml": "V1alpha1ServingRuntime",
-    "inferenceservice.yaml": "V1beta1InferenceService",
-    "baked.yaml": "V1beta1InferenceService",
+    "stored/runtime.yaml": "V1alpha1ServingRuntime",
+    "stored/inferenceservice.yaml": "V1beta1InferenceService",
+    "baked/inferenceservice.yaml": "V1beta1InferenceService",
+    "download/storagecontainer.yaml": "V1alpha1ClusterStorageContainer",
 }
 PYTHON = ROOT / "build" / "kserve" / "bin" / "python"
 
@@ -78,7 +89,7 @@ def test_every_field_is_one_that_kserve_has(name: str, kind: str) -> None:
     ],
 )
 def test_a_wrong_field_would_be_found(change: Document, found: str) -> None:
-    document = manifest("inferenceservice.yaml")
+    document = manifest("stored/inferenceservice.yaml")
     document["spec"]["predictor"] |= change
     assert faults(document, "V1beta1InferenceService") == [found]
 
@@ -94,12 +105,18 @@ def test_the_fields_are_of_the_version_that_is_pinned() -> None:
     assert f"kserve=={json.loads(FIELDS.read_text())['kserve']}" in (KSERVE / "requirements.txt").read_text()
 
 
-POD = ("containers", "volumes", "terminationGracePeriodSeconds", "automountServiceAccountToken")
+POD = (
+    "containers",
+    "volumes",
+    "terminationGracePeriodSeconds",
+    "automountServiceAccountToken",
+    "nodeSelector",
+)
 
 
 @pytest.mark.parametrize(
     "spec",
-    [manifest("runtime.yaml")["spec"], manifest("baked.yaml")["spec"]["predictor"]],
+    [manifest("stored/runtime.yaml")["spec"], manifest("baked/inferenceservice.yaml")["spec"]["predictor"]],
     ids=["runtime", "baked"],
 )
 def test_the_pod_is_valid_and_as_deploy_kubernetes_has_it(spec: Document) -> None:
@@ -116,12 +133,16 @@ def test_the_pod_is_valid_and_as_deploy_kubernetes_has_it(spec: Document) -> Non
         assert container["securityContext"][key] == value
     for key in ("runAsNonRoot", "runAsUser", "runAsGroup", "seccompProfile"):
         assert container["securityContext"][key] == within[key]
-    for key in ("resources", "volumeMounts", "image"):
+    for key in ("resources", "volumeMounts"):
         assert container[key] == reference[key]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
+        port["name"]: port["containerPort"] for port in reference["ports"]
+    }
+    assert spec["nodeSelector"] == pod(overlay("cpu"))["spec"]["nodeSelector"]
     assert container["args"][-len(reference["args"]) :] == reference["args"]
 
 
-@pytest.mark.parametrize("name", ["inferenceservice.yaml", "baked.yaml"])
+@pytest.mark.parametrize("name", ["stored/inferenceservice.yaml", "baked/inferenceservice.yaml"])
 def test_the_service_drains_as_long_and_batches_no_more(name: str) -> None:
     predictor = manifest(name)["spec"]["predictor"]
     expected = pod(overlay("cpu"))["spec"]["terminationGracePeriodSeconds"]
@@ -130,34 +151,23 @@ def test_the_service_drains_as_long_and_batches_no_more(name: str) -> None:
 
 
 def test_the_service_asks_for_our_runtime_by_name_and_format() -> None:
-    runtime, model = manifest("runtime.yaml"), manifest("inferenceservice.yaml")["spec"]["predictor"]["model"]
+    runtime, model = (
+        manifest("stored/runtime.yaml"),
+        manifest("stored/inferenceservice.yaml")["spec"]["predictor"]["model"],
+    )
     assert model["runtime"] == runtime["metadata"]["name"]
     assert model["modelFormat"]["name"] == runtime["spec"]["supportedModelFormats"][0]["name"]
     assert model["protocolVersion"] in runtime["spec"]["protocolVersions"]
 
 
-def quantity(text: str) -> float:
-    """`4` → 4.0, `500m` → 0.5."""
-    return float(text.removesuffix("m")) / (1000 if text.endswith("m") else 1)
-
-
-def test_kserve_scales_as_keda_does() -> None:
-    predictor = manifest("inferenceservice.yaml")["spec"]["predictor"]
-    keda = overlay("cpu-keda")["ScaledObject"]["spec"]
-    mine = 'namespace="speaker-id"'
-    asked = {
-        each["external"]["metric"]["query"].replace(f'{mine}, pod=~"demo-predictor-.+"', mine): quantity(
-            each["external"]["target"]["value"]
-        )
-        for each in predictor["autoScaling"]["metrics"]
-    }
-    assert asked == {
-        trigger["metadata"]["query"]: float(trigger["metadata"]["threshold"]) for trigger in keda["triggers"]
-    }
-    behavior = keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
-    for direction, rules in predictor["autoScaling"]["behavior"].items():
-        assert rules["stabilizationWindowSeconds"] == behavior[direction]["stabilizationWindowSeconds"]
-    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (
-        keda["minReplicaCount"],
-        keda["maxReplicaCount"],
+@pytest.mark.parametrize("name", ["stored", "baked"])
+def test_kserve_scales_as_keda_does(name: str) -> None:
+    here, there = (
+        json.dumps(by_kind(documents)["ScaledObject"]["spec"])
+        for documents in (render(KSERVE / name), render(KUBERNETES / "overlays" / "cpu-keda"))
     )
+    assert here == there.replace('pod=~\\"speaker-id-', 'pod=~\\"demo-predictor-').replace(
+        '{"name": "speaker-id"}', '{"name": "demo-predictor"}'
+    )
+    service = by_kind(render(KSERVE / name))["InferenceService"]
+    assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "external"
