@@ -30,6 +30,7 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.EmptyAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.CorruptAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TruncatedAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AudioTooCostly: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AudioTooShort: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NonFiniteAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -61,6 +62,8 @@ class SpeakerHandler:
         self.telemetry.started(
             device=device,
             threads=torch.get_num_threads(),
+            decoders=self.pipeline.decoders.count,
+            decoders_filtered=self.pipeline.decoders.server.filtered,
             seconds=round(time.perf_counter() - started, 1),
         )
 
@@ -93,12 +96,14 @@ class SpeakerHandler:
         for name, value in headers.items():
             context.set_response_header(index, name, value)
         waiting = {} if queued is None else {"queue_ms": round(queued * 1e3, 1)}
+        fault = outcome.error.fault if outcome.error else None
         self.telemetry.event(
             "request",
             request=request_id(context, index),
             **trace_of(context.get_all_request_header(index)),
             status=status.value,
             code=code_of(outcome),
+            **({"decoder_fault": fault.kind, "decoder_detail": fault.detail} if fault else {}),
             batch=batch,
             clips=outcome.clips,
             audio_s=round(outcome.audio_seconds, 3),

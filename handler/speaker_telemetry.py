@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 COUNTERS = (
     "speaker_id_requests_total",
     "speaker_id_skipped_frames_total",
+    "speaker_id_decoder_faults_total",
     "speaker_id_worker_starts_total",
 )
 HISTOGRAMS = (
@@ -103,6 +104,10 @@ class Telemetry:
                     ("speaker_id_answer_margin", certainty.margin),
                     ("speaker_id_answer_entropy_nats", certainty.entropy),
                 ]
+        faults = Counter(
+            outcome.error.fault.kind for outcome in outcomes if outcome.error and outcome.error.fault
+        )
+        told += [("speaker_id_decoder_faults_total", count, kind) for kind, count in faults.items()]
         if skipped := sum(outcome.skipped_frames for outcome in outcomes):
             told.append(("speaker_id_skipped_frames_total", skipped))
         told += [

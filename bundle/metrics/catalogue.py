@@ -129,6 +129,13 @@ CATALOGUE = (
         "Damaged MP3, AAC and AMR frames that were left out of answered clips.",
     ),
     Metric(
+        "speaker_id_decoder_faults_total",
+        "counter",
+        (*BY_VERSION, "kind"),
+        WORKER,
+        "Clips over which a decoder process crashed, reached a limit or was killed, by kind.",
+    ),
+    Metric(
         "speaker_id_worker_starts_total",
         "counter",
         BY_VERSION,

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
+MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
+MAX_CHANNELS = 8  # 7.1 surround
+
 Waveform = npt.NDArray[np.float32]  # (samples,), mono, at the checkpoint's sampling rate
 
 
@@ -37,10 +41,12 @@ class Decoded:
     Attributes:
         waveform: float32, (samples,), contiguous, finite; mono, the mean of the channels.
         skipped_frames: damaged frames of the codec that are missing in the waveform.
+        cpu_seconds: of a decoder process that it took.
     """
 
     waveform: Waveform
     skipped_frames: int = 0
+    cpu_seconds: float = 0.0
 
 
 Clip = EncodedAudio | RawAudio

@@ -9,6 +9,7 @@ RequestError
 ├── UnsupportedMedia        the bytes are no audio format that we decode
 ├── CorruptAudio            a known container whose content does not decode
 ├── TruncatedAudio          the container promises more audio than came
+├── AudioTooCostly          decoding takes more CPU time or memory than one request may use
 ├── AudioTooShort           fewer samples than the encoder needs for one frame
 ├── NonFiniteAudio          NaN or infinite samples
 ├── UnsupportedLayout       a sampling rate or channel count outside the limits
@@ -21,7 +22,19 @@ offending value and what is allowed. It is safe to show: no path, no stack trace
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+
+
+class Fault(NamedTuple):
+    """What a decoder process met that no clip should be able to cause; for logs and metrics, never shown to callers.
+
+    Attributes:
+        kind: crash, exception, cpu, memory, deadline, hang or killed.
+        detail: such as the signal's name.
+    """
+
+    kind: str
+    detail: str = ""
 
 
 class RequestError(Exception):
@@ -31,14 +44,16 @@ class RequestError(Exception):
         code: stable, machine-readable name, one a class.
         message: one line for a person: the offending value and the limit.
         instance: which clip of the request was at fault, from 0; None for the request as a whole.
+        fault: what happened to the decoder process; None where it is well.
     """
 
     code: ClassVar[str]
 
-    def __init__(self, message: str, *, instance: int | None = None) -> None:
+    def __init__(self, message: str, *, instance: int | None = None, fault: Fault | None = None) -> None:
         super().__init__(message)
         self.message = " ".join(message.split())
         self.instance = instance
+        self.fault = fault
 
     def body(self) -> dict[str, Any]:
         """The error as every form of request gets it: `{"error": message, "code": code[, "instance": n]}`.
@@ -81,6 +96,10 @@ class CorruptAudio(RequestError):
 
 class TruncatedAudio(RequestError):
     code = "truncated_audio"
+
+
+class AudioTooCostly(RequestError):
+    code = "audio_too_costly"
 
 
 class AudioTooShort(RequestError):

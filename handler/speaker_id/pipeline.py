@@ -12,12 +12,13 @@ from typing import Any
 
 from torch import Tensor
 
-from speaker_id import audio, checkpoint, encoders, labels, protocol
+from speaker_id import checkpoint, encoders, labels, protocol
 from speaker_id.certainty import Certainty, certainties
 from speaker_id.clip import Decoded
+from speaker_id.decoders import Decoders
 from speaker_id.decoding import ahead
 from speaker_id.encoder import Encoder, out_of_memory
-from speaker_id.errors import DeadlineExceeded, OutOfMemory, RequestError, RequestTooLarge
+from speaker_id.errors import AudioTooCostly, DeadlineExceeded, OutOfMemory, RequestError, RequestTooLarge
 from speaker_id.packing import Waveform, pack
 from speaker_id.protocol.request import Function
 from speaker_id.settings import Settings
@@ -57,10 +58,20 @@ class Job:
     deadline: float | None = None  # seconds since the epoch
     logits: dict[int, Tensor] = field(default_factory=dict)
     decode_seconds: list[float] = field(default_factory=list)  # one a clip; several threads append
+    cpu_seconds: list[float] = field(default_factory=list)  # the decoders', one a decoded clip
 
     def fail(self, error: RequestError) -> None:
         self.outcome.error, self.outcome.body = error, error.body()
         self.logits.clear()
+
+    def cpu_seconds_left(self, limit: float) -> float:
+        """CPU time that decoding may still take. Raises AudioTooCostly if that is none."""
+        left = limit - sum(self.cpu_seconds)
+        if left <= 0:
+            raise AudioTooCostly(
+                f"decoding the request's clips takes more than {limit:g} s of CPU time, the limit: send fewer at a time"
+            )
+        return left
 
     def check_deadline(self) -> None:
         """Raises DeadlineExceeded once nobody waits for the answer any more."""
@@ -75,6 +86,7 @@ class Pipeline:
     """Payloads → outcomes. Only request errors are caught: a bug in a stage still raises.
 
     Attributes:
+        decoders: clips → waveforms, in processes of their own.
         encoder: waveforms → logits.
         labels: names in index order.
         default_function: how logits become scores when the caller does not say; the checkpoint's.
@@ -83,6 +95,7 @@ class Pipeline:
         model: name and version, for the v2 form.
     """
 
+    decoders: Decoders
     encoder: Encoder
     labels: Sequence[str]
     default_function: Function
@@ -99,6 +112,11 @@ class Pipeline:
         """
         loaded = checkpoint.load(folder, device, settings.heads)
         return cls(
+            decoders=Decoders(
+                settings.decoders,
+                sampling_rate=loaded.sampling_rate,
+                max_seconds=settings.max_clip_seconds,
+            ),
             encoder=encoders.choose(loaded, settings, device),
             labels=loaded.labels,
             default_function=loaded.default_function,
@@ -127,7 +145,7 @@ class Pipeline:
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.settings.decode_threads, thread_name_prefix="decode")
+        return ThreadPoolExecutor(self.decoders.count, thread_name_prefix="decode")
 
     def parse(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         try:
@@ -142,7 +160,7 @@ class Pipeline:
     def waveforms(self, jobs: Sequence[Job]) -> Iterator[tuple[tuple[Job, int], Waveform]]:
         """Decode clip after clip, some ahead of the encoder; a request that failed is not decoded further."""
         clips = [(job, index) for job in jobs for index in range(len(job.request.clips))]
-        for (job, index), pending in ahead(self.pool, self.decode, clips, self.settings.decode_threads):
+        for (job, index), pending in ahead(self.pool, self.decode, clips, self.decoders.count):
             try:
                 decoded = pending.result()
                 if decoded is None:
@@ -156,19 +174,21 @@ class Pipeline:
                 yield (job, index), decoded.waveform
 
     def decode(self, clip: tuple[Job, int]) -> Decoded | None:
-        """Decode one clip, in a thread of the pool; None for one whose request has failed already."""
+        """Have one clip decoded, in a thread of the pool; None for one whose request has failed already."""
         job, index = clip
         if job.outcome.error is not None:
             return None
         job.check_deadline()
         started = time.perf_counter()
         try:
-            return audio.decode(
+            decoded = self.decoders.decode(
                 job.request.clips[index],
-                sampling_rate=self.sampling_rate,
-                max_seconds=self.settings.max_clip_seconds,
                 min_samples=self.encoder.min_samples,
+                cpu_seconds=job.cpu_seconds_left(self.settings.max_decode_seconds),
+                deadline=job.deadline,
             )
+            job.cpu_seconds.append(decoded.cpu_seconds)
+            return decoded
         finally:
             job.decode_seconds.append(time.perf_counter() - started)
 

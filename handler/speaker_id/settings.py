@@ -8,11 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
-MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
 HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the names of v2 outputs
 HALF = ("fp16", "float16", "half")
-MAX_CHANNELS = 8  # 7.1 surround
 
 
 class Settings(BaseModel):
@@ -47,11 +44,19 @@ class Settings(BaseModel):
         "worked off in several turns. Too high: peak memory grows with it. Too low: long batches are cut into "
         "turns too small to fill the processor. One clip longer than this is a turn of its own.",
     )
-    decode_threads: int = Field(
+    decoders: int = Field(
         2,
         ge=1,
-        description="Clips decoded at a time, beside the encoder. Too high: decoded clips pile up in memory and the "
-        "threads take cores from the encoder. Too low: a batch of compressed clips waits for its decoding.",
+        description="Decoder processes of a worker: clips decoded at a time, beside the encoder. Too high: each takes "
+        "memory, decoded clips pile up, and they take cores from the encoder. Too low: a batch of compressed clips "
+        "waits for its decoding.",
+    )
+    max_decode_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="Most CPU seconds that decoding one request's clips may take together. Too high: a few hostile "
+        "bytes hold a decoder and a core that long. Too low: long recordings of many channels get 422 on a slow "
+        "processor.",
     )
     default_top_k: int = Field(
         5,

@@ -24,12 +24,15 @@ from transformers import (
 )
 from transformers import pipeline as hugging_face_pipeline
 
+from tests.decoding import shared
+
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
 CLIPS = sorted((DEMO / "samples").glob("*.flac"))
 
 
 def ours(model: Any, extractor: Any) -> Pipeline:
     return Pipeline(
+        decoders=shared(),
         encoder=ReferenceEncoder(model, extractor, "cpu"),
         labels=[model.config.id2label[index] for index in range(model.config.num_labels)],
         default_function="softmax",

@@ -8,12 +8,13 @@ import pytest
 CORE = Path(__file__).parents[2] / "handler" / "speaker_id"
 BEFORE = {
     "errors": set(),
-    "settings": set(),
     "clip": set(),
+    "settings": set(),
     "manifest": {"errors", "settings"},
     "checkpoint": {"errors", "settings", "manifest"},
     "protocol": {"errors", "settings", "clip"},
-    "audio": {"errors", "settings", "clip"},
+    "audio": {"errors", "clip"},
+    "decoders": {"errors", "clip", "audio"},
     "packing": {"errors", "settings", "clip"},
     "decoding": {"errors", "settings"},
     "encoder": {"errors", "settings", "packing"},

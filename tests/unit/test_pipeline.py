@@ -4,19 +4,22 @@ import io
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from speaker_id import audio
 from speaker_id import pipeline as pipeline_module
-from speaker_id.clip import Decoded
+from speaker_id.clip import Clip, Decoded
 from speaker_id.packing import Waveform
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings
+
+from tests.decoding import shared
 
 
 class LoudnessEncoder:
@@ -33,8 +36,19 @@ class LoudnessEncoder:
         return torch.stack([means, -means], 1)
 
 
-def pipeline(encoder: Any = None, **settings: Any) -> Pipeline:
+class InThisProcess:
+    """Decodes where a test can watch it."""
+
+    def __init__(self, count: int, decode: Callable[..., Decoded] = audio.decode) -> None:
+        self.count, self._decode = count, decode
+
+    def decode(self, clip: Clip, *, min_samples: int, cpu_seconds: float, deadline: float | None) -> Decoded:
+        return self._decode(clip, sampling_rate=16000, max_seconds=120.0, min_samples=min_samples)
+
+
+def pipeline(encoder: Any = None, decoding: Any = None, **settings: Any) -> Pipeline:
     return Pipeline(
+        decoders=decoding or shared(),
         encoder=encoder or LoudnessEncoder(),
         labels=("up", "down"),
         default_function="none",
@@ -96,16 +110,14 @@ def test_after_a_fault_the_rest_of_the_request_is_not_decoded() -> None:
     assert encoder.turns == []
 
 
-def test_clips_are_decoded_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(2, timeout=10)
-    decode = pipeline_module.audio.decode
+def test_clips_are_decoded_side_by_side() -> None:
+    together = threading.Barrier(2, timeout=60)
 
     def meet(*args: Any, **kwargs: Any) -> Decoded:
         together.wait()  # passes only when two clips are being decoded at one time
-        return decode(*args, **kwargs)
+        return audio.decode(*args, **kwargs)
 
-    monkeypatch.setattr(pipeline_module.audio, "decode", meet)
-    outcomes = pipeline(decode_threads=2).identify([Payload({"body": wav(0.5)})] * 2)
+    outcomes = pipeline(decoding=InThisProcess(2, meet)).identify([Payload({"body": wav(0.5)})] * 2)
     assert [top(outcome.body) for outcome in outcomes] == [("up", 0.5)] * 2
 
 
@@ -124,10 +136,10 @@ def test_a_batch_is_worked_off_in_turns_of_the_budget() -> None:
     assert encoder.turns == [[8000, 8000], [16000], [4000]]
 
 
-def most_alive(monkeypatch: pytest.MonkeyPatch, budget: float) -> float:
+def most_alive(budget: float) -> float:
     """The most decoded audio, in seconds, that exists at any time while 40 requests of 1 s are one batch."""
     alive = most = 0
-    decode, lock = pipeline_module.audio.decode, threading.Lock()
+    lock = threading.Lock()
 
     def end(samples: int) -> None:
         nonlocal alive
@@ -136,27 +148,24 @@ def most_alive(monkeypatch: pytest.MonkeyPatch, budget: float) -> float:
 
     def watched(*args: Any, **kwargs: Any) -> Decoded:
         nonlocal alive, most
-        decoded = decode(*args, **kwargs)
+        decoded = audio.decode(*args, **kwargs)
         weakref.finalize(decoded.waveform, end, len(decoded.waveform))
         with lock:
             alive += len(decoded.waveform)
             most = max(most, alive)
         return decoded
 
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline_module.audio, "decode", watched)
-        payload = Payload({"body": wav(0.1, 16_000)})
-        outcomes = pipeline(max_batch_audio_seconds=budget, decode_threads=2).identify([payload] * 40)
+    payload = Payload({"body": wav(0.1, 16_000)})
+    watching = InThisProcess(2, watched)
+    outcomes = pipeline(decoding=watching, max_batch_audio_seconds=budget).identify([payload] * 40)
     assert all(outcome.error is None for outcome in outcomes)
     return most / 16_000
 
 
-def test_the_budget_bounds_the_decoded_audio_whatever_the_batch_holds(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_budget_bounds_the_decoded_audio_whatever_the_batch_holds() -> None:
     # a turn of 4 s, the clip that did not fit into it, and the 2 + 1 that may be decoded before they are asked for
-    assert most_alive(monkeypatch, budget=4.0) <= 4 + 1 + 3
-    assert most_alive(monkeypatch, budget=40.0) == 40  # as it would be without
+    assert most_alive(budget=4.0) <= 4 + 1 + 3
+    assert most_alive(budget=40.0) == 40  # as it would be without
 
 
 def test_a_request_of_no_clips_is_answered_without_the_encoder() -> None:
@@ -224,7 +233,7 @@ def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_
     moments = iter([0.0, 0.0, 9.0])  # at the batch's start, before the first clip, before the second
     monkeypatch.setattr(pipeline_module.time, "time", lambda: next(moments))
     body = {"instances": [raw(0.1, 0.5), raw(0.1, 0.5)]}
-    (outcome,) = pipeline(encoder, decode_threads=1).identify(
+    (outcome,) = pipeline(encoder, InThisProcess(1)).identify(
         [Payload({"body": body}, received=0.0, within=5.0)]
     )
     assert (outcome.body["code"], outcome.body["instance"]) == ("deadline_exceeded", 1)

@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from speaker_id.clip import Clip, RawAudio
+from speaker_id.clip import MAX_CHANNELS, Clip, RawAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
 from speaker_id.protocol import values
 from speaker_id.protocol.request import Options, Request
-from speaker_id.settings import MAX_CHANNELS, Settings
+from speaker_id.settings import Settings
 
 REQUEST_KEYS = ("inputs", "parameters", "id", "outputs")
 TENSOR_KEYS = ("name", "shape", "datatype", "data", "parameters")

@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from speaker_id.clip import EncodedAudio, RawAudio
+from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
 from speaker_id.protocol.request import Function, Options
-from speaker_id.settings import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Settings
+from speaker_id.settings import Settings
 
 FUNCTIONS = get_args(Function)
 OPTION_NAMES = ("top_k", "function_to_apply")

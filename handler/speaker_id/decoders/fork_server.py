@@ -1,0 +1,96 @@
+"""The process that decoders are forked from: everything imported and run once, one thread, no clip of any caller.
+
+    python -m speaker_id.decoders.fork_server DESCRIPTOR MEMORY FILE_BYTES
+
+It ends when the worker closes the connection, which the worker's own end does too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import socket
+import sys
+
+import numpy as np
+import soundfile
+
+from speaker_id import audio
+from speaker_id.clip import EncodedAudio
+from speaker_id.decoders import decoder, sandbox
+from speaker_id.decoders.wire import ANSWER, COMMAND, DESCRIPTORS, FILTERED, FORK, UNFILTERED, UNKNOWN
+
+# A container each for libsndfile and FFmpeg: what is imported or allocated at first use is so before the first fork.
+WARM_UP = (("WAV", "PCM_16", 44100), ("MP3", "MPEG_LAYER_III", 44100))
+
+
+def main(descriptor: int, memory: int, file_bytes: int) -> None:
+    connection = socket.socket(fileno=descriptor)
+    os.set_inheritable(descriptor, False)
+    for number in (
+        signal.SIGINT,
+        signal.SIGHUP,
+    ):  # a terminal's, meant for the server: the worker ends this process
+        signal.signal(number, signal.SIG_IGN)
+    warm_up()
+    children: set[int] = set()
+    try:
+        connection.sendall(FILTERED if sandbox.seccomp else UNFILTERED)
+        while command := receive(connection):
+            kind, pid, descriptors = command
+            if kind == FORK:
+                child = os.fork()
+                if not child:
+                    connection.close()
+                    run(descriptors, memory, file_bytes)
+                for each in descriptors:
+                    os.close(each)
+                children.add(child)
+                connection.sendall(ANSWER.pack(child))
+            elif pid in children:
+                os.kill(pid, signal.SIGKILL)  # one that has ended already keeps the status that it ended with
+                children.remove(pid)
+                connection.sendall(ANSWER.pack(os.waitpid(pid, 0)[1]))
+            else:
+                connection.sendall(ANSWER.pack(UNKNOWN))
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the worker is gone
+
+
+def receive(connection: socket.socket) -> tuple[bytes, int, list[int]] | None:
+    """The next command with its descriptors; None once the worker has closed the connection."""
+    data, descriptors, _, _ = socket.recv_fds(connection, COMMAND.size, DESCRIPTORS)
+    while data and len(data) < COMMAND.size:
+        data += connection.recv(COMMAND.size - len(data)) or b"\0" * COMMAND.size
+    return (*COMMAND.unpack(data), descriptors) if data else None
+
+
+def run(descriptors: list[int], memory: int, file_bytes: int) -> None:
+    """Be a decoder process; never returns."""
+    status = 1
+    try:
+        sandbox.end_with_parent()
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)  # what the libraries say about a caller's bytes
+        os.close(quiet)
+        connection, body, samples = socket.socket(fileno=descriptors[0]), *descriptors[1:]
+        sandbox.confine(memory, file_bytes)
+        decoder.serve(connection, body, samples)
+        status = 0
+    except (BrokenPipeError, ConnectionResetError):
+        status = 0  # the worker is gone
+    finally:
+        os._exit(status)
+
+
+def warm_up() -> None:
+    for container, codec, rate in WARM_UP:
+        file = io.BytesIO()
+        soundfile.write(file, np.zeros((rate // 4, 2), np.float32), rate, format=container, subtype=codec)
+        audio.decode(EncodedAudio(file.getvalue()), sampling_rate=16000, max_seconds=1.0, min_samples=1)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

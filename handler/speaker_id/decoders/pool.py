@@ -1,0 +1,181 @@
+"""The pool of decoder processes, and what their ends mean to the caller whose clip it was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from speaker_id.clip import Clip, Decoded, RawAudio
+from speaker_id.decoders.process import DecoderProcess, ForkServer, Lost
+from speaker_id.errors import (
+    AudioTooCostly,
+    CorruptAudio,
+    DeadlineExceeded,
+    Fault,
+    OutOfMemory,
+    RequestError,
+)
+
+# Address space that a clip may take, beyond the idle decoder's. The most that an honest clip needs was measured with
+# `python -m bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may take so much.
+MEMORY = 512 << 20
+KEPT_BYTES = 160 << 20  # a decoder that has more between two clips is replaced
+HANG_SECONDS = 60.0  # without a reply: CPU time is bounded, so it waits for something that does not come
+CODES = {each.code: each for each in RequestError.__subclasses__()}
+
+
+class Decoders:
+    """Decoder processes that are reused, and replaced when one ends, hangs or grows. Safe to use from many threads.
+
+    Args:
+        count: of processes; as many clips are decoded at a time.
+        sampling_rate: of the waveforms, in Hz.
+        max_seconds: longest clip that is accepted, in seconds.
+    """
+
+    def __init__(self, count: int, *, sampling_rate: int, max_seconds: float) -> None:
+        self.count = count
+        self._request = {"sampling_rate": sampling_rate, "max_seconds": max_seconds}
+        self._most_samples = int(max_seconds * sampling_rate) + 1
+        self.server = ForkServer(MEMORY, 4 * self._most_samples)
+        self._idle: queue.LifoQueue[DecoderProcess] = queue.LifoQueue()
+        self._all = [DecoderProcess(self.server) for _ in range(count)]
+        for process in self._all:
+            process.start()
+            self._idle.put(process)
+        self._close = weakref.finalize(self, close, self._all, self.server)
+
+    def decode(
+        self, clip: Clip, *, min_samples: int, cpu_seconds: float, deadline: float | None = None
+    ) -> Decoded:
+        """Decode one clip as `audio.decode` does, in another process.
+
+        Args:
+            clip: audio in any supported container, or samples with their sampling rate.
+            min_samples: fewest samples of the result.
+            cpu_seconds: CPU time that it may take.
+            deadline: seconds since the epoch after which nobody waits for it.
+
+        Raises:
+            RequestError: what is wrong with this clip, AudioTooCostly, DeadlineExceeded or OutOfMemory.
+        """
+        process = self._idle.get()
+        try:
+            return self._decode(process, clip, min_samples, cpu_seconds, deadline)
+        except OutOfMemory:  # the decoder was ended from outside, perhaps before it had the clip
+            return self._decode(process, clip, min_samples, cpu_seconds, deadline)
+        finally:
+            with contextlib.suppress(Lost):  # the next clip tries again
+                process.start()
+            self._idle.put(process)
+
+    def close(self) -> None:
+        """End every decoder; none may be in use. It also happens when nobody holds the pool any more."""
+        self._close()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the decoders that run."""
+        return [process.pid for process in self._all if process.pid is not None]
+
+    def _decode(
+        self,
+        process: DecoderProcess,
+        clip: Clip,
+        min_samples: int,
+        cpu_seconds: float,
+        deadline: float | None,
+    ) -> Decoded:
+        left = HANG_SECONDS if deadline is None else min(deadline - time.time(), HANG_SECONDS)
+        request, data = announced(clip)
+        request |= {**self._request, "min_samples": min_samples, "cpu_seconds": cpu_seconds}
+        try:
+            process.start()
+            reply = process.ask(request, data, max(left, 1e-3))
+            if "samples" in reply:
+                return self._decoded(process, reply)
+        except TimeoutError:
+            process.end()
+            raise late(left) from None
+        except Lost as exc:
+            raise ended(process.end(), cpu_seconds) from exc
+        error = told(reply)
+        if isinstance(error, CorruptAudio) or error.fault:
+            process.end()  # what damaged bytes have done to its memory shall not reach the next clip
+        raise error
+
+    def _decoded(self, process: DecoderProcess, reply: dict[str, Any]) -> Decoded:
+        samples, skipped, used = reply["samples"], reply.get("skipped_frames"), reply.get("cpu_seconds")
+        if not (type(samples) is int and 0 < samples <= self._most_samples):
+            raise Lost("the decoder's reply states no possible length")
+        if type(skipped) is not int or type(used) is not float:
+            raise Lost("the decoder's reply lacks numbers")
+        waveform = process.waveform(samples)
+        if process.resident_bytes > KEPT_BYTES:
+            process.end()
+        return Decoded(waveform, skipped, used)
+
+
+def close(decoders: Sequence[DecoderProcess], server: ForkServer) -> None:
+    for process in decoders:
+        process.close()
+    server.close()
+
+
+def announced(clip: Clip) -> tuple[dict[str, Any], memoryview]:
+    """What the decoder is told of a clip, and the bytes that it gets."""
+    if isinstance(clip, RawAudio):
+        assert clip.samples.dtype == np.float32, f"RawAudio holds float32, not {clip.samples.dtype}"
+        return {"shape": clip.samples.shape, "rate": clip.sampling_rate}, memoryview(clip.samples.tobytes())
+    return {}, memoryview(clip.data)
+
+
+def told(reply: dict[str, Any]) -> RequestError:
+    """The error that a decoder replies with; its fault, if it is none that a clip should be able to cause."""
+    kind = str(reply.get("fault", ""))
+    if not kind:
+        return CODES.get(str(reply.get("error")), CorruptAudio)(str(reply.get("message")))
+    fault = Fault(kind, str(reply.get("detail"))[:100])
+    if kind == "memory":
+        return AudioTooCostly(
+            f"decoding takes more than {MEMORY >> 20} MiB of memory, the limit: send a shorter clip, or PCM or FLAC",
+            fault=fault,
+        )
+    return CorruptAudio("the audio content does not decode", fault=fault)
+
+
+def late(waited: float) -> RequestError:
+    """Why a clip whose decoder has not replied in time has no answer."""
+    if waited < HANG_SECONDS:
+        return DeadlineExceeded(
+            "the clip was not decoded within the time for which its caller waits", fault=Fault("deadline")
+        )
+    return CorruptAudio(f"decoding did not end within {HANG_SECONDS:.0f} s, the limit", fault=Fault("hang"))
+
+
+def ended(status: int | None, cpu_seconds: float) -> RequestError:
+    """What the wait status of a decoder that ended over a clip says about the clip."""
+    number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else 0
+    if status is None or number in (signal.SIGKILL, signal.SIGTERM):  # not its own doing: someone ended it
+        return OutOfMemory(
+            "the decoder was ended while it had this clip, for want of memory or by hand; try again",
+            fault=Fault("killed"),
+        )
+    if number == signal.SIGXCPU:
+        return AudioTooCostly(
+            f"decoding takes more than {cpu_seconds:.3g} s of CPU time, all that the request has left of its limit: "
+            "send a shorter clip, or PCM or FLAC",
+            fault=Fault("cpu"),
+        )
+    how = signal.Signals(number).name if number else f"exit status {os.waitstatus_to_exitcode(status)}"
+    return CorruptAudio(
+        "the audio content ended its decoder: it is damaged, or made to do so", fault=Fault("crash", how)
+    )

@@ -1,0 +1,84 @@
+"""What a decoder process may still do: compute, and answer.
+
+Everything here is what an unprivileged process can drop for good. seccomp comes through libseccomp and its binding
+pyseccomp; where either is missing (no Linux, no libseccomp2) the resource limits hold alone, and `confine` says so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+try:
+    import pyseccomp as seccomp
+except (ImportError, OSError, RuntimeError):  # RuntimeError: no libseccomp on this machine
+    seccomp = None
+
+# What decoding calls: memory, its own descriptors, the clock. No file is opened, no socket made, no process or thread
+# started, nobody signalled; such a call fails with EPERM.
+SYSTEM_CALLS = (
+    "read", "write", "readv", "writev", "pread64", "pwrite64", "lseek", "close", "fstat", "newfstatat", "ftruncate",
+    "recvfrom", "sendto", "recvmsg", "sendmsg", "poll", "ppoll",
+    "mmap", "munmap", "mremap", "brk", "madvise", "mprotect",
+    "futex", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall", "sched_yield", "sched_getaffinity",
+    "clock_gettime", "clock_getres", "gettimeofday", "getrandom", "getrusage", "getpid", "gettid", "exit", "exit_group",
+)  # fmt: skip
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PROT_EXEC = 4
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends, however that comes about."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def confine(memory: int, file_bytes: int) -> None:
+    """Drop every right that decoding does not need; irrevocable.
+
+    Args:
+        memory: bytes of address space beyond what the process has now. Too low: honest clips fail. Too high: one
+            hostile clip takes that much of the machine.
+        file_bytes: most bytes that it may write to a file, which is the shared memory for samples.
+    """
+    used = _address_space()
+    if used:
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory,) * 2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # open descriptors stay, no other can be had
+    if hasattr(resource, "RLIMIT_NPROC"):
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    if seccomp is not None:
+        _filter_system_calls()
+
+
+def limit_cpu(seconds: float) -> None:
+    """End this process (SIGXCPU) once it has used so many CPU seconds more; the kernel counts whole ones."""
+    used = sum(os.times()[:2])
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 1, resource.RLIM_INFINITY))
+
+
+def _address_space() -> int:
+    """Bytes of address space in use; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _filter_system_calls() -> None:
+    rules: Any = seccomp.SyscallFilter(seccomp.ERRNO(1))  # EPERM
+    for name in SYSTEM_CALLS:
+        if name in ("mmap", "mprotect"):  # memory that can be run as code is not to be had
+            rules.add_rule(seccomp.ALLOW, name, seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0))
+        else:
+            rules.add_rule(seccomp.ALLOW, name)
+    # of itself alone: another process's limits are not its to set
+    rules.add_rule(seccomp.ALLOW, "prlimit64", seccomp.Arg(0, seccomp.EQ, 0))
+    rules.load()  # sets no_new_privs too
