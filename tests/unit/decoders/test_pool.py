@@ -1,0 +1,216 @@
+"""A decoder process answers as `audio.decode` does, and whatever happens to it costs one clip."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from speaker_id import audio
+from speaker_id.clip import Decoded, EncodedAudio, RawAudio
+from speaker_id.decoders import Decoders, pool
+from speaker_id.errors import CorruptAudio, DeadlineExceeded, OutOfMemory, UnsupportedMedia
+
+HANDLER = Path(__file__).resolve().parents[3] / "handler"
+SAMPLES = sorted((Path(__file__).resolve().parents[3] / "models" / "demo" / "samples").glob("*.flac"))
+CRASHES_LIBSNDFILE = Path(__file__).with_name("hostile") / "codebook_2_23.ogg"  # 248 bytes
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    each = Decoders(2, sampling_rate=16000, max_seconds=120.0)
+    yield each
+    each.close()
+
+
+def decode(decoders: Decoders, data: bytes, deadline: float | None = None) -> Decoded:
+    return decoders.decode(EncodedAudio(data), min_samples=400, cpu_seconds=60.0, deadline=deadline)
+
+
+def is_well(decoders: Decoders) -> bool:
+    """Whether every decoder answers, and as many as there should be."""
+    data = SAMPLES[0].read_bytes()
+    return all(len(decode(decoders, data).waveform) for _ in decoders.pids) and len(decoders.pids) == 2
+
+
+@pytest.mark.parametrize("path", SAMPLES[:3], ids=lambda path: path.stem)
+def test_the_waveform_is_that_of_decoding_in_this_process(decoders: Decoders, path: Path) -> None:
+    data = path.read_bytes()
+    here = audio.decode(EncodedAudio(data), sampling_rate=16000, max_seconds=120.0, min_samples=400)
+    np.testing.assert_array_equal(decode(decoders, data).waveform, here.waveform)
+
+
+@pytest.mark.parametrize("shape", [(44100,), (2, 44100)])
+def test_samples_of_any_shape_are_resampled_there_too(decoders: Decoders, shape: tuple[int, ...]) -> None:
+    clip = RawAudio(np.random.default_rng(1).standard_normal(shape).astype(np.float32), 44100)
+    here = audio.decode(clip, sampling_rate=16000, max_seconds=120.0, min_samples=400)
+    there = decoders.decode(clip, min_samples=400, cpu_seconds=10.0)
+    np.testing.assert_array_equal(there.waveform, here.waveform)
+
+
+def test_a_request_error_comes_back_as_it_was_raised(decoders: Decoders) -> None:
+    with pytest.raises(UnsupportedMedia, match="no audio format starts with the bytes 3c 68 74 6d 6c"):
+        decode(decoders, b"<html>")
+
+
+def test_a_clip_that_crashes_its_decoder_is_refused_and_the_next_is_answered(decoders: Decoders) -> None:
+    with pytest.raises(CorruptAudio, match="ended its decoder") as caught:
+        decode(decoders, CRASHES_LIBSNDFILE.read_bytes())
+    assert caught.value.fault == ("crash", "SIGSEGV")
+    assert is_well(decoders)
+
+
+def test_clips_beside_one_that_crashes_its_decoder_notice_nothing(decoders: Decoders) -> None:
+    good, bad = SAMPLES[0].read_bytes(), CRASHES_LIBSNDFILE.read_bytes()
+    expected = decode(decoders, good).waveform
+    faults: list[CorruptAudio] = []
+
+    def attack() -> None:
+        for _ in range(10):
+            with pytest.raises(CorruptAudio) as caught:
+                decode(decoders, bad)
+            faults.append(caught.value)
+
+    attacker = threading.Thread(target=attack)
+    attacker.start()
+    while attacker.is_alive():
+        np.testing.assert_array_equal(decode(decoders, good).waveform, expected)
+    attacker.join()
+    assert len(faults) == 10
+
+
+def test_a_decoder_that_was_killed_between_two_clips_is_replaced_unnoticed(decoders: Decoders) -> None:
+    for pid in decoders.pids:
+        os.kill(pid, signal.SIGKILL)
+    assert is_well(decoders)
+
+
+def test_a_fork_server_that_was_killed_is_replaced_unnoticed(decoders: Decoders) -> None:
+    assert decoders.server.pid
+    os.kill(decoders.server.pid, signal.SIGKILL)
+    assert is_well(decoders)
+
+
+def test_a_clip_whose_decoder_is_killed_twice_is_told_to_try_again(decoders: Decoders) -> None:
+    def kill_all() -> None:
+        while not done.wait(0.001):
+            for pid in decoders.pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    long = RawAudio(np.zeros((8, 120 * 48000), np.float32), 48000)  # takes longer than the killer waits
+    done = threading.Event()
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    with pytest.raises(OutOfMemory, match="try again") as caught:
+        decoders.decode(long, min_samples=400, cpu_seconds=60.0)
+    done.set()
+    killer.join()
+    assert caught.value.fault == ("killed", "")
+    assert is_well(decoders)
+
+
+def test_a_clip_past_its_deadline_is_given_up_and_its_decoder_ended(decoders: Decoders) -> None:
+    before = set(decoders.pids)
+    long = RawAudio(np.zeros((8, 120 * 48000), np.float32), 48000)
+    with pytest.raises(DeadlineExceeded, match="within the time for which its caller waits"):
+        decoders.decode(long, min_samples=400, cpu_seconds=60.0, deadline=time.time() + 0.005)
+    assert len(before - set(decoders.pids)) == 1
+    assert is_well(decoders)
+
+
+def test_a_decoder_that_does_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    (stopped,) = decoders.pids
+    os.kill(stopped, signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "HANG_SECONDS", 0.05)
+        with pytest.raises(CorruptAudio, match="did not end within") as caught:
+            decode(decoders, SAMPLES[0].read_bytes())
+    assert caught.value.fault == ("hang", "")
+    assert len(decode(decoders, SAMPLES[0].read_bytes()).waveform)
+    assert stopped not in decoders.pids
+    decoders.close()
+
+
+def test_a_decoder_that_has_grown_is_replaced(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(decoders.pids)
+    monkeypatch.setattr(pool, "KEPT_BYTES", 1)
+    decode(decoders, SAMPLES[0].read_bytes())
+    assert len(before - set(decoders.pids)) == 1
+
+
+def test_nothing_of_a_clip_stays_in_the_shared_memory() -> None:
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    (process,) = decoders._all
+    decode(decoders, SAMPLES[0].read_bytes())
+    assert os.fstat(process._samples).st_size == 0
+    with pytest.raises(UnsupportedMedia):
+        decode(decoders, b"short")
+    assert os.pread(process._body, 1000, 0) == b"short"
+    decoders.close()
+
+
+def test_a_decoder_has_no_variable_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("LD_PRELOAD", "")
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    (pid,) = decoders.pids
+    variables = psutil.Process(pid).environ()
+    decoders.close()
+    assert not {"AWS_SECRET_ACCESS_KEY", "LD_PRELOAD"} & variables.keys()
+
+
+def test_no_process_is_left_when_the_pool_is_closed() -> None:
+    decoders = Decoders(2, sampling_rate=16000, max_seconds=10.0)
+    processes = [psutil.Process(pid) for pid in (*decoders.pids, decoders.server.pid)]
+    decoders.close()
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert not alive
+
+
+def test_no_process_is_left_when_the_worker_is_killed() -> None:
+    program = (
+        "from speaker_id.decoders import Decoders\n"
+        "each = Decoders(2, sampling_rate=16000, max_seconds=10.0)\n"
+        "print(*each.pids, each.server.pid, flush=True)\n"
+        "input()"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(HANDLER)},
+    )
+    with worker:
+        assert worker.stdout
+        processes = [psutil.Process(int(pid)) for pid in worker.stdout.readline().split()]
+        worker.kill()
+    assert len(processes) == 3
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert not alive
+
+
+def test_the_worker_loads_no_native_decoder_and_decoders_load_no_torch() -> None:
+    program = (
+        "import sys; import speaker_id.decoders; worker = set(sys.modules)\n"
+        "import speaker_id.decoders.fork_server; decoder = set(sys.modules)\n"
+        "print(worker & {'av', 'soundfile', 'soxr'}, decoder & {'torch', 'transformers', 'pydantic'})"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(HANDLER)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split("\n")[0] == "set() set()"
