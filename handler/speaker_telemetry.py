@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from speaker_id.errors import FAULTS
 from speaker_id.pipeline import Outcome
 from speaker_id.protocol import Model
 from ts.metrics.metric_cache_errors import MetricsCacheKeyError
@@ -76,7 +77,9 @@ class Telemetry:
 
     def started(self, **details: Any) -> None:
         """The worker has loaded its model and is warm."""
-        self._send([("speaker_id_worker_starts_total", 1)])
+        none: list[Observation] = [("speaker_id_decoder_faults_total", 0, kind) for kind in FAULTS]
+        # a counter that begins with its first event has no increase at that event
+        self._send([("speaker_id_worker_starts_total", 1), ("speaker_id_skipped_frames_total", 0), *none])
         self.event("ready", **details)
 
     def batch(self, outcomes: Sequence[Outcome], queued: Sequence[float | None], seconds: float) -> None:

@@ -25,11 +25,14 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 
+FAULTS = ("crash", "exception", "cpu", "memory", "deadline", "hang", "killed")
+
+
 class Fault(NamedTuple):
     """What a decoder process met that no clip should be able to cause; for logs and metrics, never shown to callers.
 
     Attributes:
-        kind: crash, exception, cpu, memory, deadline, hang or killed.
+        kind: one of FAULTS.
         detail: such as the signal's name.
     """
 

@@ -67,7 +67,8 @@ HEADERS = {"deadline_exceeded": {"X-Received": f"{time.time() - 30:.3f} 12", "X-
 
 
 def test_every_error_class_is_tried() -> None:
-    unprovoked = {"out_of_memory"}  # by a fault of the machine: chaos has it
+    # by a fault of the machine, and by a clip that takes seconds: chaos has both
+    unprovoked = {"out_of_memory", "audio_too_costly"}
     assert set(CASES) == {error.code for error in speaker_handler.STATUS} - unprovoked
 
 

@@ -22,7 +22,17 @@ from typing import Any
 import numpy as np
 
 from speaker_id.clip import Waveform
-from speaker_id.decoders.wire import ANSWER, COMMAND, END, FORK, LONGEST_LINE, FILTERED, UNFILTERED, UNKNOWN, write
+from speaker_id.decoders.wire import (
+    ANSWER,
+    COMMAND,
+    END,
+    FORK,
+    LONGEST_LINE,
+    FILTERED,
+    UNFILTERED,
+    UNKNOWN,
+    write,
+)
 
 START_SECONDS = 120.0  # for imports on a busy machine; they take half a second on a quiet one
 ANSWER_SECONDS = 30.0  # for the fork server, whose work takes milliseconds
