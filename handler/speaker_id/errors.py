@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
-
 FAULTS = ("crash", "exception", "cpu", "memory", "deadline", "hang", "killed")
 
 

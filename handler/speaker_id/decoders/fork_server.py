@@ -36,7 +36,7 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
     warm_up()
     children: set[int] = set()
     try:
-        connection.sendall(FILTERED if sandbox.seccomp else UNFILTERED)
+        connection.sendall(FILTERED if sandbox.FILTERED else UNFILTERED)
         while command := receive(connection):
             kind, pid, descriptors = command
             if kind == FORK:

@@ -28,6 +28,7 @@ SYSTEM_CALLS = (
     "futex", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall", "sched_yield", "sched_getaffinity",
     "clock_gettime", "clock_getres", "gettimeofday", "getrandom", "getrusage", "getpid", "gettid", "exit", "exit_group",
 )  # fmt: skip
+FILTERED = seccomp is not None
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 PROT_EXEC = 4
 
@@ -54,7 +55,7 @@ def confine(memory: int, file_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # open descriptors stay, no other can be had
     if hasattr(resource, "RLIMIT_NPROC"):
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    if seccomp is not None:
+    if FILTERED:
         _filter_system_calls()
 
 
