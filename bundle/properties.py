@@ -34,14 +34,13 @@ def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
         "grpc_management_address": LOOPBACK,
         "grpc_management_port": str(ports.grpc_management),
         "allowed_urls": archives_of(store),
-        "metrics_config": str(METRICS),
     }
     for key, value in own.items():
         parts = re.split(rf"^{key}=.*$", shipped, flags=re.MULTILINE)
         if len(parts) != 2:
             raise ValueError(f"config.properties sets {key} {len(parts) - 1} times; it must be set once")
         shipped = f"{key}={escaped(value)}".join(parts)
-    return shipped
+    return f"{shipped}\nmetrics_config={escaped(str(METRICS))}\n"
 
 
 def shipped(key: str) -> int:
