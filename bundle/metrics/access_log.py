@@ -25,6 +25,9 @@ from bundle.metrics.served import Served
 
 MOST_BYTES = 32 << 20  # read at one scrape: the log is begun anew well before
 LONGEST_LINE = 64 << 10
+# Of every model, counted or not: rate() and increase() take a series' first value for no increase, so that the first
+# burst of failures after a start would be none. Those that an alert watches, and 200, which is in their quotient.
+FROM_THE_START = ("200", "429", "500", "503", "504", "507")
 UNKNOWN = "unknown"  # in place of a model that is not served, whatever the caller called it
 ROTATED = ".1.log"  # as bundle/gateway.py names the one before
 GRPC = "grpc"  # in place of the model, which stands in gRPC's message
@@ -64,12 +67,14 @@ class AccessLog:
                 families.counter("speaker_id_responses_total"),
                 families.histogram("speaker_id_request_seconds"),
             )
-            for (model, status), count in sorted(self._statuses.items()):
+            zeros = {(model, status): 0 for model in self.served.models for status in FROM_THE_START}
+            for (model, status), count in sorted((zeros | self._statuses).items()):
                 answers.add_metric([model, status], count)
             bounds = [*(str(bound) for bound in REQUEST_BUCKETS), "+Inf"]
-            for model, counts in sorted(self._buckets.items()):
+            for model in sorted(self._buckets.keys() | self.served.models):
+                counts = self._buckets.get(model, [0] * len(bounds))
                 cumulative = list(zip(bounds, accumulate(counts), strict=True))
-                times.add_metric([model], cumulative, self._seconds[model])
+                times.add_metric([model], cumulative, self._seconds.get(model, 0.0))
         yield from (answers, times)
 
     def _read(self) -> None:

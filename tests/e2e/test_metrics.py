@@ -143,7 +143,12 @@ def test_requests_are_counted_by_outcome(watched: Watched) -> None:
         ("unsupported_media", "demo", "1.0"): 1,
     }
     answers = watched.values("speaker_id_responses_total")
-    assert answers == {("demo", "200"): 6, ("demo", "415"): 1, ("unknown", "404"): 20}
+    assert answers["demo", "429"] == 0  # there before it happens, or the first burst would be no increase
+    assert {key: value for key, value in answers.items() if value} == {
+        ("demo", "200"): 6,
+        ("demo", "415"): 1,
+        ("unknown", "404"): 20,
+    }
 
 
 def test_each_requests_time_is_observed_in_every_stage(watched: Watched) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from bundle.metrics.access_log import AccessLog
 from bundle.metrics.served import Served
 
+README = Path(__file__).resolve().parents[3] / "README.md"
 LINE = {"path": "/predictions/demo", "method": "POST", "status": 200, "ms": 350, "upload_ms": 100}
 
 
@@ -19,9 +21,13 @@ def write(path: Path, *lines: dict[str, Any]) -> None:
         log.writelines(json.dumps(LINE | line) + "\n" for line in lines)
 
 
-def values(log: AccessLog, sample: str) -> dict[tuple[str, ...], float]:
+def series(log: AccessLog, sample: str) -> dict[tuple[str, ...], float]:
     found = [each for family in log.collect() for each in family.samples if each.name == sample]
     return {tuple(each.labels.values()): each.value for each in found}
+
+
+def values(log: AccessLog, sample: str) -> dict[tuple[str, ...], float]:
+    return {labels: value for labels, value in series(log, sample).items() if value}
 
 
 @pytest.fixture
@@ -44,6 +50,14 @@ def test_statuses_are_counted_by_model(log: AccessLog, path: Path) -> None:
     }
 
 
+def test_what_alerts_watch_is_there_before_the_first_request(log: AccessLog) -> None:
+    table = re.findall(r"^\| (\d{3}) \| `", README.read_text("utf-8"), re.MULTILINE)
+    watched = {status for status in table if re.fullmatch("429|5..", status)}  # as rules.yaml has it
+    assert len(watched) > 4
+    assert series(log, "speaker_id_responses_total") == {("demo", each): 0 for each in watched | {"200"}}
+    assert set(series(log, "speaker_id_request_seconds_bucket").values()) == {0}
+
+
 def test_names_that_callers_make_up_are_one_label(log: AccessLog, path: Path) -> None:
     write(path, *({"path": f"/predictions/{number}", "status": 404} for number in range(50)))
     assert values(log, "speaker_id_responses_total") == {("unknown", "404"): 50}
@@ -58,7 +72,7 @@ def test_health_probes_are_not_counted(log: AccessLog, path: Path) -> None:
 def test_a_request_takes_from_its_whole_arrival_to_its_whole_answer(log: AccessLog, path: Path) -> None:
     write(path, {"ms": 350, "upload_ms": 100}, {"ms": 61_000, "upload_ms": None}, {"status": 500})
     assert values(log, "speaker_id_request_seconds_sum") == {("demo",): pytest.approx(61.25)}
-    buckets = values(log, "speaker_id_request_seconds_bucket")
+    buckets = series(log, "speaker_id_request_seconds_bucket")
     assert [buckets["demo", bound] for bound in ("0.2", "0.3", "60.0", "120.0", "+Inf")] == [0, 1, 1, 2, 2]
 
 
