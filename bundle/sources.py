@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from speaker_id.settings import Settings
 
-from bundle import BundleError
+from bundle import BundleError, properties
 
 MODELS = Path("models")
 SPEC_FILE = "model.yaml"
@@ -131,6 +131,17 @@ class ModelSpec(BaseModel):
         if not SHORT_NAME.fullmatch(name):
             raise ValueError(f"{name!r} cannot be a model's name: use a-z, 0-9, '.', '_' and '-'")
         return name
+
+    @field_validator("speaker_id")
+    @classmethod
+    def _answers_that_pass(cls, speaker_id: Settings) -> Settings:
+        most = properties.shipped("max_response_size")
+        if speaker_id.max_response_bytes > most:
+            raise ValueError(
+                f"max_response_bytes {speaker_id.max_response_bytes} is more than config.properties' max_response_size "
+                f"{most}: TorchServe would end the worker in place of sending such an answer"
+            )
+        return speaker_id
 
     def model_config_yaml(self) -> str:
         """The archive's model-config.yaml: every setting in force, each with what too high and too low do."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -48,6 +47,8 @@ class SpeakerHandler:
         Raises:
             CheckpointError: the archive's checkpoint is not what its manifest says.
         """
+        # TorchServe's worker reads this at each request: bodies stay bytes, so that one parser bounds what they become
+        os.environ["TS_DECODE_INPUT_REQUEST"] = "false"
         config: Mapping[str, Any] = context.model_yaml_config or {}
         settings = Settings(**config.get("speaker_id", {}))
         gpu = context.system_properties.get("gpu_id")
@@ -76,7 +77,7 @@ class SpeakerHandler:
         for index, outcome in enumerate(outcomes):
             self.report(context, index, outcome, len(rows), queued[index])
         self.telemetry.batch(outcomes, queued, time.perf_counter() - began)
-        return [json.dumps(outcome.body, separators=(",", ":")).encode() for outcome in outcomes]
+        return [outcome.answer for outcome in outcomes]
 
     def report(self, context: Any, index: int, outcome: Outcome, batch: int, queued: float | None) -> None:
         """Set status and headers, and log ids, sizes and times: never audio, a label or a score."""
@@ -117,10 +118,10 @@ class SpeakerHandler:
 def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
     """TorchServe's row: parts by name, and headers among which it mixes a record a part and the URL's tail."""
     text = {name: value for name, value in headers.items() if isinstance(value, str)}
-    # the gateway's two, which replace what a caller sends under these names
+    # the gateway's three, which replace what a caller sends under these names
     lowered = {name.lower(): value for name, value in text.items()}
     received, within = (number(lowered.get(name)) for name in ("x-received", "x-answer-within"))
-    return Payload(row, text, text.get("url_path", ""), received, within)
+    return Payload(row, text, text.get("url_path", ""), received, within, lowered.get("x-form", ""))
 
 
 def number(text: str | None) -> float | None:

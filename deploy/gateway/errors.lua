@@ -31,7 +31,13 @@ function envoy_on_request(handle)
   -- curl's default for --data-binary; TorchServe would look for form fields in the audio and fail with 500
   local form = "application/x-www-form-urlencoded"
   local kind = handle:headers():get("content-type")
+  local multipart = "multipart/form-data"
+  handle:headers():remove("x-form")
   if kind ~= nil and kind:lower():sub(1, #form) == form then
+    handle:headers():replace("content-type", "application/octet-stream")
+  elseif kind ~= nil and kind:lower():sub(1, #multipart) == multipart then
+    -- TorchServe keeps the last of two parts of one name and drops those that are cut off: the handler does neither
+    handle:headers():replace("x-form", kind)
     handle:headers():replace("content-type", "application/octet-stream")
   end
 end

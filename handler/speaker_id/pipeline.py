@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,14 @@ from speaker_id.clip import Decoded
 from speaker_id.decoders import Decoders
 from speaker_id.decoding import ahead
 from speaker_id.encoder import Encoder, out_of_memory
-from speaker_id.errors import AudioTooCostly, DeadlineExceeded, OutOfMemory, RequestError, RequestTooLarge
+from speaker_id.errors import (
+    AudioTooCostly,
+    DeadlineExceeded,
+    NonFiniteAudio,
+    OutOfMemory,
+    RequestError,
+    RequestTooLarge,
+)
 from speaker_id.packing import Waveform, pack
 from speaker_id.protocol.request import Function
 from speaker_id.settings import Settings
@@ -29,7 +37,7 @@ class Outcome:
     """What became of one payload.
 
     Attributes:
-        body: the JSON value to answer with: an answer of the caller's form, or the error's.
+        answer: the JSON text to answer with: an answer of the caller's form, or the error's.
         error: what was wrong with the request; None for an answer.
         audio_seconds: decoded audio, in seconds at the model's sampling rate.
         decode_seconds: time spent decoding this request's clips, summed over threads.
@@ -39,7 +47,7 @@ class Outcome:
         certainties: of its answer, one a clip and head; for monitoring, never for a log.
     """
 
-    body: Any = None
+    answer: bytes = b""
     error: RequestError | None = None
     audio_seconds: float = 0.0
     decode_seconds: float = 0.0
@@ -47,6 +55,14 @@ class Outcome:
     clips: int = 0
     skipped_frames: int = 0
     certainties: Sequence[Certainty] = ()
+
+    @property
+    def body(self) -> Any:
+        """The answer's JSON value."""
+        return json.loads(self.answer)
+
+    def fail(self, error: RequestError) -> None:
+        self.error, self.answer = error, json.dumps(error.body(), separators=(",", ":")).encode()
 
 
 @dataclass
@@ -61,7 +77,7 @@ class Job:
     cpu_seconds: list[float] = field(default_factory=list)  # the decoders', one a decoded clip
 
     def fail(self, error: RequestError) -> None:
-        self.outcome.error, self.outcome.body = error, error.body()
+        self.outcome.fail(error)
         self.logits.clear()
 
     def cpu_seconds_left(self, limit: float) -> float:
@@ -140,7 +156,14 @@ class Pipeline:
         for job in jobs:
             job.outcome.decode_seconds = sum(job.decode_seconds)
             if job.outcome.error is None:
-                self.answer(job)
+                try:
+                    self.answer(job)
+                except RequestError as error:
+                    job.fail(error)
+                except MemoryError:
+                    job.fail(
+                        OutOfMemory("the server ran out of memory over this answer; ask for a smaller top_k")
+                    )
         return outcomes
 
     @cached_property
@@ -151,11 +174,29 @@ class Pipeline:
         try:
             job = Job(protocol.parse(payload, self.settings), outcome, protocol.deadline(payload))
             job.check_deadline()
+            self.check_answer(job.request)
         except RequestError as error:
-            outcome.error, outcome.body = error, error.body()
+            outcome.fail(error)
+            return None
+        except MemoryError:
+            outcome.fail(
+                OutOfMemory("the server ran out of memory over this body; try again, or send less of it")
+            )
             return None
         outcome.clips = len(job.request.clips)
         return job
+
+    def check_answer(self, request: protocol.Request) -> None:
+        """Refuse a request whose answer would be too large, before any of its work is done."""
+        top_k = request.options.top_k or self.settings.default_top_k
+        heads = self.settings.heads or {"": len(self.labels)}
+        entries = {head: min(top_k, count) for head, count in heads.items()}
+        least = protocol.least_bytes(request, entries, self.shortest_label)
+        protocol.check_size(least, self.settings.max_response_bytes)
+
+    @cached_property
+    def shortest_label(self) -> int:
+        return min(map(len, self.labels))
 
     def waveforms(self, jobs: Sequence[Job]) -> Iterator[tuple[tuple[Job, int], Waveform]]:
         """Decode clip after clip, some ahead of the encoder; a request that failed is not decoded further."""
@@ -216,8 +257,15 @@ class Pipeline:
             self.encode_apart(turn)
             return
         seconds = time.perf_counter() - started
-        for ((job, index), _), row in zip(turn, logits, strict=True):
-            job.logits[index] = row
+        finite = logits.isfinite().all(-1).tolist()
+        for ((job, index), _), row, sound in zip(turn, logits, finite, strict=True):
+            if job.outcome.error is not None:
+                continue
+            if sound:
+                job.logits[index] = row
+            else:
+                message = "the samples are finite, but overflow in the model: scale them to ±1"
+                job.fail(NonFiniteAudio(message, instance=job.request.instance(index)))
         for outcome in {id(job): job.outcome for (job, _), _ in turn}.values():
             outcome.inference_seconds += seconds
 
@@ -242,5 +290,6 @@ class Pipeline:
         function = options.function_to_apply or self.default_function
         logits = [job.logits[index] for index in range(len(job.request.clips))]
         rankings = [labels.answer(row, self.labels, self.settings.heads, top_k, function) for row in logits]
+        body = protocol.render(job.request, rankings, self.model)
+        job.outcome.answer = protocol.dump(body, self.settings.max_response_bytes)
         job.outcome.certainties = certainties(logits, self.settings.heads)
-        job.outcome.body = protocol.render(job.request, rankings, self.model)

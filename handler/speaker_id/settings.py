@@ -10,6 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the names of v2 outputs
 HALF = ("fp16", "float16", "half")
+# What no setting moves: the bounds on numbers that a caller chooses, beside those of a clip in `clip`. The README's
+# table of limits has all of them.
+MAX_PARTS = 16  # of a form: the audio and two options, with room for fields that are then refused by name
+MAX_PART_HEADERS = 4_096  # bytes of one part's headers: a name, a file name and a type
+MAX_DIMENSIONS = 3  # of a tensor: clips, channels, samples
+MAX_DATA_URL_HEAD = 256  # characters before the comma: a media type and its parameters
+MAX_ID_CHARACTERS = 256  # of a v2 request's id, which the answer repeats
+JSON_LISTS_A_CLIP = 16  # lists and objects: its array and channels; its tensor, shape and parameters
+JSON_STRINGS_A_CLIP = 32  # keys and values
+JSON_FLAT = 64  # of either, whatever the clips
 
 
 class Settings(BaseModel):
@@ -57,6 +67,13 @@ class Settings(BaseModel):
         description="Most CPU seconds that decoding one request's clips may take together. Too high: a few hostile "
         "bytes hold a decoder and a core that long. Too low: long recordings of many channels get 422 on a slow "
         "processor.",
+    )
+    max_response_bytes: int = Field(
+        8 << 20,
+        ge=1 << 10,
+        description="Largest answer, in bytes; a request that asks for more (clips × outputs × labels) gets 413. Too "
+        "high: past max_response_size of config.properties TorchServe ends the worker in place of answering. Too low: "
+        "bulk callers of models with many labels must ask for a smaller top_k.",
     )
     default_top_k: int = Field(
         5,

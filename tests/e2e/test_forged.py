@@ -91,7 +91,7 @@ class TestExcess:
     def test_json_nested_ten_thousand_deep(self, gateway: Gateway, path: str, body: bytes) -> None:
         headers = {"content-type": "application/json"}
         response = requests.post(gateway.url + path, body, headers=headers, timeout=30)
-        assert (response.status_code, response.json()["code"]) == (400, "malformed_request")
+        assert (response.status_code, response.json()["code"]) == (413, "request_too_large")
         well(gateway)
 
     def test_ten_thousand_instances(self, gateway: Gateway) -> None:

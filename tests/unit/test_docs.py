@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import speaker_handler
 from pydantic import BaseModel
-from speaker_id import errors
+from speaker_id import clip, errors
+from speaker_id import settings as settings_module
 from speaker_id.settings import Settings
 
 from bundle.sources import TorchServeSettings
@@ -38,6 +39,22 @@ AMOUNTS = [(section, name) for section, name in SETTINGS if name not in ("encode
 def test_every_amount_says_what_too_high_and_too_low_do(section: type[BaseModel], name: str) -> None:
     description = section.model_fields[name].description or ""
     assert re.search(r"Too (high|many).*Too (low|few)|Too few.*Too many", description)
+
+
+LIMITS = {
+    name: value
+    for name, value in (vars(clip) | vars(settings_module)).items()
+    if re.match("(MAX|MIN|JSON)_", name)
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_limit_has_its_row(name: str) -> None:
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:3]] for line in README.splitlines() if f"`{name}`" in line
+    ]
+    found = [dict(zip(names.split(", "), values.split(", "), strict=False)) for names, values in rows]
+    assert str(LIMITS[name]) in [row.get(f"`{name}`") for row in found]
 
 
 @pytest.mark.parametrize("error", speaker_handler.STATUS, ids=lambda error: error.code)

@@ -1,10 +1,12 @@
 """The stages together: one outcome each, in order, and no clip concerns another."""
 
 import io
+import json
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from speaker_id import pipeline as pipeline_module
 from speaker_id.clip import Clip, Decoded
 from speaker_id.packing import Waveform
 from speaker_id.pipeline import Pipeline
-from speaker_id.protocol import Model, Payload
+from speaker_id.protocol import Model, Payload, least_bytes, parse
 from speaker_id.settings import Settings
 
 from tests.decoding import shared
@@ -64,6 +66,10 @@ def wav(value: float, samples: int = 8000) -> bytes:
     return buffer.getvalue()
 
 
+def payload(document: Any, **more: Any) -> Payload:
+    return Payload({"body": json.dumps(document).encode()}, **more)
+
+
 def raw(value: float, seconds: float) -> dict[str, Any]:
     return {"array": [value] * int(seconds * 4000), "sampling_rate": 4000}
 
@@ -97,7 +103,7 @@ def test_times_and_seconds_are_reported() -> None:
 
 def test_a_request_of_several_names_the_clip_at_fault_and_costs_its_mates_nothing() -> None:
     bad = {"instances": [raw(0.1, 0.5), raw(float("nan"), 0.5), raw(0.1, 0.5)]}
-    first, second = pipeline().identify([Payload({"body": bad}), Payload({"body": wav(0.5)})])
+    first, second = pipeline().identify([payload(bad), Payload({"body": wav(0.5)})])
     assert first.body["code"] == "non_finite_audio"
     assert first.body["instance"] == 1
     assert top(second.body) == ("up", 0.5)
@@ -106,7 +112,7 @@ def test_a_request_of_several_names_the_clip_at_fault_and_costs_its_mates_nothin
 def test_after_a_fault_the_rest_of_the_request_is_not_decoded() -> None:
     encoder = LoudnessEncoder()
     bad = {"instances": [raw(float("nan"), 0.5), raw(0.1, 0.5)]}
-    pipeline(encoder).identify([Payload({"body": bad})])
+    pipeline(encoder).identify([payload(bad)])
     assert encoder.turns == []
 
 
@@ -122,9 +128,7 @@ def test_clips_are_decoded_side_by_side() -> None:
 
 
 def test_a_request_longer_than_its_limit_is_refused() -> None:
-    (outcome,) = pipeline(max_request_seconds=1.0).identify(
-        [Payload({"body": {"instances": [raw(0.1, 0.6)] * 2}})]
-    )
+    (outcome,) = pipeline(max_request_seconds=1.0).identify([payload({"instances": [raw(0.1, 0.6)] * 2})])
     assert outcome.body["code"] == "request_too_large"
     assert "1 s together" in outcome.body["error"]
 
@@ -155,9 +159,9 @@ def most_alive(budget: float) -> float:
             most = max(most, alive)
         return decoded
 
-    payload = Payload({"body": wav(0.1, 16_000)})
+    requests = [Payload({"body": wav(0.1, 16_000)})] * 40
     watching = InThisProcess(2, watched)
-    outcomes = pipeline(decoding=watching, max_batch_audio_seconds=budget).identify([payload] * 40)
+    outcomes = pipeline(decoding=watching, max_batch_audio_seconds=budget).identify(requests)
     assert all(outcome.error is None for outcome in outcomes)
     return most / 16_000
 
@@ -170,7 +174,7 @@ def test_the_budget_bounds_the_decoded_audio_whatever_the_batch_holds() -> None:
 
 def test_a_request_of_no_clips_is_answered_without_the_encoder() -> None:
     encoder = LoudnessEncoder()
-    (outcome,) = pipeline(encoder).identify([Payload({"body": {"instances": []}})])
+    (outcome,) = pipeline(encoder).identify([payload({"instances": []})])
     assert outcome.body == {"predictions": []}
     assert encoder.turns == []
 
@@ -205,7 +209,7 @@ def test_v2_names_every_heads_outputs_and_refuses_others() -> None:
     tensor = {"name": "audio", "shape": [1, 4000], "datatype": "FP32", "data": [0.5] * 4000}
     body = {"inputs": [tensor | {"parameters": {"sampling_rate": 4000}}]}
     wrong = body | {"outputs": [{"name": "label"}]}
-    answered, refused = both.identify([Payload({"body": body}), Payload({"body": wrong})])
+    answered, refused = both.identify([payload(body), payload(wrong)])
     assert [output["name"] for output in answered.body["outputs"]] == [
         "rise.label",
         "rise.score",
@@ -233,9 +237,7 @@ def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_
     moments = iter([0.0, 0.0, 9.0])  # at the batch's start, before the first clip, before the second
     monkeypatch.setattr(pipeline_module.time, "time", lambda: next(moments))
     body = {"instances": [raw(0.1, 0.5), raw(0.1, 0.5)]}
-    (outcome,) = pipeline(encoder, InThisProcess(1)).identify(
-        [Payload({"body": body}, received=0.0, within=5.0)]
-    )
+    (outcome,) = pipeline(encoder, InThisProcess(1)).identify([payload(body, received=0.0, within=5.0)])
     assert (outcome.body["code"], outcome.body["instance"]) == ("deadline_exceeded", 1)
 
 
@@ -281,3 +283,111 @@ def test_another_error_of_the_encoder_is_a_bug_and_raises() -> None:
         pipeline(ForgetfulEncoder(0, RuntimeError("shapes do not match"))).identify(
             [Payload({"body": wav(0.5)})]
         )
+
+
+def bulk(clips: int, **more: Any) -> dict[str, Any]:
+    return {"instances": [raw(0.1, 0.2)] * clips, **more}
+
+
+def test_an_answer_beyond_the_limit_is_refused_before_anything_is_decoded() -> None:
+    encoder = LoudnessEncoder()
+    many, one = pipeline(encoder, max_response_bytes=1024).identify([payload(bulk(20)), payload(bulk(1))])
+    assert many.error is not None
+    assert (many.error.code, one.error) == ("request_too_large", None)
+    assert "at most 1024 are sent: ask for a smaller top_k" in many.error.message
+    assert encoder.turns == [[3200]]
+
+
+def test_what_is_asked_for_decides_and_not_what_there_is() -> None:
+    few, label = pipeline(max_response_bytes=1024).identify(
+        [
+            payload(bulk(20, parameters={"top_k": 1})),
+            payload(v2([0.1] * 800, 20, outputs=[{"name": "label"}])),
+        ]
+    )
+    assert (few.error, label.error) == (None, None)
+
+
+def v2(samples: list[float], clips: int, **more: Any) -> dict[str, Any]:
+    tensor = {"name": "audio", "shape": [clips, len(samples)], "datatype": "FP32", "data": samples * clips}
+    return {"inputs": [tensor | {"parameters": {"sampling_rate": 4000}}], **more}
+
+
+def test_an_answer_that_turns_out_larger_is_refused_too_and_its_mates_are_answered() -> None:
+    uneven = replace(pipeline(max_response_bytes=1024), labels=("up", "d" * 2000))
+    large, small = uneven.identify(
+        [Payload({"body": wav(0.5)}), Payload({"body": wav(0.5)}, {"X-Top-K": "1"})]
+    )
+    assert large.body == {
+        "error": "the answer would have 2054 bytes or more; at most 1024 are sent: ask for a smaller top_k, fewer "
+        "clips or fewer outputs",
+        "code": "request_too_large",
+    }
+    assert top(small.body) == ("up", 0.5)
+    assert large.certainties == ()
+
+
+@pytest.mark.parametrize("form", ["ranking", "v1", "v2"])
+def test_the_lower_bound_is_never_more_than_the_answer(form: str) -> None:
+    bodies = {
+        "ranking": Payload({"body": wav(0.5)}),
+        "v1": payload(bulk(3)),
+        "v2": payload(v2([0.5] * 800, 3)),
+    }
+    pipe = pipeline()
+    (outcome,) = pipe.identify([bodies[form]])
+    asked = parse(bodies[form], pipe.settings)
+    least = least_bytes(asked, {"": 2}, len("up"))
+    assert 0.1 * len(outcome.answer) < least < len(outcome.answer)
+
+
+class OverflowingEncoder(LoudnessEncoder):
+    """Of samples past 100 the logits are no numbers."""
+
+    def __call__(self, waveforms: Sequence[Waveform]) -> torch.Tensor:
+        logits = super().__call__(waveforms)
+        return torch.where(logits.abs() > 100, torch.nan, logits)
+
+
+def test_logits_that_are_not_finite_are_the_clips_own_error() -> None:
+    bad = {"instances": [raw(0.25, 0.5), raw(3e34, 0.5), raw(0.25, 0.5)]}
+    first, second = pipeline(OverflowingEncoder()).identify([payload(bad), Payload({"body": wav(0.5)})])
+    assert first.error is not None
+    assert (first.error.code, first.error.instance, first.certainties) == ("non_finite_audio", 1, ())
+    assert "scale them to ±1" in first.error.message
+    assert top(second.body) == ("up", 0.5)
+
+
+def test_a_score_that_is_no_number_never_reaches_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = pipeline_module.labels.answer
+
+    def broken(logits: torch.Tensor, *more: Any) -> Any:
+        found = answer(logits, *more)
+        return found if logits[0] < 0.4 else [{"label": "up", "score": float("nan")}]
+
+    monkeypatch.setattr(pipeline_module.labels, "answer", broken)
+    first, second = pipeline().identify([Payload({"body": wav(0.5)}), Payload({"body": wav(0.25)})])
+    assert first.error is not None
+    assert first.error.code == "non_finite_audio"
+    assert b"NaN" not in first.answer
+    assert top(second.body) == ("up", 0.25)
+
+
+@pytest.mark.parametrize("stage", ["parse", "render"])
+def test_a_body_that_memory_does_not_suffice_for_costs_its_mates_nothing(
+    monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    working = getattr(pipeline_module.protocol, stage)
+
+    def forgetful(first: Any, *more: Any) -> Any:
+        if forgetful.calls == 0:
+            forgetful.calls = 1
+            raise MemoryError
+        return working(first, *more)
+
+    forgetful.calls = 0
+    monkeypatch.setattr(pipeline_module.protocol, stage, forgetful)
+    first, second = pipeline().identify([Payload({"body": wav(0.5)}), Payload({"body": wav(0.25)})])
+    assert first.error is not None
+    assert first.error.code == "out_of_memory"
+    assert top(second.body) == ("up", 0.25)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from speaker_id.settings import Settings
 
-from bundle import BundleError, sources
+from bundle import BundleError, properties, sources
 
 WHY = r"65,504, and logits of published models reach 123,000 .hubert-base-superb-sid.: use bf16"
 
@@ -35,6 +35,19 @@ def test_in_model_yaml_it_is_one_line_that_names_the_key(tmp_path: Path, precisi
 def test_any_other_precision_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ValidationError, match="'fp32' or 'bf16'"):
         Settings.model_validate({"precision": "int8"})
+
+
+def test_the_largest_answer_is_the_largest_that_torchserve_passes_on() -> None:
+    assert Settings.model_validate({}).max_response_bytes == properties.shipped("max_response_size")
+
+
+def test_a_model_that_would_answer_more_than_that_is_refused(tmp_path: Path) -> None:
+    most = properties.shipped("max_response_size")
+    (tmp_path / "model.yaml").write_text(f"source: .\nspeaker_id: {{max_response_bytes: {most + 1}}}\n")
+    with pytest.raises(
+        BundleError, match=f"{most + 1} is more than config.properties' max_response_size {most}"
+    ):
+        sources.read_spec(tmp_path)
 
 
 def test_fp32_and_bf16_are_taken() -> None:

@@ -1,7 +1,7 @@
 """The Open Inference Protocol (KServe v2, Triton): https://github.com/kserve/open-inference-protocol.
 
-Input tensors, in order, become clips: `BYTES` holds one base64 file an element; `FP32` holds waveforms of shape
-[samples], [clips, samples] or [clips, channels, samples], with a `sampling_rate` parameter.
+Input tensors, in order, become clips: `BYTES` of shape [clips] or [clips, 1] holds one base64 file an element; `FP32`
+holds waveforms of shape [samples], [clips, samples] or [clips, channels, samples], with a `sampling_rate` parameter.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from speaker_id.clip import MAX_CHANNELS, Clip, RawAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
 from speaker_id.protocol import values
 from speaker_id.protocol.request import Options, Request
-from speaker_id.settings import Settings
+from speaker_id.settings import MAX_DIMENSIONS, MAX_ID_CHARACTERS, Settings
 
-REQUEST_KEYS = ("inputs", "parameters", "id", "outputs")
+# KServe's SDK sends the last two
+REQUEST_KEYS = ("inputs", "parameters", "id", "outputs", "model_name", "model_version")
 TENSOR_KEYS = ("name", "shape", "datatype", "data", "parameters")
 OUTPUTS = ("label", "score")
 
@@ -28,6 +29,10 @@ def parse_v2(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
     identifier = document.get("id")
     if identifier is not None and not isinstance(identifier, str):
         raise MalformedRequest(f"id must be a string, not {values.kind(identifier)}")
+    if identifier is not None and len(identifier) > MAX_ID_CHARACTERS:
+        raise InvalidParameter(
+            f"id has {len(identifier)} characters; at most {MAX_ID_CHARACTERS} are accepted"
+        )
     given = named(document.get("parameters"), (*values.OPTION_NAMES, "sampling_rate"))
     rate = given.pop("sampling_rate", None)
     clips: list[Clip] = []
@@ -62,11 +67,10 @@ def check_tensor(tensor: Any, settings: Settings, before: int) -> None:
     datatype = tensor.get("datatype")
     if datatype not in ("BYTES", "FP32"):
         raise InvalidParameter(f"datatype must be BYTES or FP32, not {values.shown(datatype)}")
-    dimensions = (1,) if datatype == "BYTES" else (1, 2, 3)
-    if len(sizes) not in dimensions:
-        raise MalformedRequest(
-            f"a {datatype} input has {dimensions[0]} to {dimensions[-1]} dimensions, not {len(sizes)}"
-        )
+    if datatype == "BYTES" and (len(sizes) != 1 and sizes[1:] != (1,)):
+        raise MalformedRequest(f"a BYTES input is of shape [clips] or [clips, 1], not {list(sizes)}")
+    if not sizes:
+        raise MalformedRequest("an FP32 input has 1 to 3 dimensions, not 0")
     count = before + (1 if datatype == "FP32" and len(sizes) == 1 else sizes[0])
     if count > settings.max_request_clips:
         raise RequestTooLarge(
@@ -88,9 +92,12 @@ def tensor_clips(tensor: Mapping[str, Any], rate: Any, settings: Settings) -> li
 
 def bytes_clips(sizes: tuple[int, ...], data: list[Any]) -> list[Clip]:
     if len(data) != sizes[0]:
-        raise MalformedRequest(f"data has {len(data)} elements; shape [{sizes[0]}] promises another count")
+        raise MalformedRequest(f"data has {len(data)} elements; shape {list(sizes)} declares another count")
     clips: list[Clip] = []
-    for index, text in enumerate(data):
+    for index, element in enumerate(data):
+        # of shape [clips, 1] each element may stand in a list of its own
+        alone = len(sizes) == 2 and isinstance(element, list) and len(element) == 1
+        text = element[0] if alone else element
         try:
             clips.append(values.encoded_audio(text, "data"))
         except RequestError as error:
@@ -106,9 +113,11 @@ def waveform_clips(sizes: tuple[int, ...], data: list[Any], rate: Any, settings:
     values.check_seconds(sizes[-1], hertz, settings)
     if len(sizes) == 3 and not 1 <= sizes[1] <= MAX_CHANNELS:
         raise MalformedRequest(f"the shape has {sizes[1]} channels; 1 to {MAX_CHANNELS} are accepted")
-    array = values.numbers(data, "data")
-    if array.size != math.prod(sizes):
-        raise MalformedRequest(f"data has {array.size} numbers; shape {list(sizes)} promises another count")
+    rows = values.innermost(data, MAX_DIMENSIONS, "data")
+    count = sum(map(len, rows))
+    if count != math.prod(sizes):
+        raise MalformedRequest(f"data has {count} numbers; shape {list(sizes)} declares another count")
+    array = values.numbers(rows, "data")
     return [RawAudio(samples, hertz) for samples in array.reshape(sizes if len(sizes) > 1 else (1, *sizes))]
 
 
@@ -118,4 +127,10 @@ def wanted_outputs(given: Any, settings: Settings) -> tuple[str, ...]:
         return known
     if not isinstance(given, list) or not all(isinstance(output, dict) for output in given):
         raise MalformedRequest("outputs must be a list of objects")
-    return tuple(values.one_of(output.get("name"), known, "output") for output in given)
+    names: list[str] = []
+    for output in given:  # a repeated one is refused where it stands: there are never more than are known
+        name = values.one_of(output.get("name"), known, "output")
+        if name in names:
+            raise InvalidParameter(f"output {name} is asked for twice; name it once")
+        names.append(name)
+    return tuple(names)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
-from speaker_id.protocol import values
+from speaker_id.protocol import form, json_body, values
 from speaker_id.protocol.open_inference import parse_v2
-from speaker_id.protocol.request import Options, Payload, Request
+from speaker_id.protocol.request import Bytes, Options, Payload, Request
 from speaker_id.settings import Settings
 
 AUDIO_PARTS = ("body", "data", "file", "audio")
@@ -26,23 +25,25 @@ def parse(payload: Payload, settings: Settings) -> Request:
     Raises:
         RequestError: MalformedRequest, InvalidParameter, AudioTooLong or RequestTooLarge.
     """
-    content, fields = split(payload.parts)
+    content, fields = split(
+        form.parts(payload.parts["body"], payload.form) if payload.form else payload.parts
+    )
     outside = (values.options(fields, "part"), path_options(payload.path), header_options(payload.headers))
-    document = as_json(content)
-    if document is None:
-        if not content:
-            raise MalformedRequest("the body is empty; send the bytes of an audio file, or JSON")
+    if not content:
+        raise MalformedRequest("the body is empty; send the bytes of an audio file, or JSON")
+    if not json_body.is_json(content):
         return Request("ranking", (EncodedAudio(content),), values.first(*outside))
-    if not isinstance(document, dict):
-        raise MalformedRequest(f"the JSON body must be an object, not {values.kind(document)}")
-    if "instances" in document:
-        return parse_v1(document, settings, outside)
-    if isinstance(document.get("inputs"), list):
-        return parse_v2(document, settings, outside)
-    return parse_inference_api(document, outside)
+    value = json_body.load(content, settings)
+    if not isinstance(value, dict):
+        raise MalformedRequest(f"the JSON body must be an object, not {values.kind(value)}")
+    if "instances" in value:
+        return parse_v1(value, settings, outside)
+    if isinstance(value.get("inputs"), list):
+        return parse_v2(value, settings, outside)
+    return parse_inference_api(value, outside)
 
 
-def split(parts: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def split(parts: Mapping[str, Bytes]) -> tuple[Bytes, dict[str, Bytes]]:
     """The one part that holds the audio or JSON, and the others."""
     names = [name for name in parts if name in AUDIO_PARTS]
     if not names:
@@ -52,31 +53,6 @@ def split(parts: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     return parts[names[0]], {name: value for name, value in parts.items() if name != names[0]}
 
 
-def as_json(content: Any) -> Any:
-    """JSON that the server parsed, or bytes or text that can only be JSON; None for anything else.
-
-    No audio format starts with a brace or bracket, so such a body was meant as JSON and is told what is wrong
-    with it.
-    """
-    if not isinstance(content, (bytes, bytearray, str)):
-        if content is None:
-            raise MalformedRequest("the JSON body must be an object, not null")
-        return content
-    head = content[:64].lstrip()
-    if head[:1] not in (b"{", b"[", "{", "["):
-        if isinstance(content, str):
-            raise MalformedRequest("the body is text; send the bytes of an audio file, or JSON")
-        return None
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as exc:
-        raise MalformedRequest(f"the body is not valid JSON: {exc.msg} at character {exc.pos}") from exc
-    except (UnicodeDecodeError, ValueError, RecursionError) as exc:
-        raise MalformedRequest(
-            "the body is not valid JSON: not UTF-8, nested too deep, or a number too long"
-        ) from exc
-
-
 def path_options(path: str) -> Options:
     """`top_k/3/function_to_apply/none`, as the URL's tail has it."""
     steps = [step for step in path.split("/") if step]
@@ -84,7 +60,10 @@ def path_options(path: str) -> Options:
         raise InvalidParameter(
             f"the path's options must come in pairs of name and value: {values.shown(path)}"
         )
-    return values.options(dict(zip(steps[::2], steps[1::2], strict=True)), "path option")
+    given = dict(zip(steps[::2], steps[1::2], strict=True))
+    if 2 * len(given) < len(steps):
+        raise InvalidParameter(f"the path gives an option twice: {values.shown(path)}")
+    return values.options(given, "path option")
 
 
 def header_options(headers: Mapping[str, str]) -> Options:
@@ -102,9 +81,14 @@ def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...]) -> Request:
-    """Hugging Face's inference API: `{"inputs": "<base64>", "parameters": {…}}`."""
+    """Hugging Face's inference API: `{"inputs": "<base64>", "parameters": {…}, "options": {…}}`.
+
+    The options (use_cache, wait_for_model) are about Hugging Face's own servers: accepted, and of no effect here.
+    """
     for key in document:
-        values.one_of(key, ("inputs", "parameters", "instances"), "key")
+        values.one_of(key, ("inputs", "parameters", "options", "instances"), "key")
+    if not isinstance(document.get("options"), (dict, type(None))):
+        raise MalformedRequest(f"options must be an object, not {values.kind(document['options'])}")
     if "inputs" not in document:
         raise MalformedRequest('the JSON body needs "inputs" (base64 or tensors) or "instances"')
     clip = values.encoded_audio(document["inputs"], "inputs")
@@ -114,7 +98,10 @@ def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...
 
 
 def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Options, ...]) -> Request:
-    """KServe v1: `{"instances": [{"b64": …} or {"array": […], "sampling_rate": …}, …], "parameters": {…}}`."""
+    """KServe v1: `{"instances": [{"b64": …} or {"array": […], "sampling_rate": …}, …], "parameters": {…}}`.
+
+    `data` is another name of `b64`: TorchServe's own examples have it.
+    """
     for key in document:
         values.one_of(key, ("instances", "parameters", "signature_name"), "key")
     instances = document["instances"]
@@ -136,8 +123,9 @@ def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
 
 
 def v1_clip(instance: Any, settings: Settings) -> Clip:
-    if isinstance(instance, dict) and set(instance) == {"b64"}:
-        return values.encoded_audio(instance["b64"], "b64")
+    for name in ("b64", "data"):
+        if isinstance(instance, dict) and set(instance) == {name}:
+            return values.encoded_audio(instance[name], name)
     if isinstance(instance, dict) and "array" in instance and set(instance) <= {"array", "sampling_rate"}:
         return values.raw_audio(instance["array"], instance.get("sampling_rate"), settings, "array")
     raise MalformedRequest('an instance must be {"b64": …} or {"array": […], "sampling_rate": …}')

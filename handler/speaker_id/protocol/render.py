@@ -1,9 +1,12 @@
-"""Rankings → the body of the caller's own form."""
+"""Rankings → the body of the caller's own form, no larger than the server passes on."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
+from speaker_id.errors import NonFiniteAudio, RequestTooLarge
 from speaker_id.protocol.request import Model, Ranking, Rankings, Request
 
 DATATYPES = {"label": "BYTES", "score": "FP32"}
@@ -38,3 +41,46 @@ def output(name: str, rankings: list[Rankings]) -> dict[str, Any]:
         "shape": [len(rows), len(rows[0]) if rows else 0],
         "data": [entry[field] for row in rows for entry in row],
     }
+
+
+def least_bytes(request: Request, entries: Mapping[str, int], shortest: int) -> int:
+    """A lower bound of an answer's length, known before anything is decoded.
+
+    Args:
+        request: decides the form.
+        entries: labels that each head's ranking of a clip will have, by head; "" is the name of a sole one.
+        shortest: characters of the model's shortest label.
+    """
+    label, score = len(f'"{"x" * shortest}",'), len("1.0,")
+    if request.form == "v2":
+        fields = [name.rpartition(".") for name in request.outputs]
+        one = sum(entries[head] * (label if field == "label" else score) for head, _, field in fields)
+    else:
+        one = sum(entries.values()) * (len('{"label":,"score":}') + label + score - 1)
+    return len(request.clips) * one
+
+
+def check_size(size: int, limit: int) -> None:
+    """Refuse an answer past the limit: TorchServe would end the worker in place of passing it on."""
+    if size > limit:
+        raise RequestTooLarge(
+            f"the answer would have {size} bytes or more; at most {limit} are sent: ask for a smaller top_k, "
+            "fewer clips or fewer outputs"
+        )
+
+
+def dump(body: Any, limit: int) -> bytes:
+    """The JSON text of an answer.
+
+    Raises:
+        RequestTooLarge: it is longer than `limit` bytes.
+        NonFiniteAudio: a score is NaN or infinite, which JSON has no number for.
+    """
+    try:
+        text = json.dumps(body, separators=(",", ":"), allow_nan=False)
+    except ValueError as exc:
+        raise NonFiniteAudio(
+            "the model's scores for this audio are not finite: scale the samples to ±1"
+        ) from exc
+    check_size(len(text), limit)  # in ASCII a character is a byte
+    return text.encode("ascii")

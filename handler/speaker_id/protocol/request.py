@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from speaker_id.clip import Clip
 
+Bytes = bytes | bytearray
 Form = Literal["ranking", "v1", "v2"]
 Function = Literal["softmax", "sigmoid", "none"]
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
@@ -19,19 +20,20 @@ class Payload:
     """What an adapter hands over for one caller.
 
     Attributes:
-        parts: named parts of the body. A body without parts is one part named "body". A value is bytes, text,
-            or JSON that the server has parsed already.
+        parts: named parts of the body, as bytes. A body without parts is one part named "body".
         headers: request headers; names in any case.
         path: what followed the model's name and version in the URL, such as "top_k/3".
         received: when the server received the request, in seconds since the epoch; None if it does not say.
         within: seconds from then for which the server keeps the caller waiting.
+        form: content type of a body that is a multipart form still to be taken apart; empty for any other.
     """
 
-    parts: Mapping[str, Any]
+    parts: Mapping[str, Bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
     received: float | None = None
     within: float | None = None
+    form: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ import numpy as np
 from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
 from speaker_id.protocol.request import Function, Options
-from speaker_id.settings import Settings
+from speaker_id.settings import MAX_DATA_URL_HEAD, MAX_DIMENSIONS, Settings
 
 FUNCTIONS = get_args(Function)
 OPTION_NAMES = ("top_k", "function_to_apply")
+NUMBERS = frozenset({int, float})  # exactly: a boolean is an int's subclass, and no sample
+STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")  # from the URL-safe one
+BLANKS = b" \t\r\n\f\v"
 SHOWN = 40  # characters of a caller's own text that a message may repeat
 
 
@@ -75,11 +78,20 @@ def first(*choices: Options) -> Options:
 
 
 def encoded_audio(text: Any, where: str) -> EncodedAudio:
-    """Standard base64 (RFC 4648 §4); line breaks and blanks inside are ignored."""
+    """Base64 in either alphabet (RFC 4648 §4 and §5), padded or not, bare or as a `data:…;base64,` URL.
+
+    Line breaks and blanks inside are ignored.
+    """
     if not isinstance(text, str):
         raise MalformedRequest(f"{where} must be a base64 string, not {kind(text)}")
+    start = 0
+    if text[:5].lower() == "data:":
+        start = text.find(",", 0, MAX_DATA_URL_HEAD) + 1
+        if not text[:start].lower().endswith(";base64,"):
+            raise MalformedRequest(f"{where} is a data URL that is not base64: {shown(text)}")
     try:
-        data = base64.b64decode("".join(text.split()), validate=True)
+        digits = text[start:].encode("ascii").translate(STANDARD_ALPHABET, delete=BLANKS)
+        data = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError) as exc:
         raise MalformedRequest(f"{where} is not valid base64: {shown(text)}") from exc
     if not data:
@@ -103,20 +115,14 @@ def raw_audio(samples: Any, rate: Any, settings: Settings, where: str) -> RawAud
     hertz = sampling_rate(rate, "sampling_rate")
     if not isinstance(samples, list):
         raise MalformedRequest(f"{where} must be a list of numbers, not {kind(samples)}")
-    channels = samples if samples and isinstance(samples[0], list) else [samples]
-    if len(channels) > MAX_CHANNELS:
+    rows = innermost(samples, 2, where)
+    if len(rows) > MAX_CHANNELS:
         raise MalformedRequest(
-            f"{where} must be (samples,) or (channels, samples) of at most {MAX_CHANNELS} channels, "
-            f"not {len(channels)}"
+            f"{where} must be (samples,) or (channels, samples) of at most {MAX_CHANNELS} channels, not {len(rows)}"
         )
-    length = max((len(channel) for channel in channels if isinstance(channel, list)), default=0)
-    check_seconds(length, hertz, settings)
-    array = numbers(samples, where)
-    if array.ndim not in (1, 2):
-        raise MalformedRequest(
-            f"{where} must be (samples,) or (channels, samples), not of {array.ndim} dimensions"
-        )
-    return RawAudio(array, hertz)
+    check_seconds(max(map(len, rows), default=0), hertz, settings)
+    array = numbers(rows, where)
+    return RawAudio(array[0] if rows[0] is samples else array, hertz)
 
 
 def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
@@ -129,24 +135,48 @@ def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
         )
 
 
-def numbers(values: list[Any], where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """A regular, numeric, nested list → float32. NaN and infinity pass: the audio stage names their place."""
-    try:
-        array = np.asarray(values)
-    except ValueError as exc:  # ragged, or nested too deeply
-        raise MalformedRequest(
-            f"{where} must be a regular array: its rows differ in length or depth"
-        ) from exc
-    if array.size and array.dtype.kind not in "fiu":
-        raise MalformedRequest(f"{where} must hold numbers only")
-    with np.errstate(over="ignore"):  # past float32's range becomes infinite, and is refused as such
-        return array.astype(np.float32)
+def innermost(values: list[Any], depth: int, where: str) -> list[list[Any]]:
+    """The rows of numbers in a list that is nested at most `depth` deep; the list itself where it is flat."""
+    rows = [values]
+    for _ in range(depth - 1):
+        if not any(row and isinstance(row[0], list) for row in rows):
+            break
+        rows = [inner for row in rows for inner in row]
+        if not all(isinstance(row, list) for row in rows):
+            raise MalformedRequest(f"{where} must be a regular array: its rows differ in depth")
+    return rows
+
+
+def numbers(rows: list[list[Any]], where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Rows of one length → float32, (rows, length). NaN and infinity pass: the audio stage names their place.
+
+    Types are checked before numpy sees a value: it makes every element as wide as the longest string among them.
+    """
+    if len(set(map(len, rows))) > 1:
+        raise MalformedRequest(f"{where} must be a regular array: its rows differ in length")
+    array = np.empty((len(rows), len(rows[0]) if rows else 0), np.float32)
+    for target, row in zip(array, rows, strict=True):
+        if not NUMBERS.issuperset(map(type, row)):
+            wrong = next(value for value in row if type(value) not in NUMBERS)
+            raise MalformedRequest(f"{where} must hold numbers only, not {kind(wrong)}")
+        try:
+            with np.errstate(over="ignore"):  # past float32's range becomes infinite, and is refused as such
+                target[:] = np.fromiter(row, np.float32, len(row))
+        except OverflowError as exc:
+            raise MalformedRequest(f"{where} holds a whole number of more than 308 digits") from exc
+    return array
 
 
 def shape(value: Any, where: str) -> tuple[int, ...]:
     """A tensor's shape: whole numbers, none negative."""
-    if not isinstance(value, list) or not all(type(size) is int and 0 <= size < 2**31 for size in value):
-        raise MalformedRequest(f"{where} must be a list of whole numbers below 2^31, not {shown(value)}")
+    if (
+        not isinstance(value, list)
+        or len(value) > MAX_DIMENSIONS
+        or not all(type(size) is int and 0 <= size < 2**31 for size in value)
+    ):
+        raise MalformedRequest(
+            f"{where} must be a list of at most {MAX_DIMENSIONS} whole numbers below 2^31, not {shown(value)}"
+        )
     return tuple(value)
 
 

@@ -62,7 +62,7 @@ def test_a_model_yaml_is_all_that_a_sibling_needs(family: str, size: str, task: 
 
     seconds = np.random.default_rng(0).standard_normal(16_000).round(3).tolist()
     body = {"instances": [{"array": seconds, "sampling_rate": 16_000}], "parameters": {"top_k": 3}}
-    (outcome,) = served.pipeline.identify([Payload({"body": body})])
+    (outcome,) = served.pipeline.identify([Payload({"body": json.dumps(body).encode()})])
     (answer,) = outcome.body["predictions"]
     rankings = answer if task == "ic" else {"": answer}
     assert {head: len(ranking) for head, ranking in rankings.items()} == dict.fromkeys(
@@ -89,5 +89,5 @@ def test_the_three_heads_of_intent_classification_are_argmaxed_as_transformers_d
         INTENTS[20 + int(logits[0, 20:24].argmax())],
     ]
     body = {"instances": [{"array": wave.tolist(), "sampling_rate": 16_000}]}
-    (outcome,) = served.pipeline.identify([Payload({"body": body})])
+    (outcome,) = served.pipeline.identify([Payload({"body": json.dumps(body).encode()})])
     assert [ranking[0]["label"] for ranking in outcome.body["predictions"][0].values()] == expected

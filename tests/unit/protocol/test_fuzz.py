@@ -43,14 +43,13 @@ def parsed(payload: Payload) -> None:
 @settings(max_examples=400, deadline=None)
 @given(JSON)
 def test_any_json(document: Any) -> None:
-    parsed(Payload({"body": document}))
     parsed(Payload({"body": json.dumps(document).encode()}))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(KEYS, JSON, min_size=1))
 def test_json_of_the_right_keys(document: dict[str, Any]) -> None:
-    parsed(Payload({"body": document}))
+    parsed(Payload({"body": json.dumps(document).encode()}))
 
 
 @settings(max_examples=200, deadline=None)
@@ -63,7 +62,7 @@ def test_any_bytes(tail: bytes, head: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.dictionaries(st.sampled_from(["data", "top_k", "x"]), JSON | st.binary(max_size=20)),
+    st.dictionaries(st.sampled_from(["data", "top_k", "x"]), st.binary(max_size=20)),
     st.dictionaries(st.sampled_from(["X-Top-K", "x-function-to-apply", "Accept"]), st.text()),
     st.text(),
 )

@@ -1,0 +1,60 @@
+"""Bytes → a JSON value, in memory that the body's length bounds: at most 16 bytes for each of its own.
+
+What Python makes of JSON is larger than its text: 4 to 13 bytes a byte for numbers, but 25 for empty lists, objects and
+short strings. Of those a request needs few, so they are counted, by their brackets and quotes, before any is made.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import Any
+
+from speaker_id.errors import MalformedRequest, RequestTooLarge
+from speaker_id.protocol.values import shown
+from speaker_id.settings import JSON_FLAT, JSON_LISTS_A_CLIP, JSON_STRINGS_A_CLIP, Settings
+
+LISTS = (b"{", b"[")
+OPENING = (*LISTS, b'"')
+
+
+def without_mark(content: bytes | bytearray) -> bytes | bytearray:
+    """The content behind UTF-8's byte order mark, which editors and .NET put before JSON."""
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def is_json(content: bytes | bytearray) -> bool:
+    """Whether a body was meant as JSON: no audio format starts with a brace, bracket or quote."""
+    return without_mark(content[:64]).lstrip()[:1] in OPENING
+
+
+def load(content: bytes | bytearray, settings: Settings) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        RequestTooLarge: more lists, objects or strings than the most clips that a request may have need.
+        MalformedRequest: it is not valid JSON, or an object has two values under one key.
+    """
+    clips = settings.max_request_clips
+    lists = sum(map(content.count, LISTS))
+    if lists > (most := JSON_FLAT + JSON_LISTS_A_CLIP * clips):
+        raise RequestTooLarge(f"the JSON has {lists} lists and objects; at most {most} are accepted")
+    strings = content.count(b'"') // 2
+    if strings > (most := JSON_FLAT + JSON_STRINGS_A_CLIP * clips):
+        raise RequestTooLarge(f"the JSON has {strings} strings; at most {most} are accepted")
+    try:
+        return json.loads(without_mark(content), object_pairs_hook=unrepeated)
+    except json.JSONDecodeError as exc:
+        raise MalformedRequest(f"the body is not valid JSON: {exc.msg} at character {exc.pos}") from exc
+    except (UnicodeDecodeError, ValueError, RecursionError) as exc:
+        raise MalformedRequest(
+            "the body is not valid JSON: not UTF-8, nested too deep, or a number too long"
+        ) from exc
+
+
+def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise MalformedRequest(f"the key {shown(next(k for k in keys if keys.count(k) > 1))} is given twice")
+    return found
