@@ -125,7 +125,8 @@ def serve(
     )
     fault: str | None = None
     try:
-        service.start(progress=lambda text: say(f"starting: {text}"))
+        began = time.monotonic()
+        service.start(progress=lambda text: say(f"starting, {time.monotonic() - began:.0f} s: {text}"))
         announce(service, token, shown)
         stopper.starting = False
         while not stopper.asked and (fault := service.fault()) is None:

@@ -6,6 +6,7 @@ with 200. The reason stands in the logs alone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 Sizes = tuple[int, int]  # bytes of the server's log and of the models'
 
+HANDLER_LOG = "handler_log.log"
 MODEL_LOG = "model_log.log"
 SERVER_LOG = "ts_log.log"
 
@@ -39,6 +41,18 @@ def size(logs: Path) -> Sizes:
         path.stat().st_size if path.exists() else 0 for path in (logs / SERVER_LOG, logs / MODEL_LOG)
     )
     return server, model
+
+
+def stage(logs: Path, model: str) -> str:
+    """What a model's worker that is starting does, by the last thing that its handler said of it."""
+    events = {"loading": "checking and loading the weights", "warming": "warming up"}
+    said = "importing its libraries"
+    for line in _read(logs / HANDLER_LOG, 0).splitlines():
+        with contextlib.suppress(ValueError):  # not written whole yet
+            event = json.loads(line)
+            if event["model"] == model:
+                said = events.get(event["event"], said)
+    return said
 
 
 def worker_refusal(log: str) -> str | None:

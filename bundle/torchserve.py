@@ -214,7 +214,8 @@ class TorchServe:
             for version in versions.values():
                 if not version.ready:
                     wanted = max(version.wanted, version.workers, 1)
-                    return f"{model} {version.version}: {len(version.pids)} of {wanted} workers ready"
+                    ready = f"{model} {version.version}: {len(version.pids)} of {wanted} workers ready"
+                    return f"{ready}, {startup_log.stage(self.logs, model)}"
         return None
 
     def _look(self) -> None:

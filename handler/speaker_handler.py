@@ -57,9 +57,11 @@ class SpeakerHandler:
         started = time.perf_counter()
         folder = Path(context.system_properties["model_dir"]) / "checkpoint"
         self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
-        self.pipeline = Pipeline.load(folder, device, settings, self.model)
-        warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
         self.telemetry = Telemetry(context.metrics, self.model)
+        self.telemetry.event("loading")  # of its manifest's hashes and its weights
+        self.pipeline = Pipeline.load(folder, device, settings, self.model)
+        self.telemetry.event("warming")
+        warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
         self.telemetry.started(
             device=device,
             threads=torch.get_num_threads(),

@@ -39,6 +39,11 @@ class TestServing:
             r"^ready: demo.*DEMO.*\n\n  (curl -T \S+ \S+)\n  (\[.*\])\n", running.said, re.MULTILINE
         )
         assert found, running.said
+        starting = re.findall(
+            r"^starting, \d+ s: demo 1.0: 0 of 1 workers ready, (.*)$", running.said, re.MULTILINE
+        )
+        assert starting[0] == "importing its libraries"
+        assert len(starting) >= 2  # one that lasts less than a look is missed
         command = found[1].split()
         again = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=60, check=True)
         answer = json.loads(again.stdout)

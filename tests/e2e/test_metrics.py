@@ -184,9 +184,9 @@ def test_every_log_is_one_json_object_a_line(watched: Watched) -> None:
     assert len([json.loads(line) for line in access]) >= 28
 
 
-def test_the_handlers_log_has_a_line_a_request_and_one_for_the_start(watched: Watched) -> None:
+def test_the_handlers_log_has_a_line_a_request_and_three_for_the_start(watched: Watched) -> None:
     events = [line["event"] for line in watched.lines("handler_log.log")]
-    assert events == ["ready"] + ["request"] * 7
+    assert events == ["loading", "warming", "ready"] + ["request"] * 7
 
 
 def test_no_log_holds_a_label_a_score_or_how_sure_an_answer_is(watched: Watched) -> None:

@@ -101,3 +101,14 @@ def test_a_jvm_that_gave_no_exception_is_quoted_by_its_last_line() -> None:
         "Error: Could not find or load main class X"
     )
     assert startup_log.java_error("") is None
+
+
+def test_what_a_worker_does_while_it_starts_is_the_last_thing_its_handler_said(tmp_path: Path) -> None:
+    assert startup_log.stage(tmp_path, "demo") == "importing its libraries"
+    log = tmp_path / startup_log.HANDLER_LOG
+    said = [{**HEAD, "event": event, "model": "demo"} for event in ("loading", "warming")]
+    log.write_text(json.dumps(said[0]) + "\n")
+    assert startup_log.stage(tmp_path, "demo") == "checking and loading the weights"
+    assert startup_log.stage(tmp_path, "other") == "importing its libraries"
+    log.write_text("\n".join(map(json.dumps, said)) + '\n{"time": "2026')
+    assert startup_log.stage(tmp_path, "demo") == "warming up"
