@@ -45,7 +45,10 @@ def by_ffmpeg(
     out = body if seekable else _Pipe(body)
     with av.open(out, "w", format=container, options=muxer or {}) as writer:
         stream: Any = writer.add_stream(codec, rate=rate, layout=layout, options=encoder or {})
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+        packed = np.ascontiguousarray(samples.T).reshape(
+            1, -1
+        )  # PyAV counts nine planes where there are eight
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate, frame.pts = rate, 0
         writer.mux(stream.encode(frame))
         writer.mux(stream.encode(None))

@@ -13,6 +13,7 @@ import av
 import av.logging
 import numpy as np
 import numpy.typing as npt
+from av.audio.frame import format_dtypes
 
 from speaker_id.audio import isobmff
 from speaker_id.audio.layout import Block, check_layout, check_length
@@ -139,7 +140,7 @@ def _drain(queue: Any) -> Iterator[Block]:
 
 def to_float(frame: Any) -> npt.NDArray[np.float32]:
     """A decoded frame as float32, (channels, samples), full scale at ±1."""
-    samples: npt.NDArray[Any] = frame.to_ndarray()
+    samples = _planes(frame)
     if frame.format.is_packed:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
     if samples.dtype == np.uint8:
@@ -148,3 +149,12 @@ def to_float(frame: Any) -> npt.NDArray[np.float32]:
         full_scale = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
         samples = np.divide(samples, full_scale, dtype=np.float32, casting="unsafe")
     return np.asarray(samples, np.float32)
+
+
+def _planes(frame: Any) -> npt.NDArray[Any]:
+    """`frame.to_ndarray()`, which in PyAV 18.1 takes a frame of eight planes for one of nine, and ends the process."""
+    count, planes = frame.samples * frame.layout.nb_channels, 1
+    if frame.format.is_planar:
+        count, planes = frame.samples, frame.layout.nb_channels
+    dtype = np.dtype(format_dtypes[frame.format.name])
+    return np.vstack([np.frombuffer(plane, dtype, count) for plane in frame.planes[:planes]])

@@ -11,7 +11,9 @@ import pytest
 import soxr
 from speaker_id.audio.ffmpeg import audio_stream, to_float
 from speaker_id.audio.media import Media
+from speaker_id.clip import EncodedAudio
 
+from tests.decoding import shared
 from tests.unit.audio.recordings import FORMATS, by_ffmpeg, film, hear, recording, tones
 
 LOSSLESS = (
@@ -127,3 +129,18 @@ def test_every_sample_format_reaches_the_same_full_scale(
 def test_packed_channels_are_separated() -> None:
     frame = av.AudioFrame.from_ndarray(np.array([[1, 10, 2, 20]], np.int16), format="s16", layout="stereo")
     np.testing.assert_array_equal(to_float(frame) * 32768, [[1, 2], [10, 20]])
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"),
+    [("adts", "aac", 44_100), ("webm", "libopus", 48_000), ("ogg", "flac", 44_100)],
+)
+def test_eight_channels_are_eight_planes(container: str, codec: str, rate: int) -> None:
+    sent = tones(1.0, rate, 8)
+    body = by_ffmpeg(container, codec, sent, rate)
+    # apart from this process, which a ninth plane would end
+    heard = shared().decode(EncodedAudio(body), min_samples=400, cpu_seconds=10.0).waveform
+    expected = soxr.resample(
+        sent[[0, 1, 2, 4, 5, 6, 7]].sum(axis=0) / 8, rate, 16_000, quality="HQ"
+    )  # no bass: LFE
+    assert best_correlation(heard, expected) > 0.9
