@@ -92,6 +92,15 @@ def test_the_slo_has_a_bucket_of_its_own() -> None:
     assert bounds <= set(REQUEST_BUCKETS)
 
 
+def test_what_is_the_servers_fault_is_no_refused_clip() -> None:
+    from speaker_handler import STATUS
+
+    (rule,) = [rule for rule in RULES if rule.get("record") == "speaker_id:refused_clips:ratio30m"]
+    (left_out,) = re.findall(r'code!~"([^"]*)"', rule["expr"])
+    ours = {error.code for error, status in STATUS.items() if status >= 500}
+    assert set(left_out.split("|")) == ours | {"ok"}
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_every_alert_says_what_how_bad_and_what_to_do(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"page", "ticket", "info"}
