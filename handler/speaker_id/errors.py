@@ -8,7 +8,7 @@ RequestError
 ├── RequestTooLarge         more clips or seconds than one request may have
 ├── UnsupportedMedia        the bytes are no audio format that we decode
 ├── CorruptAudio            a known container whose content does not decode
-├── TruncatedAudio          the container promises more audio than came
+├── TruncatedAudio          the container declares more audio than was received
 ├── AudioTooCostly          decoding takes more CPU time or memory than one request may use
 ├── AudioTooShort           fewer samples than the encoder needs for one frame
 ├── NonFiniteAudio          NaN or infinite samples

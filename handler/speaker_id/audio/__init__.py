@@ -4,10 +4,11 @@
                    └─ ffmpeg  (PyAV)       ─┤
     raw samples ────────────────────────────┘
 
-`sniff` decides by content alone what the bytes are and hands each container to its own inspector (`riff`,
-`ogg`, `isobmff`, `matroska`, `mpeg`), which holds the sizes that it states against the bytes that came. A reader
-then yields blocks of samples, and `waveform` stops drawing them as soon as the limit is passed: a compressed
-bomb costs neither the memory nor the time of its full length.
+`sniff` decides by content alone what the bytes are, from the list in `formats`, and hands each container to its own
+inspector (`riff`, `ogg`, `isobmff`, `matroska`, `mpeg`, …), which holds the sizes that it declares against the bytes
+that were received. A reader then yields blocks of samples, and `waveform` stops drawing them as soon as the limit is
+passed: a compressed bomb costs neither the memory nor the time of its full length. Damaged frames are passed over and
+counted in `damage`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ from contextlib import closing
 import numpy as np
 
 from speaker_id.audio import ffmpeg, sndfile
+from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_layout, check_length
+from speaker_id.audio.media import Media
 from speaker_id.audio.sniff import sniff
 from speaker_id.audio.waveform import Waveform, assemble
 from speaker_id.clip import Decoded, EncodedAudio, RawAudio
 from speaker_id.errors import EmptyAudio, UnsupportedLayout
 
 __all__ = ["Decoded", "Waveform", "decode"]
+
+SHORTEST_FRAME = 0.001  # s; the shortest blocks of any codec here are Vorbis's, 64 samples at 48 kHz
 
 
 def decode(
@@ -45,13 +50,13 @@ def decode(
         EmptyAudio, UnsupportedMedia, CorruptAudio, TruncatedAudio, UnsupportedLayout, AudioTooLong,
         AudioTooShort, NonFiniteAudio: what is wrong with this clip. Nothing else is raised.
     """
+    damage = Damage(int(max_seconds / SHORTEST_FRAME) + 1)
     if isinstance(clip, RawAudio):
         blocks, padding = _raw_blocks(clip, max_seconds), 0
     else:
-        data = bytes(clip.data)
-        media = sniff(data)
-        reader = ffmpeg if media.demuxer else sndfile
-        blocks, padding = reader.blocks(data[media.start :], media, max_seconds), media.padding
+        recordings = sniff(bytes(clip.data))
+        blocks = _encoded_blocks(recordings, max_seconds, damage)
+        padding = max(media.padding for media in recordings)
     with closing(blocks):
         waveform = assemble(
             blocks,
@@ -60,7 +65,14 @@ def decode(
             min_samples=min_samples,
             padding=padding,
         )
-    return Decoded(waveform)
+    return Decoded(waveform, damage.skipped)
+
+
+def _encoded_blocks(recordings: list[Media], max_seconds: float, damage: Damage) -> Generator[Block]:
+    for media in recordings:
+        reader = ffmpeg if media.demuxer else sndfile
+        yield from reader.blocks(media, max_seconds, damage)
+    damage.check()
 
 
 def _raw_blocks(clip: RawAudio, max_seconds: float) -> Generator[Block]:

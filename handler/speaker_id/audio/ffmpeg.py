@@ -1,4 +1,4 @@
-"""MP3, AAC, MP4/M4A/3GP, WebM/Matroska, AMR and the codecs that libsndfile lacks, through PyAV's own FFmpeg.
+"""Every container and codec that libsndfile lacks or reads worse, through PyAV's own FFmpeg.
 
 FFmpeg never probes: it gets the one demuxer that our sniffing chose, on bytes in memory, and may open nothing
 else: no playlist, no external reference, no protocol, and no decoder outside CODECS.
@@ -6,6 +6,7 @@ else: no playlist, no external reference, no protocol, and no decoder outside CO
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Generator, Iterator
 from typing import Any, NoReturn
 
@@ -15,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from av.audio.frame import format_dtypes
 
-from speaker_id.audio import isobmff
+from speaker_id.audio import isobmff, matroska
+from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_layout, check_length
 from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, UnsupportedMedia
@@ -27,29 +29,38 @@ DURATION_SLACK = 1.0  # s; a container's duration counts priming and padding tha
 
 # fmt: off
 CODECS = frozenset([
-    "aac", "alac", "flac", "mp3", "mp3float", "opus", "libopus", "vorbis", "speex", "libspeex", "g722", "adpcm_g722",
-    "amrnb", "amrwb", "pcm_alaw", "pcm_mulaw", "pcm_u8", "pcm_s8",
+    "aac", "alac", "flac", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "vorbis",
+    "speex", "libspeex", "g722", "adpcm_g722", "g726le", "adpcm_g726le", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt",
+    "adpcm_sbpro_2", "adpcm_sbpro_3", "adpcm_sbpro_4", "gsm", "gsm_ms", "amrnb", "amrwb", "pcm_alaw", "pcm_mulaw",
+    "pcm_u8", "pcm_s8",
     "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be",
     "pcm_f64le", "pcm_f64be",
 ])
 # fmt: on
 # FFmpeg's own AMR decoders refuse the comfort noise that phones put into pauses (DTX); 3GPP's reference does not.
 BETTER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
+# A damaged frame of these is passed over, as players do; a lossless codec's caller wants all of it or an error.
+LOSSLESS = frozenset(["flac", "alac"])
+OPUS_HEAD = b"OpusHead"
+PRE_SKIP = struct.Struct("<10xH")  # of OpusHead: samples at 48 kHz to be dropped (RFC 7845, section 5.1)
+SKIP_SAMPLES = struct.Struct(
+    "<I6x"
+)  # FFmpeg's side data of a packet: samples to be dropped from its beginning
 
 
-def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
-    """Decode block-wise; blocks are (channels, frames).
+def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]:
+    """Decode block-wise; blocks are (channels, frames). Damaged frames are left out, and counted in `damage`.
 
     Raises:
         UnsupportedMedia: no audio track, or one in a codec outside CODECS.
         UnsupportedLayout: a rate or channel count outside the limits.
-        AudioTooLong: the container states a longer duration.
-        CorruptAudio: FFmpeg cannot open or decode the content.
+        AudioTooLong: the container declares a longer duration.
+        CorruptAudio: FFmpeg cannot open or decode the content, or too much of it is damaged.
     """
     assert media.demuxer is not None
     try:
         with av.open(
-            MediaBytes(data),
+            MediaBytes(media.data),
             "r",
             format=media.demuxer,
             container_options={
@@ -62,7 +73,7 @@ def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
         ) as container:
             stream = audio_stream(container, media)
             check_duration(stream, media, max_seconds)
-            yield from _join(_frames(container, stream, media))
+            yield from _join(_frames(container, stream, media, damage))
     except (av.FFmpegError, OSError) as exc:
         raise CorruptAudio(f"{media.name} content does not decode") from exc
 
@@ -87,7 +98,7 @@ def audio_stream(container: Any, media: Media) -> Any:
 
 
 def check_duration(stream: Any, media: Media, max_seconds: float) -> None:
-    """Raise AudioTooLong from what the container states, where that is not FFmpeg's guess from a bit rate."""
+    """Raise AudioTooLong from what the container declares, where that is not FFmpeg's guess from a bit rate."""
     seconds = media.seconds
     if media.demuxer == isobmff.DEMUXER and stream.duration:
         seconds = float(stream.duration * stream.time_base)
@@ -95,21 +106,63 @@ def check_duration(stream: Any, media: Media, max_seconds: float) -> None:
         check_length(seconds, 1, max_seconds)
 
 
-def _frames(container: Any, stream: Any, media: Media) -> Iterator[Any]:
+def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterator[Any]:
+    """Decoded frames; `damage` holds how many were not.
+
+    The end of a live stream cuts its last frame, which is no damage.
+    """
     decoder = stream.codec_context
     if decoder.name in BETTER_DECODERS:
         decoder = av.CodecContext.create(BETTER_DECODERS[decoder.name], "r")
-    damaged: av.FFmpegError | None = None
-    for packet in container.demux(stream):
-        if damaged and packet.size:
-            raise damaged
+    damage.add(media.name, media.skipped_frames, media.first_skipped)
+    failed = None  # size of the packet before, if it did not decode
+    for packet in _packets(container, stream, media):
+        if failed is not None and (packet.size or not media.elementary):
+            damage.skip(media.name, failed)
+        failed = None
         try:
-            yield from decoder.decode(packet)
-        except av.FFmpegError as exc:
-            # The end of a live stream cuts its last frame; damage anywhere else is damage.
-            if not media.elementary:
+            frames = decoder.decode(packet)
+        except av.FFmpegError:
+            if decoder.name in LOSSLESS and not media.elementary:
                 raise
-            damaged = exc
+            failed = packet.size
+            continue
+        if packet.size:
+            damage.read(packet.size)
+        for frame in frames:
+            damage.seconds += frame.samples / (frame.sample_rate or 1)
+            yield frame
+        if damage.decoded > damage.most_frames:
+            raise CorruptAudio(f"{media.name} of more than {damage.most_frames} packets")
+
+
+def _packets(container: Any, stream: Any, media: Media) -> Iterator[Any]:
+    """Packets of the chosen stream, past what its demuxer cannot read where it can go on behind that."""
+    pre_skip = _pre_skip(stream, media)
+    while True:
+        try:
+            for packet in container.demux(stream):
+                if pre_skip is not None:
+                    side_data = packet.get_sidedata("skip_samples")
+                    side_data.update(SKIP_SAMPLES.pack(pre_skip))
+                    packet.set_sidedata(side_data)
+                    pre_skip = None
+                yield packet
+            return
+        except av.InvalidDataError:
+            if media.demuxer != "aac":
+                raise
+
+
+def _pre_skip(stream: Any, media: Media) -> int | None:
+    """Samples that an Opus track begins with and that are not of the recording; None where FFmpeg knows.
+
+    Matroska says it twice, and writers are known that fill one, CodecDelay, in wrong units; FFmpeg believes that one.
+    """
+    head = stream.codec_context.extradata or b""
+    if media.demuxer != matroska.DEMUXER or not head.startswith(OPUS_HEAD) or len(head) < PRE_SKIP.size:
+        return None
+    return int(PRE_SKIP.unpack_from(head)[0])
 
 
 def _join(frames: Iterator[Any]) -> Iterator[Block]:

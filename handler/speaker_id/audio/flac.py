@@ -16,32 +16,38 @@ from speaker_id.errors import TruncatedAudio
 STREAM_INFO_END = 42  # bytes: signature, block header and the stream info itself, always the first block
 LONGEST_FRAME = 1 << 21  # bytes: 65535 samples of 8 channels and 32 bits, and a little
 SYNC = re.compile(rb"\xff[\xf8\xf9]")
-CANDIDATES = 4096  # sync words that are tried: bytes full of them must not cost seconds
+CANDIDATES = 1024  # sync words that are tried: bytes full of them must not cost seconds
+NEXT = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # signature and the header of a stream info
 
 
 def inspect(data: bytes) -> Media:
-    """Check the stream info, and that frames came for all the samples that it states.
+    """Check the stream info, and that frames were received for all the samples that it declares.
+
+    A second stream behind the first (`cat a.flac b.flac`) is another recording: libsndfile reads the first alone.
 
     A stream without a stated length (a writer that could not seek back) is read by FFmpeg: libsndfile fails on it.
 
     Raises:
         UnsupportedLayout: from the stream info.
-        TruncatedAudio: the last frame ends before the stated length.
+        TruncatedAudio: the last frame ends before the declared length.
     """
     check_size("FLAC header", STREAM_INFO_END, len(data))
+    behind = NEXT.search(data, STREAM_INFO_END)
+    end = behind.start() if behind else None
     block_size = int.from_bytes(data[8:10], "big")
     # 20 bits sampling rate, 3 channels less one, 5 bits a sample less one, 36 samples
     packed = int.from_bytes(data[18:26], "big")
     stated = packed & (1 << 36) - 1
     check_layout(packed >> 44, (packed >> 41 & 7) + 1)
     if not stated:
-        return Media("FLAC", "flac", elementary=True)
-    came = _last_sample(data, block_size)
-    if came is not None and came < stated:
+        return Media("FLAC", "flac", end=end, elementary=True)
+    received = _last_sample(data[:end], block_size)
+    if received is not None and received < stated:
         raise TruncatedAudio(
-            f"FLAC header states {stated} samples, frames for {came} came: send the whole file"
+            f"FLAC header declares {stated} samples but frames for only {received} were received: "
+            "send the complete file"
         )
-    return Media("FLAC")
+    return Media("FLAC", end=end)
 
 
 def _last_sample(data: bytes, block_size: int) -> int | None:

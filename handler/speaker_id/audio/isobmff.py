@@ -16,7 +16,7 @@ DEMUXER = "mov,mp4,m4a,3gp,3g2,mj2"
 PADDING = 4096  # samples: priming and filling of HE-AAC's frames of 2048
 
 TOP_LEVEL = frozenset(
-    b"ftyp styp moov moof mfra mdat free skip wide udta uuid meta sidx ssix prft emsg pdin".split()
+    b"ftyp styp moov moof mfra mdat free skip wide pnot udta uuid meta sidx ssix prft emsg pdin".split()
 )
 # Tables behind which FFmpeg allocates an entry for each sample or chunk that they merely claim.
 # Groups: name, and the two numbers behind the version and flags, the first of which is a count but in stsz and stz2.
@@ -28,29 +28,35 @@ CHUNK_ENTRY_SAMPLES = 1024  # FFmpeg's index holds PCM in entries of this many s
 class Box(NamedTuple):
     kind: bytes
     start: int  # of the content
-    size: int  # of the content, as stated
+    size: int  # of the content, as declared
 
 
 def inspect(data: bytes) -> Media:
-    """Check that every top-level box came whole, that there is an index, and that it claims no more than came.
+    """Check that every top-level box was received whole, that there is an index, and that it claims no more than that.
+
+    QuickTime's older files have no `ftyp`; a second `ftyp` behind an index is another recording.
 
     Raises:
-        TruncatedAudio: a box states more bytes than came, or the index is missing.
+        TruncatedAudio: a box declares more bytes than were received, or the index is missing.
         CorruptAudio: the index claims more samples than there are bytes.
     """
     kinds = set()
     tables = []
+    end = None
     for box in _top_level(data):
+        if box.kind == b"ftyp" and b"moov" in kinds:
+            end = box.start - 8
+            break
         check_size(f"MP4 box {box.kind.decode()!r}", box.size, len(data) - box.start)
         kinds.add(box.kind)
         if box.kind != b"mdat":
             tables.append(data[box.start : box.start + box.size])
     if b"moov" not in kinds:
         raise TruncatedAudio(
-            f"MP4 without its index (a 'moov' box) in {len(data)} bytes: send the whole file"
+            f"MP4 without its index (a 'moov' box) in {len(data)} bytes: send the complete file"
         )
     _check_claims(b"".join(tables), len(data))
-    return Media("MP4", DEMUXER, padding=PADDING)
+    return Media("MP4", DEMUXER, end=end, padding=PADDING)
 
 
 def _top_level(data: bytes) -> Iterator[Box]:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from speaker_id.audio.media import MAX_PARTS, Media, check_size
 
+DEMUXER = "matroska,webm"
+PADDING = 4096  # samples
+EBML = b"\x1a\x45\xdf\xa3"  # the header of a file
+
 
 def inspect(data: bytes) -> Media:
-    """Check that every element of a known size came whole.
+    """Check that every element of a known size was received whole. A second EBML header is another recording.
 
     What browsers record (MediaRecorder) leaves the segment and its clusters without a size; then their children
     are walked. A stream that ends between two elements is accepted: a live one has no other end.
 
     Raises:
-        TruncatedAudio: an element states more bytes than came.
+        TruncatedAudio: an element declares more bytes than were received.
     """
-    position = 0
+    position, end = 0, None
     for _ in range(MAX_PARTS):
         if position >= len(data):
+            break
+        if position and data.startswith(EBML, position):
+            end = position
             break
         identifier_bytes = _vint_bytes(data[position])
         size_at = position + identifier_bytes
@@ -33,7 +40,7 @@ def inspect(data: bytes) -> Media:
         else:
             check_size("WebM element", size, len(data) - content)
             position = content + size
-    return Media("WebM/Matroska", "matroska,webm", padding=4096)
+    return Media("WebM/Matroska", DEMUXER, end=end, padding=PADDING)
 
 
 def _vint_bytes(first: int) -> int:

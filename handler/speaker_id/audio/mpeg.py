@@ -1,6 +1,7 @@
-"""MPEG audio without a container: MP3 (ISO/IEC 11172-3, 13818-3), ADTS AAC (ISO/IEC 13818-7), ID3v2 tags.
+"""MPEG audio without a container: MP3, MP2 and MP1 (ISO/IEC 11172-3, 13818-3), ADTS AAC (ISO/IEC 13818-7).
 
-A sync word is only 11 or 12 bits, so a frame counts when the next one follows where its header says.
+A sync word is only 11 or 12 bits, so a frame counts when the next one follows where its header says; behind junk,
+when two follow.
 """
 
 from __future__ import annotations
@@ -9,100 +10,138 @@ import re
 import struct
 from typing import NamedTuple
 
-from speaker_id.audio.media import MAX_PARTS, Media, check_size
+from speaker_id.audio.framing import follow
+from speaker_id.audio.media import Media, check_size
 
 PADDING = 4096  # samples that MP3 (1152 a frame) or HE-AAC (2048) may add at both ends together
+MOST_JUNK = 1 << 16  # bytes before the first frame, as in FFmpeg's MP3 demuxer: a stream joined in its middle
+CHAIN = 3  # frames behind junk, of one kind, each where the one before ends: chance makes one in 10^8 bodies
 
 # MPEG version bits → sampling rates in Hz; MPEG 2.5, reserved, 2, 1
 RATES = {0: (11025, 12000, 8000), 2: (22050, 24000, 16000), 3: (44100, 48000, 32000)}
-KBITS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # Layer III, MPEG 1
-KBITS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # Layer III, MPEG 2 and 2.5
-NOT_ZERO = re.compile(rb"[^\0]")
-LONGEST_FRAME = 1441  # bytes: 320 kbit/s at 32 kHz, padded
+# fmt: off
+AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+KBITS = {  # (MPEG 1, layer) → kbit/s of bit rate index 1 to 14
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+# fmt: on
+SYNC = re.compile(rb"\xff(?=[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xeb]|[\xf0\xf1\xf8\xf9])")
+LONGEST_FRAME = 1729  # bytes: Layer II of 384 kbit/s at 32 kHz, padded
 
 
 class Frame(NamedTuple):
-    size: int  # bytes, header included
+    """One frame, from its header.
+
+    Attributes:
+        codec: MP1, MP2, MP3 or AAC.
+        size: bytes, header included.
+        kind: what stays as it is from frame to frame of one recording, as the header's bytes have it.
+        samples, sampling_rate: of one channel, and in Hz; HE-AAC doubles both.
+        xing_at: offset in an MP3 frame of a Xing or Info header, behind the side information; else 0.
+    """
+
+    codec: str
+    size: int
+    kind: tuple[int, int]
     samples: int
     sampling_rate: int
-    xing_at: int  # offset in the frame of a Xing or Info header, behind the side information
+    xing_at: int = 0
 
 
-def after_id3(data: bytes) -> int:
-    """Offset of what follows ID3v2 tags and the zero padding behind them.
-
-    Raises:
-        TruncatedAudio: a tag states more bytes than came.
-    """
-    start = 0
-    for _ in range(MAX_PARTS):
-        if not data.startswith(b"ID3", start) or start + 10 > len(data):
-            break
-        footer = 10 if data[start + 5] & 0x10 else 0
-        size = 0
-        for byte in data[start + 6 : start + 10]:  # 7 bits a byte, so that no size looks like a sync word
-            size = size << 7 | byte & 0x7F
-        check_size("the ID3 tag", 10 + size + footer, len(data) - start)
-        start += 10 + size + footer
-        sound = NOT_ZERO.search(data, start)
-        start = sound.start() if sound else len(data)
-    return start
-
-
-def mp3_frame(data: bytes, start: int) -> Frame | None:
-    """The Layer III frame whose header is at `start`, or None."""
-    if start + 4 > len(data) or data[start] != 0xFF or data[start + 1] & 0xE6 != 0xE2:
+def frame(data: bytes, start: int) -> Frame | None:
+    """The frame whose header is at `start`, or None."""
+    if start < 0 or start + 7 > len(data) or data[start] != 0xFF or data[start + 1] & 0xE0 != 0xE0:
         return None
-    version = data[start + 1] >> 3 & 3
-    kbits_index, rate_index = data[start + 2] >> 4, data[start + 2] >> 2 & 3
-    if version not in RATES or not 1 <= kbits_index <= 14 or rate_index == 3:
+    second, third = data[start + 1 : start + 3]
+    if second & 0xF6 == 0xF0:
+        size = (data[start + 3] & 3) << 11 | data[start + 4] << 3 | data[start + 5] >> 5
+        rate_index = third >> 2 & 15
+        if rate_index >= len(AAC_RATES) or size <= 7:
+            return None
+        return Frame("AAC", size, (second & 0xFE, third & 0xFC), 1024, AAC_RATES[rate_index])
+    version, layer = second >> 3 & 3, 4 - (second >> 1 & 3)
+    kbits_index, rate_index = third >> 4, third >> 2 & 3
+    if version not in RATES or layer == 4 or not 1 <= kbits_index <= 14 or rate_index == 3:
         return None
     rate = RATES[version][rate_index]
-    kbits = (KBITS_1 if version == 3 else KBITS_2)[kbits_index - 1]
-    samples = 1152 if version == 3 else 576
+    bits = KBITS[version == 3, layer][kbits_index - 1] * 1000
+    padding = third >> 1 & 1
+    samples = 384 if layer == 1 else 576 if layer == 3 and version != 3 else 1152
+    size = (12 * bits // rate + padding) * 4 if layer == 1 else samples // 8 * bits // rate + padding
     mono = data[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    size = samples // 8 * kbits * 1000 // rate + (data[start + 2] >> 1 & 1)
-    return Frame(size, samples, rate, 4 + side)
+    xing_at = 4 + side if layer == 3 else 0
+    return Frame(f"MP{layer}", size, (second & 0xFE, third & 0x0C), samples, rate, xing_at)
 
 
-def is_mp3(data: bytes) -> bool:
-    first = mp3_frame(data, 0)
-    return first is not None and (first.size >= len(data) or mp3_frame(data, first.size) is not None)
+def first_frame(data: bytes) -> int | None:
+    """Where the first frame begins: at once, or behind MOST_JUNK bytes at most of zeros, half a frame or other junk."""
+    first = frame(data, 0)
+    if first is not None:
+        second = frame(data, first.size)
+        if first.size >= len(data) or (second is not None and second.codec == first.codec):
+            return 0
+    return next(
+        (sync.start() for sync in SYNC.finditer(data, 0, MOST_JUNK + 3) if _is_chain(data, sync.start())),
+        None,
+    )
 
 
-def inspect_mp3(data: bytes) -> Media:
-    """Hold the sizes in an MP3's Xing or Info header, if it has one, against the bytes that came.
+def _is_chain(data: bytes, start: int) -> bool:
+    kinds = set()
+    for number in range(CHAIN):
+        found = frame(data, start)
+        if found is None:
+            return False
+        kinds.add((found.codec, found.kind))
+        start += found.size
+        if start >= len(data):
+            return number > 0 and len(kinds) == 1
+    return len(kinds) == 1
+
+
+def inspect(data: bytes) -> Media:
+    """Choose the demuxer by the first frame, and hold an MP3's Xing or Info header, if it has one, against the bytes.
+
+    What is no frame in the middle of ADTS is left out; FFmpeg's parser of MPEG's layers does as much, and says so.
 
     The header is what LAME and FFmpeg write: frames and bytes of the whole stream
-    (http://gabriel.mp3-tech.org/mp3infotag.html). Without it a stream states no end.
+    (http://gabriel.mp3-tech.org/mp3infotag.html). Without it a stream declares no end.
 
     Raises:
-        TruncatedAudio: it states more bytes than came, by more than one frame.
+        TruncatedAudio: it declares more bytes than were received, by more than one frame.
+        CorruptAudio: so much is damaged that no next frame is found.
     """
-    frame = mp3_frame(data, 0)
-    assert frame is not None
+    first = frame(data, 0)
+    assert first is not None
+    if first.codec == "AAC":
+        framed = follow(
+            data,
+            0,
+            lambda at: found.size if (found := frame(data, at)) and found.codec == "AAC" else 0,
+            lambda start: (sync.start() for sync in SYNC.finditer(data, start)),
+            CHAIN,
+        )
+        return Media(
+            "AAC",
+            "aac",
+            data=framed.data,
+            elementary=True,
+            padding=PADDING,
+            skipped_frames=framed.skipped,
+            first_skipped=framed.first * first.samples / first.sampling_rate,
+        )
     seconds = None
-    at = frame.xing_at
-    if data[at : at + 4] in (b"Xing", b"Info") and len(data) >= at + 16:
+    at = first.xing_at
+    if at and data[at : at + 4] in (b"Xing", b"Info") and len(data) >= at + 16:
         flags, *fields = struct.unpack_from(">III", data, at + 4)
         if flags & 1:
-            seconds = fields.pop(0) * frame.samples / frame.sampling_rate
+            seconds = fields.pop(0) * first.samples / first.sampling_rate
         if flags & 2 and fields[0] > len(data) + LONGEST_FRAME:
             check_size("MP3 header", fields[0], len(data))
-    return Media("MP3", "mp3", seconds=seconds, elementary=True, padding=PADDING)
-
-
-def adts_size(data: bytes, start: int) -> int | None:
-    """Bytes of the ADTS frame at `start`, or None."""
-    if start + 7 > len(data) or data[start] != 0xFF or data[start + 1] & 0xF6 != 0xF0:
-        return None
-    if data[start + 2] >> 2 & 15 > 12:  # sampling rate index
-        return None
-    size = (data[start + 3] & 3) << 11 | data[start + 4] << 3 | data[start + 5] >> 5
-    return size if size > 7 else None
-
-
-def is_adts(data: bytes) -> bool:
-    first = adts_size(data, 0)
-    return first is not None and (first >= len(data) or adts_size(data, first) is not None)
+    return Media(first.codec, "mp3", data=data, seconds=seconds, elementary=True, padding=PADDING)

@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from speaker_id.audio.media import Media, check_size
-from speaker_id.errors import EmptyAudio
+from speaker_id.audio.media import MAX_PARTS, Media, check_size
+from speaker_id.errors import CorruptAudio, EmptyAudio
 
 HEADER = 27  # bytes before a page's segment table
 SNDFILE_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}  # libsndfile fails on FFmpeg's Ogg FLAC
+PAGE = re.compile(rb"OggS\0([\0-\7])", re.DOTALL)  # capture, version, and flags
+FIRST_OF_STREAM = 2
 
 
 def inspect(data: bytes) -> Media:
-    """Choose the reader by the first logical stream, and check that the last page came whole.
+    """Choose the reader by the first logical stream, and check that the last page was received whole.
+
+    One link of a chain (RFC 3533, section 4) is inspected: it ends where streams begin after pages of content, equal
+    serial numbers or not. libsndfile would read the first link and be silent about the others.
 
     A stream without its end-of-stream page is accepted: live streams have none, and RFC 7845 asks decoders to
     take them. A page cut in its middle is the sign of a lost end.
 
     Raises:
         EmptyAudio: no page ends a sample (its granule position is 0).
-        TruncatedAudio: the last page states more bytes than came.
+        TruncatedAudio: the last page declares more bytes than were received.
+        CorruptAudio: more pages than any recording has.
     """
+    next_link = _next_link(data)
+    link = data if next_link is None else data[:next_link]
     end = granule = 0
-    for start, size in _pages(data):
-        check_size("the last Ogg page", size, len(data) - start)
-        granule = max(granule, int.from_bytes(data[start + 6 : start + 14], "little", signed=True))
+    for start, size in _pages(link):
+        check_size("the last Ogg page", size, len(link) - start)
+        granule = max(granule, int.from_bytes(link[start + 6 : start + 14], "little", signed=True))
         end = start + size
     if not granule and end == len(data):
         raise EmptyAudio("Ogg with headers and no samples")
-    first = data[HEADER + data[26] :] if len(data) >= HEADER else b""
+    first = link[HEADER + link[26] :] if len(link) >= HEADER else b""
     for signature, codec in SNDFILE_CODECS.items():
         if first.startswith(signature):
-            return Media(f"Ogg {codec}")
-    return Media("Ogg", "ogg")
+            return Media(f"Ogg {codec}", end=next_link)
+    return Media("Ogg", "ogg", end=next_link)
+
+
+def _next_link(data: bytes) -> int | None:
+    """Where the next link of a chain begins; None if this is the last."""
+    content = False
+    for number, page in enumerate(PAGE.finditer(data)):
+        if number >= MAX_PARTS:
+            raise CorruptAudio(f"Ogg of more than {MAX_PARTS} pages")
+        first = bool(page[1][0] & FIRST_OF_STREAM)
+        if first and content:
+            return page.start()
+        content = content or not first
+    return None
 
 
 def _pages(data: bytes) -> Iterator[tuple[int, int]]:
-    """Start and stated size of each page, up to the end or to where they lose step."""
+    """Start and declared size of each page, up to the end or to where they lose step."""
     start = 0
     while data.startswith(b"OggS", start):
         size = HEADER

@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 import soundfile
 
+from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_layout, check_length
 from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, TruncatedAudio
@@ -17,16 +18,16 @@ from speaker_id.errors import CorruptAudio, TruncatedAudio
 BLOCK_VALUES = 1 << 22  # float32 values decoded at once: 16 MiB, 47 s of 44.1 kHz stereo
 
 
-def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
+def blocks(media: Media, max_seconds: float, _: Damage) -> Generator[Block]:
     """Decode block-wise; blocks are (channels, frames).
 
     Raises:
-        UnsupportedLayout, AudioTooLong: before anything is decoded, from what the header states.
+        UnsupportedLayout, AudioTooLong: before anything is decoded, from what the header declares.
         CorruptAudio: libsndfile cannot open or decode the content.
-        TruncatedAudio: fewer samples came than the header states.
+        TruncatedAudio: fewer samples than the header declares.
     """
     try:
-        with soundfile.SoundFile(MediaBytes(data)) as sound:
+        with soundfile.SoundFile(MediaBytes(media.data)) as sound:
             check_layout(sound.samplerate, sound.channels)
             stated = sound.frames
             check_length(stated, sound.samplerate, max_seconds)
@@ -38,5 +39,5 @@ def blocks(data: bytes, media: Media, max_seconds: float) -> Generator[Block]:
         raise CorruptAudio(f"{media.name} content does not decode") from exc
     if decoded < stated:
         raise TruncatedAudio(
-            f"{media.name} header states {stated} samples, {decoded} came: send the whole file"
+            f"{media.name} header declares {stated} samples but only {decoded} were received: send the complete file"
         )

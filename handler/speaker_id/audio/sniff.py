@@ -1,62 +1,71 @@
 """What the bytes are, by content alone: never by an extension or a content type.
 
-Only what is recognised here reaches a decoder, and through the one demuxer named here. Playlists, session
+Only what is recognised here reaches a decoder, and through the one demuxer that is named for it. Playlists, session
 descriptions, text, images and archives have no entry, so no decoder ever sees them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from speaker_id.audio import flac, isobmff, matroska, mpeg, ogg, riff
+from speaker_id.audio import mpeg, tags
+from speaker_id.audio.formats import SUPPORTED, by_signature
 from speaker_id.audio.media import Media
-from speaker_id.errors import EmptyAudio, UnsupportedMedia
+from speaker_id.errors import CorruptAudio, EmptyAudio, UnsupportedMedia
 
-SUPPORTED = "WAV, AIFF, FLAC, Ogg (Vorbis, Opus, FLAC, Speex), MP3, AAC, MP4/M4A/3GP, WebM/Matroska, AMR"
+MOST_JOINED = 64  # recordings in one body; each costs an opening
+# What holds MPEG frames and is no stream of them: archives, films, documents. They are not junk to be passed over.
+FOREIGN = (
+    b"PK\x03\x04",
+    b"RIFF",
+    b"\x30\x26\xb2\x75",
+    b"FLV\x01",
+    b"\0\0\x01\xba",
+    b"\0\0\x01\xb3",
+    b"G@",
+    b"%PDF",
+)
+FOREIGN += (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
 
-Inspect = Callable[[bytes], Media]
 
+def sniff(data: bytes) -> list[Media]:
+    """Identify the recordings of a body and hold the sizes that their containers declare against the bytes.
 
-def sniff(data: bytes) -> Media:
-    """Identify one clip and hold the sizes that its container states against the bytes that came.
+    Most bodies are one recording. Where several are joined end to end (a chained Ogg stream, `cat a.flac b.flac`),
+    each is one of the list: decoders stop behind the first and do not say so.
 
     Raises:
         EmptyAudio: no bytes.
         UnsupportedMedia: no known signature.
+        CorruptAudio: more recordings than MOST_JOINED.
         TruncatedAudio, CorruptAudio, UnsupportedLayout, UnsupportedMedia: from the container's own inspector.
     """
     if not data:
         raise EmptyAudio("the body is empty; send the bytes of an audio file")
-    start = mpeg.after_id3(data)
-    body = data[start:] if start else data
-    if not body:
+    start = tags.after_id3(data)
+    rest = data[start:] if start else data
+    if not rest:
         raise EmptyAudio("the body holds an ID3 tag and no audio")
-    inspect = _inspector(body)
-    if inspect is None:
+    if by_signature(rest) is None:
+        return [_mpeg(rest)]
+    recordings = []
+    while rest:
+        if len(recordings) == MOST_JOINED:
+            raise CorruptAudio(f"more than {MOST_JOINED} recordings joined in one body")
+        form = by_signature(rest)
+        assert form is not None
+        media = form.inspect(rest)
+        behind = b"" if media.end is None else rest[media.end :]
+        if by_signature(behind) is None:
+            behind = b""  # such as a tag: no decoder minds it
+        recordings.append(media._replace(data=media.data or rest[: media.end if behind else None]))
+        rest = behind
+    return recordings
+
+
+def _mpeg(data: bytes) -> Media:
+    """MPEG frames, at once or behind a little junk: a stream that was joined in its middle."""
+    start = None if data.startswith(FOREIGN) else mpeg.first_frame(data)
+    if start is None:
         raise UnsupportedMedia(
-            f"no audio format starts with the bytes {body[:8].hex(' ')}; supported are {SUPPORTED}"
+            f"no audio format starts with the bytes {data[:8].hex(' ')}; supported are {SUPPORTED}"
         )
-    return inspect(body)._replace(start=start)
-
-
-def _inspector(data: bytes) -> Inspect | None:
-    kind = data[8:12]
-    if data[:4] in (b"RIFF", b"RIFX", b"RF64") and kind == b"WAVE":
-        return riff.inspect_wav
-    if data[:4] == b"FORM" and kind in (b"AIFF", b"AIFC"):
-        return riff.inspect_aiff
-    if data[:4] == b"fLaC":
-        return flac.inspect
-    if data[:4] == b"OggS":
-        return ogg.inspect
-    if data[4:8] == b"ftyp":
-        return isobmff.inspect
-    if data[:4] == b"\x1a\x45\xdf\xa3":
-        return matroska.inspect
-    if data.startswith((b"#!AMR\n", b"#!AMR-WB\n")):
-        return lambda _: Media("AMR", "amr", elementary=True)
-    if mpeg.is_mp3(data):
-        return mpeg.inspect_mp3
-    if mpeg.is_adts(data):
-        return lambda _: Media("AAC", "aac", elementary=True, padding=mpeg.PADDING)
-    return None
+    return mpeg.inspect(tags.without_tags(data[start:]))

@@ -16,6 +16,8 @@ from speaker_id.audio.layout import Block, max_frames
 from speaker_id.clip import Waveform as Waveform
 from speaker_id.errors import AudioTooLong, AudioTooShort, CorruptAudio, EmptyAudio, NonFiniteAudio
 
+MOST_RATES = 64  # stretches of one sampling rate in a clip; each costs a resampler
+
 
 def assemble(
     blocks: Iterable[Block], *, sampling_rate: int, max_seconds: float, min_samples: int, padding: int
@@ -23,19 +25,30 @@ def assemble(
     """Mix to mono, resample and join blocks, drawing no more of them than the limit allows.
 
     Args:
-        blocks: in order; all at one sampling rate.
+        blocks: in order; where their sampling rate changes, what follows is resampled by itself.
         sampling_rate: of the result, in Hz.
         max_seconds: longest clip that is accepted, in seconds.
         min_samples: fewest samples of the result.
         padding: frames that the codec may have added to the end; beyond `max_seconds` they are cut, not refused.
     """
-    mono = _Mono(sampling_rate)
+    stretches: list[_Stretch] = []
     for block in blocks:
-        limit = max_frames(block.sampling_rate, max_seconds)
-        if mono.frames + block.samples.shape[1] > limit + padding:
+        if not stretches or stretches[-1].rate != block.sampling_rate:
+            if len(stretches) == MOST_RATES:
+                raise CorruptAudio(f"the sampling rate changes {MOST_RATES} times within the clip")
+            began = stretches[-1].began + stretches[-1].drawn / stretches[-1].rate if stretches else 0.0
+            stretches.append(_Stretch(block.sampling_rate, sampling_rate, began))
+        last = stretches[-1]
+        limit = max_frames(last.rate, max_seconds - last.began)
+        last.drawn += block.samples.shape[1]
+        # what is drawn counts, not what is kept: else a body of frames as short as the padding would have no end
+        if last.drawn > limit + padding:
             raise AudioTooLong(f"more than {max_seconds:g} s of audio, the limit: send a shorter clip")
-        mono.add(Block(block.samples[:, : max(0, limit - mono.frames)], block.sampling_rate))
-    waveform = mono.finish()
+        last.add(block.samples[:, : max(0, limit - last.frames)])
+    if not any(each.frames for each in stretches):
+        raise EmptyAudio("the recording holds no samples")
+    parts = [each.finish() for each in stretches if each.frames]
+    waveform = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if len(waveform) < min_samples:
         raise AudioTooShort(
             f"{1e3 * len(waveform) / sampling_rate:.4g} ms of audio; at least "
@@ -44,50 +57,48 @@ def assemble(
     return waveform
 
 
-class _Mono:
-    """A waveform in the making: mean of the channels, resampled block by block."""
+class _Stretch:
+    """A stretch of one sampling rate in the making: mean of the channels, resampled block by block.
 
-    def __init__(self, sampling_rate: int) -> None:
-        self.frames = 0  # at the clip's own rate
-        self._target = sampling_rate
-        self._rate = 0
+    Args:
+        rate, target: sampling rates of the blocks and of the result, in Hz.
+        began: seconds of the clip before it.
+    """
+
+    def __init__(self, rate: int, target: int, began: float) -> None:
+        self.rate, self.began = rate, began
+        self.drawn = 0  # frames that its blocks had
+        self.frames = 0  # of them that are kept, at the clip's own rate
+        self._target = target
+        self._stream = soxr.ResampleStream(rate, target, 1, dtype="float32", quality="HQ")
         self._parts: list[Waveform] = []
         self._non_finite = 0
         self._first_non_finite = 0
 
-    def add(self, block: Block) -> None:
-        if not self._rate:
-            self._rate = block.sampling_rate
-            self._stream = soxr.ResampleStream(self._rate, self._target, 1, dtype="float32", quality="HQ")
-        if block.sampling_rate != self._rate:
-            raise CorruptAudio(
-                f"the sampling rate changes from {self._rate} to {block.sampling_rate} Hz within the clip"
-            )
-        mixed = downmix(block.samples)
+    def add(self, samples: npt.NDArray[np.float32]) -> None:
+        mixed = downmix(samples)
         finite = np.isfinite(mixed)
         if not finite.all():
             if not self._non_finite:
                 self._first_non_finite = self.frames + int(np.argmin(finite))
             self._non_finite += int(np.count_nonzero(~finite))
-        elif self._rate == self._target:
+        elif self.rate == self._target:
             self._parts.append(mixed)
         else:
             self._parts.append(self._stream.resample_chunk(mixed))
         self.frames += len(mixed)
 
     def finish(self) -> Waveform:
-        if not self.frames:
-            raise EmptyAudio("the recording holds no samples")
         if self._non_finite:
             raise NonFiniteAudio(
                 f"{self._non_finite} of {self.frames} samples are NaN, infinite or too large to mix: first at sample "
-                f"{self._first_non_finite} ({self._first_non_finite / self._rate:.6g} s)"
+                f"{self._first_non_finite} ({self.began + self._first_non_finite / self.rate:.6g} s)"
             )
-        if self._rate == self._target:
+        if self.rate == self._target:
             return np.ascontiguousarray(np.concatenate(self._parts))
         tail = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         # librosa's own expression, rounding included: the length is part of the contract.
-        length = int(np.ceil(self.frames * (float(self._target) / self._rate)))
+        length = int(np.ceil(self.frames * (float(self._target) / self.rate)))
         waveform = np.concatenate([*self._parts, tail])[:length]
         waveform = np.pad(waveform, (0, length - len(waveform)))
         if not np.isfinite(waveform).all():

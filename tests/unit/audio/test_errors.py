@@ -147,9 +147,13 @@ class TestLayout:
         with pytest.raises(UnsupportedLayout, match="samples of shape"):
             raw(np.ones(shape, np.float32))
 
-    def test_a_rate_that_changes_within_the_clip(self) -> None:
+    def test_a_rate_that_changes_within_the_clip_changes_the_resampler(self) -> None:
         first, second = (by_ffmpeg("adts", "aac", tones(1.0, rate), rate) for rate in (16_000, 44_100))
-        assert "from 16000 to 44100 Hz" in message(CorruptAudio, first + second)
+        assert len(hear(first + second)) == len(hear(first)) + len(hear(second))
+
+    def test_a_rate_that_changes_for_ever(self) -> None:
+        first, second = (by_ffmpeg("adts", "aac", tones(0.1, rate), rate) for rate in (16_000, 44_100))
+        assert "the sampling rate changes 64 times" in message(CorruptAudio, (first + second) * 40)
 
 
 class TestNonFinite:

@@ -79,14 +79,10 @@ def repeated_frames(container: str, codec: str, seconds: int) -> bytes:
         muxer=NO_TAGS[container],
         encoder={"b": "8000"},
     )
-    sizes = {
-        "mp3": lambda at: (mpeg.mp3_frame(stream, at) or [None])[0],
-        "adts": lambda at: mpeg.adts_size(stream, at),
-    }
     frames, at = [], 0
-    while size := sizes[container](at):
-        frames.append(stream[at : at + size])
-        at += size
+    while found := mpeg.frame(stream, at):
+        frames.append(stream[at : at + found.size])
+        at += found.size
     return b"".join(frames[4:9]) * round(seconds * 8_000 / 1024 / 5)
 
 

@@ -8,7 +8,8 @@ import av
 import pytest
 from speaker_id.audio import ffmpeg, sndfile
 from speaker_id.audio.ffmpeg import refuse
-from speaker_id.audio.media import MediaBytes
+from speaker_id.audio.formats import SUPPORTED
+from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, EmptyAudio, TruncatedAudio, UnsupportedMedia
 
 from tests.unit.audio.recordings import by_ffmpeg, by_libsndfile, film, hear, patched, recording, tones
@@ -50,8 +51,7 @@ def test_the_message_names_the_first_bytes_and_what_is_supported() -> None:
     with pytest.raises(UnsupportedMedia) as caught:
         hear(b"PK\x03\x04rest of the archive")
     assert caught.value.message == (
-        "no audio format starts with the bytes 50 4b 03 04 72 65 73 74; supported are WAV, AIFF, FLAC, "
-        "Ogg (Vorbis, Opus, FLAC, Speex), MP3, AAC, MP4/M4A/3GP, WebM/Matroska, AMR"
+        f"no audio format starts with the bytes 50 4b 03 04 72 65 73 74; supported are {SUPPORTED}"
     )
 
 
@@ -103,9 +103,9 @@ def test_no_decoder_sees_an_id3_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
     read = ffmpeg.blocks
 
-    def spy(data: bytes, *rest: object) -> object:
-        seen.append(data)
-        return read(data, *rest)
+    def spy(media: Media, *rest: object) -> object:
+        seen.append(media.data)
+        return read(media, *rest)
 
     monkeypatch.setattr(ffmpeg, "blocks", spy)
     hear(recording("MP3 with ID3"))

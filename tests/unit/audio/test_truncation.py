@@ -1,4 +1,4 @@
-"""A container that promises more than came is truncated; a stream that promises nothing is not."""
+"""A container that declares more than was received is truncated; a stream that declares nothing is not."""
 
 from __future__ import annotations
 
@@ -56,34 +56,40 @@ def _is_cut(data: bytes) -> bool:
 class TestBothNumbers:
     def test_wav(self) -> None:
         whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
-        with pytest.raises(TruncatedAudio, match="WAV data chunk promises 32000 bytes, 9956 came"):
+        with pytest.raises(TruncatedAudio, match="WAV data chunk declares 32000 bytes but only 9956 were"):
             hear(whole[:10_000])
 
     def test_aiff(self) -> None:
         whole = by_libsndfile("AIFF", "PCM_16", tones(1.0, 16_000), 16_000)
-        with pytest.raises(TruncatedAudio, match=r"AIFF chunk 'SSND' promises 32008 bytes, 9\d+ came"):
+        with pytest.raises(
+            TruncatedAudio, match=r"AIFF chunk 'SSND' declares 32008 bytes but only 9\d+ were"
+        ):
             hear(whole[:10_000])
 
     def test_flac(self) -> None:
         whole = by_libsndfile("FLAC", "PCM_16", tones(2.0, 16_000), 16_000)
-        with pytest.raises(TruncatedAudio, match="FLAC header states 32000 samples, frames for 16384 came"):
+        with pytest.raises(
+            TruncatedAudio, match="FLAC header declares 32000 samples but frames for only 16384"
+        ):
             hear(whole[: len(whole) // 2])
 
     def test_flac_without_a_frame(self) -> None:
         whole = by_libsndfile("FLAC", "PCM_16", tones(2.0, 16_000), 16_000)
-        with pytest.raises(TruncatedAudio, match="FLAC header states 32000 samples, frames for 0 came"):
+        with pytest.raises(TruncatedAudio, match="FLAC header declares 32000 samples but frames for only 0"):
             hear(whole[:60])
 
     def test_ogg_with_a_lost_page(self) -> None:
         whole = by_libsndfile("OGG", "OPUS", tones(2.0, 48_000, 2), 48_000)
         lost = [at for at in range(len(whole)) if whole.startswith(b"OggS", at)][3:5]
-        with pytest.raises(TruncatedAudio, match=r"Ogg Opus header states 96000 samples, \d+ came"):
+        with pytest.raises(TruncatedAudio, match=r"Ogg Opus header declares 96000 samples but only \d+"):
             hear(whole[: lost[0]] + whole[lost[1] :])
 
     def test_mp3(self) -> None:
         whole = by_libsndfile("MP3", "MPEG_LAYER_III", tones(3.0, 16_000), 16_000)
         half = len(whole) // 2
-        with pytest.raises(TruncatedAudio, match=f"MP3 header promises {len(whole)} bytes, {half} came"):
+        with pytest.raises(
+            TruncatedAudio, match=f"MP3 header declares {len(whole)} bytes but only {half} were"
+        ):
             hear(whole[:half])
 
     def test_mp4_without_the_index_that_stands_at_its_end(self) -> None:
@@ -92,7 +98,7 @@ class TestBothNumbers:
             hear(whole[: whole.rindex(b"moov") - 4])
 
     def test_id3(self) -> None:
-        with pytest.raises(TruncatedAudio, match="the ID3 tag promises 138 bytes, 12 came"):
+        with pytest.raises(TruncatedAudio, match="the ID3 tag declares 138 bytes but only 12 were"):
             hear(b"ID3\x04\x00\x00\x00\x00\x01\x00ab")
 
 
@@ -106,12 +112,12 @@ class TestSizesThatPromiseNothing:
 
     def test_a_wav_that_claims_a_thousand_million_bytes_is_truncated(self) -> None:
         whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
-        with pytest.raises(TruncatedAudio, match="promises 1000000000 bytes, 32000 came"):
+        with pytest.raises(TruncatedAudio, match="declares 1000000000 bytes but only 32000 were"):
             hear(patched(whole, DATA_SIZE_AT, (10**9).to_bytes(4, "little")))
 
     def test_a_flac_that_claims_too_many_samples_is_truncated(self) -> None:
         whole = by_libsndfile("FLAC", "PCM_16", tones(1.0, 16_000), 16_000)
-        with pytest.raises(TruncatedAudio, match="frames for 16000 came"):
+        with pytest.raises(TruncatedAudio, match="frames for only 16000 were received"):
             hear(patched(whole, 22, (10**9).to_bytes(4, "big")))
 
     def test_a_chunk_of_odd_size_before_the_sound_is_padded(self) -> None:
