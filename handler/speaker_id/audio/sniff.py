@@ -13,17 +13,12 @@ from speaker_id.errors import CorruptAudio, EmptyAudio, UnsupportedMedia
 
 MOST_JOINED = 64  # recordings in one body; each costs an opening
 # What holds MPEG frames and is no stream of them: archives, films, documents. They are not junk to be passed over.
+# fmt: off
 FOREIGN = (
-    b"PK\x03\x04",
-    b"RIFF",
-    b"\x30\x26\xb2\x75",
-    b"FLV\x01",
-    b"\0\0\x01\xba",
-    b"\0\0\x01\xb3",
-    b"G@",
-    b"%PDF",
+    b"PK\x03\x04", b"RIFF", b"\x30\x26\xb2\x75", b"FLV\x01", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"G@", b"%PDF",
+    b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ",
 )
-FOREIGN += (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
+# fmt: on
 
 
 def sniff(data: bytes) -> list[Media]:
@@ -46,7 +41,7 @@ def sniff(data: bytes) -> list[Media]:
         raise EmptyAudio("the body holds an ID3 tag and no audio")
     if by_signature(rest) is None:
         return [_mpeg(rest)]
-    recordings = []
+    recordings: list[Media] = []
     while rest:
         if len(recordings) == MOST_JOINED:
             raise CorruptAudio(f"more than {MOST_JOINED} recordings joined in one body")
