@@ -97,7 +97,12 @@ def test_no_limit_can_be_raised_again() -> None:
     assert outcomes()["raises its memory limit"] in ("ValueError", "PermissionError")
 
 
-def test_a_busy_process_is_ended_once_its_cpu_time_is_used() -> None:
-    program = "from speaker_id.decoders import sandbox\nsandbox.limit_cpu(0.1)\nwhile True: pass"
+def test_a_busy_confined_process_is_ended_once_its_cpu_time_is_used() -> None:
+    program = (
+        "import resource; from speaker_id.decoders import sandbox\n"
+        "sandbox.confine(256 << 20, 1000); sandbox.limit_cpu(0.1)\n"
+        "assert resource.getrlimit(resource.RLIMIT_CPU)[0] < 10\n"
+        "while True: pass"
+    )
     ran = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(HANDLER)})
     assert -ran.returncode == 24  # SIGXCPU
