@@ -7,7 +7,7 @@ else: no playlist, no external reference, no protocol, and no decoder outside CO
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NoReturn
 
 import av
@@ -166,48 +166,44 @@ def _pre_skip(stream: Any, media: Media) -> int | None:
 
 
 def _join(frames: Iterator[Any]) -> Iterator[Block]:
-    """Frames → blocks. FFmpeg's own queue joins them: two threads would fight for the lock over 50 arrays a second.
-
-    The queue trusts its caller that the format and the channels stay the same, so every change starts a new one.
-    """
-    queue = av.AudioFifo()
-    kind = None
+    """Frames → blocks of one sampling rate, layout and format, joined since a codec's own are as short as 20 ms."""
+    kind: tuple[int, int, str] | None = None
+    waiting: list[Any] = []
+    length = 0
     for frame in frames:
         if not frame.samples:
             continue
-        frame.pts = None  # gaps in the timestamps are not silence in the recording
         arrived = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
-        if arrived != kind or queue.samples >= BLOCK_FRAMES:
-            yield from _drain(queue)
+        if arrived != kind or length >= BLOCK_FRAMES:
+            yield from _drain(waiting)
             check_layout(frame.sample_rate, frame.layout.nb_channels)
-            queue, kind = av.AudioFifo(), arrived
-        queue.write(frame)
-    yield from _drain(queue)
+            waiting, length, kind = [], 0, arrived
+        waiting.append(frame)
+        length += frame.samples
+    yield from _drain(waiting)
 
 
-def _drain(queue: Any) -> Iterator[Block]:
-    if queue.samples:
-        joined = queue.read()
-        yield Block(to_float(joined), joined.sample_rate)
+def _drain(frames: list[Any]) -> Iterator[Block]:
+    if frames:
+        yield Block(to_float(frames), frames[0].sample_rate)
 
 
-def to_float(frame: Any) -> npt.NDArray[np.float32]:
-    """A decoded frame as float32, (channels, samples), full scale at ±1."""
-    samples = _planes(frame)
-    if frame.format.is_packed:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
+def to_float(frames: Sequence[Any]) -> npt.NDArray[np.float32]:
+    """Decoded frames of one format as float32, (channels, samples), full scale at ±1."""
+    first = frames[0]
+    channels, dtype = first.layout.nb_channels, np.dtype(format_dtypes[first.format.name])
+    # Plane by plane: `frame.to_ndarray()` in PyAV 18.1 takes eight planes for nine, and ends the process; and its
+    # AudioFifo copies all that it holds for each frame.
+    planes, values = (channels, 1) if first.format.is_planar else (1, channels)
+    samples = np.empty((planes, values * sum(frame.samples for frame in frames)), dtype)
+    for index, joined in enumerate(samples):
+        parts = [np.frombuffer(frame.planes[index], dtype, values * frame.samples) for frame in frames]
+        np.concatenate(parts, out=joined)
+    if not first.format.is_planar:
+        samples = samples.reshape(-1, channels).T
     if samples.dtype == np.uint8:
         samples = samples.view(np.int8) ^ np.int8(-128)  # unsigned bytes are biased by half the scale
     if samples.dtype.kind == "i":
         full_scale = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
         samples = np.divide(samples, full_scale, dtype=np.float32, casting="unsafe")
     return np.asarray(samples, np.float32)
-
-
-def _planes(frame: Any) -> npt.NDArray[Any]:
-    """`frame.to_ndarray()`, which in PyAV 18.1 takes a frame of eight planes for one of nine, and ends the process."""
-    count, planes = frame.samples * frame.layout.nb_channels, 1
-    if frame.format.is_planar:
-        count, planes = frame.samples, frame.layout.nb_channels
-    dtype = np.dtype(format_dtypes[frame.format.name])
-    return np.vstack([np.frombuffer(plane, dtype, count) for plane in frame.planes[:planes]])

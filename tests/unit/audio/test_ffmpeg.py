@@ -121,14 +121,14 @@ def test_every_sample_format_reaches_the_same_full_scale(
     sample_format: str, dtype: type, values: list[float], expected: list[float]
 ) -> None:
     frame = av.AudioFrame.from_ndarray(np.array([values], dtype), format=sample_format, layout="mono")
-    samples = to_float(frame)
+    samples = to_float([frame])
     assert samples.dtype == np.float32
     np.testing.assert_array_equal(samples, [expected])
 
 
 def test_packed_channels_are_separated() -> None:
     frame = av.AudioFrame.from_ndarray(np.array([[1, 10, 2, 20]], np.int16), format="s16", layout="stereo")
-    np.testing.assert_array_equal(to_float(frame) * 32768, [[1, 2], [10, 20]])
+    np.testing.assert_array_equal(to_float([frame]) * 32768, [[1, 2], [10, 20]])
 
 
 @pytest.mark.parametrize(
