@@ -62,7 +62,7 @@ class Settings(BaseModel):
         "waits for its decoding.",
     )
     max_decode_seconds: float = Field(
-        10.0,
+        5.0,
         gt=0,
         description="Most CPU seconds that decoding one request's clips may take together. Too high: a few hostile "
         "bytes hold a decoder and a core that long. Too low: long recordings of many channels get 422 on a slow "
