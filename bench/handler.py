@@ -22,7 +22,9 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 from speaker_handler import SpeakerHandler
+from speaker_id.packed.probe import DTYPES, precisions
 from speaker_id.protocol import Payload
 from speaker_id.settings import Settings
 from ts.context import Context
@@ -30,7 +32,6 @@ from ts.context import Context
 from bench import BUILD, RESULTS, ROOT, machine
 from bench.document import insert
 from bench.encoder import FULL_SIZE, widen
-from bench.engines import Precision
 from bench.worker import peak, reset_peak
 from bundle.archive import prepare
 from bundle.sources import resolve
@@ -39,7 +40,6 @@ LENGTHS = (1.0, 3.0, 8.0, 20.0)  # s; the warm-up runs 1, 4 and 15
 LATER = 8  # requests after the first
 LONG = 60.0  # s
 CLIPS = (2, 16)  # of LONG: what one turn of the default budget holds, and a batch of many turns
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 FILE, DOCUMENT, COMMAND = "handler.json", ROOT / "docs" / "benchmark.md", "bench.handler"
 FIRST, MEMORY = "first request by later ones", "resident MB, idle and peak"
 
@@ -125,7 +125,7 @@ def table(found: dict[str, Any]) -> str:
         "| | " + " | ".join(heads) + " |",
         "|---|" + "---:|" * len(heads),
     ]
-    for precision in PRECISIONS:
+    for precision in (each for each in DTYPES if each in found):
         ratios = [f"{value:.2f}×" for value in found[precision][FIRST].values()]
         memory = list(found[precision][MEMORY].values())
         sizes = [f"{value:.0f} MB" for value in (memory[0][0], *(peak for _, peak in memory))]
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not chosen.model:
         widen(lambda text: print(text, flush=True))
     found: dict[str, Any] = {"model": name, "machine": asdict(machine.describe())}
-    for precision in PRECISIONS:
+    for precision in precisions(torch.device("cpu")):
         settings = {"precision": precision}
         spec = resolve(name).model_copy(update={"speaker_id": Settings.model_validate(settings)})
         found[precision] = measure(model_dir(prepare(spec)), settings, chosen.starts, LENGTHS)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
+from bench.engines import Precision
 from bench.team import SPAWN, environment
 
 SIZE = 2048  # rows and columns
 REPEATS = 6
 
 
-def product_peaks(threads: int) -> dict[str, float]:
+def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[str, float]:
     """GFLOP/s by precision, the best of several runs, of torch's own product and of oneDNN's prepacked one."""
     import torch
+    from speaker_id.packed.probe import DTYPES
 
     torch.set_num_threads(threads)
     mkldnn: Any = torch.ops.mkldnn
     found: dict[str, float] = {}
     with torch.inference_mode():
-        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        for name in precisions:
+            dtype = DTYPES[name]
             left, right = torch.randn(SIZE, SIZE).to(dtype), torch.randn(SIZE, SIZE).to(dtype)
             products = [partial(torch.mm, left, right)]
             try:
@@ -41,6 +45,13 @@ def product_peaks(threads: int) -> dict[str, float]:
 
 
 def measure(threads: int) -> dict[str, float]:
-    """The same in a process of its own, which is gone afterwards."""
+    """The same in a process of its own, which is gone afterwards; of what the processor computes by itself.
+
+    bf16 in emulation takes minutes, and is nobody's ceiling.
+    """
+    import torch
+    from speaker_id.packed.probe import precisions
+
+    computed = precisions(torch.device("cpu"))
     with environment({"OMP_NUM_THREADS": str(threads)}), ProcessPoolExecutor(1, SPAWN) as pool:
-        return pool.submit(product_peaks, threads).result()
+        return pool.submit(product_peaks, threads, computed).result()

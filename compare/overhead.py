@@ -20,8 +20,10 @@ from pathlib import Path
 
 import requests
 import soundfile
+import torch
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
+from speaker_id.packed.probe import precisions
 
 from bench import clips as voxceleb
 from bench import machine
@@ -210,7 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=CLIPS, help="default: %(default)s")
-    parser.add_argument("--precisions", type=lambda text: text.split(","), default=list(PAIRS))
+    parser.add_argument(
+        "--precisions", type=lambda text: text.split(","), default=precisions(torch.device("cpu"))
+    )
     parser.add_argument(
         "--model", help="as MODEL= of make serve; default: the demo model widened to full size"
     )

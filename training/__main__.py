@@ -2,7 +2,7 @@
 
     python -m training [--debs DIR]
 
-Half an hour on two cores with bfloat16; the stages alone are listed in the package's docstring.
+Half an hour on two cores that compute bfloat16; the stages alone are listed in the package's docstring.
 """
 
 import argparse

@@ -51,6 +51,11 @@ def computes_bf16(device: torch.device) -> bool:
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def precisions(device: torch.device) -> list[Precision]:
+    """What the device computes in hardware: what it lacks is neither served nor measured."""
+    return ["fp32", "bf16"] if computes_bf16(device) else ["fp32"]
+
+
 @torch.inference_mode()
 def find_fault(operators: Operators, trusted: Operators) -> str | None:
     """What is missing or wrong in a back end, None if it computes what the trusted one does."""

@@ -104,10 +104,29 @@ def test_a_folder_without_clips_is_named(folder: Path, tmp_path: Path) -> None:
         gate(folder, BF16, 0.995, tmp_path / "nothing")
 
 
+@needs_bf16
 def test_a_clip_that_does_not_decode_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     with pytest.raises(BundleError, match=r"broken\.wav cannot be used"):
         gate(folder, BF16, 0.995, tmp_path)
+
+
+@pytest.fixture
+def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+
+
+@pytest.mark.usefixtures("without_bf16")
+def test_a_processor_without_bf16_neither_checks_nor_loads_it_and_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = "precision bf16: cpu has no bf16 arithmetic; serve with precision fp32"
+    with pytest.raises(BundleError, match=lacking):
+        gate(folder, BF16, 0.995, SAMPLES)
+    answers(monkeypatch, changed=0)
+    gate(folder, BF16, 0.995, SAMPLES)  # as on the machine that built the archive
+    with pytest.raises(CheckpointError, match=lacking):
+        encoders.choose(checkpoint.load(folder), BF16, "cpu")
 
 
 def test_a_precision_that_was_not_checked_does_not_load(folder: Path) -> None:

@@ -7,20 +7,18 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from speaker_id.packed import onednn, probe
-from speaker_id.packed.probe import choose, computes_bf16, find_fault
+from speaker_id.packed import onednn
+from speaker_id.packed.probe import choose, computes_bf16, find_fault, precisions
 from torch import Tensor
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "computes_bf16", lambda device: True)
+needs_bf16 = pytest.mark.skipif(not computes_bf16(CPU), reason="this processor has no bf16 arithmetic")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_what_this_torch_has_passes_the_trial(precision: Any, bf16: None) -> None:
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
+def test_what_this_torch_has_passes_the_trial(precision: Any) -> None:
     assert choose("auto", precision, CPU).name == "onednn"
     assert choose("onednn", precision, CPU).name == "onednn"
 
@@ -107,6 +105,7 @@ def test_a_back_end_agrees_with_itself() -> None:
 def test_bf16_is_refused_where_it_would_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": False})
     assert not computes_bf16(CPU)
+    assert precisions(CPU) == ["fp32"]
     with pytest.raises(ValueError, match=r"bf16: cpu has no bf16 arithmetic; serve with precision fp32"):
         choose("auto", "bf16", CPU)
 
@@ -115,6 +114,7 @@ def test_bf16_is_refused_where_it_would_be_emulated(monkeypatch: pytest.MonkeyPa
 def test_each_kind_of_bf16_arithmetic_counts(capability: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
     assert computes_bf16(CPU)
+    assert precisions(CPU) == ["fp32", "bf16"]
 
 
 def test_onednn_is_refused_on_a_gpu() -> None:
