@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 from speaker_id import audio, checkpoint, labels
+from speaker_id.audio.formats import SUFFIXES
 from speaker_id.checkpoint import ScoreFunction
 from speaker_id.clip import EncodedAudio
 from speaker_id.encoder import ReferenceEncoder
@@ -26,23 +27,6 @@ from speaker_id.settings import Settings
 from bundle import BundleError
 from bundle.samples import FOLDER as SAMPLES
 
-SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".opus",
-        ".mp3",
-        ".aiff",
-        ".m4a",
-        ".mp4",
-        ".aac",
-        ".webm",
-        ".mka",
-        ".amr",
-        ".3gp",
-    ]
-)
 SHOWN = 20  # changed clips that a report lists
 
 

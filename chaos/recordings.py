@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,47 @@ class _Pipe:
         self.write = body.write
 
 
+def _caf(
+    codec: bytes, rate: int, frames: int, channels: int, packets: list[bytes], cookie: bytes = b""
+) -> bytes:
+    """Packets of `frames` samples in Core Audio's container, in which FFmpeg's muxer writes neither AAC nor Opus."""
+    sizes = b"".join(bytes([len(packet) >> 7 | 0x80, len(packet) & 0x7F]) for packet in packets)
+    chunks = {
+        b"desc": struct.pack(">d4s5I", rate, codec, 0, 0, frames, channels, 0),
+        b"kuki": cookie,
+        b"pakt": struct.pack(">qqii", len(packets), frames * len(packets), 0, 0) + sizes,
+        b"data": bytes(4) + b"".join(packets),
+    }
+    parts = [name + struct.pack(">q", len(content)) + content for name, content in chunks.items() if content]
+    return b"caff\0\1\0\0" + b"".join(parts)
+
+
+def _packets(data: bytes, source: str) -> list[bytes]:
+    with av.open(io.BytesIO(data), "r", format=source) as reader:
+        return [bytes(packet) for packet in reader.demux(audio=0) if packet.size]
+
+
+def _caf_aac(samples: Samples, rate: int) -> bytes:
+    stream = by_ffmpeg("adts", "aac", samples, rate)
+    config = struct.pack(
+        ">H", 2 << 11 | (stream[2] >> 2 & 15) << 7 | len(samples) << 3
+    )  # AAC-LC, rate, channels
+    decoder = b"\x40\x15" + bytes(11) + b"\x05" + bytes([len(config)]) + config
+    stream_descriptor = bytes(3) + b"\x04" + bytes([len(decoder)]) + decoder
+    cookie = bytes(4) + b"\x03" + bytes([len(stream_descriptor)]) + stream_descriptor
+    packets = [packet[7:] for packet in _packets(stream, "aac")]  # without ADTS's headers
+    return _caf(b"aac ", rate, 1024, len(samples), packets, cookie)
+
+
+def _caf_opus(samples: Samples, rate: int) -> bytes:
+    packets = _packets(by_ffmpeg("webm", "libopus", samples, rate), "matroska,webm")
+    return _caf(b"opus", 48_000, 960, len(samples), packets)
+
+
+def _renamed(data: bytes, at: int, name: bytes) -> bytes:
+    return data[:at] + name + data[at + len(name) :]
+
+
 def _wav(subtype: str) -> Callable[[Samples, int], bytes]:
     return lambda samples, rate: by_libsndfile("WAV", subtype, samples, rate)
 
@@ -102,6 +144,19 @@ FORMATS: dict[str, tuple[Callable[[Samples, int], bytes], int, int]] = {
     "WAV from a pipe": (lambda x, r: by_ffmpeg("wav", "pcm_s16le", x, r, seekable=False), 44_100, 2),
     "WAV G.722": (lambda x, r: by_ffmpeg("wav", "g722", x, r), 16_000, 1),
     "WAV MP3": (lambda x, r: by_ffmpeg("wav", "libmp3lame", x, r), 44_100, 2),
+    "BW64": (lambda x, r: _renamed(by_libsndfile("RF64", "PCM_16", x, r), 0, b"BW64"), 44_100, 2),
+    "W64": (lambda x, r: by_libsndfile("W64", "PCM_16", x, r), 44_100, 2),
+    "W64 float": (lambda x, r: by_ffmpeg("w64", "pcm_f32le", x, r), 44_100, 2),
+    "AU": (lambda x, r: by_libsndfile("AU", "PCM_16", x, r), 44_100, 2),
+    "AU µ-law": (lambda x, r: by_libsndfile("AU", "ULAW", x, r), 8_000, 1),
+    "AU from a pipe": (lambda x, r: by_ffmpeg("au", "pcm_s16be", x, r, seekable=False), 16_000, 1),
+    "NIST SPHERE": (lambda x, r: by_libsndfile("NIST", "PCM_16", x, r), 16_000, 2),
+    "NIST SPHERE µ-law": (lambda x, r: by_libsndfile("NIST", "ULAW", x, r), 8_000, 2),
+    "VOC": (lambda x, r: by_ffmpeg("voc", "pcm_s16le", x, r), 44_100, 2),
+    "CAF": (lambda x, r: by_libsndfile("CAF", "PCM_16", x, r), 44_100, 2),
+    "CAF ALAC": (lambda x, r: by_libsndfile("CAF", "ALAC_16", x, r), 44_100, 2),
+    "CAF AAC": (_caf_aac, 44_100, 2),
+    "CAF Opus": (_caf_opus, 48_000, 1),
     "AIFF": (lambda x, r: by_libsndfile("AIFF", "PCM_16", x, r), 44_100, 2),
     "AIFF 24 bit": (lambda x, r: by_libsndfile("AIFF", "PCM_24", x, r), 44_100, 2),
     "AIFC float": (lambda x, r: by_libsndfile("AIFF", "FLOAT", x, r), 44_100, 2),
@@ -119,6 +174,7 @@ FORMATS: dict[str, tuple[Callable[[Samples, int], bytes], int, int]] = {
         22_050,
         1,
     ),
+    "MP2": (lambda x, r: by_ffmpeg("mp2", "mp2", x, r), 44_100, 2),
     "M4A": (lambda x, r: by_ffmpeg("ipod", "aac", x, r), 44_100, 2),
     "M4A ALAC": (lambda x, r: by_ffmpeg("ipod", "alac", x, r), 44_100, 2),
     "MP4 in fragments": (
@@ -127,6 +183,8 @@ FORMATS: dict[str, tuple[Callable[[Samples, int], bytes], int, int]] = {
         2,
     ),
     "MOV PCM": (lambda x, r: by_ffmpeg("mov", "pcm_s16le", x, r), 44_100, 2),
+    # a `wide` box, which reserves room for a long size, is how files from before `ftyp` begin
+    "MOV without ftyp": (lambda x, r: _renamed(by_ffmpeg("mov", "pcm_s16le", x, r), 4, b"wide"), 44_100, 2),
     "ADTS AAC": (lambda x, r: by_ffmpeg("adts", "aac", x, r), 44_100, 2),
     "WebM Opus": (lambda x, r: by_ffmpeg("webm", "libopus", x, r), 48_000, 1),
     "WebM Opus from a browser": (

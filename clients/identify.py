@@ -43,9 +43,13 @@ LARGEST_ANSWER = 16 << 20  # bytes; every label of a large model is far below it
 PIECE = 64 << 10  # bytes of an answer that are read at once
 ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-# In folders. A file that is named itself is sent whatever it is called: the server looks at the content.
-SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".mka"} | {
-    ".amr", ".aif", ".aiff", ".au", ".caf", ".g722"
+# In folders: of the formats that the server decodes. A file that is named itself is sent whatever it is called: the
+# server looks at the content.
+SUFFIXES = {
+    ".wav", ".wave", ".bwf", ".rf64", ".bw64", ".w64", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph",
+    ".nist", ".voc", ".caf", ".flac", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".mp4", ".m4b", ".mov",
+    ".qt", ".3gp", ".3g2", ".webm", ".mka", ".mkv", ".amr", ".awb", ".mp3", ".mp2", ".mpga", ".aac",
+    ".adts",
 }  # fmt: skip
 
 

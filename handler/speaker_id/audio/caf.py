@@ -28,11 +28,13 @@ def inspect(data: bytes) -> Media:
         if position + HEADER > len(data) or data.startswith(b"caff", position):
             break
         name, size = struct.unpack_from(">4sq", data, position)
+        if not name.isascii() or not name.decode().isprintable():
+            break  # libsndfile's files end with a zero
         start, received = position + HEADER, len(data) - position - HEADER
         if size == TO_THE_END and name == b"data":
             size = received
         if size < 0:
-            raise CorruptAudio(f"CAF chunk {name.decode('ascii', 'replace')!r} of {size} bytes")
+            raise CorruptAudio(f"CAF chunk {name.decode()!r} of {size} bytes")
         if name == b"desc" and received >= DESCRIPTION.size:
             rate, _, _, packet, _, channels, _ = DESCRIPTION.unpack_from(data, start)
             check_layout(int(rate) if 0 <= rate < 1e9 else 0, channels)
@@ -40,10 +42,11 @@ def inspect(data: bytes) -> Media:
         if name == b"data":
             if not described:
                 raise CorruptAudio("CAF without a description before its data")
-            check_samples("CAF data chunk", size, received, start, packet)
+            # packets of one size are samples; the others are listed in a table, and none of them may be cut
+            check_samples("CAF data chunk", size, received, start if packet else 0, packet)
             samples = True
         else:
-            check_size(f"CAF chunk {name.decode('ascii', 'replace')!r}", size, received)
+            check_size(f"CAF chunk {name.decode()!r}", size, received)
         position = start + size
     if not samples:
         raise CorruptAudio("CAF without a data chunk")

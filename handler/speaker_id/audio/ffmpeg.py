@@ -128,7 +128,10 @@ def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterat
             failed = packet.size
             continue
         if packet.size:
-            damage.read(packet.size)
+            zeros = _leading_zeros(packet) if media.demuxer == "mp3" else 0
+            if zeros:
+                damage.skip(media.name, packet.size)
+            damage.read(packet.size - zeros)
         for frame in frames:
             damage.seconds += frame.samples / (frame.sample_rate or 1)
             yield frame
@@ -136,22 +139,36 @@ def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterat
             raise CorruptAudio(f"{media.name} of more than {damage.most_frames} packets")
 
 
+def _leading_zeros(packet: Any) -> int:
+    """What is zero is no frame. FFmpeg's parser hands it over with the next one, whose decoder passes it over."""
+    content = memoryview(packet)
+    return 0 if content[0] else len(content) - len(bytes(content).lstrip(b"\0"))
+
+
 def _packets(container: Any, stream: Any, media: Media) -> Iterator[Any]:
     """Packets of the chosen stream, past what its demuxer cannot read where it can go on behind that."""
-    pre_skip = _pre_skip(stream, media)
+    pre_skip, decoder_name = _pre_skip(stream, media), stream.codec_context.name
     while True:
         try:
             for packet in container.demux(stream):
+                if media.demuxer == "caf" and decoder_name == "alac" and packet.has_sidedata("skip_samples"):
+                    # the remainder that the file declares; this codec's last packet is short by itself
+                    packet.set_sidedata(_skipping(packet, 0))
                 if pre_skip is not None:
-                    side_data = packet.get_sidedata("skip_samples")
-                    side_data.update(SKIP_SAMPLES.pack(pre_skip))
-                    packet.set_sidedata(side_data)
+                    packet.set_sidedata(_skipping(packet, pre_skip))
                     pre_skip = None
                 yield packet
             return
         except av.InvalidDataError:
             if media.demuxer != "aac":
                 raise
+
+
+def _skipping(packet: Any, samples: int) -> Any:
+    """FFmpeg's note on a packet that so many samples are dropped from its beginning and none from its end."""
+    side_data = packet.get_sidedata("skip_samples")
+    side_data.update(SKIP_SAMPLES.pack(samples))
+    return side_data
 
 
 def _pre_skip(stream: Any, media: Media) -> int | None:

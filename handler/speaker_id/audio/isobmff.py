@@ -38,7 +38,7 @@ def inspect(data: bytes) -> Media:
 
     Raises:
         TruncatedAudio: a box declares more bytes than were received, or the index is missing.
-        CorruptAudio: the index claims more samples than there are bytes.
+        CorruptAudio: the index claims more samples than there are bytes, or there are two.
     """
     kinds = set()
     tables = []
@@ -47,6 +47,10 @@ def inspect(data: bytes) -> Media:
         if box.kind == b"ftyp" and b"moov" in kinds:
             end = box.start - 8
             break
+        if box.kind == b"moov" and b"moov" in kinds:
+            raise CorruptAudio(
+                "MP4 with two indexes ('moov' boxes): send one recording, or such as begin with 'ftyp'"
+            )
         check_size(f"MP4 box {box.kind.decode()!r}", box.size, len(data) - box.start)
         kinds.add(box.kind)
         if box.kind != b"mdat":

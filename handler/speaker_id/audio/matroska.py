@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from speaker_id.audio.media import MAX_PARTS, Media, check_size
+from speaker_id.errors import CorruptAudio
 
 DEMUXER = "matroska,webm"
 PADDING = 4096  # samples
+SEGMENT, CLUSTER = bytes.fromhex("18538067"), bytes.fromhex("1f43b675")
+# the header, a segment and its parts, a cluster's parts, padding and checksum
+NAMES = """
+1a45dfa3 18538067 114d9b74 1549a966 1654ae6b 1f43b675 1c53bb6b 1043a770 1941a469 1254c367 a3 a0 e7 ab a7 af 5854 ec bf
+"""
+ELEMENTS = frozenset(bytes.fromhex(name) for name in NAMES.split())
 EBML = b"\x1a\x45\xdf\xa3"  # the header of a file
 
 
 def inspect(data: bytes) -> Media:
-    """Check that every element of a known size was received whole. A second EBML header is another recording.
+    """Check that every element was received whole, and that nothing in between is damaged.
 
-    What browsers record (MediaRecorder) leaves the segment and its clusters without a size; then their children
-    are walked. A stream that ends between two elements is accepted: a live one has no other end.
+    Segments and clusters are walked through whether they have a size or not: what browsers record (MediaRecorder) has
+    none. A stream that ends between two elements is accepted: a live one has no other end. Behind damage FFmpeg looks
+    for the next cluster, and is silent about the rest of this one. A second EBML header is another recording.
 
     Raises:
         TruncatedAudio: an element declares more bytes than were received.
+        CorruptAudio: what stands between the elements is none.
     """
-    position, end = 0, None
+    position, end, known = 0, None, True
     for _ in range(MAX_PARTS):
         if position >= len(data):
             break
@@ -27,19 +36,22 @@ def inspect(data: bytes) -> Media:
             break
         identifier_bytes = _vint_bytes(data[position])
         size_at = position + identifier_bytes
-        if not 1 <= identifier_bytes <= 4 or size_at >= len(data):
-            break  # not an element: what follows is the demuxer's to judge
+        if size_at >= len(data):
+            break  # a header that was cut
         size_bytes = _vint_bytes(data[size_at])
         content = size_at + size_bytes
-        if not size_bytes or content > len(data):
+        if content > len(data):
             break
+        identifier = data[position:size_at]
+        known, before = identifier in ELEMENTS, known
+        if not known and (not before or not 1 <= identifier_bytes <= 4 or not size_bytes):
+            raise CorruptAudio(f"WebM/Matroska content does not decode: no element begins at byte {position}")
         unknown = (1 << 7 * size_bytes) - 1
         size = int.from_bytes(data[size_at:content], "big") & unknown
-        if size == unknown:
-            position = content
-        else:
+        position = content
+        if size != unknown:
             check_size("WebM element", size, len(data) - content)
-            position = content + size
+            position += 0 if identifier in (SEGMENT, CLUSTER) else size
     return Media("WebM/Matroska", DEMUXER, end=end, padding=PADDING)
 
 

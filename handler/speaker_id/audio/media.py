@@ -55,7 +55,7 @@ def check_samples(what: str, declared: int, received: int, header: int, sample_f
         header: bytes of the file before the samples.
         sample_frame: bytes of one sample of all channels.
     """
-    if declared - received > max(header, sample_frame - 1):
+    if declared - received > max(header, sample_frame - 1, 0):
         check_size(what, declared, received)
 
 

@@ -40,8 +40,8 @@ def inspect(data: bytes) -> Media:
     first = link[HEADER + link[26] :] if len(link) >= HEADER else b""
     for signature, codec in SNDFILE_CODECS.items():
         if first.startswith(signature):
-            return Media(f"Ogg {codec}", end=next_link)
-    return Media("Ogg", "ogg", end=next_link)
+            return Media(f"Ogg {codec}", end=next_link or end)
+    return Media("Ogg", "ogg", end=next_link or end)
 
 
 def _next_link(data: bytes) -> int | None:

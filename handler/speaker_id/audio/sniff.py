@@ -50,6 +50,8 @@ def sniff(data: bytes) -> list[Media]:
         media = form.inspect(rest)
         behind = b"" if media.end is None else rest[media.end :]
         if by_signature(behind) is None:
+            behind = behind.lstrip(b"\0")  # padding
+        if by_signature(behind) is None:
             behind = b""  # such as a tag: no decoder minds it
         recordings.append(media._replace(data=media.data or rest[: media.end if behind else None]))
         rest = behind

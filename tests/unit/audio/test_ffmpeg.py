@@ -22,6 +22,16 @@ LOSSLESS = (
     "WAV from a pipe",
     "M4A ALAC",
     "MOV PCM",
+    "MOV without ftyp",
+    "BW64",
+    "W64",
+    "W64 float",
+    "AU",
+    "AU from a pipe",
+    "NIST SPHERE",
+    "VOC",
+    "CAF",
+    "CAF ALAC",
     "Matroska FLAC",
     "Matroska PCM",
 )
@@ -34,7 +44,17 @@ LOSSY = (
     "WebM Opus",
     "WebM Opus from a browser",
 )
-LOSSY += ("Matroska Vorbis", "AMR", "3GP AMR", "WAV GSM610")
+LOSSY += (
+    "AU µ-law",
+    "NIST SPHERE µ-law",
+    "CAF AAC",
+    "CAF Opus",
+    "MP2",
+    "Matroska Vorbis",
+    "AMR",
+    "3GP AMR",
+    "WAV GSM610",
+)
 LONGEST_DELAY = 3 * 1024 / 44_100  # s; AAC's priming and the filling of its last frame
 
 
