@@ -62,6 +62,15 @@ class Served:
     lone: dict[str, list[float]] = field(default_factory=dict)
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
 
+    def decoders_mb(self) -> list[float]:
+        """Resident MB of the fork server and of each decoder."""
+        found = []
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "fork_server" in " ".join(process.cmdline()):
+                    found.append(process.memory_info().rss / 1e6)
+        return found
+
     def processor_seconds(self) -> dict[str, float]:
         """CPU time used so far, by kind of process."""
         used = dict.fromkeys(PROCESSES.values(), 0.0)
@@ -248,7 +257,10 @@ def main() -> int:
             for name, body in clips.items():
                 for server in servers if number % 2 else servers[::-1]:
                     measure(server, name, body, args.seconds)
-    Console(width=140).print(report(servers, list(clips)))
+        memory = [f"{mb:.0f}" for mb in servers[0].decoders_mb()]
+    screen = Console(width=140)
+    screen.print(report(servers, list(clips)))
+    screen.print(f"resident MB of the fork server and of each decoder: {', '.join(memory)}")
     return 0
 
 

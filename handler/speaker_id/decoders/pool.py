@@ -27,7 +27,7 @@ from speaker_id.errors import (
 # Address space that a clip may take, beyond the idle decoder's. The most that an honest clip needs was measured with
 # `python -m bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may take so much.
 MEMORY = 256 << 20
-KEPT_BYTES = 160 << 20  # a decoder that has more between two clips is replaced
+KEPT_BYTES = 60_000_000  # resident; a decoder that has more between two clips is replaced
 HANG_SECONDS = 60.0  # without a reply: CPU time is bounded, so it waits for something that does not come
 CODES = {each.code: each for each in RequestError.__subclasses__()}
 

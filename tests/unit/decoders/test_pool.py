@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,8 @@ def decode(decoders: Decoders, data: bytes, deadline: float | None = None) -> De
 def is_well(decoders: Decoders) -> bool:
     """Whether every decoder answers, and as many as there should be."""
     data = SAMPLES[0].read_bytes()
-    return all(len(decode(decoders, data).waveform) for _ in decoders.pids) and len(decoders.pids) == 2
+    with ThreadPoolExecutor(2) as threads:  # one at a time would be one decoder, again and again
+        return all(len(each.waveform) for each in threads.map(partial(decode, decoders), [data] * 8))
 
 
 @pytest.mark.parametrize("path", SAMPLES[:3], ids=lambda path: path.stem)
@@ -147,6 +150,21 @@ def test_a_decoder_that_has_grown_is_replaced(decoders: Decoders, monkeypatch: p
     monkeypatch.setattr(pool, "KEPT_BYTES", 1)
     decode(decoders, SAMPLES[0].read_bytes())
     assert len(before - set(decoders.pids)) == 1
+
+
+def test_between_two_clips_a_decoder_has_no_more_than_its_bound() -> None:
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=120.0)
+    large = np.random.default_rng(1).standard_normal((2, 120 * 48000)).astype(np.float32) * 0.1
+    clips = (
+        EncodedAudio(SAMPLES[0].read_bytes()),
+        RawAudio(large, 48000),
+        EncodedAudio(SAMPLES[1].read_bytes()),
+    )
+    for clip in clips:
+        decoders.decode(clip, min_samples=400, cpu_seconds=60.0)
+        (pid,) = decoders.pids
+        assert psutil.Process(pid).memory_info().rss < 60e6
+    decoders.close()
 
 
 def test_nothing_of_a_clip_stays_beside_the_next() -> None:
