@@ -44,8 +44,8 @@ LOSSLESS = frozenset(["flac", "alac"])
 OPUS_HEAD = b"OpusHead"
 PRE_SKIP = struct.Struct("<10xH")  # of OpusHead: samples at 48 kHz to be dropped (RFC 7845, section 5.1)
 SKIP_SAMPLES = struct.Struct(
-    "<I6x"
-)  # FFmpeg's side data of a packet: samples to be dropped from its beginning
+    "<II2s"
+)  # a note on a packet: samples to drop from its beginning and from its end
 
 
 def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]:
@@ -147,16 +147,19 @@ def _leading_zeros(packet: Any) -> int:
 
 def _packets(container: Any, stream: Any, media: Media) -> Iterator[Any]:
     """Packets of the chosen stream, past what its demuxer cannot read where it can go on behind that."""
-    pre_skip, decoder_name = _pre_skip(stream, media), stream.codec_context.name
+    codec, pre_skip = stream.codec_context.name, _pre_skip(stream, media)
     while True:
         try:
             for packet in container.demux(stream):
-                if media.demuxer == "caf" and decoder_name == "alac" and packet.has_sidedata("skip_samples"):
-                    # the remainder that the file declares; this codec's last packet is short by itself
-                    packet.set_sidedata(_skipping(packet, 0))
-                if pre_skip is not None:
-                    packet.set_sidedata(_skipping(packet, pre_skip))
-                    pre_skip = None
+                if packet.has_sidedata("skip_samples"):
+                    side_data = packet.get_sidedata("skip_samples")
+                    begin, end, rest = SKIP_SAMPLES.unpack(bytes(side_data))
+                    if pre_skip is not None and begin:
+                        begin = pre_skip
+                    if media.demuxer == "caf" and codec == "alac":
+                        end = 0  # the remainder that the file declares; this codec's last packet is short by itself
+                    side_data.update(SKIP_SAMPLES.pack(begin, end, rest))
+                    packet.set_sidedata(side_data)
                 yield packet
             return
         except av.InvalidDataError:
@@ -164,17 +167,11 @@ def _packets(container: Any, stream: Any, media: Media) -> Iterator[Any]:
                 raise
 
 
-def _skipping(packet: Any, samples: int) -> Any:
-    """FFmpeg's note on a packet that so many samples are dropped from its beginning and none from its end."""
-    side_data = packet.get_sidedata("skip_samples")
-    side_data.update(SKIP_SAMPLES.pack(samples))
-    return side_data
-
-
 def _pre_skip(stream: Any, media: Media) -> int | None:
-    """Samples that an Opus track begins with and that are not of the recording; None where FFmpeg knows.
+    """Samples at 48 kHz that an Opus track begins with and that are not of the recording; None where FFmpeg knows.
 
-    Matroska says it twice, and writers are known that fill one, CodecDelay, in wrong units; FFmpeg believes that one.
+    Matroska says it twice, and writers are known that fill one, CodecDelay, in wrong units; FFmpeg believes that one
+    where it is there.
     """
     head = stream.codec_context.extradata or b""
     if media.demuxer != matroska.DEMUXER or not head.startswith(OPUS_HEAD) or len(head) < PRE_SKIP.size:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from speaker_id.audio.media import MAX_PARTS, Media, check_size
 from speaker_id.errors import CorruptAudio
 
@@ -13,6 +15,7 @@ NAMES = """
 1a45dfa3 18538067 114d9b74 1549a966 1654ae6b 1f43b675 1c53bb6b 1043a770 1941a469 1254c367 a3 a0 e7 ab a7 af 5854 ec bf
 """
 ELEMENTS = frozenset(bytes.fromhex(name) for name in NAMES.split())
+NOT_ZERO = re.compile(rb"[^\0]")
 EBML = b"\x1a\x45\xdf\xa3"  # the header of a file
 
 
@@ -27,10 +30,10 @@ def inspect(data: bytes) -> Media:
         TruncatedAudio: an element declares more bytes than were received.
         CorruptAudio: what stands between the elements is none.
     """
-    position, end, known = 0, None, True
+    position, end, known, segment_end = 0, None, True, len(data)
     for _ in range(MAX_PARTS):
-        if position >= len(data):
-            break
+        if position >= segment_end and not data.startswith(EBML, position):
+            break  # what follows a segment of known size is none of it
         if position and data.startswith(EBML, position):
             end = position
             break
@@ -44,6 +47,8 @@ def inspect(data: bytes) -> Media:
             break
         identifier = data[position:size_at]
         known, before = identifier in ELEMENTS, known
+        if not data[position] and NOT_ZERO.search(data, position) is None:
+            break  # padding
         if not known and (not before or not 1 <= identifier_bytes <= 4 or not size_bytes):
             raise CorruptAudio(f"WebM/Matroska content does not decode: no element begins at byte {position}")
         unknown = (1 << 7 * size_bytes) - 1
@@ -51,6 +56,7 @@ def inspect(data: bytes) -> Media:
         position = content
         if size != unknown:
             check_size("WebM element", size, len(data) - content)
+            segment_end = content + size if identifier == SEGMENT else segment_end
             position += 0 if identifier in (SEGMENT, CLUSTER) else size
     return Media("WebM/Matroska", DEMUXER, end=end, padding=PADDING)
 

@@ -117,6 +117,15 @@ def test_channels_that_change_within_a_stream_are_mixed_as_they_come() -> None:
     assert abs(len(hear(mono + stereo + mono)) / 16_000 - 3.0) <= 9 * 1024 / 16_000
 
 
+@pytest.mark.parametrize("delay", [b"\x56\xaa", b"\x56\xac"], ids=["CodecDelay", "none"])
+@pytest.mark.parametrize("name", ["WebM Opus", "WebM Opus from a browser"])
+def test_the_pre_skip_of_opus_is_dropped_whatever_the_container_says(name: str, delay: bytes) -> None:
+    body = recording(name, 1.0)
+    assert body.count(b"\x56\xaa") == 1
+    np.testing.assert_array_equal(hear(body.replace(b"\x56\xaa", delay)), hear(body))
+    assert len(hear(body)) == 16_000
+
+
 def test_the_pictures_of_a_video_are_not_even_parsed() -> None:
     with av.open(io.BytesIO(film(sound=tones(1.0, 44_100))), format="mp4") as container:
         stream = audio_stream(container, Media("MP4"))
