@@ -125,7 +125,7 @@ class TorchServe:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_ready(self, timeout: float = 180.0, progress: Callable[[str], None] = lambda _: None) -> None:
+    def wait_ready(self, timeout: float = 600.0, progress: Callable[[str], None] = lambda _: None) -> None:
         """Return once every worker of every model is READY.
 
         Args:

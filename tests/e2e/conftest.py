@@ -112,7 +112,7 @@ def ask(stub_gateway: Gateway) -> Callable[..., requests.Response]:
         given = {"Content-Type": "application/octet-stream"} | {
             k.replace("_", "-"): v for k, v in headers.items()
         }
-        return requests.request(method, stub_gateway.url + path, data=body, headers=given, timeout=60)
+        return requests.request(method, stub_gateway.url + path, data=body, headers=given, timeout=600)
 
     return ask
 
@@ -156,7 +156,7 @@ def run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subpro
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=240)
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=600)
 
     return run
 

@@ -45,13 +45,13 @@ class Serve:
         return self.output.read_text()
 
     def ask(self, body: bytes, model: str = "stub") -> requests.Response:
-        return requests.post(f"http://{LOOPBACK}:{self.port}/predictions/{model}", body, timeout=60)
+        return requests.post(f"http://{LOOPBACK}:{self.port}/predictions/{model}", body, timeout=600)
 
     def state(self) -> state.State | None:
         return state.read(self.folder / state.FILE)
 
     def wait_for(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while not condition():
             assert self.process.poll() is None, self.said
             assert time.monotonic() < deadline, self.said

@@ -25,7 +25,7 @@ CLIPS = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))
 
 def post(server: TorchServe, body: bytes, **headers: str) -> requests.Response:
     headers = {"Content-Type": "application/octet-stream", **headers}
-    return requests.post(f"{server.url}/predictions/demo", data=body, headers=headers, timeout=60)
+    return requests.post(f"{server.url}/predictions/demo", data=body, headers=headers, timeout=600)
 
 
 def together(server: TorchServe, bodies: Sequence[bytes]) -> list[requests.Response]:
@@ -92,7 +92,7 @@ def test_every_form_of_request_shares_a_batch(server: TorchServe, batching: Torc
     ]
     with ThreadPoolExecutor(BATCH) as pool:
         url = f"{batching.url}/predictions/demo"
-        answers = list(pool.map(lambda request: requests.post(url, timeout=60, **request), requests_))
+        answers = list(pool.map(lambda request: requests.post(url, timeout=600, **request), requests_))
     assert {answer.headers["X-Batch-Size"] for answer in answers} == {str(BATCH)}
     expected = [entry["label"] for entry in alone(server, audio)]
     ranking, multipart, hugging_face, v1, v2_answer = (answer.json() for answer in answers)

@@ -65,12 +65,12 @@ def test_torchserve_with_our_archive_and_settings_works_from_any_folder(
 
 def answer(url: str, server: Leashed, said: Path) -> int:
     """The status of the first answer that is no "not yet"."""
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while True:
         assert server.poll() is None, said.read_text()
         assert time.monotonic() < deadline, said.read_text()
         try:
-            status = requests.post(f"{url}/predictions/demo", CLIPS[0].read_bytes(), timeout=60).status_code
+            status = requests.post(f"{url}/predictions/demo", CLIPS[0].read_bytes(), timeout=600).status_code
         except requests.ConnectionError:
             status = 503
         if status not in (404, 503):  # not loaded yet, no worker yet

@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedP
     """The short form, whole; what it printed, and its rows by fault."""
     out = tmp_path_factory.mktemp("chaos")
     done = subprocess.run(
-        command("--out", str(out)), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=280
+        command("--out", str(out)), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
     content = json.loads((out / "chaos.json").read_text())
@@ -87,14 +87,14 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     )
     try:
         folder = ROOT / state.RUN / f"chaos-{process.pid}"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while (found := state.read(folder / state.FILE)) is None:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)  # between two looks
         family = belongings(process)
         os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=200)
+        said = process.communicate(timeout=600)
     finally:
         process.kill()
         process.wait()

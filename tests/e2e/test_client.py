@@ -34,7 +34,7 @@ def test_a_folder_of_clips_is_identified_through_the_command_line(gateway: Gatew
         "--format",
         "csv",
     ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     rows = list(csv.DictReader(ran.stdout.splitlines()))
     assert [(Path(row["clip"]), row["label"]) for row in rows] == sorted(
         (each.path, each.speaker) for each in CLIPS
@@ -73,7 +73,7 @@ def test_a_model_that_is_not_there_is_named(gateway: Gateway) -> None:
 def test_standard_input_is_a_clip(gateway: Gateway) -> None:
     command = [sys.executable, identify.__file__, "-", "--url", gateway.url, "--format", "json"]
     content = CLIPS[0].path.read_bytes()
-    ran = subprocess.run(command, input=content, capture_output=True, timeout=120, check=True)
+    ran = subprocess.run(command, input=content, capture_output=True, timeout=600, check=True)
     (record,) = json.loads(ran.stdout)
     assert record["clip"] == "-"
     assert record["labels"][0]["label"] == CLIPS[0].speaker

@@ -71,7 +71,7 @@ class TestRoutes:
     )
     def test_nothing_else_does(self, stub_gateway: Gateway, path: str) -> None:
         connection = http.client.HTTPConnection(
-            LOOPBACK, stub_gateway.port, timeout=10
+            LOOPBACK, stub_gateway.port, timeout=600
         )  # sends the path as it is
         with contextlib.closing(connection):
             connection.request("GET", path)
@@ -79,7 +79,7 @@ class TestRoutes:
             assert (answer.status, json.loads(answer.read())["code"]) == (404, "not_found")
 
     def test_escaped_slashes_are_refused(self, stub_gateway: Gateway) -> None:
-        connection = http.client.HTTPConnection(LOOPBACK, stub_gateway.port, timeout=10)
+        connection = http.client.HTTPConnection(LOOPBACK, stub_gateway.port, timeout=600)
         with contextlib.closing(connection):
             connection.request("GET", "/predictions/stub%2F1.0")
             answer = connection.getresponse()
@@ -105,7 +105,7 @@ class TestRoutes:
 
 def grpc_call(stub_gateway: Gateway, method: str, request: bytes) -> bytes:
     with grpc.insecure_channel(f"{LOOPBACK}:{stub_gateway.port}", [("grpc.enable_http_proxy", 0)]) as channel:
-        answer: bytes = channel.unary_unary(f"/org.pytorch.serve.grpc.{method}")(request, timeout=30)
+        answer: bytes = channel.unary_unary(f"/org.pytorch.serve.grpc.{method}")(request, timeout=600)
         return answer
 
 
@@ -131,12 +131,12 @@ class TestBodies:
     def test_a_multipart_form_stays_one(self, stub_gateway: Gateway) -> None:
         files = {"data": ("clip.wav", b"abcd")}
         assert (
-            requests.post(f"{stub_gateway.url}/predictions/stub", files=files, timeout=30).json()[0]["bytes"]
+            requests.post(f"{stub_gateway.url}/predictions/stub", files=files, timeout=600).json()[0]["bytes"]
             == 4
         )
 
     def test_a_body_announced_with_expect_is_asked_for(self, stub_gateway: Gateway) -> None:
-        connection = http.client.HTTPConnection(LOOPBACK, stub_gateway.port, timeout=10)
+        connection = http.client.HTTPConnection(LOOPBACK, stub_gateway.port, timeout=600)
         with contextlib.closing(connection):
             connection.putrequest("POST", "/predictions/stub")
             for name, value in {"Content-Length": "3", "Expect": "100-continue"}.items():
@@ -153,7 +153,7 @@ class TestHeaders:
 
     def test_torchserves_own_headers_cannot_be_forged(self, stub_gateway: Gateway) -> None:
         response = requests.post(
-            f"{stub_gateway.url}/predictions/stub", b"abc", headers={"url_path": "x"}, timeout=30
+            f"{stub_gateway.url}/predictions/stub", b"abc", headers={"url_path": "x"}, timeout=600
         )
         assert response.json()[0]["headers"]["url_path"] == ""
 
@@ -179,7 +179,7 @@ class TestHeaders:
     def test_a_large_access_log_gives_way_to_a_new_one(self, stub_server: TorchServe) -> None:
         with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway:
             gateway.start()
-            ask = partial(requests.get, f"{gateway.url}/nothing", timeout=30)
+            ask = partial(requests.get, f"{gateway.url}/nothing", timeout=600)
             ask(headers={"x-request-id": "old-1"})
             log_entry(gateway, "old-1")
             gateway.rotate_log(limit=10)
@@ -191,7 +191,7 @@ class TestHeaders:
 
 def log_entry(gateway: Gateway, request_id: str) -> dict[str, Any]:
     """The access log's entry for a request; Envoy writes it within a second or so."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         for line in gateway.access_log.read_text().splitlines():
             entry: dict[str, Any] = json.loads(line)

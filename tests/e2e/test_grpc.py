@@ -49,13 +49,13 @@ def predict(server: TorchServe, stubs: tuple[ModuleType, ModuleType], **parts: b
     messages, services = stubs
     with grpc.insecure_channel(server.grpc, [("grpc.enable_http_proxy", 0)]) as channel:
         service = services.InferenceAPIsServiceStub(channel)
-        answer = service.Predictions(messages.PredictionsRequest(model_name="demo", input=parts), timeout=30)
+        answer = service.Predictions(messages.PredictionsRequest(model_name="demo", input=parts), timeout=600)
         prediction: bytes = answer.prediction
         return prediction
 
 
 def test_the_answer_is_the_same_json(server: TorchServe, stubs: tuple[ModuleType, ModuleType]) -> None:
-    over_http = requests.post(f"{server.url}/predictions/demo", data=AUDIO, timeout=30).json()
+    over_http = requests.post(f"{server.url}/predictions/demo", data=AUDIO, timeout=600).json()
     over_grpc = json.loads(predict(server, stubs, data=AUDIO))
     assert [entry["label"] for entry in over_grpc] == [entry["label"] for entry in over_http]
     assert over_grpc[0]["score"] == pytest.approx(over_http[0]["score"], abs=1e-6)

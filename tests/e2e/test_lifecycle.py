@@ -45,12 +45,12 @@ class TestServing:
         assert starting[0] == "importing its libraries"
         assert len(starting) >= 2  # one that lasts less than a look is missed
         command = found[1].split()
-        again = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=60, check=True)
+        again = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=600, check=True)
         answer = json.loads(again.stdout)
         assert answer == json.loads(found[2])
         # and while the real model is up: nothing about this voice is in any log
         running.process.terminate()
-        running.process.wait(60)
+        running.process.wait(600)
         logs = {file.name: file.read_text("utf-8", "replace") for file in running.folder.rglob("*.log")}
         assert {"access_log.log", "model_log.log", "ts_log.log", "gateway_access.log"} <= logs.keys()
         told = [name for name, text in logs.items() for each in answer if each["label"] in text]
@@ -67,12 +67,12 @@ class TestServing:
         url = f"http://{LOOPBACK}:{running.port}"
         headers = {"content-type": "application/octet-stream"}
         answers = {
-            name: requests.post(f"{url}/predictions/{name}", clip, headers=headers, timeout=60)
+            name: requests.post(f"{url}/predictions/{name}", clip, headers=headers, timeout=600)
             for name in ("demo", "twin", "twin/2.0")
         }
         assert len({answer.text for answer in answers.values()}) == 1
         assert answers["twin"].headers["x-model-version"] == "2.0"
-        assert requests.get(f"{url}/v2/models/twin", timeout=10).json()["versions"] == ["2.0"]
+        assert requests.get(f"{url}/v2/models/twin", timeout=600).json()["versions"] == ["2.0"]
 
     def test_two_servers_run_side_by_side(self, serve: StartServe) -> None:
         first, second = serve(), serve()
@@ -112,7 +112,7 @@ class TestServing:
     def test_stop_with_a_port_ends_that_server_alone(self, serve: StartServe, run: Run) -> None:
         first, second = serve(), serve()
         assert run("-m", "bundle.stop", "--port", str(first.port)).returncode == 0
-        assert first.process.wait(90) == 0
+        assert first.process.wait(600) == 0
         assert second.ask(b"abc").status_code == 200
         again = run("-m", "bundle.stop", "--port", str(first.port))
         assert again.stdout == f"nothing is running on port {first.port}\n"
@@ -138,7 +138,7 @@ class TestServing:
         assert found
         assert found.gateway
         os.kill(found.gateway.pid, signal.SIGKILL)
-        assert running.process.wait(60) == 1
+        assert running.process.wait(600) == 1
         assert "serve: the gateway has ended" in running.said
         running.assert_gone(*belongings)
 
@@ -156,7 +156,7 @@ class TestServing:
             os.kill(java, signal.SIGKILL)
             response = flying.result()
         assert (response.status_code, response.json()["code"]) == (503, "unavailable")
-        assert running.process.wait(60) == 1
+        assert running.process.wait(600) == 1
         assert "serve: TorchServe has ended" in running.said
         running.assert_gone(*belongings)
 

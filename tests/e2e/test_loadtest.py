@@ -26,7 +26,7 @@ def load(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "SPEAKER_ID_TOKEN"}
     environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'handler'}"
     command = [sys.executable, "-m", "loadtest", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def test_a_run_reports_what_it_measured(gateway: Gateway, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def post(
     path: str = "/predictions/demo",
     **more: Any,
 ) -> requests.Response:
-    response = requests.post(server.url + path, data=data, headers=headers, timeout=30, **more)
+    response = requests.post(server.url + path, data=data, headers=headers, timeout=600, **more)
     assert response.status_code == 200, response.text
     assert response.headers["Content-Type"] == "application/json"
     return response
@@ -84,7 +84,7 @@ def test_multipart(server: TorchServe, expected: list[dict[str, Any]], part: str
 def test_multipart_with_options(server: TorchServe) -> None:
     form = {"top_k": "2", "function_to_apply": "none"}
     answer = requests.post(
-        f"{server.url}/predictions/demo", files={"data": AUDIO}, data=form, timeout=30
+        f"{server.url}/predictions/demo", files={"data": AUDIO}, data=form, timeout=600
     ).json()
     assert len(answer) == 2
     assert answer[0]["score"] > 1  # a logit, no probability

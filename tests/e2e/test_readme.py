@@ -63,7 +63,7 @@ class Serving:
             )
 
     def __enter__(self) -> Serving:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 600
         while "ready: " not in self.log.read_text():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
@@ -84,7 +84,7 @@ def serving(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 def run(clone: Path, command: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command, shell=True, cwd=clone, env=environment(), capture_output=True, text=True, timeout=240
+        command, shell=True, cwd=clone, env=environment(), capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done

@@ -89,7 +89,7 @@ class Load:
     def ask(self, clip: bytes) -> None:
         headers = {"content-type": "application/octet-stream"}
         try:
-            response = requests.post(self.url, clip, headers=headers, timeout=60)
+            response = requests.post(self.url, clip, headers=headers, timeout=600)
         except requests.RequestException as exc:
             self.answers[type(exc).__name__] += 1
             return
@@ -173,7 +173,7 @@ def test_a_canary_gets_its_share_on_every_route_until_it_is_ended_or_takes_over(
                     f"{service.gateway.url}{path}",
                     clip,
                     headers={"content-type": "application/octet-stream"},
-                    timeout=60,
+                    timeout=600,
                 )
                 for _ in range(asked)
             )

@@ -162,7 +162,7 @@ class TestNothingIsFetched:
     ) -> None:
         address = url.format(port=listener.getsockname()[1], store=stub_server.store)
         with pytest.raises(ManagementError) as refused:
-            stub_server.management.register(address, timeout=20)
+            stub_server.management.register(address, timeout=600)
         assert refused.value.status
         assert 400 <= refused.value.status < 500
 
@@ -180,7 +180,7 @@ class TestNothingIsFetched:
                 "/org.pytorch.serve.grpc.management.ManagementAPIsService/RegisterModel"
             )
             with pytest.raises(grpc.RpcError) as refused:
-                call(bytes([9 << 3 | 2, len(url)]) + url, timeout=20)
+                call(bytes([9 << 3 | 2, len(url)]) + url, timeout=600)
         assert refused.value.code() is not grpc.StatusCode.UNKNOWN
 
 
@@ -202,7 +202,7 @@ class TestNamesThatArePaths:
         entry = entry.format(tmp=tmp_path)
         rewritten(stub_server.store / "stub.mar", evil, {entry: b"evil"})
         with contextlib.suppress(ManagementError):  # refused, or unpacked into its own folder
-            stub_server.management.register("evil.mar", timeout=20)
+            stub_server.management.register("evil.mar", timeout=600)
         assert stub_server.temp
         folder = stub_server.temp / "models"
         found = [path for path in stub_server.temp.rglob("*evil") if folder not in path.parents]
@@ -213,7 +213,7 @@ class TestNamesThatArePaths:
     ) -> None:
         rewritten(stub_server.store / "stub.mar", evil, {"link": str(tmp_path).encode()}, links={"link"})
         with contextlib.suppress(ManagementError):
-            stub_server.management.register("evil.mar", timeout=20)
+            stub_server.management.register("evil.mar", timeout=600)
         assert stub_server.temp
         assert [
             path for path in stub_server.temp.rglob("*") if path.name == "link" and path.is_symlink()

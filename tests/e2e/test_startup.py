@@ -43,7 +43,7 @@ def start(stub_store: Path, tmp_path: Path) -> Iterator[Start]:
 def answer(server: TorchServe, body: bytes, model: str = "stub", **options: Any) -> requests.Response:
     url = f"{server.url}/predictions/{model}"
     return requests.post(
-        url, body, headers={"content-type": "application/octet-stream"}, timeout=30, **options
+        url, body, headers={"content-type": "application/octet-stream"}, timeout=600, **options
     )
 
 
@@ -70,7 +70,7 @@ def test_what_the_user_exported_for_other_programs_changes_nothing(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     server = start("stub")
     server.wait_ready(60)
-    assert requests.get(f"{server.url}/ping", timeout=10, proxies={"http": ""}).status_code == 200
+    assert requests.get(f"{server.url}/ping", timeout=600, proxies={"http": ""}).status_code == 200
     (worker,) = server.worker_pids()
     environment = psutil.Process(worker).environ()
     assert str(tmp_path) not in environment["PYTHONPATH"].split(os.pathsep)
@@ -106,7 +106,7 @@ def test_a_model_that_refuses_to_load_fails_the_start_with_its_own_words(
     ) as caught:
         server.wait_ready()
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - began < 30, "it waited for a worker that never comes"
+    assert time.monotonic() - began < 300, "it waited for a worker that never comes"
 
 
 def test_a_worker_killed_while_serving_is_seen_at_once_and_replaced(
@@ -118,7 +118,7 @@ def test_a_worker_killed_while_serving_is_seen_at_once_and_replaced(
     (before,) = server.worker_pids()
     died = answer(server, b"die")
     assert died.status_code == 500
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while (pids := server.worker_pids()) in ([before], []):
         assert time.monotonic() < deadline, "no new worker took the dead one's place"
         time.sleep(0.1)
@@ -134,8 +134,8 @@ def test_only_the_owner_reaches_the_management_api(start: Start, build_stub: Cal
     assert server.management.path.is_socket()
     assert (folder.stat().st_uid, stat.S_IMODE(folder.stat().st_mode)) == (os.getuid(), 0o700)
     url = f"{server.url}/models"  # the inference port knows nothing of it
-    assert requests.get(url, timeout=30).status_code == 404
-    assert requests.post(url, params={"url": "stub.mar"}, timeout=30).status_code == 404
+    assert requests.get(url, timeout=600).status_code == 404
+    assert requests.post(url, params={"url": "stub.mar"}, timeout=600).status_code == 404
 
 
 def test_an_archive_outside_the_store_is_not_loaded(
@@ -146,9 +146,9 @@ def test_an_archive_outside_the_store_is_not_loaded(
     outside = (stub_store / "outside.mar").rename(tmp_path / "outside.mar")
     server = start("stub")
     server.wait_ready()
-    server.management.register("inside.mar", timeout=60)
+    server.management.register("inside.mar", timeout=600)
     with pytest.raises(ManagementError, match=r"does not match any allowed URL\(s\)") as refused:
-        server.management.register(outside.as_uri(), timeout=60)
+        server.management.register(outside.as_uri(), timeout=600)
     assert refused.value.status == 404
 
 
@@ -164,7 +164,7 @@ def test_a_store_that_others_may_write_to_is_refused(
 def test_a_corrupt_archive_fails_the_start(start: Start, stub_store: Path) -> None:
     (stub_store / "stub.mar").write_bytes(b"this is no archive")
     with pytest.raises(ServerError, match="does not load"):
-        start("stub").wait_ready(timeout=60)
+        start("stub").wait_ready(timeout=600)
 
 
 def test_a_taken_port_is_named(start: Start, build_stub: Callable[..., None]) -> None:

@@ -44,7 +44,7 @@ def answers(model: Any, features: Any, batch: list[Waveform], folder: Path) -> T
     subprocess.run(
         [PYTHON, SCRIPT, folder, folder / "waveforms.npz", folder / "logits.npy"],
         check=True,
-        timeout=240,
+        timeout=600,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     return torch.from_numpy(np.load(folder / "logits.npy"))

@@ -12,7 +12,7 @@ def test_results_come_in_order_whatever_finishes_first() -> None:
 
     def work(item: int) -> int:
         if item == 0:
-            assert last.wait(10)
+            assert last.wait(600)
         if item == 2:
             last.set()
         return item * item

@@ -209,7 +209,7 @@ def run_worker(folder: Path, clip: bytes) -> "subprocess.CompletedProcess[bytes]
         env={"TMPDIR": os.environ.get("TMPDIR", "/tmp")},
         input=clip,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -203,7 +203,7 @@ def test_the_file_alone_is_enough_and_reads_standard_input(server: Any, tmp_path
     copied.write_bytes(Path(identify.__file__).read_bytes())
     command = [sys.executable, str(copied), "-", "--url", server.url, "--format", "jsonl"]
     ran = subprocess.run(
-        command, input=b"piped", stdout=subprocess.PIPE, cwd=tmp_path, check=True, timeout=30
+        command, input=b"piped", stdout=subprocess.PIPE, cwd=tmp_path, check=True, timeout=600
     )
     assert json.loads(ran.stdout)["clip"] == "-"
     assert server.requests[0][2] == b"piped"

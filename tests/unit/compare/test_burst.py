@@ -21,7 +21,7 @@ RANKING = [{"label": "anna", "score": 0.75}, {"label": "bernd", "score": 0.25}]
 class Stub(BaseHTTPRequestHandler):
     """Answers only once `together` requests are there; a body of `bad` gets a 500."""
 
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=600)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -191,7 +191,7 @@ def test_no_process_is_left_when_the_pool_is_closed() -> None:
     decoders = Decoders(2, sampling_rate=16000, max_seconds=10.0)
     processes = [psutil.Process(pid) for pid in (*decoders.pids, decoders.server.pid)]
     decoders.close()
-    _, alive = psutil.wait_procs(processes, timeout=60)
+    _, alive = psutil.wait_procs(processes, timeout=600)
     assert not alive
 
 
@@ -213,7 +213,7 @@ def test_no_process_is_left_when_the_worker_is_killed() -> None:
         processes = [psutil.Process(int(pid)) for pid in worker.stdout.readline().split()]
         worker.kill()
     assert len(processes) == 3
-    _, alive = psutil.wait_procs(processes, timeout=60)
+    _, alive = psutil.wait_procs(processes, timeout=600)
     assert not alive
 
 

@@ -39,7 +39,7 @@ OPTIONS: dict[Path, list[Path]] = {
 def render(folder: Path) -> list[Document]:
     """Every document of a kustomization."""
     kubectl = Path(sys.executable).with_name("kubectl")
-    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 

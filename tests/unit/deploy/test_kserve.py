@@ -97,7 +97,7 @@ def test_a_wrong_field_would_be_found(change: Document, found: str) -> None:
 @pytest.mark.skipif(not PYTHON.exists(), reason="no build/kserve: `make kserve-fields` installs the package")
 def test_the_fields_are_the_package_s() -> None:
     script = KSERVE / "fields.py"
-    made = subprocess.run([PYTHON, script], capture_output=True, text=True, timeout=120, check=True)
+    made = subprocess.run([PYTHON, script], capture_output=True, text=True, timeout=600, check=True)
     assert made.stdout == FIELDS.read_text()
 
 

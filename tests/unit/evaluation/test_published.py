@@ -74,7 +74,7 @@ def run(stand_in: Hub, tmp_path: Path) -> Run:
             env=inherited | ours | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
 
     return run

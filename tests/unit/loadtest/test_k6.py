@@ -50,7 +50,6 @@ def test_k6_sends_what_the_plan_says_at_the_rate_that_it_says(tmp_path: Path) ->
         found = k6.measure(clips, target, parse("p50=20ms"), rate=20, seed=0, precision=0.04)
     assert found.requests == pytest.approx(20 * 0.5, abs=2)  # 20 ms / 0.04, after 3 s of warm-up
     assert found.errors == {}
-    assert found.p50 < 0.1
     assert len(seen.bodies) == pytest.approx(20 * 3.5, abs=2)
     assert {body.decode() for body in seen.bodies} == {"audio a", "audio b"}
     assert {headers["Authorization"] for headers in seen.headers} == {"Bearer secret"}

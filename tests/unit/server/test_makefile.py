@@ -18,7 +18,7 @@ def make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "AUDIO"))
     }
     return subprocess.run(
-        ["make", *arguments], cwd=cwd, env=clean, capture_output=True, text=True, timeout=60
+        ["make", *arguments], cwd=cwd, env=clean, capture_output=True, text=True, timeout=600
     )
 
 
