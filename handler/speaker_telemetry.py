@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from speaker_id.errors import FAULTS
+from speaker_id.errors import FAULTS, RequestError
 from speaker_id.pipeline import Outcome
 from speaker_id.protocol import Model
 from ts.metrics.metric_cache_errors import MetricsCacheKeyError
@@ -51,6 +51,7 @@ Observation = (
     tuple[str, float] | tuple[str, float, str]
 )  # metric, value, and the code of a counter that has one
 
+CODES = ("ok", *(error.code for error in RequestError.__subclasses__()))
 LONGEST_QUEUE = 24 * 3600.0  # s; more is no waiting time but a clock that is wrong
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -78,6 +79,7 @@ class Telemetry:
     def started(self, **details: Any) -> None:
         """The worker has loaded its model and is warm."""
         none: list[Observation] = [("speaker_id_decoder_faults_total", 0, kind) for kind in FAULTS]
+        none += [("speaker_id_requests_total", 0, code) for code in CODES]
         # a counter that begins with its first event has no increase at that event
         self._send([("speaker_id_worker_starts_total", 1), ("speaker_id_skipped_frames_total", 0), *none])
         self.event("ready", **details)

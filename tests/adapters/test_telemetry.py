@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import speaker_telemetry
+from speaker_handler import STATUS
 from speaker_id.certainty import Certainty
 from speaker_id.errors import CorruptAudio
 from speaker_id.pipeline import Outcome
@@ -84,6 +85,14 @@ def test_the_lines_are_those_that_torchserves_own_call_writes(caplog: pytest.Log
         theirs = caplog.records[-1].message
         ours = Telemetry(cache(), MODEL)._line("speaker_id_requests_total", 1.25, ["ok"])
     assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0].replace("1.25|", "1.250000|")
+
+
+def test_every_outcome_is_a_series_before_it_happens(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
+        Telemetry(cache(), MODEL).started()
+    zeros = re.findall(r"requests_total\.[^:]+:0\.0+\|#[^|]*code:(\w+)\|", caplog.text)
+    # a counter that begins with its first event has no increase at that event
+    assert sorted(zeros) == sorted(["ok", *(error.code for error in STATUS)])
 
 
 def test_a_torchserve_that_does_not_know_our_metrics_is_told_none(
