@@ -27,7 +27,15 @@ local function meaning(kind, status, message)
   return "malformed_request", status
 end
 
+-- of a header that is sent twice TorchServe hands on the last: together they are a value that the handler refuses
+local OPTIONS = {"x-top-k", "x-function-to-apply", "x-request-timeout"}
+
 function envoy_on_request(handle)
+  for _, name in ipairs(OPTIONS) do
+    if handle:headers():getNumValues(name) > 1 then
+      handle:headers():replace(name, handle:headers():get(name) .. ", " .. handle:headers():getAtIndex(name, 1))
+    end
+  end
   -- curl's default for --data-binary; TorchServe would look for form fields in the audio and fail with 500
   local form = "application/x-www-form-urlencoded"
   local kind = handle:headers():get("content-type")

@@ -10,6 +10,9 @@ import numpy.typing as npt
 MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
 MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
 MAX_CHANNELS = 8  # 7.1 surround
+# Of a sample, full scale at ±1. Unscaled 32-bit integers pass; from 1e16 on the squares of a clip's samples overflow in
+# float32 when they are normalised, and a finite answer, that to silence, comes out.
+MAX_LEVEL = 1e12
 
 Waveform = npt.NDArray[np.float32]  # (samples,), mono, at the checkpoint's sampling rate
 

@@ -113,3 +113,79 @@ class TestExcess:
         assert 400 <= response.status_code < 500
         assert len(response.content) < 1000
         well(gateway)
+
+
+def form(*parts: tuple[str, bytes], end: bytes = b"--b--\r\n") -> bytes:
+    head = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
+    return b"".join(head % name.encode() + content + b"\r\n" for name, content in parts) + end
+
+
+AUDIO = CLIP.read_bytes()
+FORM = {"content-type": "multipart/form-data; boundary=b"}
+JSON = {"content-type": "application/json"}
+TENSOR = b'{"name": "a", "shape": [0], "datatype": "BYTES", "data": []}'
+REFUSED = {
+    "one part twice": (form(("data", AUDIO), ("data", AUDIO)), FORM, 400, "two parts named 'data'"),
+    "an option twice": (
+        form(("top_k", b"1"), ("top_k", b"2"), ("data", AUDIO)),
+        FORM,
+        400,
+        "two parts named 'top_k'",
+    ),
+    "a form cut off": (
+        form(("data", AUDIO), ("top_k", b"1"), end=b""),
+        FORM,
+        400,
+        "the multipart body is truncated",
+    ),
+    "200,000 parts": (form(*[("p", b"")] * 200_000), FORM, 413, "more than 16 parts"),
+    "64 × 2,500 outputs": (
+        b'{"inputs": [' + TENSOR + b'], "outputs": [' + b",".join([b'{"name": "label"}'] * 2500) + b"]}",
+        JSON,
+        413,
+        "lists and objects; at most 1088",
+    ),
+    "an output twice": (
+        b'{"inputs": [' + TENSOR + b'], "outputs": [{"name": "label"}, {"name": "label"}]}',
+        JSON,
+        400,
+        "output label is asked for twice",
+    ),
+    "a long string among numbers": (
+        b'{"instances": [{"sampling_rate": 16000, "array": ["'
+        + b"x" * 10_000
+        + b'"'
+        + b",0" * 100_000
+        + b"]}]}",
+        JSON,
+        400,
+        "array must hold numbers only, not a string",
+    ),
+    "numbers that overflow": (
+        b'{"instances": [{"sampling_rate": 16000, "array": [3e34' + b",-3e34" * 16_000 + b"]}]}",
+        JSON,
+        422,
+        "overflow in the model",
+    ),
+}
+
+
+class TestBodiesThatAreRefused:
+    """Each ended a worker, bloated it, or was answered with something that its caller had not asked for."""
+
+    @pytest.mark.parametrize("name", REFUSED)
+    def test_with_the_reason_while_the_worker_lives_on(
+        self, server: TorchServe, gateway: Gateway, name: str
+    ) -> None:
+        body, headers, status, message = REFUSED[name]
+        workers = server.worker_pids()
+        response = requests.post(f"{gateway.url}/predictions/demo", body, headers=headers, timeout=60)
+        assert (response.status_code, message in response.json()["error"]) == (status, True), response.text
+        well(gateway)
+        assert server.worker_pids() == workers
+
+    def test_a_header_that_is_sent_twice_is_not_guessed_at(self, gateway: Gateway) -> None:
+        body = AUDIO.decode("latin-1")
+        head = f"POST /predictions/demo HTTP/1.1\r\nhost: any\r\ncontent-length: {len(body)}\r\n"
+        answer = send(gateway, f"{head}x-top-k: 1\r\nx-top-k: 2\r\n\r\n{body}")
+        assert answer.status == 400

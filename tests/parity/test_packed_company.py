@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from speaker_id.clip import MAX_LEVEL
 from speaker_id.packed import PackedEncoder
 from speaker_id.packed.team import Team
 from speaker_id.packed.transformer import TransformerLayer
@@ -112,6 +113,15 @@ def test_a_quiet_clip_on_a_large_offset_is_answered_as_by_transformers(
 ) -> None:
     waves = [clip(16_000) * np.float32(0.01) + np.float32(0.9)]
     assert distance(encoder(waves), reference(model, extractor(False), waves)) < REFERENCE_BOUND
+
+
+@pytest.mark.parametrize("family", ["group norm", "layer norm"])
+def test_the_loudest_samples_that_are_accepted_overflow_in_no_model_that_normalises(family: str) -> None:
+    model = small("wav2vec2", **FAMILIES[family])
+    wave = clip(16_000)
+    loud = (wave * np.float32(MAX_LEVEL / np.abs(wave).max())).astype(np.float32)
+    encoder = PackedEncoder(model, extractor(True), "cpu")
+    assert distance(encoder([loud]), encoder([wave])) < REFERENCE_BOUND
 
 
 def test_a_clip_of_two_minutes_is_answered_as_by_transformers() -> None:

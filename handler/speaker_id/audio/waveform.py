@@ -13,6 +13,7 @@ import numpy.typing as npt
 import soxr
 
 from speaker_id.audio.layout import Block, max_frames
+from speaker_id.clip import MAX_LEVEL
 from speaker_id.clip import Waveform as Waveform
 from speaker_id.errors import AudioTooLong, AudioTooShort, CorruptAudio, EmptyAudio, NonFiniteAudio
 
@@ -53,6 +54,10 @@ def assemble(
         raise AudioTooShort(
             f"{1e3 * len(waveform) / sampling_rate:.4g} ms of audio; at least "
             f"{1e3 * min_samples / sampling_rate:.4g} ms ({min_samples} samples at {sampling_rate} Hz) are needed"
+        )
+    if (level := max(waveform.max(), -waveform.min())) > MAX_LEVEL:
+        raise NonFiniteAudio(
+            f"samples of up to {level:.3g} overflow in the model; at most {MAX_LEVEL:g} is accepted: scale them to ±1"
         )
     return waveform
 

@@ -187,8 +187,18 @@ class TestNonFinite:
             raw(alternating, 44_100)
 
     def test_values_far_beyond_full_scale_are_fine(self) -> None:
-        loud = tones(1.0, 44_100) * np.float32(1e30)
-        assert np.abs(raw(loud, 44_100)).max() > 1e29
+        loud = tones(1.0, 44_100) * np.float32(2**31)
+        assert np.abs(raw(loud, 44_100)).max() > 5e8
+
+    @pytest.mark.parametrize("level", [1e13, 1e18, 3e34])
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_values_whose_squares_overflow_in_the_model_are_not(self, level: float, sign: int) -> None:
+        samples = tones(1.0, 16_000)
+        samples[0, 5] = sign * level
+        with pytest.raises(
+            NonFiniteAudio, match=r"overflow in the model; at most 1e\+12 is accepted: scale them to ±1"
+        ):
+            raw(samples)
 
 
 class TestRaw:
