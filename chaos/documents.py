@@ -100,6 +100,27 @@ def shapes(draw: random.Random) -> bytes:
     )
 
 
+def excess(draw: random.Random) -> bytes:
+    """Few bytes that became much: one long string among numbers, empty lists, equal outputs, samples that overflow."""
+    times = draw.choice((100, 2_500, 40_000))
+    array = '{"instances":[{"sampling_rate":16000,"array":[%s]}]}'
+    outputs = '{"inputs":[{"name":"a","shape":[0],"datatype":"BYTES","data":[]}],"outputs":[%s]}'
+    whole, element, last = draw.choice(
+        (
+            (array, "0,", '"' + "x" * times + '"'),
+            (array, '"",', '"' + "x" * times + '"'),
+            (array, "[],", "0"),
+            (array, '{"a":1},', "0"),
+            (array, "-3e34,", "3e34"),
+            (outputs, '{"name":"label"},', '{"name":"label"}'),
+            ('{"inputs":"%s"}', "AA ", "AA"),
+            ('{"inputs":[],"id":"%s"}', "\\u0000", ""),
+            ('{"inputs":"AAAA","parameters":{"top_k":%s}}', "9", "9"),
+        )
+    )
+    return (whole % (element * times + last)).encode()
+
+
 def unlikely(draw: random.Random) -> bytes:
     """Well-formed JSON that asks for nothing that is served."""
     values: list[Any] = [

@@ -132,6 +132,7 @@ KINDS: dict[str, Callable[[random.Random], Made]] = {
     "broken JSON": document(documents.broken),
     "NaN array": document(documents.not_numbers),
     "long shape": document(documents.shapes),
+    "excess in JSON": document(documents.excess),
     "unlikely JSON": document(documents.unlikely),
     "damaged clip in JSON": document(documents.damaged_clip),
 }

@@ -17,8 +17,6 @@ local function meaning(kind, status, message)
     return "overloaded", "429"  -- its queue is full; 503 would say that the server is not there
   elseif message == "Worker died." then
     return "worker_died", "507"  -- 500 from TorchServe unless the worker was killed
-  elseif kind:match("DataDecoderException$") then
-    return "malformed_request", "400", "the body is no valid multipart form"  -- 500 from TorchServe, in Java's words
   elseif status == "413" then
     return "request_too_large", "413"
   elseif tonumber(status) >= 500 then

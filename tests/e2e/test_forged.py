@@ -138,7 +138,12 @@ REFUSED = {
         400,
         "the multipart body is truncated",
     ),
-    "200,000 parts": (form(*[("p", b"")] * 200_000), FORM, 413, "more than 16 parts"),
+    "200,000 parts": (
+        form(*[(f"p{number}", b"") for number in range(200_000)]),
+        FORM,
+        413,
+        "more than 16 parts",
+    ),
     "64 × 2,500 outputs": (
         b'{"inputs": [' + TENSOR + b'], "outputs": [' + b",".join([b'{"name": "label"}'] * 2500) + b"]}",
         JSON,
@@ -179,7 +184,7 @@ class TestBodiesThatAreRefused:
     ) -> None:
         body, headers, status, message = REFUSED[name]
         workers = server.worker_pids()
-        response = requests.post(f"{gateway.url}/predictions/demo", body, headers=headers, timeout=60)
+        response = requests.post(f"{gateway.url}/predictions/demo", body, headers=headers, timeout=600)
         assert (response.status_code, message in response.json()["error"]) == (status, True), response.text
         well(gateway)
         assert server.worker_pids() == workers

@@ -128,12 +128,18 @@ class TestBodies:
         response = ask("/predictions/stub", b"RIFF&a=b", Content_Type="application/x-www-form-urlencoded")
         assert response.json()[0]["bytes"] == 8
 
-    def test_a_multipart_form_stays_one(self, stub_gateway: Gateway) -> None:
+    def test_a_multipart_form_is_handed_on_whole(self, stub_gateway: Gateway) -> None:
+        """TorchServe would drop the first of two parts of one name, and what is cut off."""
         files = {"data": ("clip.wav", b"abcd")}
-        assert (
-            requests.post(f"{stub_gateway.url}/predictions/stub", files=files, timeout=600).json()[0]["bytes"]
-            == 4
-        )
+        form = requests.Request("POST", f"{stub_gateway.url}/predictions/stub", files=files).prepare()
+        with requests.Session() as session:
+            answer = session.send(form, timeout=600).json()[0]
+        assert answer["bytes"] == len(form.body or b"")
+        assert answer["headers"]["x-form"] == form.headers["content-type"]
+
+    def test_the_header_that_says_so_is_the_gateways_alone(self, ask: Ask) -> None:
+        answer = ask("/predictions/stub", b"abcd", X_Form="multipart/form-data; boundary=b").json()[0]
+        assert "x-form" not in answer["headers"]
 
     def test_a_body_announced_with_expect_is_asked_for(self, stub_gateway: Gateway) -> None:
         connection = http.client.HTTPConnection(LOOPBACK, stub_gateway.port, timeout=600)

@@ -50,14 +50,6 @@ class TestErrors:
         assert error(response) == (405, "method_not_allowed")
         assert response.headers["allow"] == "POST, PUT"
 
-    def test_a_form_that_torchserve_cannot_read_is_the_callers_fault_without_javas_words(
-        self, ask: Ask
-    ) -> None:
-        nameless = b'--b\r\nContent-Disposition: form-data; name=""; filename="c.wav"\r\n\r\nabc\r\n--b--\r\n'
-        response = ask("/predictions/stub", nameless, Content_Type="multipart/form-data; boundary=b")
-        assert error(response) == (400, "malformed_request")
-        assert response.json()["error"] == "the body is no valid multipart form"
-
     def test_a_bug_in_the_handler_is_500_without_its_text(self, ask: Ask) -> None:
         response = ask("/predictions/stub", b"raise")
         assert error(response) == (500, "internal_error")
