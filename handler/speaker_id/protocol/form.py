@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email.message import Message
-from email.parser import BytesHeaderParser
 
 from speaker_id.errors import MalformedRequest, RequestTooLarge
 from speaker_id.protocol.values import shown
@@ -17,6 +15,9 @@ from speaker_id.settings import MAX_PART_HEADERS, MAX_PARTS
 # line breaks are CR LF by the standard; those of hand-written clients are LF
 AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 AFTER_HEADERS = re.compile(rb"\r?\n\r?\n")
+DISPOSITION = re.compile(r"^content-disposition:(.*)$", re.IGNORECASE | re.MULTILINE)
+# by hand: the standard library's reader of parameters raises TypeError over name*=a; name*0=b
+PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;\s"]*)')
 
 
 def parts(body: bytes | bytearray, content_type: str) -> dict[str, bytes]:
@@ -30,9 +31,7 @@ def parts(body: bytes | bytearray, content_type: str) -> dict[str, bytes]:
         MalformedRequest: the form is cut off, a name is given twice or not at all, or it is no form.
         RequestTooLarge: more parts, or longer headers of one, than any form here needs.
     """
-    header = Message()
-    header["content-type"] = content_type
-    boundary = header.get_boundary()
+    boundary = _parameter(content_type, "boundary")
     if not boundary:
         raise MalformedRequest("the multipart content type has no boundary")
     found: dict[str, bytes] = {}
@@ -80,7 +79,17 @@ def _split(body: bytes | bytearray, delimiter: bytes) -> Iterator[tuple[str, byt
 
 
 def _name(headers: bytes) -> str:
-    name = BytesHeaderParser().parsebytes(headers).get_param("name", header="content-disposition")
-    if not isinstance(name, str):
+    disposition = DISPOSITION.search(headers.decode("utf-8", "replace"))
+    name = _parameter(disposition[1], "name") if disposition else None
+    if name is None:
         raise MalformedRequest("a part of the form has no name")
     return name
+
+
+def _parameter(header: str, name: str) -> str | None:
+    """The value of a header's parameter, as in `form-data; name="data"`; None if it has none of this name."""
+    for found in PARAMETER.finditer(header):
+        if found[1].lower() == name:
+            value = found[2]
+            return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+    return None

@@ -115,6 +115,32 @@ def test_headers_longer_than_any_part_needs_are_refused() -> None:
     assert "4096 bytes" in refused(part("a" * 1_000_000) + END, RequestTooLarge)
 
 
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('form-data; name="data"; filename="a.wav"', "data"),
+        ("form-data; name=data", "data"),
+        ('form-data; filename="a; name=b.wav"; name="data"', "data"),
+        ('form-data; filename="a\\"; name=\\"b.wav"; NAME = "data"', "data"),
+        ('form-data; name="d\\"a\\\\ta"', 'd"a\\ta'),
+        ('form-data; name="ä"', "ä"),
+        ("form-data; name*=a; name*0=b; name=data", "data"),  # on which the standard library raises TypeError
+        ('form-data; filename="unclosed; name=data', "data"),
+        ("form-data;;;= ;name=data;", "data"),
+    ],
+)
+def test_the_name_of_a_part_as_clients_write_it(disposition: str, name: str) -> None:
+    body = f"--XbX\r\nContent-Type: a/b\r\ncontent-disposition: {disposition}\r\n\r\nRIFF\r\n--XbX--".encode()
+    assert parts(body, TYPE) == {name: b"RIFF"}
+
+
+@given(st.text(alphabet='name*=0;" \\data\r\n', max_size=60))
+def test_any_disposition_is_a_name_or_a_request_error(disposition: str) -> None:
+    body = f"--XbX\r\nContent-Disposition: {disposition}\r\n\r\nRIFF\r\n--XbX--".encode()
+    with contextlib.suppress(RequestError):
+        assert len(parts(body, f"multipart/form-data; boundary=XbX; {disposition}")) == 1
+
+
 @given(
     st.lists(
         st.sampled_from(
