@@ -47,6 +47,8 @@ def inspect(data: bytes) -> Media:
             f"FLAC header declares {stated} samples but frames for only {received} were received: "
             "send the complete file"
         )
+    if received is not None and received > stated:  # libsndfile would stop at what is declared
+        return Media("FLAC", "flac", end=end, elementary=True)
     return Media("FLAC", end=end)
 
 

@@ -40,7 +40,7 @@ def sniff(data: bytes) -> list[Media]:
     if not rest:
         raise EmptyAudio("the body holds an ID3 tag and no audio")
     if by_signature(rest) is None:
-        return [_mpeg(rest)]
+        return [_mpeg(rest, data)]
     recordings: list[Media] = []
     while rest:
         if len(recordings) == MOST_JOINED:
@@ -58,9 +58,11 @@ def sniff(data: bytes) -> list[Media]:
     return recordings
 
 
-def _mpeg(data: bytes) -> Media:
-    """MPEG frames, at once or behind a little junk: a stream that was joined in its middle."""
+def _mpeg(data: bytes, with_tag: bytes) -> Media:
+    """MPEG frames, at once or behind a little junk: a stream that was joined in its middle, or a tag of wrong size."""
     start = None if data.startswith(FOREIGN) else mpeg.first_frame(data)
+    if start is None and data is not with_tag:
+        start, data = mpeg.first_frame(with_tag), with_tag
     if start is None:
         raise UnsupportedMedia(
             f"no audio format starts with the bytes {data[:8].hex(' ')}; supported are {SUPPORTED}"
