@@ -5,15 +5,15 @@ RequestError
 ├── InvalidParameter        an option is unknown or its value is not allowed
 ├── EmptyAudio              no audio bytes, or a recording of zero samples
 ├── AudioTooLong            more seconds than one clip may have
-├── RequestTooLarge         more clips or seconds than one request may have
+├── RequestTooLarge         more clips, seconds, JSON, parts or answer than one request may have
 ├── UnsupportedMedia        the bytes are no audio format that we decode
 ├── CorruptAudio            a known container whose content does not decode
 ├── TruncatedAudio          the container declares more audio than was received
 ├── AudioTooCostly          decoding takes more CPU time or memory than one request may use
 ├── AudioTooShort           fewer samples than the encoder needs for one frame
-├── NonFiniteAudio          NaN or infinite samples
+├── NonFiniteAudio          samples that are NaN, infinite, or overflow in the model
 ├── UnsupportedLayout       a sampling rate or channel count outside the limits
-├── OutOfMemory             no memory was left to encode a clip, even by itself
+├── OutOfMemory             no memory was left for one body, clip or answer, even by itself
 └── DeadlineExceeded        it waited past the time for which its caller waits
 
 The core raises meanings; an adapter's one table turns them into its server's statuses. A message names the

@@ -9,6 +9,7 @@ import pytest
 from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest, RequestTooLarge
 from speaker_id.protocol import Options, Payload, Request, parse
+from speaker_id.settings import Settings
 
 from tests.unit.protocol.bodies import AUDIO, B64, SETTINGS, refused, request, tensor
 
@@ -159,6 +160,15 @@ def test_wrong_base64_is_refused(value: str) -> None:
 
 def test_broken_json_names_the_place() -> None:
     assert "at character 11" in refused(b'{"inputs": }', MalformedRequest).message
+
+
+@pytest.mark.parametrize("depth", [900, 990, 1000, 1050, 1080])
+def test_json_nested_as_deep_as_its_lists_allow_is_refused(depth: int) -> None:
+    """Past Python's own limit of 1,000 the parser gives up, which is the request's error and no other's."""
+    for head, opened, closed in ((b'{"inputs":', b"[", b"]"), (b'{"inputs":', b'{"a":', b"}")):
+        body = head + opened * depth + b"1" + closed * depth + b"}"
+        with pytest.raises(MalformedRequest):
+            parse(Payload({"body": body}), Settings())
 
 
 def test_json_nested_ten_thousand_deep_is_refused() -> None:
