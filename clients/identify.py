@@ -11,7 +11,8 @@ that it brings, are all it needs; `rich` or `tqdm` shows progress where one is i
     with Client("http://127.0.0.1:8080", "demo") as client:
         print(client.identify("interview.wav").labels[0])
 
-Exit codes: 0 every clip was identified, 1 some were not, 2 wrong usage, 3 the server cannot be reached, 130 Ctrl-C.
+Exit codes: 0 every clip was identified, 1 some were not, 2 wrong usage, 3 the server cannot be reached, 130 Ctrl-C,
+141 nobody reads the output any more (`| head`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader, ReadTimeou
 BUSY = {429, 503, 507}  # too many requests, no worker free, the worker died: another try may succeed
 BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 LARGEST_ANSWER = 16 << 20  # bytes; every label of a large model is far below it
+LONGEST_TIMEOUT = (
+    1e6  # seconds; sockets take no number that is much larger, so that beyond it there is no limit
+)
 PIECE = 64 << 10  # bytes of an answer that are read at once
 ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -158,7 +162,8 @@ class Client:
         token: sent as `Authorization: Bearer`.
         cacert: file of the certificates that the server's must be signed by, PEM; if None, that of the variable
             REQUESTS_CA_BUNDLE, else those that `requests` brings.
-        timeout: seconds to connect; seconds to wait for the answer to begin, and again for it to be whole.
+        timeout: seconds to connect; seconds to wait for the answer to begin, and again for it to be whole; infinity is
+            no limit.
         retries: further attempts, see Patience. Identifying changes nothing on the server, so they are safe.
     """
 
@@ -182,6 +187,7 @@ class Client:
         # where proxies are asked for too
         self._trusted: str | bool = str(cacert or os.environ.get("REQUESTS_CA_BUNDLE") or "") or True
         self._timeout = timeout
+        self._limits = _limit(timeout[0]), _limit(timeout[1])
         self._patience = Patience(
             retries,
             allowed_methods=None,  # POST too
@@ -217,7 +223,7 @@ class Client:
         options = {
             "X-Top-K": top_k,
             "X-Function-To-Apply": function_to_apply,
-            "X-Request-Timeout": self._timeout[1],
+            "X-Request-Timeout": self._limits[1],
         }
         headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
         began = time.monotonic()
@@ -226,7 +232,7 @@ class Client:
                 self.url,
                 data,
                 headers=headers,
-                timeout=self._timeout,
+                timeout=self._limits,
                 allow_redirects=False,
                 stream=True,
                 verify=self._trusted,
@@ -301,6 +307,10 @@ def _labels(response: requests.Response, content: bytes) -> list[Label]:
     raise BadAnswer(f"{response.url} answered {response.status_code}, but with no list of labels")
 
 
+def _limit(seconds: float) -> float | None:
+    return None if seconds > LONGEST_TIMEOUT else seconds
+
+
 def _cause(exc: BaseException) -> BaseException:
     while (inner := exc.__cause__ or exc.__context__) is not None:
         exc = inner
@@ -356,11 +366,15 @@ def clips(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            yield from sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            yield from sorted(str(file) for file in path.rglob("*") if _is_audio(file))
         elif name == "-" or path.exists():
             yield name
         else:
             raise FileNotFoundError(f"no such file or folder: {name}")
+
+
+def _is_audio(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and file.is_file()  # folders have such names too
 
 
 def with_progress(records: Iterator[Record], total: int) -> Iterable[Record]:
@@ -447,7 +461,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(exc))
     if not names:
         parser.error("no audio files")
-    if args.concurrency < 1 or args.retries < 0 or min(args.timeout) <= 0:
+    if args.concurrency < 1 or args.retries < 0 or not all(seconds > 0 for seconds in args.timeout):
         parser.error("--concurrency must be 1 or more, --retries 0 or more, --timeout above 0")
     if args.cacert and not Path(args.cacert).is_file():
         parser.error(f"--cacert: there is no file {args.cacert}")
@@ -466,13 +480,22 @@ def main(arguments: list[str] | None = None) -> int:
         "timeout": tuple(args.timeout),
         "retries": args.retries,
     }
+    with contextlib.suppress(AttributeError):  # where it has been replaced by something simpler
+        # a file's name need not be text, and a terminal need not have every letter
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with Client(args.url, args.model, **server) as client:
             records = run(client, names, args.concurrency, **options)
             FORMATS[args.format](watched(with_progress(records, len(names))))
+        sys.stdout.flush()
     except Unreachable as exc:
         print(f"identify: {exc}", file=sys.stderr)
         return 3
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or Python's own flush would fail over the rest
+        return 141
     except KeyboardInterrupt:
         return 130
     return 1 if failed else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -164,6 +165,7 @@ def test_progress_is_drawn_by_what_is_installed_and_only_where_it_can_be_seen(
         (["nowhere.wav"], "no such file or folder: nowhere.wav"),
         (["deep", "--concurrency", "0"], "--concurrency must be 1 or more"),
         (["deep", "--timeout", "0", "1"], "--timeout above 0"),
+        (["deep", "--timeout", "5", "nan"], "--timeout above 0"),
         (["empty"], "no audio files"),
         (["deep", "--function-to-apply", "relu"], "invalid choice"),
         ([], "audio"),
@@ -182,6 +184,58 @@ def test_wrong_usage_ends_with_2(
         identify.main(arguments)
     assert caught.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_an_infinite_timeout_is_none(server: Any, folder: Path) -> None:
+    """Neither the server's deadline nor a socket takes an infinite number, nor a very large one."""
+    for seconds in ("inf", "1e12"):
+        assert run(server, folder / "b.wav", "--timeout", seconds, seconds) == 0
+    assert ["x-request-timeout" in headers for _, headers, _ in server.requests] == [False, False]
+
+
+def test_a_folder_that_is_called_like_a_clip_is_searched_and_not_sent(server: Any, folder: Path) -> None:
+    (folder / "x.wav").mkdir()
+    (folder / "x.wav" / "inside.wav").write_bytes(b"inside")
+    assert run(server, folder) == 0
+    assert run(server, folder / "x.wav") == 0
+    assert [body for *_, body in server.requests].count(b"inside") == 2
+    assert len(server.requests) == 5
+
+
+def output(server: Any, *arguments: str | bytes | Path, **options: Any) -> subprocess.Popen[bytes]:
+    """The client as a process, whose terminal is no replacement."""
+    command = [sys.executable, identify.__file__, "--url", server.url, "--retries", "0", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("form", identify.FORMATS)
+def test_a_file_name_that_is_not_text_is_sent_and_shown(server: Any, tmp_path: Path, form: str) -> None:
+    name = os.path.join(os.fsencode(tmp_path), b"caf\xe9.wav")  # noqa: PTH118  # Latin-1, which no str holds as it is
+    with open(name, "wb") as file:  # noqa: PTH123
+        file.write(b"coffee")
+    said, complained = output(server, tmp_path, "--format", form).communicate(timeout=600)
+    assert complained == b""
+    assert b"caf\\udce9.wav" in said
+    assert server.requests[0][2] == b"coffee"
+
+
+def test_a_terminal_that_lacks_a_letter_gets_the_rest(server: Any, folder: Path) -> None:
+    server.otherwise.body = [{"label": "Zoë", "score": 0.9}]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    process = output(server, folder / "b.wav", env=environment)
+    said, complained = process.communicate(timeout=600)
+    assert (process.returncode, complained) == (0, b"")
+    assert b"Zo\\xeb 0.900" in said
+
+
+@pytest.mark.parametrize("form", identify.FORMATS)
+def test_nobody_who_reads_on_is_no_traceback(server: Any, folder: Path, form: str) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as `| head -0` does
+    command = [sys.executable, identify.__file__, "--url", server.url, folder, "--format", form]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=600)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_the_token_is_taken_from_the_environment(
