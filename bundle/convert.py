@@ -30,6 +30,7 @@ from transformers import AutoConfig, AutoModelForAudioClassification
 from bundle import BundleError
 from bundle.fetch import PICKLED_WEIGHTS_FILE, Fetched
 from bundle.sources import ModelSpec
+from bundle.terminal import say
 
 LIBRARIES = ("torch", "transformers", "safetensors", "tokenizers", "numpy")
 
@@ -43,6 +44,13 @@ RENAMED = {
 # it out of the model when the config switches masking off, and then a checkpoint's copy has no place to go.
 TRAINING_ONLY = "masked_spec_embed"
 
+STORED = (
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float64,
+)  # what every part of the way can compute with
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -53,7 +61,7 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
         BundleError: a pickle that is more than tensors, tensors too many, too few or of the wrong shape, NaN in them.
     """
     weights = WEIGHTS_FILE if WEIGHTS_FILE in fetched.files else PICKLED_WEIGHTS_FILE
-    print(f"{spec.name}: converting {weights} ({fetched.files[weights].bytes / 1e6:.1f} MB)", flush=True)
+    say(f"{spec.name}: converting {weights} ({fetched.files[weights].bytes / 1e6:.1f} MB)")
     source = _read(fetched.folder / weights)
     tensors = _accounted_for(
         {_today(name): tensor for name, tensor in source.items()}, fetched.folder, weights
@@ -117,7 +125,7 @@ def _read(path: Path) -> Tensors:
     except (SafetensorError, RuntimeError, EOFError, ValueError) as exc:
         raise BundleError(f"{path.name} cannot be read: {exc}") from exc
     if not isinstance(content, dict) or not all(
-        isinstance(value, torch.Tensor) for value in content.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
         raise BundleError(f"{path.name} is no plain mapping from names to tensors")
     return content
@@ -142,7 +150,7 @@ def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
     for name in sorted(tensors.keys() - expected.keys()):
         if name.rsplit(".", 1)[-1] != TRAINING_ONLY:
             raise BundleError(f"{weights} holds {name}, which the model has no place for")
-        print(f"{weights}: {name} is left out: only training reads it", flush=True)
+        say(f"{weights}: {name} is left out: only training reads it")
     if missing := sorted(expected.keys() - tensors.keys()):
         raise BundleError(
             f"{weights} lacks {len(missing)} of {len(expected)} tensors, {missing[0]} among them"
@@ -152,10 +160,24 @@ def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
             raise BundleError(
                 f"{weights}: {name} has shape {tuple(tensors[name].shape)}; config.json asks for {shape}"
             )
+        if tensors[name].layout != torch.strided or tensors[name].dtype not in STORED:
+            raise BundleError(
+                f"{weights}: {name} is stored as {_stored_as(tensors[name])}; converted are dense tensors of "
+                f"{', '.join(map(_short, STORED))}"
+            )
         if not torch.isfinite(tensors[name]).all():
             raise BundleError(f"{weights}: {name} holds NaN or infinite values")
     # clone: tensors of a pickle may share storage, which safetensors refuses
     return {name: tensors[name].detach().clone(memory_format=torch.contiguous_format) for name in expected}
+
+
+def _stored_as(tensor: torch.Tensor) -> str:
+    kind = "" if tensor.layout == torch.strided else f"a {_short(tensor.layout)} tensor of "
+    return f"{kind}{_short(tensor.dtype)}"
+
+
+def _short(kind: object) -> str:
+    return str(kind).removeprefix("torch.")
 
 
 def _has_format(path: Path) -> bool:

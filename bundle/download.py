@@ -21,6 +21,8 @@ from huggingface_hub.errors import FileMetadataError
 from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import build_hf_headers, httpx  # type: ignore[attr-defined]  # exported lazily
 
+from bundle.terminal import say
+
 RESETS = 5  # in a row, none of which brought a byte
 
 
@@ -69,7 +71,7 @@ def _resume(url: str, part: Path, size: int | None, name: str) -> None:
             if size is not None and start > size:  # cannot be the beginning of this file
                 start = file.truncate(0)
             if start:
-                print(f"{name}: resuming at {start / 1e6:.1f} MB", flush=True)
+                say(f"{name}: resuming at {start / 1e6:.1f} MB")
             try:
                 # the client takes the token off where the hub sends it on to another host
                 http_get(

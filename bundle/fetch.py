@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -36,8 +37,10 @@ from bundle import BundleError
 from bundle.download import cached, discard, download
 from bundle.lock import Lock
 from bundle.sources import ModelSpec
+from bundle.terminal import say
 
 PICKLED_WEIGHTS_FILE = "pytorch_model.bin"
+POINTER = b"version https://git-lfs.github.com/spec/"  # how a pointer of Git LFS begins
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -77,7 +80,10 @@ def _from_folder(spec: ModelSpec, folder: Path) -> Fetched:
     if not folder.is_dir():
         raise BundleError(f"{spec.name}: there is no folder {folder}")
     names = _needed({path.name for path in folder.iterdir() if path.is_file()}, str(folder))
+    for name in names:
+        _refuse_pointer(folder / name, str(folder))
     _check_config(folder / CONFIG_FILE, str(folder))
+    _check_preprocessor(folder / PREPROCESSOR_FILE, str(folder))
     files = {name: FileRecord.of(folder / name) for name in names}
     for name, record in files.items():
         expected = spec.files.get(name)
@@ -112,9 +118,11 @@ def _from_hub(spec: ModelSpec) -> Fetched:
         folder = path.parent
         if name == CONFIG_FILE:
             _check_config(path, spec.source)
+        elif name == PREPROCESSOR_FILE:
+            _check_preprocessor(path, spec.source)
     if lock is None:
         Lock(source=spec.source, revision=commit, files=files).write(spec.lock)
-        print(f"{spec.name}: pinned to {commit}, recorded in {spec.lock}", flush=True)
+        say(f"{spec.name}: pinned to {commit}, recorded in {spec.lock}")
     return Fetched(folder, files, commit)
 
 
@@ -144,7 +152,7 @@ def _commit(spec: ModelSpec, lock: Lock | None) -> str:
         commit = spec.revision
     else:
         commit = HfApi().resolve_revision(spec.source, revision=spec.revision).resolved
-        print(f"{spec.name}: {spec.revision or 'main'} is commit {commit}", flush=True)
+        say(f"{spec.name}: {spec.revision or 'main'} is commit {commit}")
     if lock is not None and lock.revision != commit:
         raise BundleError(
             f"{spec.name} is pinned to commit {lock.revision[:12]}…, but {commit[:12]}… is asked for: "
@@ -185,6 +193,24 @@ def _check_config(path: Path, where: str) -> None:
         raise BundleError(f"{where}: {exc}") from exc
 
 
+def _check_preprocessor(path: Path, where: str) -> None:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as exc:
+        raise BundleError(f"{where}: {PREPROCESSOR_FILE} is not JSON: {exc}") from exc
+    if not isinstance(content, dict):
+        raise BundleError(f"{where}: {PREPROCESSOR_FILE} holds a {type(content).__name__}, not an object")
+
+
+def _refuse_pointer(path: Path, where: str) -> None:
+    """What git leaves in a clone without Git LFS: a few lines of text in place of the file."""
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise BundleError(
+                f"{where}: {path.name} is a Git LFS pointer, not the file: run `git lfs pull` there"
+            )
+
+
 def _checked(spec: ModelSpec, name: str, commit: str, checks: Collection[Check]) -> tuple[Path, FileRecord]:
     """Downloads one file. A spoilt copy in the cache is fetched anew, once; spoilt bytes do not stay there."""
     was_cached = cached(spec.source, name, commit) is not None
@@ -192,7 +218,7 @@ def _checked(spec: ModelSpec, name: str, commit: str, checks: Collection[Check])
     record = FileRecord.of(path)
     fault = _fault(spec, path, record, checks)
     if fault and was_cached:
-        print(f"{name}: the cached copy is damaged; fetching it anew", flush=True)
+        say(f"{name}: the cached copy is damaged; fetching it anew")
         discard(path)
         return _checked(spec, name, commit, checks)
     if fault:

@@ -26,6 +26,7 @@ from speaker_id.settings import Settings
 
 from bundle import BundleError
 from bundle.samples import FOLDER as SAMPLES
+from bundle.terminal import say
 
 SHOWN = 20  # changed clips that a report lists
 
@@ -79,7 +80,7 @@ def gate(folder: Path, settings: Settings, threshold: float, calibration: Path |
         largest_drift=max(drifts),
         median_drift=statistics.median(drifts),
     )
-    print(report(outcome, changed), flush=True)
+    say(report(outcome, changed))
     if outcome.agreement < threshold:
         raise BundleError(
             f"{settings.precision} agrees with fp32 on {outcome.agreement:.1%} of {outcome.clips} clips, "

@@ -130,10 +130,46 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path: Path) -> None:
     assert "model.safetensors cannot be read" in refusal(source, tmp_path)
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(1)], {"model": {"layer_weights": torch.zeros(3)}}])
+@pytest.mark.parametrize(
+    "content", [[torch.zeros(1)], {"model": {"layer_weights": torch.zeros(3)}}, {0: torch.zeros(1)}]
+)
 def test_a_pickle_of_another_form_is_refused(old: Path, tmp_path: Path, content: Any) -> None:
     torch.save(content, old / "pytorch_model.bin")
     assert "no plain mapping from names to tensors" in refusal(old, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "pytorch_model.bin"])
+def test_a_git_lfs_pointer_in_place_of_a_file_is_called_so(old: Path, tmp_path: Path, name: str) -> None:
+    (old / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0a1b\nsize 378000000\n")
+    said = refusal(old, tmp_path)
+    assert f"{name} is a Git LFS pointer, not the file: run `git lfs pull` there" in said
+
+
+@pytest.mark.parametrize(("content", "said"), [("[]", "holds a list, not an object"), ("{", "is not JSON")])
+def test_a_preprocessor_config_that_is_no_object_is_refused(
+    old: Path, tmp_path: Path, content: str, said: str
+) -> None:
+    (old / "preprocessor_config.json").write_text(content)
+    assert f"preprocessor_config.json {said}" in refusal(old, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (lambda tensor: tensor.to(torch.float8_e4m3fn), "float8_e4m3fn"),
+        (lambda tensor: tensor.to(torch.int8), "int8"),
+        (lambda tensor: tensor.to(torch.complex64), "complex64"),
+        (lambda tensor: tensor.to_sparse(), "a sparse_coo tensor of float32"),
+    ],
+)
+def test_tensors_of_other_kinds_are_named_with_what_they_are(
+    old: Path, tmp_path: Path, stored: Callable[[torch.Tensor], torch.Tensor], said: str
+) -> None:
+    change(old, lambda tensors: tensors.update({"classifier.weight": stored(tensors["classifier.weight"])}))
+    assert refusal(old, tmp_path) == (
+        f"pytorch_model.bin: classifier.weight is stored as {said}; converted are dense tensors of float32, float16, "
+        "bfloat16, float64"
+    )
 
 
 @pytest.mark.parametrize(
