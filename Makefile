@@ -1,7 +1,7 @@
 # The front door; `make` alone lists the targets.
 
 VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP VERSION CANARY \
-	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE ARGS
+	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE ALL ARGS
 
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
 # the environment hands it on, and bundle/variables.py checks it and makes options of it: recipes name variables and
@@ -155,6 +155,7 @@ s3prl: setup ## build the environment of the independent oracle, for tests that 
 	$(HERE) && build/s3prl/bin/python -m pip install -q -r tests/parity/requirements-s3prl.txt
 	$(HERE) && rm -f build/s3prl/lib/python*/site-packages/torchaudio/lib/*.so
 
-clean: stop ## remove what was built; .venv stays
-	$(HERE) && rm -rf build reports model_store/*.mar .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove what was built; .venv stays, and archives that are the way back of a roll-out: ALL=1 for those too
+	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m bundle.clean ALL; fi
+	$(HERE) && rm -rf build reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	$(HERE) && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -10,23 +10,25 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
-from bundle import BundleError
+from bundle import BundleError, store
 from bundle.fetch import Fetched, fetch
 from bundle.sources import ModelSpec, resolve
+from bundle.terminal import say
 
 STORE = Path("model_store")
 CHECKPOINTS = Path("build/checkpoints")
@@ -37,6 +39,7 @@ TELEMETRY_FILE = "speaker_telemetry.py"
 CORE_PACKAGE = "speaker_id"
 CHECKPOINT_FOLDER = "checkpoint"
 MODEL_CONFIG_FILE = "model-config.yaml"
+LOCK, STAGING = ".archive.lock", ".archive-"
 INPUTS_FILE = "inputs.sha256"  # one hash over everything that went in
 
 
@@ -50,6 +53,9 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None 
     target = root / f"{spec.name}-{_source_id(fetched)}"
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{target.name}.lock"):  # two builds at once: the second waits, then finds it done
+        for left in root.glob(f".{target.name}.*"):  # a killed conversion's
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
         if not _is_current(target, spec, fetched):
             # Here, not above: torch and transformers take seconds to import, and an unchanged model needs neither.
             from bundle.convert import convert
@@ -64,7 +70,7 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None 
 
 def build(
     spec: ModelSpec,
-    store: Path = STORE,
+    folder: Path = STORE,
     handler: Path = HANDLER,
     checkpoints: Path = CHECKPOINTS,
     calibration: Path | None = None,
@@ -74,7 +80,7 @@ def build(
 
     Args:
         spec: what to serve, from `bundle.sources.resolve`.
-        store: the model store; made if need be.
+        folder: the model store; made if need be.
         handler: folder with speaker_handler.py and the package speaker_id.
         checkpoints: where converted checkpoints are kept.
         calibration: clips that a precision below fp32 is checked on; see `bundle.precision.gate`.
@@ -84,49 +90,36 @@ def build(
         BundleError: says what is wrong and what to do.
     """
     checkpoint = prepare(spec, checkpoints, calibration)
-    store.mkdir(parents=True, exist_ok=True)
-    mar = file or store / f"{spec.name}.mar"
-    with tempfile.TemporaryDirectory(
-        prefix=".archive-", dir=store
-    ) as temporary:  # same disk: the last step is a rename
-        stage = Path(temporary) / "stage"
+    folder.mkdir(parents=True, exist_ok=True)
+    mar = file or folder / f"{spec.name}.mar"
+    # one build at a time, so that whatever lies there of another is a killed one's; in the store, since the last step
+    # is a rename
+    with FileLock(folder / LOCK), _temporary(folder, STAGING) as temporary:
+        stage = temporary / "stage"
         _stage(stage, spec, handler, checkpoint)
         inputs = _digest(stage, spec)
         if _inputs_of(mar) == inputs:
-            print(f"{spec.name}: {mar} is up to date", flush=True)
+            say(f"{spec.name}: {mar} is up to date")
             return mar
         (stage / INPUTS_FILE).write_text(inputs + "\n")
         started = time.monotonic()
-        made = _pack(Path(temporary), stage, spec)
+        made = _pack(temporary, stage, spec)
+        if file is None:
+            store.keep(folder, spec.name, spec.version)
         made.replace(mar)
     seconds = time.monotonic() - started
-    print(f"{spec.name}: packed {mar} ({mar.stat().st_size / 1e6:.1f} MB) in {seconds:.1f} s", flush=True)
+    say(f"{spec.name}: packed {mar} ({mar.stat().st_size / 1e6:.1f} MB) in {seconds:.1f} s")
     return mar
 
 
-def of_version(store: Path, name: str, version: str) -> Path:
-    """Where one version's archive is kept beside the one that the next start takes, for a roll-out or its way back."""
-    return store / f"{name}-{version}.mar"
-
-
-def version_of(mar: Path) -> str | None:
-    """The version that an archive says it is; None if it is not there, or no archive."""
-    try:
-        with zipfile.ZipFile(mar) as archive:
-            return str(json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]["modelVersion"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
-
-
-def promote(store: Path, name: str, old: str, new: str) -> None:
-    """Make a version's archive the one that the next start takes, and keep the old version's for the way back."""
-    current, kept = store / f"{name}.mar", of_version(store, name, old)
-    if version_of(current) == old and not kept.exists():
-        os.link(current, kept)
-    draft = store / f".{name}.mar.new"
-    draft.unlink(missing_ok=True)
-    os.link(of_version(store, name, new), draft)  # not a copy: archives are large, and never written to
-    draft.replace(current)
+@contextmanager
+def _temporary(folder: Path, prefix: str) -> Iterator[Path]:
+    """A temp folder beside what is made in it; those that killed builds left there go."""
+    for left in folder.glob(f"{prefix}*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as temporary:
+        yield Path(temporary)
 
 
 def _source_id(fetched: Fetched) -> str:
@@ -207,7 +200,7 @@ def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
     command += ["--extra-files", str(stage), "--config-file", str(stage / MODEL_CONFIG_FILE)]
     # stored, not deflated: fp32 weights shrink by 7 %, and the time to pack and unpack grows tenfold
     command += ["--archive-format", "zip-store", "--export-path", str(exported)]
-    print(f"{spec.name}: packing", flush=True)
+    say(f"{spec.name}: packing")
     done = subprocess.run(command, env={**os.environ, "TMPDIR": str(scratch)}, capture_output=True, text=True)
     made = exported / f"{spec.name}.mar"
     if done.returncode != 0 or not made.is_file():
@@ -228,7 +221,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--calibration", type=Path, help="folder of clips to check a precision below fp32 on")
     chosen = parser.parse_args(arguments)
     try:
-        build(resolve(chosen.model, chosen.revision), chosen.store, calibration=chosen.calibration)
+        spec = resolve(chosen.model, chosen.revision)
+        build(spec, chosen.store, calibration=chosen.calibration)
+        store.forget(chosen.store, spec.name)  # whoever builds it by hand wants it served
     except BundleError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

@@ -11,27 +11,33 @@ import yaml
 from pydantic import ValidationError
 from speaker_id.manifest import MANIFEST_FILE, Manifest
 
-from bundle import BundleError
+from bundle import BundleError, store
 from bundle.archive import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
 from bundle.sources import ModelSpec
 
-ARCHIVE_MANIFEST = "MAR-INF/MANIFEST.json"  # torch-model-archiver's own: name and version
 
-
-def read_store(store: Path) -> list[ModelSpec]:
+def read_store(folder: Path) -> list[ModelSpec]:
     """What the archives of a folder are to be served as, each as it was built; by name.
 
     Raises:
         BundleError: no such folder, no archive in it, one that was not built by `bundle.archive`.
     """
     try:
-        archives = sorted(file for file in store.iterdir() if file.suffix == ".mar")
+        archives = sorted(file for file in folder.iterdir() if file.suffix == ".mar" and not _kept(file))
     except OSError as exc:
-        raise BundleError(f"the folder of archives {store} cannot be read: {exc.strerror}") from exc
+        raise BundleError(f"the folder of archives {folder} cannot be read: {exc.strerror}") from exc
     specs = [read(mar) for mar in archives]
     if not specs:
-        raise BundleError(f"there is no archive NAME.mar in {store}: make one with `make archive MODEL=NAME`")
+        raise BundleError(
+            f"there is no archive NAME.mar in {folder}: make one with `make archive MODEL=NAME`"
+        )
     return specs
+
+
+def _kept(mar: Path) -> bool:
+    """Whether it is a version that a roll-out keeps beside the one that serves."""
+    found = store.contents(mar)
+    return found is not None and mar == store.of_version(mar.parent, *found)
 
 
 def read(mar: Path) -> ModelSpec:
@@ -42,7 +48,7 @@ def read(mar: Path) -> ModelSpec:
     """
     try:
         with zipfile.ZipFile(mar) as archive:
-            packed = json.loads(archive.read(ARCHIVE_MANIFEST))["model"]
+            packed = json.loads(archive.read(store.MANIFEST))["model"]
             config: dict[str, Any] = yaml.safe_load(archive.read(MODEL_CONFIG_FILE))
             card = Manifest.model_validate_json(archive.read(f"{CHECKPOINT_FOLDER}/{MANIFEST_FILE}"))
         ours = config.pop("speaker_id")

@@ -19,11 +19,21 @@ def running(models: Iterable[str] = (), port: int | None = None, run: Path = sta
     Raises:
         NoServer: there is none.
     """
+    return with_folder(models, port, run)[1]
+
+
+def with_folder(
+    models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN
+) -> tuple[Path, State]:
+    """The same, with the folder that it writes in."""
     wanted = set(models)
-    alive = [found for _, found in state.states(run) if found.serve.alive]
-    for found in alive:
+    alive = []
+    for file, found in state.states(run):
+        if not found.serve.alive:
+            continue
         if wanted <= set(found.models) and (port is None or found.url.endswith(f":{port}")):
-            return found
+            return file.parent, found
+        alive.append(found)
     what = f" of {', '.join(sorted(wanted))}" if wanted else ""
     where = f" on port {port}" if port else ""
     others = "; ".join(f"{', '.join(found.models)} at {found.url}" for found in alive)

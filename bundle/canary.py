@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from bundle import private
+
 FILE = "canary"
 
 
@@ -20,6 +22,11 @@ class Weights:
     def __init__(self, run: Path) -> None:
         self.file = run / FILE
 
+    def of(self, model: str) -> dict[str, int]:
+        """A model's canaries: percent by version."""
+        shares = (line.split(" ") for line in self._lines())
+        return {version: int(percent) for name, version, percent in shares if name == model}
+
     def set(self, model: str, percent: Mapping[str, int]) -> None:
         """Replace a model's shares, whole or not at all."""
         self._write(model, [f"{model} {version} {share}" for version, share in percent.items()])
@@ -29,8 +36,8 @@ class Weights:
         self._write(model, [])
 
     def _write(self, model: str, lines: list[str]) -> None:
-        kept = self.file.read_text("ascii").splitlines() if self.file.exists() else []
-        kept = [line for line in kept if line.split(" ")[0] != model]
-        draft = self.file.with_name(f"{FILE}.new")
-        draft.write_text("".join(f"{line}\n" for line in kept + lines), "ascii")
-        draft.replace(self.file)
+        kept = [line for line in self._lines() if line.split(" ")[0] != model]
+        private.write(self.file, "".join(f"{line}\n" for line in kept + lines))
+
+    def _lines(self) -> list[str]:
+        return self.file.read_text("ascii").splitlines() if self.file.exists() else []

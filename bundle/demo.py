@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bundle import BundleError, sources
 from bundle.samples import Sample, samples
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from bundle.temporary import serving, step
 from clients.identify import Answer, Client, ClientError
 

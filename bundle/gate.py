@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from bundle.precision import recordings
 from bundle.samples import samples
 
 CLIP_SECONDS = 120.0  # for one answer, under load
-CONCURRENCY = 2
 RETRIES = 20  # of a full queue
 SHOWN = 5
 
@@ -57,8 +55,9 @@ def answers(url: str, model: str, version: str, asked: Sequence[Clip]) -> list[A
         BundleError: it refuses a clip, or does not answer.
     """
     target = f"{url}/predictions/{model}/{version}"
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        return [best(each.json()) for each in pool.map(lambda clip: ask(target, clip), asked)]
+    return [
+        best(ask(target, clip).json()) for clip in asked
+    ]  # one at a time: callers wait for the same workers
 
 
 def answering_version(url: str, model: str, clip: Clip) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from bundle import canary, cors, ports, properties, tls, tracing, unix_http
+from bundle import canary, cors, logs, ports, private, properties, scratch, tls, tracing, unix_http
 from bundle.leash import Leashed
 from bundle.limits import Limits
 from bundle.ports import LOOPBACK
@@ -26,7 +26,7 @@ from bundle.torchserve import ServerError, TorchServe
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy" / "gateway"
 START_SECONDS = 60.0  # it takes a second; a machine may be busy
 STOP_SECONDS = 5.0
-ACCESS_LOG_BYTES = 20_000_000  # about 80,000 requests; Envoy itself never begins a new one
+ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a stopped one must not hold up whoever watches it
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
 ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log; Envoy's default is 10 s
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
@@ -86,9 +86,11 @@ class Gateway:
         self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
         self.heads = dict(heads or {})
         self.tokens = tokens.absolute() if tokens else None  # a link is followed anew each time
-        self.log = server.run / "gateway.log"
-        self.access_log = server.run / "gateway_access.log"
+        self.log = server.run / logs.GATEWAY
+        self.access_log = server.run / logs.ACCESS
         self.folder: Path | None = None  # of the admin socket, whose path must be short
+        self._logged = 0  # bytes of the log that are of a former gateway
+        self._reopen = False  # logs were renamed, and Envoy has not been told yet
         self._envoy: Leashed | None = None
 
     def __enter__(self) -> Gateway:
@@ -110,6 +112,10 @@ class Gateway:
         if ports.is_taken(self.port):
             raise ServerError(f"port {self.port} is taken by another process: choose another with PORT=")
 
+    def prepare(self) -> None:
+        """Make the folder of the admin socket, whose name can be written down before there is a process."""
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{scratch.PREFIX}gateway-"))
+
     def start(self) -> None:
         """Start Envoy and return once it accepts connections.
 
@@ -117,9 +123,10 @@ class Gateway:
             ServerError: no Envoy, the port is taken, Envoy ended.
         """
         self.check_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="speaker-id-gateway-"))
+        if self.folder is None:
+            self.prepare()
         config = self.server.run / "envoy.yaml"
-        config.write_text(self.render((DEPLOY / "envoy.yaml").read_text("utf-8")), "utf-8")
+        private.write(config, self.render((DEPLOY / "envoy.yaml").read_text("utf-8")))
         self._write_lua("health.lua", lua_heads(self.heads))
         weights = self.server.run / canary.FILE
         weights.unlink(missing_ok=True)  # a former run's
@@ -127,17 +134,19 @@ class Gateway:
         if self.tokens:
             self._write_lua("tokens.lua", f"TOKENS = {json.dumps(str(self.tokens), ensure_ascii=False)}\n")
         if self.certificate:
-            (self.server.run / tls.SDS_FILE).write_text(tls.sds(self.certificate), "utf-8")
+            private.write(self.server.run / tls.SDS_FILE, tls.sds(self.certificate))
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
         command += ["--file-flush-interval-msec", str(ACCESS_LOG_DELAY)]
-        self.log.unlink(missing_ok=True)
-        self._envoy = Leashed(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._logged = self.log.stat().st_size if self.log.exists() else 0
+        self._envoy = Leashed(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=private.UMASK
+        )
         self._wait_ready()
 
     def _write_lua(self, name: str, before: str) -> None:
         """A shipped Lua file with a line of this server's before it."""
-        (self.server.run / name).write_text(before + (DEPLOY / name).read_text("utf-8"), "utf-8")
+        private.write(self.server.run / name, before + (DEPLOY / name).read_text("utf-8"))
 
     def render(self, template: str) -> str:
         """The template with this gateway's values; paths are quoted as JSON, which YAML reads."""
@@ -211,11 +220,20 @@ class Gateway:
         stats = self._admin("GET", f"/stats?filter={quote('^http.public.downstream_rq_active$')}")
         return int(stats.rsplit(":", 1)[1])
 
-    def rotate_log(self, limit: int = ACCESS_LOG_BYTES) -> None:
-        """Begin a new access log once the present one is too large; one old one is kept."""
-        if self.access_log.exists() and self.access_log.stat().st_size > limit:
-            self.access_log.replace(self.access_log.with_suffix(".1.log"))
-            self._admin("POST", "/reopen_logs")
+    def rotate_logs(self, limit: int = logs.LARGEST) -> None:
+        """Begin new logs in place of those that have become too large; of each, the one before is kept.
+
+        Raises:
+            OSError, http.client.HTTPException: Envoy does not answer, or the disk refuses. It goes on with the old
+                logs, and the next call goes on where this one stopped.
+        """
+        for log in (self.log, self.access_log):
+            if logs.too_large(log, limit):
+                log.replace(logs.rotated(log))
+                self._reopen = True
+        if self._reopen:
+            self._admin("POST", "/reopen_logs", ROTATE_SECONDS)
+            self._reopen = False
 
     def stop(self) -> None:
         """End Envoy at once: drain before."""
@@ -244,13 +262,13 @@ class Gateway:
             time.sleep(0.02)
 
     def _last_words(self) -> str:
-        said = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        said = self.log.read_bytes()[self._logged :].decode("utf-8", "replace") if self.log.exists() else ""
         last = re.split(r"^\[", said, flags=re.MULTILINE)[-1]  # entries begin so, and may have several lines
         return " ".join(last.split()) or "it said nothing"
 
-    def _admin(self, method: str, path: str) -> str:
+    def _admin(self, method: str, path: str, timeout: float = 5.0) -> str:
         assert self.folder is not None
-        return unix_http.ask(self.folder / "admin", method, path).body.decode()
+        return unix_http.ask(self.folder / "admin", method, path, timeout).body.decode()
 
 
 def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:

@@ -80,16 +80,19 @@ class Management:
         return str(described["modelVersion"])
 
     def register(self, archive: str, timeout: float) -> None:
-        """Unpack an archive of the model store and start its workers, as many as its model-config.yaml says.
+        """Unpack an archive of the model store and ask for its workers, as many as its model-config.yaml says.
+
+        It does not wait for the workers: TorchServe would wait on one of the few threads that callers' requests are
+        read and answered by, and freeze those until the last worker is READY.
 
         Args:
             archive: file name in the store.
-            timeout: seconds for hashing, unpacking, and the start of the workers.
+            timeout: seconds for hashing and unpacking.
 
         Raises:
-            ManagementError: it is refused, or a worker does not start; why that is stands in the logs.
+            ManagementError: it is refused. Why a worker does not start stands in the logs.
         """
-        self._ask("POST", f"/models?{urlencode({'url': archive})}", timeout)
+        self._ask("POST", f"/models?{urlencode({'url': archive, 'synchronous': 'false'})}", timeout)
 
     def scale(self, model: str, version: str, workers: int) -> None:
         """Ask for so many workers; TorchServe starts or ends them after it has answered."""

@@ -1,4 +1,4 @@
-"""Processes by their identity, a process id together with its creation time, so that an id which the system
+"""Processes by their identity, a process id together with when it was started, so that an id which the system
 has given to someone else meanwhile is never signalled."""
 
 from __future__ import annotations
@@ -7,26 +7,38 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One process for as long as it lives, and never its successor under the same id."""
+    """One process for as long as it lives, and never its successor under the same id.
+
+    Attributes:
+        pid: its id.
+        boot: which start of the machine it belongs to; empty where the system does not say.
+        started: when it was started, in clock ticks since the boot: what stands still when somebody sets the clock.
+            Where there is no /proc, seconds since the epoch as the kernel noted them then.
+    """
 
     pid: int
-    created: float  # seconds since the epoch, as psutil gives it
+    boot: str
+    started: float
 
     @classmethod
     def of(cls, process: psutil.Process) -> Identity:
-        return cls(process.pid, process.create_time())
+        """Raises psutil.NoSuchProcess if it has ended."""
+        return cls(process.pid, _boot(), _started(process.pid))
 
     def process(self) -> psutil.Process | None:
         """The process, or None once it has ended (a zombie has ended too)."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > 0.05 or process.status() == psutil.STATUS_ZOMBIE:
+            if self != Identity.of(process) or process.status() == psutil.STATUS_ZOMBIE:
                 return None
         except psutil.NoSuchProcess:
             return None
@@ -35,6 +47,24 @@ class Identity:
     @property
     def alive(self) -> bool:
         return self.process() is not None
+
+
+def _boot() -> str:
+    try:
+        return BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> float:
+    try:
+        # the name of the program stands before, in parentheses, and may hold both blanks and parentheses: proc(5)
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError) as exc:
+        if BOOT_ID.exists():
+            raise psutil.NoSuchProcess(pid) from exc
+        return psutil.Process(pid).create_time()
+    return float(fields[19])  # starttime, the 22nd of all
 
 
 def family(pid: int) -> list[psutil.Process]:

@@ -2,8 +2,8 @@
 
     python -m bundle.rollout --model demo --version 2.0
 
-The server must have been started by `make serve`. Each step is undone if a later one fails, so that the server is
-left as it was found.
+The server must have been started by `make serve`. Each step up to the promotion is undone if a later one fails, so that
+the server is left as it was found. What a killed roll-out left is finished or undone by the next one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,20 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bundle import BundleError, archive, canary, gate, ports, sources, startup_log, state
+from bundle import BundleError, archive, asked, canary, gate, ports, sources, startup_log, store
+from bundle.journal import Change, Journal
 from bundle.management import Management, ManagementError, Version
 from bundle.processes import idle
+from bundle.signals import Interrupted, Stopper
 from bundle.sources import ModelSpec
 from bundle.state import State
+from bundle.terminal import say
 
 REGISTER_SECONDS = 120.0  # for hashing and unpacking an archive; 400 MB take ten
+PATIENCE = (
+    2.0  # times responseTimeout, for an old version to answer what it was given: one batch, and one queued
+)
+ENDING_SECONDS = 60.0  # for a version's workers to end once they have nothing to do
 IDLE_SECONDS = 0.5
 LOCK = "rollout.lock"
 
@@ -35,19 +42,22 @@ class Rollout:
         spec: what is to be served, under its new version.
         server: the running server.
         run: its folder.
+        declared: the version of the model's model.yaml.
+        stopper: the signals that this process gets, if it listens to any.
 
     Attributes:
-        old, new: the versions.
+        new: the version that is to serve.
     """
 
-    def __init__(self, spec: ModelSpec, server: State, run: Path) -> None:
-        self.spec, self.server, self.run = spec, server, run
+    def __init__(
+        self, spec: ModelSpec, server: State, run: Path, declared: str, stopper: Stopper | None = None
+    ) -> None:
+        self.spec, self.server, self.declared, self.stopper = spec, server, declared, stopper
         self.name, self.new = spec.name, spec.version
-        self.store = Path(server.store)
+        self.store, self.logs = Path(server.store), run / "logs"
         self.management = Management(Path(server.management))
         self.weights = canary.Weights(run)
-        self.old = self.management.default(self.name)
-        self.built: Path | None = None
+        self.journal = Journal(run, spec.name)
         self.began = time.monotonic()
 
     def to_new(self, clips: Sequence[gate.Clip], share: int) -> None:
@@ -58,134 +68,192 @@ class Rollout:
             share: percent of the requests that the new version gets while the old one stays the default; 0 switches.
 
         Raises:
-            BundleError: says which step failed and why; the server is as it was.
+            BundleError: says which step failed and why. Up to the promotion the server is as it was; after it, the same
+                command again finishes what is left.
         """
-        if self.new == self.old:
+        finished = self.recover()
+        change = Change(self.management.default(self.name), self.new)
+        if change.new == change.old:
+            if finished == change.new:
+                return
             raise BundleError(
-                f"{self.name} {self.new} is the version that is served: choose another VERSION="
+                f"VERSION={self.new} is the version of {self.name} that is served: choose another"
             )
-        switched = False
+        for other in self.weights.of(self.name):
+            if other != self.new:
+                raise BundleError(
+                    f"a canary of {self.name} {other} is running: let it take over (VERSION={other}) or end it "
+                    f"(VERSION={other} ARGS=--abort) before VERSION={self.new}"
+                )
+        self._fits(change.old)
         try:
-            if self.new not in self.management.versions(self.name):
-                self._load()
-            self._check(clips)
+            if self.new not in self.weights.of(self.name):
+                self.journal.begin(change)
+                self._load(change)
+            self._check(change, clips)
             if share:
                 self.weights.set(self.name, {self.new: share})
-                self._say(f"{share} % of requests go to {self.new}, the others to {self.old}")
+                self._say(f"{share} % of requests go to {self.new}, the others to {change.old}")
                 return
-            switched = True
-            self.management.set_default(self.name, self.new)
-            self._confirm(clips[0])
-            self.weights.remove(self.name)
-            self._say(f"requests go to {self.new}")
+            self._switch(change, clips[0])
         except BaseException as exc:
-            reason = str(exc) if isinstance(exc, BundleError) else type(exc).__name__
-            self._say(f"rolling back: {reason}")
-            self._back(switched)
+            self._undo_because(change, exc)
             raise
-        self._retire(self.old)
-        archive.promote(self.store, self.name, self.old, self.new)
-        self._say(f"the way back: make rollout MODEL={self.name} VERSION={self.old}")
+        self._finish(change)
+
+    def recover(self) -> str | None:
+        """Finish or undo what a roll-out began that was killed or could not end; a running canary stays.
+
+        Returns:
+            The version that serves, if there was something to recover.
+        """
+        change = self.journal.read()
+        if change is None:
+            return None
+        if change.new in self.weights.of(self.name) and not self._default(change.new):
+            return None
+        self._hold()
+        if not self._default(change.new):
+            self._undo(change)
+            self._say(f"undone what an interrupted roll-out to {change.new} left: {change.old} is served")
+            return change.old
+        self._say(f"finishing an interrupted roll-out to {change.new}")
+        self._promote(change)
+        self._finish(change)
+        return change.new
 
     def abort(self) -> None:
         """End a canary: the new version gets no more requests, finishes those it has, and goes."""
-        if self.new == self.old:
-            raise BundleError(f"{self.name} {self.new} is the version that is served, and no canary")
+        if self.recover():
+            return
+        change = Change(self.management.default(self.name), self.new)
+        if change.new == change.old:
+            raise BundleError(f"VERSION={self.new} is the version that is served, and no canary")
         if self.new not in self.management.versions(self.name):
-            raise BundleError(f"{self.name} {self.new} is not loaded: there is nothing to end")
-        self._back(switched=False)
+            raise BundleError(f"VERSION={self.new} of {self.name} is not loaded: there is nothing to end")
+        self._hold()
+        self._undo(change)
+        self._say(f"{change.old} is served as before")
 
-    def _load(self) -> None:
-        file = archive.of_version(self.store, self.name, self.new)
-        if file.is_file():
+    def _load(self, change: Change) -> None:
+        file = store.of_version(self.store, self.name, self.new)
+        if file.is_file() and not store.marked(self.store, self.name, self.new):
             self._say(f"{file.name} is in the store already and is used as it is")
         else:
-            self.built = archive.build(self.spec, self.store, file=file)
-        logged = startup_log.size(self.run / "logs")
+            store.mark(self.store, self.name, self.new)
+            archive.build(self.spec, self.store, file=file)
+        logged = startup_log.position(self.logs)
         seconds = self.spec.torchserve.startupTimeout
         try:
-            self.management.register(file.name, REGISTER_SECONDS + seconds)
+            self.management.register(file.name, REGISTER_SECONDS)
         except ManagementError as exc:
-            why = startup_log.refusal(self.run / "logs", logged) or exc
+            why = startup_log.refusal(self.logs, logged) or exc
             raise BundleError(f"{self.name} {self.new} does not load: {why}") from exc
 
         def settled() -> bool:
-            if why := startup_log.refusal(self.run / "logs", logged):
+            if why := startup_log.refusal(self.logs, logged):
                 raise BundleError(f"{self.name} {self.new} does not load: {why}")
             return self._version(self.new).ready
 
         if not self.management.wait(settled, seconds):
-            raise BundleError(
-                f"{self.name} {self.new} is not ready after {seconds} s (logs: {self.run}/logs)"
-            )
-        self._say(f"{self.new} is loaded and warm, beside {self.old}")
+            raise BundleError(f"{self.name} {self.new} is not ready after {seconds} s (logs: {self.logs})")
+        self._say(f"{self.new} is loaded and warm, beside {change.old}")
 
-    def _check(self, clips: Sequence[gate.Clip]) -> None:
-        before = gate.answers(self.server.inference_url, self.name, self.old, clips)
-        after = gate.answers(self.server.inference_url, self.name, self.new, clips)
+    def _check(self, change: Change, clips: Sequence[gate.Clip]) -> None:
+        before = gate.answers(self.server.inference_url, self.name, change.old, clips)
+        after = gate.answers(self.server.inference_url, self.name, change.new, clips)
         self._say(gate.judge(clips, before, after, self.spec.min_agreement))
 
-    def _confirm(self, clip: gate.Clip) -> None:
-        """The first request that names no version is answered by the new one."""
+    def _switch(self, change: Change, clip: gate.Clip) -> None:
+        """Send requests to the new version, see that it answers them, and make that last over a restart."""
+        self.management.set_default(self.name, change.new)
         found = gate.answering_version(self.server.inference_url, self.name, clip)
-        if found != self.new:
-            raise BundleError(f"requests are answered by {found} although {self.new} is the default")
+        if found != change.new:
+            raise BundleError(f"requests are answered by {found} although {change.new} is the default")
+        self._hold()
+        self._promote(change)
+
+    def _promote(self, change: Change) -> None:
+        store.promote(self.store, self.name, change.new, self.declared)
+
+    def _finish(self, change: Change) -> None:
+        """What is left once the new version is promoted, and is never undone."""
+        self.weights.remove(self.name)
+        self._say(f"requests go to {change.new}")
+        self._retire(change.old)
+        self.journal.end()
+        self._say(f"the way back: make rollout MODEL={self.name} VERSION={change.old}")
 
     def _retire(self, version: str) -> None:
         """Wait until a version has answered everything it was given, then unregister it."""
-        described = self._version(version)
-        patience = 2.0 * described.response_timeout
+        described = self.management.versions(self.name).get(version)
+        if described is None:
+            return
+        patience = PATIENCE * described.response_timeout
 
         def drained() -> bool:
+            if self.stopper and self.stopper.asked:
+                raise Interrupted
             now = self._version(version)
             return now.pending == 0 and idle(now.pids, IDLE_SECONDS) and self._version(version).pending == 0
 
         if not self.management.wait(drained, patience):
             raise BundleError(
-                f"{self.name} {version} still works on requests after {patience:.0f} s: it stays loaded, gets no new "
-                f"ones, and goes with the server"
+                f"{self.name} {version} still works on requests after {patience:.0f} s: it stays loaded and gets no "
+                f"new ones; the same command again ends it"
             )
+        # unregistering waits for the workers' end, on a thread that callers' requests need: end them before
+        self.management.scale(self.name, version, 0)
+        self.management.wait(lambda: self._version(version).workers == 0, ENDING_SECONDS)
         self.management.unregister(self.name, version)
         self._say(f"{version} has answered everything it was given and is gone")
 
-    def _back(self, switched: bool) -> None:
-        if switched:
-            self.management.set_default(self.name, self.old)
+    def _undo_because(self, change: Change, exc: BaseException) -> None:
+        """Undo first, and speak after: nothing that is said, and no signal, may come in between."""
+        self._hold()
+        reason = str(exc) if isinstance(exc, BundleError) else type(exc).__name__
+        try:
+            self._undo(change)
+        except BundleError as also:
+            raise BundleError(
+                f"{reason}; and undoing it has stopped: {also}; the next roll-out goes on with that"
+            ) from exc
+        self._say(f"rolled back: {reason}")
+        self._say(f"{change.old} is served as before")
+
+    def _undo(self, change: Change) -> None:
+        if self._default(change.new):
+            self.management.set_default(self.name, change.old)
+        record = store.promoted(self.store, self.name)
+        if record and record.version == change.new:  # the promotion itself failed half-way
+            store.promote(self.store, self.name, change.old, self.declared)
         self.weights.remove(self.name)
-        if self.new in self.management.versions(self.name):
-            self._retire(self.new)
-        if self.built:  # its number may be used again
-            self.built.unlink(missing_ok=True)
-        self._say(f"{self.old} is served as before")
+        self._retire(change.new)
+        store.discard(self.store, self.name, change.new)
+        self.journal.end()
+
+    def _hold(self) -> None:
+        """From now on a signal interrupts nothing that must be done whole; waiting still ends at the next one."""
+        if self.stopper:
+            self.stopper.raising, self.stopper.asked = False, 0
+
+    def _default(self, version: str) -> bool:
+        return self.management.default(self.name) == version
 
     def _version(self, version: str) -> Version:
         return self.management.versions(self.name)[version]
 
+    def _fits(self, old: str) -> None:
+        """Raises BundleError for what only a restart can change: the gateway's limits are made when it starts."""
+        longest = self._version(old).response_timeout
+        if self.spec.torchserve.responseTimeout > longest:
+            raise BundleError(
+                f"responseTimeout {self.spec.torchserve.responseTimeout} of the new version is above the {longest} s "
+                f"that the gateway at {self.server.url} was started with: restart the server for it"
+            )
+
     def _say(self, text: str) -> None:
-        print(f"rollout: {time.monotonic() - self.began:5.1f} s  {text}", flush=True)
-
-
-def running(name: str, port: int | None) -> tuple[Path, State]:
-    """The folder and state of the latest server that serves a model, or of the one on a port.
-
-    Raises:
-        BundleError: there is none.
-    """
-    for file, found in state.states():
-        if name in found.models and found.serve.alive and (not port or found.url.endswith(f":{port}")):
-            return file.parent, found
-    where = f" on port {port}" if port else ""
-    raise BundleError(f"no running server serves {name}{where}: start one with `make serve MODEL={name}`")
-
-
-def fits(spec: ModelSpec, running_version: Version, url: str) -> None:
-    """Raises BundleError for what only a restart can change: the gateway's limits are made when it starts."""
-    longest = running_version.response_timeout
-    if spec.torchserve.responseTimeout > longest:
-        raise BundleError(
-            f"responseTimeout {spec.torchserve.responseTimeout} of the new version is above the {longest} s that the "
-            f"gateway at {url} was started with: restart the server for it"
-        )
+        say(f"rollout: {time.monotonic() - self.began:5.1f} s  {text}")
 
 
 def main() -> int:
@@ -201,26 +269,28 @@ def main() -> int:
     )
     parser.add_argument("--port", type=ports.number, help="of the server, where several serve this model")
     args = parser.parse_args()
+    stopper = Stopper()
     try:
         if not 0 <= args.canary <= 99:
             raise BundleError(f"CANARY={args.canary} is no share: 1 to 99 percent, or nothing to switch")
-        (spec,) = sources.resolve_all(f"{args.model}:{args.version}")
-        run, server = running(spec.name, args.port)
+        declared = sources.resolve(args.model)
+        spec = sources.with_version(declared, args.version, f"VERSION={args.version}")
+        run, server = asked.with_folder([spec.name], args.port)
         clips = gate.clips(args.data)
         with FileLock(run / LOCK, timeout=0):
-            rollout = Rollout(spec, server, run)
+            rollout = Rollout(spec, server, run, declared.version, stopper)
             if args.abort:
                 rollout.abort()
             else:
-                fits(spec, rollout.management.versions(spec.name)[rollout.old], server.url)
                 rollout.to_new(clips, args.canary)
     except Timeout:
         print(f"rollout: another roll-out on {server.url} is under way: wait for its end", file=sys.stderr)
         return 1
-    except BundleError as exc:
+    except (BundleError, OSError) as exc:
         print(f"rollout: {exc}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except Interrupted:
+        print("rollout: interrupted", file=sys.stderr)
         return os.EX_TEMPFAIL
     return 0
 

@@ -9,13 +9,11 @@ import argparse
 import contextlib
 import http.client
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit
 
 from bundle import (
@@ -24,46 +22,26 @@ from bundle import (
     archive,
     archived,
     cors,
+    orphans,
     ports,
     samples,
     sources,
     state,
     tls,
     tokens,
+    versions,
 )
 from bundle.allocator import Allocator
 from bundle.gateway import Gateway
 from bundle.ports import LOOPBACK
 from bundle.service import Service
+from bundle.signals import Interrupted, Stopper
 from bundle.sources import ModelSpec
+from bundle.terminal import say
 
 GRACE_SECONDS = 60.0
 WATCH_SECONDS = 0.2
 ANSWER_SECONDS = 60.0  # for the first answer of all, before callers come
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Interrupted(BaseException):
-    """A signal came before the server was ready. No Exception, so that nothing takes it for a fault."""
-
-
-class Stopper:
-    """Turns signals into a count: one asks for a stop, two for a quick one."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.starting = True
-        for number in SIGNALS:
-            signal.signal(number, self._on_signal)
-
-    def hurry(self) -> bool:
-        return self.asked > 1
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked += 1
-        if self.starting:
-            self.starting = False
-            raise Interrupted
 
 
 def serve(
@@ -81,6 +59,7 @@ def serve(
     origins: Sequence[str] = (),
     metrics: tuple[str, int] | None = None,
     otlp: str | None = None,
+    pinned: Collection[str] = (),
 ) -> int:
     """Build what is missing, start, watch, stop.
 
@@ -98,21 +77,26 @@ def serve(
         origins: of the web pages whose scripts may ask.
         metrics: where metrics are scraped; a free port on loopback without it.
         otlp: host:port of an OpenTelemetry collector.
+        pinned: names of the models whose version was asked for, whatever a roll-out has promoted.
 
     Returns:
         The exit code: 0 after a stop that somebody asked for, 1 after a fault.
     """
     stopper = Stopper()
     already_running(port)
+    if remaining := orphans.clear_all(state.RUN):
+        raise BundleError(
+            f"processes {remaining} of a killed server are still there although they were killed"
+        )
     token = tokens.read(accepted)[0] if accepted else None
     shown = tls.read(certificate) if certificate else None
     variables = allocator.environment(memory)
-    for spec in () if archived else specs:
-        archive.build(spec, archive.STORE)
-    store, folder = archived or archive.STORE, run or state.RUN / str(port)
+    if not archived:
+        specs = [versions.current(spec, pinned=spec.name in pinned) for spec in specs]
+    models, folder = archived or archive.STORE, run or state.RUN / str(port)
     service = Service(
         specs,
-        store,
+        models,
         folder,
         port,
         variables,
@@ -128,16 +112,17 @@ def serve(
         began = time.monotonic()
         service.start(progress=lambda text: say(f"starting, {time.monotonic() - began:.0f} s: {text}"))
         announce(service, token, shown)
-        stopper.starting = False
+        stopper.raising = False
         while not stopper.asked and (fault := service.fault()) is None:
-            service.gateway.rotate_log()
+            if why := service.rotate_logs():
+                say(f"a log has become too large and cannot be replaced yet: {why}")
             time.sleep(WATCH_SECONDS)  # between two looks at the processes
     except Interrupted:
         pass
     except BundleError as exc:
         fault = str(exc)
     finally:
-        stopper.starting = False
+        stopper.raising = False
         if fault is None:
             say("stopping: no new requests, waiting for those in flight (Ctrl-C again to hurry)")
         began = time.monotonic()
@@ -200,12 +185,6 @@ def ask(gateway: Gateway, path: str, body: bytes, headers: dict[str, str]) -> st
     if answer.status != 200:
         raise BundleError(f"the server started, but POST {path} is answered {answer.status}: {text}")
     return text
-
-
-def say(text: str) -> None:
-    """Print, even to a terminal that has been closed meanwhile: stopping must go on."""
-    with contextlib.suppress(OSError):
-        print(text, flush=True)
 
 
 def asked_for(args: argparse.Namespace) -> list[ModelSpec]:
@@ -288,6 +267,7 @@ def main() -> int:
             origins=cors.read(args.cors),
             metrics=(str(args.metrics_address), args.metrics_port or ports.free(1)[0]),
             otlp=args.otlp or None,
+            pinned=versions.named(args.models),
         )
     except BundleError as exc:
         print(f"serve: {exc}", file=sys.stderr)

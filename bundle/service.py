@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 
-from bundle import ports, properties
+from bundle import journal, logs, orphans, ports, private, properties
 from bundle.gateway import Gateway
 from bundle.limits import Limits
 from bundle.metrics.assembly import exporter
@@ -16,8 +18,10 @@ from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from bundle.sources import ModelSpec
 from bundle.state import FILE, State
-from bundle.torchserve import JVM_STOP_SECONDS, TorchServe
+from bundle.torchserve import JVM_STOP_SECONDS, ServerError, TorchServe
 
+LOCK = "serve.lock"  # in the run folder; held as long as its server's process lives, however that ends
+ROTATE_SECONDS = 5.0  # between two looks at the logs' sizes; what is written in between goes past the limit
 FAULT_GRACE_SECONDS = 2.0  # for what is under way when TorchServe has ended by itself: uploads, mostly
 
 
@@ -55,6 +59,8 @@ class Service:
     ) -> None:
         self.specs = list(specs)
         self.run = run.resolve()
+        self._lock: FileLock | None = None
+        self._rotate_at, self._rotation_fault = 0.0, ""
         self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
@@ -77,19 +83,59 @@ class Service:
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start both and return once a request would be answered.
 
+        Whatever a killed server of the same folder left is ended before. A start that is refused changes nothing.
+
         Raises:
             ServerError: says in one line why it does not start. Call `stop` all the same.
         """
+        self._claim()
+        orphans.clear(self.run)
         self.exporter.check_port()
         self.gateway.check_port()  # before the half minute that a model takes to load
+        self.torchserve.prepare()
+        for model in journal.forget(self.run):
+            progress(
+                f"a roll-out of {model} was under way when the last server ended; it is as if it had not begun"
+            )
+        self.gateway.prepare()
+        self._write_state()  # before there is a process that would have to be found
         self.torchserve.start()
-        self._write_state()
         # as many seconds as the workers may take, one model after the other, and the JVM's own start
         patience = sum(spec.torchserve.startupTimeout for spec in self.specs)
         self.torchserve.wait_ready(patience + 30, progress)
         self.gateway.start()
         self.exporter.start()
         self._write_state()
+
+    def _claim(self) -> None:
+        """Make the run folder this server's, or say whose it is."""
+        private.folder(self.run)
+        lock = FileLock(self.run / LOCK, timeout=0, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ServerError(
+                f"another server runs in {self.run}: end it with `make stop`, or choose another PORT="
+            ) from None
+        self._lock = lock
+
+    def rotate_logs(self) -> str | None:
+        """Begin new logs in place of those that are too large; call it again and again.
+
+        Returns:
+            Why that does not succeed, once; it is tried again at later calls.
+        """
+        if time.monotonic() < self._rotate_at:
+            return None
+        said = ""
+        try:
+            logs.cut(self.run / logs.JVM)
+            self.gateway.rotate_logs()
+        except (OSError, http.client.HTTPException) as exc:
+            said = str(exc) or type(exc).__name__
+        news = said if said != self._rotation_fault else ""
+        self._rotation_fault, self._rotate_at = said, time.monotonic() + ROTATE_SECONDS
+        return news or None
 
     def fault(self) -> str | None:
         """Which of the processes has ended by itself, or None if all is well."""
@@ -126,7 +172,10 @@ class Service:
             self.exporter.stop()
             self.gateway.stop()
             self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
-            (self.run / FILE).unlink(missing_ok=True)
+            if self._lock is not None:  # else the state is of a server that holds the folder, and runs on
+                (self.run / FILE).unlink(missing_ok=True)
+                self._lock.release()
+                self._lock = None
         return cut
 
     def _write_state(self) -> None:

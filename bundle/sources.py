@@ -19,10 +19,10 @@ MODELS = Path("models")
 SPEC_FILE = "model.yaml"
 LOCK_FILE = "lock.yaml"
 UNNAMED_LOCKS = Path("build/locks")  # of hub ids that have no folder under models/
-
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what torch-model-archiver and a URL path take alike
-VERSIONED = re.compile(r"(?P<model>.+):(?P<version>[0-9]+([.][0-9]+)*)")  # as in other:2.0
+VERSION = re.compile(r"[0-9]+([.][0-9]+)*")
+VERSIONED = re.compile(r"(?P<model>.+):(?P<version>[^:/]+)")  # as in other:2.0
 SHA256 = r"^[0-9a-f]{64}$"
 
 # SUPERB's intent classification: three classifiers in one vector of logits, which no checkpoint's config says
@@ -187,9 +187,9 @@ def resolve_all(models: str, root: Path = MODELS) -> list[ModelSpec]:
     specs: list[ModelSpec] = []
     for each in models.split():
         named = VERSIONED.fullmatch(each)
-        spec = resolve(named["model"] if named else each, root=root)
+        spec = _find(named["model"] if named else each, root, "MODELS")
         if named:
-            spec = spec.model_copy(update={"version": named["version"]})
+            spec = with_version(spec, named["version"], f"MODELS={each}")
         if spec.name in {other.name for other in specs}:
             raise BundleError(f"MODELS={models} would serve two models as {spec.name}")
         specs.append(spec)
@@ -198,16 +198,23 @@ def resolve_all(models: str, root: Path = MODELS) -> list[ModelSpec]:
     return specs
 
 
-def _find(model: str, root: Path) -> ModelSpec:
+def with_version(spec: ModelSpec, version: str, asked: str) -> ModelSpec:
+    """The same model under another version; raises BundleError for what is none."""
+    if not VERSION.fullmatch(version):
+        raise BundleError(f"{asked}: {version!r} is no version: numbers with dots between, such as 2.0")
+    return spec.model_copy(update={"version": version})
+
+
+def _find(model: str, root: Path, variable: str = "MODEL") -> ModelSpec:
     if (root / model / SPEC_FILE).is_file() and SHORT_NAME.fullmatch(model):
         return read_spec(root / model)
     path = Path(model).expanduser()
     if model.startswith((".", "/", "~")) or (model and path.is_dir()):
-        return _from_folder(path, model)
+        return _from_folder(path, f"{variable}={model}")
     known = sorted(file.parent.name for file in root.glob(f"*/{SPEC_FILE}"))
     if not HUB_ID.fullmatch(model):
         raise BundleError(
-            f"MODEL={model} is none of: a name under {root}/ ({', '.join(known) or 'none there'}), "
+            f"{variable}={model} is none of: a name under {root}/ ({', '.join(known) or 'none there'}), "
             "a hub id like org/name, a checkpoint folder like ./name"
         )
     for name in known:
@@ -215,28 +222,30 @@ def _find(model: str, root: Path) -> ModelSpec:
         if spec.source == model:  # the same checkpoint under its hub id keeps its settings and its pin
             return spec
     lock = UNNAMED_LOCKS / f"{model.replace('/', '--')}.yaml"
-    content = {"name": _short_name(model.split("/")[-1], model), "source": model, "lock": lock}
+    content = {
+        "name": _short_name(model.split("/")[-1], f"{variable}={model}"),
+        "source": model,
+        "lock": lock,
+    }
     if INTENT_MODELS.fullmatch(model):
         content["speaker_id"] = {"heads": INTENT_HEADS}
-    return _build(content, f"MODEL={model}")
+    return _build(content, f"{variable}={model}")
 
 
-def _from_folder(path: Path, model: str) -> ModelSpec:
+def _from_folder(path: Path, asked: str) -> ModelSpec:
     if not path.is_dir():
-        raise BundleError(f"MODEL={model} is not a folder")
+        raise BundleError(f"{asked} is not a folder")
     if (path / SPEC_FILE).is_file():
         return read_spec(path)
     folder = path.resolve()
-    return _build(
-        {"name": _short_name(folder.name, model), "source": folder.name, "folder": folder}, f"MODEL={model}"
-    )
+    return _build({"name": _short_name(folder.name, asked), "source": folder.name, "folder": folder}, asked)
 
 
-def _short_name(last: str, model: str) -> str:
+def _short_name(last: str, asked: str) -> str:
     name = last.lower()
     if not SHORT_NAME.fullmatch(name):
         raise BundleError(
-            f"MODEL={model} would be served as {name!r}, which cannot stand in a URL: "
+            f"{asked} would be served as {name!r}, which cannot stand in a URL: "
             "rename the folder to a-z, 0-9, '.', '_' and '-'"
         )
     return name
@@ -256,7 +265,7 @@ def read_spec(folder: Path) -> ModelSpec:
             raise BundleError(
                 f"{file}: {reserved}: not a key of this file; it follows from the folder's place"
             )
-    content["name"] = _short_name(folder.resolve().name, str(folder))
+    content["name"] = _short_name(folder.resolve().name, f"MODEL={folder}")
     source = content.get("source")
     if isinstance(source, str):
         if source.startswith("."):

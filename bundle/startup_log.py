@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-Sizes = tuple[int, int]  # bytes of the server's log and of the models'
+Mark = tuple[int, int]  # which file, by its inode, and how far it goes, in bytes
 
 HANDLER_LOG = "handler_log.log"
 MODEL_LOG = "model_log.log"
@@ -24,30 +25,27 @@ _NOT_LOADED = re.compile(r"Failed to load model: (?P<archive>.+)")
 _JAVA = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+(?P<error>\w+(?:Exception|Error)): (?P<why>.+)$")
 
 
-def refusal(logs: Path, since: Sizes = (0, 0)) -> str | None:
+def refusal(logs: Path, since: tuple[Mark, Mark] | None = None) -> str | None:
     """Why an archive does not load, in one line, once the logs say so; None as long as all is well.
 
     Args:
         logs: TorchServe's folder of logs.
-        since: only what was written after `size` gave this.
+        since: only what was written after `position` gave this.
     """
-    server, model = since
+    server, model = since or (None, None)
     return archive_refusal(_read(logs / SERVER_LOG, server)) or worker_refusal(_read(logs / MODEL_LOG, model))
 
 
-def size(logs: Path) -> Sizes:
-    """How far the logs have come, in bytes."""
-    server, model = (
-        path.stat().st_size if path.exists() else 0 for path in (logs / SERVER_LOG, logs / MODEL_LOG)
-    )
-    return server, model
+def position(logs: Path) -> tuple[Mark, Mark]:
+    """How far the server's log and the models' go now."""
+    return _mark(logs / SERVER_LOG), _mark(logs / MODEL_LOG)
 
 
 def stage(logs: Path, model: str) -> str:
     """What a model's worker that is starting does, by the last thing that its handler said of it."""
     events = {"loading": "checking and loading the weights", "warming": "warming up"}
     said = "importing its libraries"
-    for line in _read(logs / HANDLER_LOG, 0).splitlines():
+    for line in _read(logs / HANDLER_LOG, None).splitlines():
         with contextlib.suppress(ValueError):  # not written whole yet
             event = json.loads(line)
             if event["model"] == model:
@@ -105,10 +103,20 @@ def _texts(log: str) -> Iterator[str]:
         yield from said.get("exception", "").splitlines()
 
 
-def _read(path: Path, offset: int) -> str:
-    if not path.exists():
+def _mark(path: Path) -> Mark:
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return about.st_ino, about.st_size
+
+
+def _read(path: Path, since: Mark | None) -> str:
+    inode, offset = since or (0, 0)
+    try:
+        with path.open("rb") as log:
+            if os.fstat(log.fileno()).st_ino == inode:  # else it is a new file since, which is all news
+                log.seek(offset)
+            return log.read().decode("utf-8", "replace")
+    except FileNotFoundError:
         return ""
-    with path.open("rb") as log:
-        if path.stat().st_size > offset:  # else the log has been begun anew since
-            log.seek(offset)
-        return log.read().decode("utf-8", "replace")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bundle import BundleError, private
 from bundle.processes import Identity
 
 RUN = Path("build/run")
@@ -44,25 +46,39 @@ class State:
 
     def write(self, folder: Path) -> None:
         """Write it whole or not at all."""
-        draft = folder / f"{FILE}.new"
-        draft.write_text(json.dumps(asdict(self), indent=2))
-        draft.replace(folder / FILE)
+        private.write(folder / FILE, json.dumps(asdict(self), indent=2))
 
 
 def read(file: Path) -> State | None:
-    """The server of a state file; None if the file has gone meanwhile."""
+    """The server of a state file; None if the file has gone meanwhile.
+
+    Raises:
+        BundleError: it is empty, cut short, or another version's.
+    """
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_bytes())
+        content["serve"] = Identity(**content["serve"])
+        content["gateway"] = Identity(**content["gateway"]) if content["gateway"] else None
+        return State(**content)
     except FileNotFoundError:
         return None
-    content["serve"] = Identity(**content["serve"])
-    content["gateway"] = Identity(**content["gateway"]) if content["gateway"] else None
-    return State(**content)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise BundleError(f"{file} is no state file of this version of the bundle ({exc!r})") from exc
 
 
 def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
-    """Every server that was started and not stopped, the latest first, with its state file."""
-    files = sorted(run.glob(f"*/{FILE}"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in files:
-        if (state := read(file)) is not None:
-            yield file, state
+    """Every server that was started and not stopped, the latest first, with its state file.
+
+    A file that cannot be read is skipped, with a warning.
+    """
+    found: list[tuple[float, Path, State]] = []
+    for file in run.glob(f"*/{FILE}"):
+        try:
+            if (state := read(file)) is not None:
+                found.append((file.stat().st_mtime, file, state))
+        except FileNotFoundError:  # stopped meanwhile
+            continue
+        except BundleError as exc:
+            print(f"skipped: {exc}", file=sys.stderr)
+    for _, file, state in sorted(found, key=lambda each: each[0], reverse=True):
+        yield file, state

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bundle import archive, ports, state
-from bundle.serve import SIGNALS
+from bundle import archive, orphans, ports, state
 from bundle.service import Service
+from bundle.signals import SIGNALS
 from bundle.sources import ModelSpec
-from bundle.stop import stop
 
 GRACE_SECONDS = 10.0
 
@@ -80,7 +79,7 @@ def clean(command: str) -> None:
     """End the server that a killed run of this command left behind."""
     for file, left in state.states():
         if file.parent.name.startswith(f"{command}-") and not left.serve.alive:
-            stop(file, left)
+            orphans.clear(file.parent)
             shutil.rmtree(file.parent, ignore_errors=True)
 
 

@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import psutil
 import ts
 
-from bundle import BundleError, java, processes, properties, startup_log
+from bundle import BundleError, java, logs, private, processes, properties, scratch, startup_log
 from bundle.leash import Leashed
 from bundle.management import Management, ManagementError
 from bundle.ports import LOOPBACK, Ports
@@ -27,8 +26,6 @@ LOG4J = Path(__file__).with_name("log4j2.xml")
 POLL_SECONDS = 0.1
 JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
 MANAGEMENT_SOCKET = "management"  # in the temp folder, which nobody else may enter
-SOCKET_PREFIX = ".ts.sock."  # TorchServe's name for a worker's socket, before its number
-LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), less its final zero byte
 # What the user exported for other programs, and what would change this one: TorchServe reads the first three
 # before its own configuration, and an archive must do with what is in it.
 NOT_PASSED_ON = {
@@ -75,7 +72,7 @@ class TorchServe:
         self.store = store.resolve()
         self.models = tuple(models)
         self.run = run.resolve()
-        self.logs = self.run / "logs"
+        self.logs = self.run / logs.FOLDER
         self.ports = ports or Ports.free()
         self.environment = dict(environment or {})
         self.url = f"http://{LOOPBACK}:{self.ports.inference}"
@@ -91,14 +88,13 @@ class TorchServe:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start the JVM; `wait_ready` says when it serves.
+    def check(self) -> None:
+        """Refuse a start that cannot succeed, before anything of a former one is touched.
 
         Raises:
-            ServerError: no Java, an archive that is not there, a port that is taken.
+            ServerError: no Java, an archive that is not there, a store that others may write to, a port that is taken.
         """
-        runtime = java.find()
-        if runtime is None:
+        if java.find() is None:
             raise ServerError(f"no Java {java.MINIMUM} or newer: install one, or run `make setup`")
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
@@ -107,22 +103,46 @@ class TorchServe:
             raise ServerError(f"others may write to the model store {self.store}: chmod o-w it")
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
-        shutil.rmtree(self.logs, ignore_errors=True)  # a former run's error must not be taken for this one's
-        self.logs.mkdir(parents=True)
+
+    def prepare(self) -> None:
+        """Make the folders, whose names can be written down before there is a process to be found by them.
+
+        Raises:
+            ServerError: as `check`; or TMPDIR's path is too long.
+        """
+        self.check()
+        private.folder(self.run)
+        logs.keep(self.run)
+        self.logs.mkdir(mode=0o700)
+        self.temp = scratch.folder()
+
+    def start(self) -> None:
+        """Start the JVM; `wait_ready` says when it serves.
+
+        Raises:
+            ServerError: as `prepare`, which it calls unless that has been done.
+        """
+        if self.temp is None:
+            self.prepare()
+        assert self.temp is not None
+        runtime = java.find()
+        assert runtime is not None
         config = self.run / "config.properties"
-        self.temp = _temp_folder()
         shipped = properties.SHIPPED.read_text("utf-8")
-        rendered = properties.render(shipped, self.ports, self.store, self.temp / MANAGEMENT_SOCKET)
-        config.write_text(rendered, "ascii")
+        private.write(
+            config, properties.render(shipped, self.ports, self.store, self.temp / MANAGEMENT_SOCKET)
+        )
         cwd = self.temp / "cwd"  # TorchServe writes where it stands
         cwd.mkdir()
-        with (self.run / "jvm.log").open("wb") as output:
+        with (self.run / logs.JVM).open("ab") as output:  # to append, so that it can be emptied
+            (self.run / logs.JVM).chmod(0o600)
             self._java = Leashed(
                 self._command(runtime, config),
                 cwd=cwd,
                 env=self._environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                umask=private.UMASK,
             )
 
     def wait_ready(self, timeout: float = 600.0, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -144,7 +164,7 @@ class TorchServe:
             if why := startup_log.refusal(self.logs):
                 raise ServerError(f"the model does not load: {why}")
             if not self.running:
-                why = startup_log.java_error((self.run / "jvm.log").read_text("utf-8", "replace"))
+                why = startup_log.java_error((self.run / logs.JVM).read_text("utf-8", "replace"))
                 raise ServerError(f"TorchServe ended while starting: {why} (logs: {self.run})")
             if time.monotonic() > deadline:
                 raise ServerError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.run})")
@@ -196,7 +216,9 @@ class TorchServe:
             self._java.release()
             # Java kills its workers; those that it did not get to are ended here
             workers = [process for each in self._seen.values() if (process := each.process())]
-            left = processes.end([*workers, *belonging_to(self.temp)] if self.temp else workers, grace=2.0)
+            left = processes.end(
+                [*workers, *scratch.belonging_to(self.temp)] if self.temp else workers, grace=2.0
+            )
             self._java = None
         if self.temp is not None:
             shutil.rmtree(self.temp, ignore_errors=True)
@@ -230,7 +252,7 @@ class TorchServe:
         return [
             str(runtime),
             f"-Dmodel_server_home={home}",
-            f"-Djava.io.tmpdir={self.temp}",
+            f"{scratch.OPTION}{self.temp}",
             f"-Dlog4j.configurationFile={LOG4J.as_uri()}",
             "-cp",
             str(home / "ts" / "frontend" / "*"),
@@ -268,21 +290,3 @@ def serving(store: Path, models: Sequence[str], run: Path) -> Iterator[TorchServ
         server.start()
         server.wait_ready()
         yield server
-
-
-def belonging_to(temp: Path) -> list[psutil.Process]:
-    """The JVM and the workers that use this temp folder, whoever started them."""
-    return processes.matching(
-        lambda argument: (
-            argument == f"-Djava.io.tmpdir={temp}" or argument.startswith(str(temp / SOCKET_PREFIX))
-        )
-    )
-
-
-def _temp_folder() -> Path:
-    """A temp folder whose workers' sockets still fit into the system's limit on a socket's path."""
-    folder = Path(tempfile.mkdtemp(prefix="speaker-id-"))
-    if len(os.fsencode(folder / f"{SOCKET_PREFIX}65535")) > LONGEST_SOCKET_PATH:
-        folder.rmdir()
-        raise ServerError(f"TMPDIR {folder.parent} is too long for the workers' sockets: set TMPDIR=/tmp")
-    return folder

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bundle import BundleError
 from bundle.samples import samples
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from chaos import archives, report
 from chaos.archives import DEMO, FAULTY
 from chaos.callers import disconnect, fuzz

@@ -22,7 +22,7 @@ from bench.encoder import QUIET, model
 from bench.results import append
 from bundle import BundleError
 from bundle.archive import prepare
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from bundle.sources import resolve
 from compare import BUILD, RESULTS, contenders, entry, environments, plots, results, work
 from compare.contenders import Contender

@@ -34,7 +34,7 @@ from bench.results import append
 from bench.team import Team
 from bundle import BundleError
 from bundle.archive import prepare
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from bundle.sources import ModelSpec, resolve
 from compare import BUILD, RESULTS, work
 from compare.archives import Ours

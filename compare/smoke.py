@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from bundle.archive import prepare
 from bundle.samples import samples
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from bundle.sources import resolve
 from compare import BUILD, contenders
 from compare.burst import burst

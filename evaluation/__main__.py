@@ -21,7 +21,7 @@ from speaker_id.manifest import CheckpointError
 
 from bundle import BundleError, sources
 from bundle.samples import FOLDER as SAMPLES
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from bundle.sources import ModelSpec
 from clients.identify import ENVIRONMENT_TOKEN, ClientError, Unreachable
 from evaluation import EvaluationError, corpus, report, run, server, terminal

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from bundle import BundleError
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from loadtest import LoadTestError, find, options, server, slo, terminal
 from loadtest import clips as clip_files
 from loadtest.overload import overload

@@ -1,8 +1,9 @@
 """A TorchServe handler for tests of the server around it: it starts in a second and does what the body says.
 
-`sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory meanwhile, `die` ends the
-worker's process, `raise` is a bug; any other body is measured, and answered with the request's headers, in the form of
-a label. The `stub:` section of model-config.yaml makes it refuse to load, or makes a second worker slow.
+`sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory meanwhile, `wait 1` too, but
+a batch of them waits once, `die` ends the worker's process, `raise` is a bug; any other body is measured, and answered
+with the request's headers, in the form of a label. The `stub:` section of model-config.yaml makes it refuse to load, or
+makes loading slow, or a second worker's.
 """
 
 import json
@@ -19,6 +20,8 @@ class StubHandler:
             raise ValueError(stub["value_error"])
         if "runtime_error" in stub:
             raise RuntimeError(stub["runtime_error"])
+        self.version = context.manifest["model"]["modelVersion"]
+        time.sleep(stub.get("load_seconds", 0))
         if "slow_seconds" in stub:  # for all workers but the first
             try:
                 Path("first").touch(exist_ok=False)  # the working directory is the unpacked archive, shared
@@ -26,10 +29,12 @@ class StubHandler:
                 time.sleep(stub["slow_seconds"])
 
     def handle(self, rows: list[dict[str, Any]], context: Any) -> list[str]:
-        answers = []
+        answers, waits = [], [0.0]
         for i, row in enumerate(rows):
             body = row.get("body") or row.get("data") or b""
             words = bytes(body).split() if isinstance(body, (bytes, bytearray)) else []
+            if words[:1] == [b"wait"]:
+                waits.append(float(words[1]))
             if words[:1] == [b"sleep"]:
                 busy = Path(f"busy-{os.getpid()}")
                 busy.touch()
@@ -40,7 +45,9 @@ class StubHandler:
             if words[:1] == [b"raise"]:
                 raise ValueError("a bug, with a caller's text in it")
             context.set_response_content_type(i, "application/json")
+            context.set_response_header(i, "X-Model-Version", self.version)
             answers.append(json.dumps([answer(body, context.get_all_request_header(i))]))
+        time.sleep(max(waits))
         return answers
 
 

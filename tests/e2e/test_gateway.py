@@ -188,7 +188,7 @@ class TestHeaders:
             ask = partial(requests.get, f"{gateway.url}/nothing", timeout=600)
             ask(headers={"x-request-id": "old-1"})
             log_entry(gateway, "old-1")
-            gateway.rotate_log(limit=10)
+            gateway.rotate_logs(limit=10)
             ask(headers={"x-request-id": "new-1"})
             log_entry(gateway, "new-1")
             assert "old-1" not in gateway.access_log.read_text()

@@ -15,7 +15,7 @@ from shutil import copytree
 import pytest
 import requests
 
-from bundle import BundleError, archive, gate, ports, rollout, sources, state
+from bundle import BundleError, archive, gate, ports, sources, state, store
 from bundle.rollout import Rollout
 from bundle.samples import samples
 from bundle.service import Service
@@ -52,7 +52,7 @@ def start(service: Service) -> Callable[[ModelSpec], Rollout]:
     def start(spec: ModelSpec) -> Rollout:
         running = state.read(service.run / state.FILE)
         assert running
-        return Rollout(spec, running, service.run)
+        return Rollout(spec, running, service.run, declared="1.0")
 
     return start
 
@@ -118,8 +118,9 @@ def test_a_new_version_takes_over_at_half_capacity_and_no_request_fails(
     said = capfd.readouterr().out
     assert "old and new version agree on 16 of 16 clips" in said
     assert "1.0 has answered everything it was given and is gone" in said
-    assert archive.version_of(service.torchserve.store / "demo.mar") == "2.0"
-    assert archive.version_of(service.torchserve.store / "demo-1.0.mar") == "1.0"
+    assert store.promoted(service.torchserve.store, "demo") == store.Promoted("2.0", "1.0")
+    assert store.version_of(service.torchserve.store / "demo.mar") == "2.0"
+    assert store.version_of(service.torchserve.store / "demo-1.0.mar") == "1.0"
 
 
 def test_a_version_that_answers_otherwise_is_rolled_back_and_no_request_fails(
@@ -140,7 +141,7 @@ def test_a_version_that_answers_otherwise_is_rolled_back_and_no_request_fails(
         start(mixed_up).to_new(CLIPS, share=0)
     assert dict(load.answers) == {before: load.sent}
     assert versions(service) == {before}
-    assert not archive.of_version(service.torchserve.store, "demo", "6.6").exists()
+    assert not store.of_version(service.torchserve.store, "demo", "6.6").exists()
     assert f"{before} is served as before" in capfd.readouterr().out
 
 
@@ -153,7 +154,7 @@ def test_a_version_that_does_not_load_is_rolled_back(
 ) -> None:
     (before,) = versions(service)
     stub_archive(tmp_path, "demo", version="7.0", stub={"value_error": "weights of another model"})
-    (tmp_path / "demo.mar").rename(archive.of_version(service.torchserve.store, "demo", "7.0"))
+    (tmp_path / "demo.mar").rename(store.of_version(service.torchserve.store, "demo", "7.0"))
     broken = start(demo.model_copy(update={"version": "7.0"}))
     with pytest.raises(BundleError, match=r"demo 7\.0 does not load: ValueError: weights of another model"):
         broken.to_new(CLIPS, share=0)
@@ -197,20 +198,31 @@ def test_the_version_that_is_served_is_no_new_one(
     service: Service, demo: ModelSpec, start: Callable[[ModelSpec], Rollout]
 ) -> None:
     (served,) = versions(service)
-    with pytest.raises(BundleError, match="is the version that is served"):
+    with pytest.raises(BundleError, match=f"VERSION={served} is the version of demo that is served"):
         start(demo.model_copy(update={"version": served})).to_new(CLIPS, share=0)
 
 
 def test_a_version_that_the_gateway_cannot_wait_for_needs_a_restart(
-    service: Service, demo: ModelSpec
+    service: Service, demo: ModelSpec, start: Callable[[ModelSpec], Rollout]
 ) -> None:
     slow = demo.torchserve.model_copy(update={"responseTimeout": 9999})
-    (served,) = service.torchserve.management.versions("demo").values()
+    before = versions(service)
     with pytest.raises(BundleError, match="responseTimeout 9999 of the new version is above the"):
-        rollout.fits(demo.model_copy(update={"torchserve": slow}), served, service.gateway.url)
+        start(demo.model_copy(update={"version": "9.0", "torchserve": slow})).to_new(CLIPS, share=0)
+    assert versions(service) == before
 
 
-def test_no_server_that_serves_the_model_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(BundleError, match="no running server serves demo on port 8099"):
-        rollout.running("demo", 8099)
+def test_a_second_canary_beside_a_running_one_is_refused(
+    service: Service, demo: ModelSpec, start: Callable[[ModelSpec], Rollout]
+) -> None:
+    (before,) = versions(service)
+    start(demo.model_copy(update={"version": "4.0"})).to_new(CLIPS, share=10)
+    for share in (10, 0):
+        with pytest.raises(
+            BundleError, match=r"a canary of demo 4\.0 is running: let it take over \(VERSION=4\.0\)"
+        ):
+            start(demo.model_copy(update={"version": "5.0"})).to_new(CLIPS, share)
+    assert versions(service) == {before, "4.0"}
+    start(demo.model_copy(update={"version": "4.0"})).abort()
+    assert versions(service) == {before}
+    assert not store.of_version(service.torchserve.store, "demo", "4.0").exists()

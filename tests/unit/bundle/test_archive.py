@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bundle import BundleError, archive
+from bundle import BundleError, archive, sources, store
 from bundle.archive import HANDLER, build, main
 from bundle.sources import resolve
 from bundle.testing import write_checkpoint
@@ -92,7 +92,28 @@ def test_torchserve_is_told_the_handler_the_version_and_the_settings(
 
 def test_the_store_holds_the_archive_alone(model: Path, handler: Path, tmp_path: Path) -> None:
     made(model, handler, tmp_path)
-    assert [path.name for path in (tmp_path / "store").iterdir()] == ["tiny.mar"]
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [archive.LOCK, "tiny.mar"]
+
+
+def test_what_killed_builds_left_goes_with_the_next(model: Path, handler: Path, tmp_path: Path) -> None:
+    spec = sources.resolve(str(model))
+    checkpoint = archive.prepare(spec, tmp_path / "checkpoints")
+    left = [tmp_path / "store" / ".archive-x1y2z3", checkpoint.with_name(f".{checkpoint.name}.x1y2z3")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "half.bin").write_bytes(b"half")
+    archive.build(spec, tmp_path / "store", handler, tmp_path / "checkpoints")
+    assert [folder for folder in left if folder.exists()] == []
+
+
+def test_building_another_version_keeps_the_one_that_was_there(
+    model: Path, handler: Path, tmp_path: Path
+) -> None:
+    before = made(model, handler, tmp_path).read_bytes()
+    spec = sources.resolve(str(model)).model_copy(update={"version": "9.0"})
+    archive.build(spec, tmp_path / "store", handler, tmp_path / "checkpoints")
+    assert store.version_of(tmp_path / "store" / "tiny.mar") == "9.0"
+    assert (tmp_path / "store" / "tiny-1.0.mar").read_bytes() == before
 
 
 def test_an_unchanged_archive_is_left_alone(
@@ -150,7 +171,7 @@ def test_a_failing_archiver_keeps_the_old_archive_and_says_why(
     with pytest.raises(BundleError, match="torch-model-archiver failed for tiny: no reason given"):
         made(model, handler, tmp_path)
     assert (tmp_path / "store" / "tiny.mar").read_bytes() == before
-    assert [path.name for path in (tmp_path / "store").iterdir()] == ["tiny.mar"]
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [archive.LOCK, "tiny.mar"]
 
 
 def test_the_command_line_answers_an_error_in_one_line(

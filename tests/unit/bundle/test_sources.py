@@ -171,8 +171,8 @@ def test_several_models_are_resolved_in_their_order(models: Path) -> None:
     [
         ("", "names no model"),
         ("alpha alpha:2", "two models as alpha"),
-        ("alpha nobody", "MODEL=nobody is none of"),
-        ("alpha:two", "MODEL=alpha:two is none of"),
+        ("alpha nobody", "MODELS=nobody is none of"),
+        ("alpha:two", "MODELS=alpha:two: 'two' is no version"),
     ],
 )
 def test_several_models_that_cannot_be_served_together_are_refused(

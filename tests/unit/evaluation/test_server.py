@@ -30,7 +30,7 @@ def test_the_server_that_make_serve_started_for_this_model_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    alive, dead = Identity.of(psutil.Process()), Identity(psutil.Process().pid, 1.0)
+    alive, dead = Identity.of(psutil.Process()), Identity(psutil.Process().pid, "b00t", 1.0)
     left(tmp_path, "demo", "http://127.0.0.1:1", dead)
     left(tmp_path, "demo", "http://127.0.0.1:2", alive)
     left(tmp_path, "other", "http://127.0.0.1:3", alive)
@@ -53,7 +53,7 @@ def test_what_a_killed_evaluation_left_is_ended_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    dead, alive = Identity(psutil.Process().pid, 1.0), Identity.of(psutil.Process())
+    dead, alive = Identity(psutil.Process().pid, "b00t", 1.0), Identity.of(psutil.Process())
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as gateway:
         try:
             running = Identity.of(psutil.Process(gateway.pid))

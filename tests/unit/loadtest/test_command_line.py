@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from bundle.samples import FOLDER
-from bundle.serve import SIGNALS
+from bundle.signals import SIGNALS
 from loadtest.__main__ import main
 from loadtest.options import duration, parser
 

@@ -90,7 +90,7 @@ def test_each_call_asks_what_torchserve_understands(server: tuple[Management, ty
     management.scale("demo", "2.0", 3)
     management.unregister("demo", "1.0")
     assert answers.seen == [
-        "POST /models?url=a+b.mar",
+        "POST /models?url=a+b.mar&synchronous=false",
         "PUT /models/demo/2.0/set-default",
         "PUT /models/demo/2.0?min_worker=3&max_worker=3",
         "DELETE /models/demo/1.0",

@@ -1,11 +1,14 @@
-"""Processes are known by id and creation time, and ended for certain."""
+"""Processes are known by id and start, whatever the clock says, and ended for certain."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -46,8 +49,34 @@ def test_an_identity_ends_with_its_process(start: Start) -> None:
 
 def test_another_process_under_the_same_id_is_not_taken_for_it(start: Start) -> None:
     identity = Identity.of(psutil.Process(start("").pid))
-    former = replace(identity, created=identity.created - 60)
+    former = replace(identity, started=identity.started - 60)
     assert former.process() is None
+
+
+def test_a_process_of_an_earlier_boot_is_not_taken_for_it(start: Start) -> None:
+    identity = Identity.of(psutil.Process(start("").pid))
+    assert replace(identity, boot="another boot").process() is None
+
+
+def test_a_clock_that_is_set_changes_no_identity(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Creation times since the epoch move with the clock; psutil takes them from the boot time of now."""
+    child = psutil.Process(start("").pid)
+    identity = Identity.of(child)
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 1.0)
+    monkeypatch.setattr("psutil._pslinux.BOOT_TIME", 1.0, raising=False)
+    assert identity.alive
+
+
+def test_a_name_with_blanks_and_parentheses_hides_no_start(tmp_path: Path) -> None:
+    program = tmp_path / "a) S 1 (b"
+    program.symlink_to("/bin/sleep")
+    process = subprocess.Popen([program, "60"])
+    try:
+        ticks = Identity.of(psutil.Process(process.pid)).started / os.sysconf("SC_CLK_TCK")
+        assert 0 <= time.clock_gettime(time.CLOCK_BOOTTIME) - ticks < 60
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_process_that_ignores_sigterm_is_killed(start: Start) -> None:

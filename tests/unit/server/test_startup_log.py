@@ -112,3 +112,26 @@ def test_what_a_worker_does_while_it_starts_is_the_last_thing_its_handler_said(t
     assert startup_log.stage(tmp_path, "other") == "importing its libraries"
     log.write_text("\n".join(map(json.dumps, said)) + '\n{"time": "2026')
     assert startup_log.stage(tmp_path, "demo") == "warming up"
+
+
+def test_an_error_from_before_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    """Nothing new at all, and something new that is no error: an hours-old reason explains neither."""
+    log = tmp_path / startup_log.MODEL_LOG
+    log.write_text(model_log(*DIED))
+    since = startup_log.position(tmp_path)
+    assert startup_log.refusal(tmp_path, since) is None
+    with log.open("a") as more:
+        more.write(model_log("Torch worker started."))
+    assert startup_log.refusal(tmp_path, since) is None
+    with log.open("a") as more:
+        more.write(model_log(*DIED))
+    assert "model.safetensors has SHA-256 ab" in (startup_log.refusal(tmp_path, since) or "")
+
+
+def test_a_log_that_has_been_replaced_since_is_all_news_however_long(tmp_path: Path) -> None:
+    log = tmp_path / startup_log.MODEL_LOG
+    log.write_text(model_log("short"))
+    since = startup_log.position(tmp_path)
+    log.rename(tmp_path / "model_log.1.log")
+    log.write_text(model_log(*DIED, *["later"] * 50))
+    assert startup_log.refusal(tmp_path, since) is not None

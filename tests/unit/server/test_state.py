@@ -21,7 +21,7 @@ SERVER = State(
     inference_url="http://127.0.0.1:1",
     metrics_url="http://127.0.0.1:2",
     grpc="127.0.0.1:3",
-    serve=Identity(4, 5.25),
+    serve=Identity(4, "b00t", 525),
     gateway=None,
     temp=["/tmp/x"],
 )
@@ -30,7 +30,7 @@ SERVER = State(
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     SERVER.write(tmp_path)
     assert state.read(tmp_path / state.FILE) == SERVER
-    with_gateway = replace(SERVER, gateway=Identity(6, 7.5))
+    with_gateway = replace(SERVER, gateway=Identity(6, "b00t", 750))
     with_gateway.write(tmp_path)
     assert state.read(tmp_path / state.FILE) == with_gateway
     assert [file.name for file in tmp_path.iterdir()] == [state.FILE]
@@ -38,6 +38,23 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_a_server_that_stopped_meanwhile_is_none(tmp_path: Path) -> None:
     assert state.read(tmp_path / state.FILE) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"pid": 3}', b'{"serve": {"pid": 4, "created": 5.25}, "gateway": null}'],
+)
+def test_an_empty_or_foreign_file_is_skipped_with_a_warning(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for port in ("8080", "8081"):
+        (tmp_path / port).mkdir()
+    (tmp_path / "8080" / state.FILE).write_bytes(content)
+    SERVER.write(tmp_path / "8081")
+    assert [found for _, found in state.states(tmp_path)] == [SERVER]
+    said = capsys.readouterr().err
+    assert said.startswith(f"skipped: {tmp_path}/8080/serve.json is no state file of this version")
+    assert said.count("\n") == 1
 
 
 def test_the_server_started_last_comes_first(tmp_path: Path) -> None:

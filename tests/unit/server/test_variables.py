@@ -16,6 +16,7 @@ from bundle import variables
 
 ROOT = Path(__file__).resolve().parents[3]
 TARGETS = {
+    "ALL": "clean",
     "PYTHON": "setup",
     "TORCH_INDEX": "setup",
     "LOCKED": "setup",

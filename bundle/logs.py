@@ -1,0 +1,62 @@
+"""The logs of a run folder: those of the last starts are kept, and none grows without end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+EARLIER, KEPT = "earlier", 3  # starts whose logs are kept, in `earlier/1`, the latest, to `earlier/3`
+LARGEST = 20_000_000  # bytes; of the gateway's access log about 80,000 requests
+ROTATED = ".1.log"  # ends the name of the one before
+FOLDER, JVM, GATEWAY, ACCESS = "logs", "jvm.log", "gateway.log", "gateway_access.log"
+_FILES = (JVM, GATEWAY, ACCESS)
+
+
+def keep(run: Path) -> None:
+    """Put the logs of the former start aside, so that nothing takes them for this one's, and nothing is lost either.
+
+    A supervisor restarts within seconds: why a server has crashed must outlive its next starts.
+    """
+    found = [
+        run / FOLDER,
+        *(run / name for name in _FILES),
+        *((run / name).with_suffix(ROTATED) for name in _FILES),
+    ]
+    found = [path for path in found if path.exists()]
+    if not found:
+        return
+    earlier = run / EARLIER
+    shutil.rmtree(earlier / str(KEPT), ignore_errors=True)
+    for number in range(KEPT - 1, 0, -1):
+        with contextlib.suppress(FileNotFoundError):
+            (earlier / str(number)).rename(earlier / str(number + 1))
+    latest = earlier / "1"
+    latest.mkdir(mode=0o700, parents=True)
+    for path in found:
+        path.rename(latest / path.name)
+
+
+def rotated(log: Path) -> Path:
+    """Where the one before is kept."""
+    return log.with_suffix(ROTATED)
+
+
+def too_large(log: Path, limit: int) -> bool:
+    try:
+        return log.stat().st_size > limit
+    except FileNotFoundError:
+        return False
+
+
+def cut(log: Path, limit: int = LARGEST) -> None:
+    """Copy a log that has become too large and empty it, since its writer opens no other; lines in between are lost.
+
+    Raises:
+        OSError: it cannot be copied; then it is not emptied either.
+    """
+    if too_large(log, limit):
+        shutil.copyfile(log, rotated(log), follow_symlinks=False)
+        rotated(log).chmod(0o600)
+        os.truncate(log, 0)

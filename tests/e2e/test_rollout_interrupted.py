@@ -1,0 +1,240 @@
+"""A roll-out that ends in the middle, by whatever: the server is as it was, or the next command makes it so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from bundle import BundleError, canary, ports, rollout, state, store
+from bundle.gate import Clip
+from bundle.journal import Journal
+from bundle.rollout import Rollout
+from bundle.samples import samples
+from bundle.service import Service
+from tests.e2e.rollout_stub import EFFECTS, SPEC, restamp
+from tests.e2e.started import ROOT, Run, StartServe
+
+pytestmark = pytest.mark.e2e
+
+PROGRAM = str(Path(__file__).with_name("rollout_stub.py"))
+CLIPS = [Clip(sample.path) for sample in samples(ROOT / "models/demo/samples")][:2]
+SLOW = ("--stub", '{"load_seconds": 60}')  # so that there is time to interrupt it
+
+RolloutStub = Callable[..., subprocess.Popen[str]]
+
+
+class Server:
+    """A running stub, and what is true of it between two roll-outs."""
+
+    def __init__(self, checkout: Path) -> None:
+        self.checkout = checkout
+        self.store = checkout / "model_store"
+        self.run = checkout / "build" / "run" / "stub"
+        self.service = Service([SPEC], self.store, self.run, ports.free(1)[0])
+
+    @property
+    def default(self) -> str:
+        return self.service.torchserve.management.default("stub")
+
+    def rollout(self, version: str) -> Rollout:
+        running = state.read(self.run / state.FILE)
+        assert running
+        return Rollout(SPEC.model_copy(update={"version": version}), running, self.run, declared="1.0")
+
+    def assert_settled(self, served: set[str]) -> None:
+        """One version is loaded and serves, a restart would serve it too, and each that ever did has its archive."""
+        default = self.default
+        assert set(self.service.torchserve.management.versions("stub")) == {default}
+        found = store.promoted(self.store, "stub")
+        assert found.version if found else default == "1.0"
+        assert store.version_of(self.store / "stub.mar") == default
+        for version in served - {default}:
+            assert store.version_of(store.of_version(self.store, "stub", version)) == version
+        assert Journal(self.run, "stub").read() is None
+        assert canary.Weights(self.run).of("stub") == {}
+        response = requests.post(f"{self.service.gateway.url}/predictions/stub", b"abc", timeout=600)
+        assert response.headers["x-model-version"] == default
+
+
+@pytest.fixture
+def server(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.chdir(checkout)
+    server = Server(checkout)
+    try:
+        server.service.start()
+        yield server
+    finally:
+        server.service.stop(10)
+
+
+@pytest.fixture
+def start(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> RolloutStub:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'handler'}")
+
+    def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
+        command = [sys.executable, PROGRAM, *arguments]
+        given: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        return subprocess.Popen(command, cwd=checkout, text=True, **given)  # type: ignore[call-overload,no-any-return]
+
+    return start
+
+
+def effects(checkout: Path) -> list[str]:
+    return (checkout / EFFECTS).read_text().splitlines()
+
+
+def test_killed_between_any_two_steps_the_next_roll_out_recovers(server: Server, start: RolloutStub) -> None:
+    """By turns the next one is the same again, one to another version, and an abort."""
+    served, number = {"1.0"}, 0
+    while True:
+        number += 1
+        version = f"2.{number}"
+        killed = start("--kill-after", str(number), "--version", version)
+        _, said = killed.communicate(timeout=600)
+        if killed.returncode == 0:
+            break
+        assert killed.returncode == -signal.SIGKILL, said
+        served.add(server.default)
+        follower = [version, f"3.{number}", version][number % 3]
+        again = start("--version", follower, *(["--abort"] if number % 3 == 2 else []))
+        _, said = again.communicate(timeout=600)
+        if number % 3 == 2:  # ended, or finished where it had come that far
+            assert again.returncode == 0 or "there is nothing to end" in said or "and no canary" in said, said
+        elif again.returncode != 0:  # the killed one was through, but for its last word
+            assert f"VERSION={version} is the version of stub that is served" in said
+        else:
+            assert server.default == follower
+        served.add(server.default)
+        server.assert_settled(served)
+    assert number > 12, effects(server.checkout)
+    server.assert_settled(served | {version})
+
+
+def test_a_killed_canary_runs_on_or_has_not_begun(server: Server, start: RolloutStub) -> None:
+    killed = start("--version", "2.0", "--canary", "10", "--kill-at", "replace canary")
+    killed.communicate(timeout=600)
+    assert killed.returncode == -signal.SIGKILL
+    assert canary.Weights(server.run).of("stub") == {"2.0": 10}
+    taken_over = start("--version", "2.0")
+    taken_over.communicate(timeout=600)
+    assert (taken_over.returncode, server.default) == (0, "2.0")
+    server.assert_settled({"1.0", "2.0"})
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_while_it_loads_is_undone(
+    server: Server, start: RolloutStub, number: signal.Signals
+) -> None:
+    running = start("--version", "2.0", *SLOW)
+    server.service.torchserve.management.wait(
+        lambda: "2.0" in server.service.torchserve.management.versions("stub"), 600
+    )
+    running.send_signal(number)
+    said, complained = running.communicate(timeout=600)
+    assert (running.returncode, complained) == (os.EX_TEMPFAIL, "rollout: interrupted\n")
+    assert said.endswith("1.0 is served as before\n")
+    server.assert_settled({"1.0"})
+    assert not store.of_version(server.store, "stub", "2.0").exists()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nobody_who_reads_what_it_says_changes_nothing(
+    server: Server, start: RolloutStub, fails: bool
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    broken = ("--stub", '{"value_error": "weights of another model → é"}') if fails else ()
+    running = start("--version", "2.0", *broken, stdout=write)
+    os.close(write)
+    _, complained = running.communicate(timeout=600)
+    assert running.returncode == int(fails), complained
+    assert server.default == ("1.0" if fails else "2.0")
+    server.assert_settled({"1.0", server.default})
+
+
+def test_a_terminal_that_is_not_utf_8_changes_nothing(server: Server, start: RolloutStub) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    running = start(
+        "--version", "2.0", "--stub", '{"value_error": "weights of another model → é"}', env=environment
+    )
+    said, complained = running.communicate(timeout=600)
+    assert running.returncode == 1
+    assert "1.0 is served as before" in said
+    assert complained.startswith("rollout: stub 2.0 does not load: ValueError: weights of another model")
+    server.assert_settled({"1.0"})
+
+
+def test_an_old_version_that_works_on_for_too_long_is_ended_by_the_same_command_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restamp(server.store / "stub.mar", store.of_version(server.store, "stub", "2.0"), "2.0", {})
+    with monkeypatch.context() as context:
+        context.setattr(rollout, "PATIENCE", 0.1)  # times responseTimeout
+        context.setattr(rollout, "idle", lambda *_: False)
+        with pytest.raises(
+            BundleError, match=r"stub 1\.0 still works on requests.*the same command again ends it"
+        ):
+            server.rollout("2.0").to_new(CLIPS, share=0)
+    assert server.default == "2.0"
+    assert store.promoted(server.store, "stub") == store.Promoted("2.0", "1.0")  # a restart would serve it
+    server.rollout("2.0").to_new(CLIPS, share=0)
+    server.assert_settled({"1.0", "2.0"})
+
+
+@pytest.mark.parametrize(
+    ("at", "serves"), [("set-default", "1.0"), ("replace .stub.promoted", "2.0"), ("min_worker=0", "2.0")]
+)
+def test_stop_and_serve_recover_what_a_killed_roll_out_left(
+    serve: StartServe, run: Run, start: RolloutStub, checkout: Path, at: str, serves: str
+) -> None:
+    running = serve()
+    belongings = running.belongings()
+    killed = start("--version", "2.0", "--kill-at", at)
+    killed.communicate(timeout=600)
+    assert killed.returncode == -signal.SIGKILL
+    assert run("-m", "bundle.stop").returncode == 0
+    running.assert_gone(*belongings)
+    again = serve()
+    assert again.ask(b"abc").headers["x-model-version"] == serves
+    assert again.folder != running.folder or not list(again.folder.glob("rollout.*.json"))
+    assert store.version_of(checkout / "model_store" / "stub.mar") == serves
+    finished = start("--version", "2.0", "--port", str(again.port))
+    _, said = finished.communicate(timeout=600)
+    assert (finished.returncode == 0) == (serves == "1.0"), said
+    assert again.ask(b"abc").headers["x-model-version"] == "2.0"
+
+
+def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start: RolloutStub) -> None:
+    """The p99 of callers during a roll-out is within twice of what it was before.
+
+    Each request waits for a second in the handler, which is far above what a busy machine adds, and loading takes ten:
+    a request that waits for that, as one did for each connection of a blocked thread of Java's, is far beyond.
+    """
+    with ThreadPoolExecutor(12) as pool:
+
+        def ask() -> float:
+            response = requests.post(f"{server.service.gateway.url}/predictions/stub", b"wait 1", timeout=600)
+            assert response.status_code == 200
+            return response.elapsed.total_seconds()
+
+        def p99(done: Callable[[], bool]) -> float:
+            seconds: list[float] = []
+            while not done():
+                seconds += [each.result() for each in [pool.submit(ask) for _ in range(12)]]
+            return sorted(seconds)[int(0.99 * len(seconds))]
+
+        rounds = iter(range(5))
+        before = p99(lambda: next(rounds, None) is None)
+        running = start("--version", "2.0", "--stub", '{"load_seconds": 10}')
+        during = p99(lambda: running.poll() is not None)
+        assert running.returncode == 0
+    assert server.default == "2.0"
+    assert during < 2 * before
