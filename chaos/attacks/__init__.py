@@ -32,6 +32,7 @@ class Attack(NamedTuple):
 
 def attacks() -> tuple[Attack, ...]:
     """All of them, container by container."""
-    from chaos.attacks import isobmff, longest, matroska, mpeg, ogg, riff
+    from chaos.attacks import isobmff, longest, matroska, mpeg, ogg, others, riff
 
-    return (*ogg.ATTACKS, *isobmff.ATTACKS, *matroska.ATTACKS, *mpeg.ATTACKS, *riff.ATTACKS, *longest.ATTACKS)
+    modules = (ogg, isobmff, matroska, mpeg, riff, others, longest)
+    return tuple(attack for module in modules for attack in module.ATTACKS)

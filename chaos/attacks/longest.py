@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE
 
-from chaos.attacks import Attack, ogg, riff
+from chaos.attacks import Attack, ogg, others, riff
 from chaos.recordings import LAYOUTS, Samples
 
 SECONDS = 119
@@ -29,7 +29,9 @@ def seconds(size: int) -> int:
 
 def noise(rate: int, channels: int, level: float, seed: int = 0) -> Samples:
     """One second: no codec gets it for nothing."""
-    return np.random.default_rng(seed).standard_normal((channels, rate), np.float32) * np.float32(level)
+    one: Samples = np.random.default_rng(seed).standard_normal((channels, rate), np.float32)
+    one *= np.float32(level)
+    return one
 
 
 def by_libsndfile(container: str, subtype: str, level: float) -> Callable[[int], bytes]:
@@ -119,6 +121,18 @@ def speex(size: int) -> bytes:
     return ogg.stream([head, bytes(8)], count, packet, count * 160)
 
 
+def g722(size: int) -> bytes:
+    samples = random.Random(0).randbytes(seconds(size) * MAX_SAMPLE_RATE // 2)  # noqa: S311
+    return others.au(samples, coding=24, rate=MAX_SAMPLE_RATE)
+
+
+def voc(size: int) -> bytes:
+    count = min(seconds(size) * MAX_SAMPLE_RATE, (1 << 24) - 20)  # a block's size has 24 bits
+    head = b"Creative Voice File\x1a" + struct.pack("<HHH", 26, 0x10A, 0x1129)
+    block = b"\x09" + (12 + count).to_bytes(3, "little") + struct.pack("<IBBHI", MAX_SAMPLE_RATE, 8, 1, 0, 0)
+    return head + block + random.Random(0).randbytes(count) + b"\0"  # noqa: S311
+
+
 MS_COEFFICIENTS = struct.pack("<14h", 256, 0, 512, -256, 0, 0, 192, 64, 240, 0, 460, -208, 392, -232)
 ATTACKS = tuple(
     Attack(container, f"{codec}: the longest that is accepted", build, honest=True)
@@ -136,9 +150,15 @@ ATTACKS = tuple(
         ("Ogg", "FLAC", encoded("ogg", "flac", MAX_SAMPLE_RATE, 8, QUIET)),
         ("Ogg", "Speex", speex),
         ("WebM/Matroska", "Opus", encoded("webm", "libopus", 48_000, 8, LOUD, compression_level="0")),
-        ("MP4", "ALAC", encoded("ipod", "alac", MAX_SAMPLE_RATE, 8, QUIET)),
+        ("MP4", "ALAC", encoded("ipod", "alac", MAX_SAMPLE_RATE, 2, LOUD)),
         ("AAC", "7.1, 96 kHz", again("adts", "aac", 96_000, 8)),
         ("MP3", "320 kbit/s", again("mp3", "libmp3lame", 48_000, 2, b="320000")),
+        ("MP2", "384 kbit/s", again("mp2", "mp2", 48_000, 2, b="384000")),
+        ("AU", "G.722", g722),
+        ("CAF", "ALAC", by_libsndfile("CAF", "ALAC_16", QUIET)),
+        ("W64", "PCM", by_libsndfile("W64", "PCM_U8", LOUD)),
+        ("VOC", "PCM", voc),
+        ("NIST SPHERE", "PCM", by_libsndfile("NIST", "PCM_S8", LOUD)),
         ("AMR", "12.2 kbit/s", packets(b"#!AMR\n\x3c", 32, 50)),
         ("AMR", "wide band, 23.85 kbit/s", packets(b"#!AMR-WB\n\x44", 61, 50)),
     )

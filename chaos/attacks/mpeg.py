@@ -41,16 +41,19 @@ def repeated(part: bytes, size: int) -> bytes:
 
 
 def id3(content: bytes, major: int = 4) -> bytes:
-    size = b"".join(bytes([len(content) >> shift & 0x7F]) for shift in (21, 14, 7, 0))
-    return b"ID3" + bytes([major, 0, 0]) + size + content
+    return b"ID3" + bytes([major, 0, 0]) + sevens(len(content)) + content
+
+
+def sevens(number: int) -> bytes:
+    """Seven bits a byte."""
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
 def unpacking_tag(size: int) -> bytes:
     """Frames of a tag that are packed by zlib, and state how much they unpack into."""
     length = 64 << 20
     packed = zlib.compress(bytes(length), 9)
-    whole = lambda number: bytes([number >> shift & 0x7F for shift in (21, 14, 7, 0)])  # noqa: E731
-    frame = b"TXXX" + whole(4 + len(packed)) + b"\0\x09" + struct.pack(">I", length) + packed
+    frame = b"TXXX" + sevens(4 + len(packed)) + b"\0\x09" + struct.pack(">I", length) + packed
     return id3(frame * max(1, size // len(frame)))
 
 

@@ -12,7 +12,7 @@ from speaker_id.audio.media import Media, check_samples, check_size
 from speaker_id.errors import CorruptAudio, UnsupportedMedia
 
 SIZE = re.compile(rb"NIST_1A\n\s*(\d{1,8})\n")
-FIELD = re.compile(rb"^(\w+) -[irs]\d* ([^\n]*?)\s*$", re.MULTILINE)
+FIELD = re.compile(rb"^(\w+) -[irs]\d* ([^\n]*)$", re.MULTILINE)
 CODINGS = (b"pcm", b"ulaw", b"mu-law", b"alaw")
 LONGEST_HEADER = 1 << 16  # bytes; 1024 are usual
 
@@ -33,7 +33,8 @@ def inspect(data: bytes) -> Media:
             f"NIST SPHERE whose second line does not say its header's size, up to {LONGEST_HEADER}"
         )
     check_size("NIST SPHERE header", header, len(data))
-    fields = dict(FIELD.findall(data[:header]))
+    # stripped here: an expression that did it would try a line of blanks in every way, for seconds
+    fields = {name: value.strip() for name, value in FIELD.findall(data[:header])}
     coding = fields.get(b"sample_coding", b"pcm").lower()
     if coding not in CODINGS:
         known = ", ".join(each.decode() for each in CODINGS)
