@@ -49,10 +49,12 @@ def inspect(data: bytes) -> Media:
         known, before = identifier in ELEMENTS, known
         if not data[position] and NOT_ZERO.search(data, position) is None:
             break  # padding
-        if not known and (not before or not 1 <= identifier_bytes <= 4 or not size_bytes):
-            raise CorruptAudio(f"WebM/Matroska content does not decode: no element begins at byte {position}")
         unknown = (1 << 7 * size_bytes) - 1
         size = int.from_bytes(data[size_at:content], "big") & unknown
+        # one element of an extension is passed over; two in a row are no elements
+        possible = 1 <= identifier_bytes <= 4 and size_bytes and size <= len(data) - content
+        if not known and not (before and possible):
+            raise CorruptAudio(f"WebM/Matroska content does not decode: no element begins at byte {position}")
         position = content
         if size != unknown:
             check_size("WebM element", size, len(data) - content)

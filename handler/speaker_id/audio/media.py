@@ -23,6 +23,7 @@ class Media(NamedTuple):
         seconds: length that the container states; None if it does not, or if its reader checks it.
         elementary: frames without a container, that state no end: a cut last frame is no error.
         padding: samples that the codec may have added to the recording.
+        empty: headers without samples, which is an error only where nothing is joined to them.
         skipped_frames, first_skipped: damaged frames that are missing in `data` already; where the first was, in s.
     """
 
@@ -33,6 +34,7 @@ class Media(NamedTuple):
     seconds: float | None = None
     elementary: bool = False
     padding: int = 0
+    empty: bool = False
     skipped_frames: int = 0
     first_skipped: float = 0.0
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from speaker_id.audio.media import MAX_PARTS, Media, check_size
-from speaker_id.errors import CorruptAudio, EmptyAudio
+from speaker_id.errors import CorruptAudio
 
 HEADER = 27  # bytes before a page's segment table
 SNDFILE_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}  # libsndfile fails on FFmpeg's Ogg FLAC
@@ -23,8 +23,9 @@ def inspect(data: bytes) -> Media:
     A stream without its end-of-stream page is accepted: live streams have none, and RFC 7845 asks decoders to
     take them. A page cut in its middle is the sign of a lost end.
 
+    A link in which no page ends a sample (its granule position is 0) is empty.
+
     Raises:
-        EmptyAudio: no page ends a sample (its granule position is 0).
         TruncatedAudio: the last page declares more bytes than were received.
         CorruptAudio: more pages than any recording has.
     """
@@ -35,8 +36,8 @@ def inspect(data: bytes) -> Media:
         check_size("the last Ogg page", size, len(link) - start)
         granule = max(granule, int.from_bytes(link[start + 6 : start + 14], "little", signed=True))
         end = start + size
-    if not granule and end == len(data):
-        raise EmptyAudio("Ogg with headers and no samples")
+    if not granule and end == len(link):
+        return Media("Ogg", end=next_link, empty=True)
     first = link[HEADER + link[26] :] if len(link) >= HEADER else b""
     for signature, codec in SNDFILE_CODECS.items():
         if first.startswith(signature):

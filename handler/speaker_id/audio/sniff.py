@@ -55,7 +55,10 @@ def sniff(data: bytes) -> list[Media]:
             behind = b""  # such as a tag: no decoder minds it
         recordings.append(media._replace(data=media.data or rest[: media.end if behind else None]))
         rest = behind
-    return recordings
+    heard = [media for media in recordings if not media.empty]
+    if not heard:
+        raise EmptyAudio(f"{recordings[0].name} with headers and no samples")
+    return heard
 
 
 def _mpeg(data: bytes, with_tag: bytes) -> Media:

@@ -45,6 +45,20 @@ def test_a_chain_of_several_rates() -> None:
     assert len(hear(b"".join(links))) == 24_000
 
 
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_an_empty_link_of_a_chain_is_passed_over(codec: str) -> None:
+    full, empty = (by_libsndfile("OGG", codec, tones(length, 48_000), 48_000) for length in (1.0, 0.0))
+    for chain in (empty + full, full + empty, full + empty + full):
+        assert len(hear(chain)) == 16_000 * chain.count(full)
+
+
+@pytest.mark.parametrize("between", [bytes(999), b"TAG" + b"x" * 125, b"ID3\4\0\0\0\0\0\5aaaaa"])
+@pytest.mark.parametrize("name", ["Ogg Vorbis", "Ogg FLAC", "FLAC", "FLAC from a pipe"])
+def test_what_stands_between_two_of_them_does_no_harm(name: str, between: bytes) -> None:
+    one = recording(name, 1.0)
+    assert len(hear(one + between + one)) == 32_000
+
+
 def test_formats_may_be_mixed() -> None:
     parts = [recording(name, 0.5) for name in ("WAV PCM_16", "AIFF", "Ogg Opus", "M4A ALAC")]
     assert abs(len(hear(b"".join(parts))) - 4 * 8_000) <= 4

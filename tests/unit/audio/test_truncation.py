@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import pytest
 from speaker_id.audio import matroska
@@ -20,6 +21,14 @@ WITHOUT_PROMISE = (
     "FLAC from a pipe",
 )
 WAV_SIZE_AT, DATA_SIZE_AT = 4, 40
+SIZES = [  # container, what stands before the size of its samples, bytes of that size
+    ("WAV", b"data", 4, "little"),
+    ("RF64", b"ds64\x1c\0\0\0`}\0\0\0\0\0\0", 8, "little"),  # behind the size of the file
+    ("AIFF", b"SSND", 4, "big"),
+    ("AU", b".snd\0\0\0\x18", 4, "big"),
+    ("W64", bytes.fromhex("64617461 f3acd311 8cd100c0 4f8edb8a"), 8, "little"),
+    ("CAF", b"data", 8, "big"),
+]
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in WITHOUT_PROMISE])
@@ -122,6 +131,28 @@ class TestSizesThatPromiseNothing:
         whole = by_libsndfile("WAV", "PCM_16", tones(1.0, 16_000), 16_000)
         with pytest.raises(TruncatedAudio, match="declares 1000000000 bytes but only 32000 were"):
             hear(patched(whole, DATA_SIZE_AT, (10**9).to_bytes(4, "little")))
+
+    @pytest.mark.parametrize(("container", "chunk", "width", "order"), SIZES)
+    def test_a_size_that_counts_the_header_too_is_read(
+        self, container: str, chunk: bytes, width: int, order: Literal["little", "big"]
+    ) -> None:
+        whole = by_libsndfile(container, "PCM_16", tones(1.0, 16_000), 16_000)
+        at = whole.index(chunk) + len(chunk)
+        declared = int.from_bytes(whole[at : at + width], order)
+        for excess in (1, at):
+            counted = patched(whole, at, (declared + excess).to_bytes(width, order))
+            assert len(hear(counted)) == 16_000
+        with pytest.raises(TruncatedAudio):
+            hear(patched(whole, at, (declared + 5_000).to_bytes(width, order)))
+
+    def test_a_wav_that_ends_inside_a_sample_is_read(self) -> None:
+        whole = by_libsndfile("WAV", "PCM_24", tones(1.0, 16_000, 2), 16_000)
+        assert len(hear(whole[:-5])) == 15_999
+
+    @pytest.mark.parametrize("name", ["FLAC", "FLAC 24 bit"])
+    def test_a_flac_that_claims_too_few_samples_is_heard_whole(self, name: str) -> None:
+        whole = recording(name, 1.0)
+        assert len(hear(patched(whole, 22, (9_000).to_bytes(4, "big")))) == 16_000
 
     def test_a_flac_that_claims_too_many_samples_is_truncated(self) -> None:
         whole = by_libsndfile("FLAC", "PCM_16", tones(1.0, 16_000), 16_000)
