@@ -29,7 +29,9 @@ def with_folder(
     wanted = set(models)
     alive = []
     for file, found in state.states(run):
-        if not found.serve.alive:
+        if (
+            not found.serve.alive or not file.parent.name.isdigit()
+        ):  # another command's own ends with that command
             continue
         if wanted <= set(found.models) and (port is None or found.url.endswith(f":{port}")):
             return file.parent, found

@@ -23,8 +23,9 @@ from bundle import BundleError, sources
 from bundle.samples import FOLDER as SAMPLES
 from bundle.signals import SIGNALS
 from bundle.sources import ModelSpec
+from bundle.temporary import chosen
 from clients.identify import ENVIRONMENT_TOKEN, ClientError, Unreachable
-from evaluation import EvaluationError, corpus, report, run, server, terminal
+from evaluation import EvaluationError, corpus, report, run, terminal
 from evaluation.conditions import CLEAN, CONDITIONS
 from evaluation.endpoint import Endpoint
 from evaluation.journal import journal
@@ -84,7 +85,8 @@ def open_answerer(
 
         assert spec is not None  # `known` has refused
         return Local(spec)
-    url = stack.enter_context(server.endpoint(options.url, spec, console))
+    specs = [spec] if spec is not None else []
+    url, _ = stack.enter_context(chosen(options.url, specs, "evaluate", console))
     name = spec.name if spec is not None else options.model
     return Endpoint(url, name, options.concurrency, options.token, options.timeout)
 
@@ -114,7 +116,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     option("--split-file", type=Path, help="VoxCeleb1's veri_test_class.txt or iden_split.txt (in the root)")
     option("--split", type=int, default=3, help="of VoxCeleb1: 1 train, 2 dev, 3 test (%(default)s)")
     option("--limit", type=int, default=0, help="only so many clips, always the same ones")
-    option("--url", default="", help="of a server (the one `make serve` started, else one for the while)")
+    option("--url", default="", help="of a server (the one that runs here, else one of its own)")
     option("--model", default="demo", help="a name under models/, or what URL= calls it (%(default)s)")
     option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
     option("--local", action="store_true", help="no server: the handler's pipeline in this process")

@@ -29,9 +29,9 @@ def parser() -> argparse.ArgumentParser:
     option(
         "--url",
         default="",
-        help="base address of a running server, or a whole URL to post to; else one is started",
+        help="base address of a server, or a whole URL to post to; else the one that runs here, else one of its own",
     )
-    option("--model", default="demo", help="that the server that is started serves")
+    option("--model", default="demo", help="that the server serves")
     option("--revision", default="", help="of a hub model")
     option(
         "--models",

@@ -1,4 +1,4 @@
-"""What is loaded: a server at a URL, or one of our own that lives as long as the test."""
+"""What is loaded: the server at a URL, else the one that runs here, else one of our own for the length of the test."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import requests
 from rich.console import Console
 
 from bundle import sources
-from bundle.temporary import serving
+from bundle.temporary import chosen
 from loadtest import LoadTestError
 from loadtest.clips import Clip
 from loadtest.drive import drive, plan
@@ -63,29 +64,26 @@ class Endpoint:
 
 @contextmanager
 def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -> Iterator[Endpoint]:
-    """The server that the options name, or one of our own for as long as the block lasts; it has answered once.
+    """The server that the options name, that runs, or one of our own while the block lasts; it has answered once.
 
     Raises:
         LoadTestError, BundleError: it does not start, or does not answer.
     """
-    models = args.models.split()
-    how = {"form": args.form, "token": args.token, "timeout": args.timeout}
+    models, specs = args.models.split(), []
     if args.url:
-        found = Endpoint(targets(args.url, models, **how))
-        check(found.targets, clips[0])
-        yield found
-        return
-    specs = (
-        sources.resolve_all(args.models) if models else [sources.resolve(args.model, args.revision or None)]
-    )
-    with serving(specs, "loadtest", screen) as service:
-        started = targets(service.gateway.url, [spec.name for spec in specs], **how)
-        check(started, clips[0])
-        yield Endpoint(started, service.torchserve.metrics_url)
+        targets(args.url, models, args)  # before a word is said of it
+    elif models:
+        specs = sources.resolve_all(args.models)
+    else:
+        specs = [sources.resolve(args.model, args.revision or None)]
+    with chosen(args.url, specs, "loadtest", screen, running=not args.revision) as (url, service):
+        found = targets(url, [spec.name for spec in specs] or models, args)
+        check(found, clips[0])
+        yield Endpoint(found, service.torchserve.metrics_url if service else None)
 
 
-def targets(url: str, models: Sequence[str], *, form: str, token: str | None, timeout: float) -> list[Target]:
-    """One target a model at a base address, NAME or NAME:VERSION; a URL that has a path is one as it stands.
+def targets(url: str, models: Sequence[str], args: argparse.Namespace) -> list[Target]:
+    """One target a model at a base address, NAME or NAME:VERSION, else MODEL='s; a URL with a path is one itself.
 
     Raises:
         LoadTestError: the URL is none, or has a path although models are named.
@@ -93,22 +91,23 @@ def targets(url: str, models: Sequence[str], *, form: str, token: str | None, ti
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise LoadTestError(f"URL={url} is no address: write it as URL=http://host:8080")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": f"Bearer {args.token}"} if args.token else {}
+    names = models or [Path(args.model).name]
     whole = parts.path not in ("", "/")
-    if form == GRPC:
+    if args.form == GRPC:
         if whole or parts.scheme == "https":
             raise LoadTestError(
                 f"URL={url}: gRPC takes an address without encryption and path, http://host:8080"
             )
-        addresses = [f"{parts.netloc}/{model}" for model in models or ["demo"]]
+        addresses = [f"{parts.netloc}/{model}" for model in names]
     elif whole:
         if models:
             raise LoadTestError(f"URL={url} has a path, so it names the model already: leave MODELS= out")
         addresses = [url]
     else:
         base = url.rstrip("/")
-        addresses = [f"{base}/predictions/{quote(model.replace(':', '/'))}" for model in models or ["demo"]]
-    return [Target(address, form, headers, timeout) for address in addresses]
+        addresses = [f"{base}/predictions/{quote(model.replace(':', '/'))}" for model in names]
+    return [Target(address, args.form, headers, args.timeout) for address in addresses]
 
 
 def check(targets: Sequence[Target], clip: Clip) -> None:

@@ -44,7 +44,7 @@ def test_the_capacity_is_between_a_rate_that_held_and_one_that_did_not(
     with endpoint(work) as seen:
         given = ["--url", seen.url, "--out", str(tmp_path), "--slo", "p50=120ms", "--shape", "constant"]
         args = options.parser().parse_args(["capacity", *given, "--steps", "3"])
-        targets = server.targets(args.url, [], form="raw", token=None, timeout=10.0)
+        targets = server.targets(args.url, [], args)
         code = measured(
             lambda: find.capacity(args, load(FOLDER), server.Endpoint(targets), terminal.console())
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,18 @@ from loadtest import LoadTestError, server
 from loadtest.clip import Clip
 from tests.unit.loadtest.endpoint import endpoint
 
-HOW = {"form": "raw", "token": None, "timeout": 5.0}
+
+def how(**options: object) -> Namespace:
+    return Namespace(**{"form": "raw", "token": None, "timeout": 5.0, "model": "demo", **options})
 
 
-def addresses(url: str, *models: str, **how: object) -> list[str]:
-    return [target.url for target in server.targets(url, models, **{**HOW, **how})]  # type: ignore[arg-type]
+def addresses(url: str, *models: str, **options: object) -> list[str]:
+    return [target.url for target in server.targets(url, models, how(**options))]
 
 
 def test_a_base_address_is_asked_for_each_model() -> None:
     assert addresses("http://h:8080") == ["http://h:8080/predictions/demo"]
+    assert addresses("http://h:8080", model="superb/hubert-ks") == ["http://h:8080/predictions/hubert-ks"]
     assert addresses("http://h:8080/", "one", "two:2.0") == [
         "http://h:8080/predictions/one",
         "http://h:8080/predictions/two/2.0",
@@ -42,7 +46,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 
 def test_a_token_goes_into_the_authorization_header() -> None:
-    (target,) = server.targets("http://h", [], form="raw", token="secret", timeout=1.0)
+    (target,) = server.targets("http://h", [], how(token="secret"))
     assert target.headers == {"Authorization": "Bearer secret"}
 
 
@@ -50,12 +54,12 @@ def test_a_server_that_does_not_answer_is_said_before_the_load(tmp_path: Path) -
     (tmp_path / "a.wav").write_bytes(b"audio")
     clip = Clip("a.wav", tmp_path / "a.wav", 1.0, "audio/wav")
     with endpoint(lambda _: (401, b"", {})) as seen, pytest.raises(LoadTestError) as refused:
-        server.check(server.targets(seen.url, [], **HOW), clip)  # type: ignore[arg-type]
+        server.check(server.targets(seen.url, [], how()), clip)
     assert str(refused.value).endswith(
         "does not answer a.wav: http_401 (status 401): set SPEAKER_ID_TOKEN to a token that it takes"
     )
     with pytest.raises(LoadTestError, match=r"unreachable: is it running, and is that its address\?"):
-        server.check(server.targets(seen.url, [], **HOW), clip)  # type: ignore[arg-type]
+        server.check(server.targets(seen.url, [], how()), clip)
 
 
 def test_the_servers_means_are_those_between_two_looks() -> None:
