@@ -147,17 +147,19 @@ def _leading_zeros(packet: Any) -> int:
 
 def _packets(container: Any, stream: Any, media: Media) -> Iterator[Any]:
     """Packets of the chosen stream, past what its demuxer cannot read where it can go on behind that."""
-    codec, pre_skip = stream.codec_context.name, _pre_skip(stream, media)
+    pre_skip = _pre_skip(stream, media)
+    # a CAF declares a remainder to be cut, and this codec's last packet is short by itself
+    short_end = media.demuxer == "caf" and stream.codec_context.name == "alac"
     while True:
         try:
             for packet in container.demux(stream):
-                if packet.has_sidedata("skip_samples"):
+                if (pre_skip is not None or short_end) and packet.has_sidedata("skip_samples"):
                     side_data = packet.get_sidedata("skip_samples")
                     begin, end, rest = SKIP_SAMPLES.unpack(bytes(side_data))
                     if pre_skip is not None and begin:
                         begin = pre_skip
-                    if media.demuxer == "caf" and codec == "alac":
-                        end = 0  # the remainder that the file declares; this codec's last packet is short by itself
+                    if short_end:
+                        end = 0
                     side_data.update(SKIP_SAMPLES.pack(begin, end, rest))
                     packet.set_sidedata(side_data)
                 yield packet

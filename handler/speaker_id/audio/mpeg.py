@@ -59,11 +59,10 @@ def frame(data: bytes, start: int) -> Frame | None:
         return None
     second, third = data[start + 1 : start + 3]
     if second & 0xF6 == 0xF0:
-        size = (data[start + 3] & 3) << 11 | data[start + 4] << 3 | data[start + 5] >> 5
-        rate_index = third >> 2 & 15
-        if rate_index >= len(AAC_RATES) or size <= 7:
+        size = _adts_size(data, start)
+        if not size:
             return None
-        return Frame("AAC", size, (second & 0xFE, third & 0xFC), 1024, AAC_RATES[rate_index])
+        return Frame("AAC", size, (second & 0xFE, third & 0xFC), 1024, AAC_RATES[third >> 2 & 15])
     version, layer = second >> 3 & 3, 4 - (second >> 1 & 3)
     kbits_index, rate_index = third >> 4, third >> 2 & 3
     if version not in RATES or layer == 4 or not 1 <= kbits_index <= 14 or rate_index == 3:
@@ -77,6 +76,14 @@ def frame(data: bytes, start: int) -> Frame | None:
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
     xing_at = 4 + side if layer == 3 else 0
     return Frame(f"MP{layer}", size, (second & 0xFE, third & 0x0C), samples, rate, xing_at)
+
+
+def _adts_size(data: bytes, at: int) -> int:
+    """Size of the ADTS frame at `at`, or 0. `frame` says more, which takes longer; here it is asked of every frame."""
+    if at + 7 > len(data) or data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
+        return 0
+    size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+    return size if size > 7 and data[at + 2] >> 2 & 15 < len(AAC_RATES) else 0
 
 
 def first_frame(data: bytes) -> int | None:
@@ -105,6 +112,17 @@ def _is_chain(data: bytes, start: int) -> bool:
     return len(kinds) == 1
 
 
+def xing(data: bytes) -> tuple[int | None, int | None]:
+    """Frames and bytes of the stream, as far as a Xing or Info header in its first frame declares them."""
+    first = frame(data, 0)
+    at = first.xing_at if first else 0
+    if not at or data[at : at + 4] not in (b"Xing", b"Info") or len(data) < at + 16:
+        return None, None
+    flags, *fields = struct.unpack_from(">III", data, at + 4)
+    frames = fields.pop(0) if flags & 1 else None
+    return frames, fields[0] if flags & 2 else None
+
+
 def inspect(data: bytes) -> Media:
     """Choose the demuxer by the first frame, and hold an MP3's Xing or Info header, if it has one, against the bytes.
 
@@ -123,7 +141,7 @@ def inspect(data: bytes) -> Media:
         framed = follow(
             data,
             0,
-            lambda at: found.size if (found := frame(data, at)) and found.codec == "AAC" else 0,
+            lambda at: _adts_size(data, at),
             lambda start: (sync.start() for sync in SYNC.finditer(data, start)),
             CHAIN,
         )
@@ -136,12 +154,8 @@ def inspect(data: bytes) -> Media:
             skipped_frames=framed.skipped,
             first_skipped=framed.first * first.samples / first.sampling_rate,
         )
-    seconds = None
-    at = first.xing_at
-    if at and data[at : at + 4] in (b"Xing", b"Info") and len(data) >= at + 16:
-        flags, *fields = struct.unpack_from(">III", data, at + 4)
-        if flags & 1:
-            seconds = fields.pop(0) * first.samples / first.sampling_rate
-        if flags & 2 and fields[0] > len(data) + LONGEST_FRAME:
-            check_size("MP3 header", fields[0], len(data))
+    frames, size = xing(data)
+    seconds = None if frames is None else frames * first.samples / first.sampling_rate
+    if size is not None and size > len(data) + LONGEST_FRAME:
+        check_size("MP3 header", size, len(data))
     return Media(first.codec, "mp3", data=data, seconds=seconds, elementary=True, padding=PADDING)

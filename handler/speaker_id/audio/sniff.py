@@ -70,4 +70,8 @@ def _mpeg(data: bytes, with_tag: bytes) -> Media:
         raise UnsupportedMedia(
             f"no audio format starts with the bytes {data[:8].hex(' ')}; supported are {SUPPORTED}"
         )
-    return mpeg.inspect(tags.without_tags(data[start:]))
+    stream = data[start:]
+    _, size = mpeg.xing(stream)
+    if (size or 0) < len(stream) - mpeg.LONGEST_FRAME:  # else nothing can stand in its middle
+        stream = tags.without_tags(stream)
+    return mpeg.inspect(stream)
