@@ -12,6 +12,7 @@ HEADER = 27  # bytes before a page's segment table
 SNDFILE_CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}  # libsndfile fails on FFmpeg's Ogg FLAC
 PAGE = re.compile(rb"OggS\0([\0-\7])", re.DOTALL)  # capture, version, and flags
 FIRST_OF_STREAM = 2
+MOST_STRAY = 1000  # captures without a page, each of which costs FFmpeg a search
 
 
 def inspect(data: bytes) -> Media:
@@ -27,10 +28,12 @@ def inspect(data: bytes) -> Media:
 
     Raises:
         TruncatedAudio: the last page declares more bytes than were received.
-        CorruptAudio: more pages than any recording has.
+        CorruptAudio: more pages than any recording has, or beginnings of such.
     """
-    next_link = _next_link(data)
+    next_link, pages = _next_link(data)
     link = data if next_link is None else data[:next_link]
+    if link.count(b"OggS") > 2 * pages + MOST_STRAY:
+        raise CorruptAudio(f"Ogg of {pages} pages, and more than {MOST_STRAY} beginnings of none")
     end = granule = 0
     for start, size in _pages(link):
         check_size("the last Ogg page", size, len(link) - start)
@@ -45,17 +48,17 @@ def inspect(data: bytes) -> Media:
     return Media("Ogg", "ogg", end=next_link or end)
 
 
-def _next_link(data: bytes) -> int | None:
-    """Where the next link of a chain begins; None if this is the last."""
-    content = False
+def _next_link(data: bytes) -> tuple[int | None, int]:
+    """Where the next link of a chain begins, None if this is the last; and how many pages this one has."""
+    content, number = False, -1
     for number, page in enumerate(PAGE.finditer(data)):
         if number >= MAX_PARTS:
             raise CorruptAudio(f"Ogg of more than {MAX_PARTS} pages")
         first = bool(page[1][0] & FIRST_OF_STREAM)
         if first and content:
-            return page.start()
+            return page.start(), number
         content = content or not first
-    return None
+    return None, number + 1
 
 
 def _pages(data: bytes) -> Iterator[tuple[int, int]]:

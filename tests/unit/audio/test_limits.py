@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import subprocess
 import sys
 from functools import cache
@@ -20,6 +21,7 @@ from tests.unit.audio.recordings import by_ffmpeg, film, hear, patched, tones
 ROOT = Path(__file__).parents[3]
 TEN_HOURS = 36_000  # s
 MOST_SECONDS, MOST_MIB = 1.0, 100.0
+MOST_SEARCH_SECONDS = 3.0  # of the processor for a body of LARGEST bytes; the worst takes a third
 
 MEASURE = """
 import json, resource, sys, time
@@ -178,3 +180,62 @@ def test_a_body_of_nothing_but_headers_costs_no_seconds(name: str) -> None:
     assert isinstance(outcome, str)
     assert seconds < MOST_SECONDS
     assert mebibytes < MOST_MIB
+
+
+LARGEST = 30_000_000  # bytes, about what the gateway lets in
+MP3_FRAME, AAC_FRAME = b"\xff\xf3\x14\xc4" + bytes(20), b"\xff\xf1\x60\x40\x01\x7f\xfc\x01\x18\x20\x07"
+SEARCHES = {  # bodies in which a search for the next frame, page, tag or recording finds nothing, and always again
+    "MP3: sync words behind frames": lambda: filled(MP3_FRAME * 60, b"\xff\xf3\x14\xc4"),
+    "MP3: frames between sync words": lambda: filled(b"", MP3_FRAME + b"\xff\xfb\xe0\x00" * 5),
+    "MP3: two of three frames behind junk": lambda: filled(bytes(99), MP3_FRAME * 2 + b"\xff\xf3"),
+    "MP3: names of tags": lambda: filled(MP3_FRAME * 60, b"TAG"),
+    "MP3: headers of tags": lambda: filled(MP3_FRAME * 60, b"ID3\4\0\0\0\0\0\1x"),
+    "MP3: Info frames": lambda: filled(MP3_FRAME * 60, MP3_FRAME[:13] + b"Info" + bytes(7)),
+    "AAC: sync words behind frames": lambda: filled(AAC_FRAME * 60, b"\xff\xf1\x60\x40"),
+    "AAC: every other frame damaged": lambda: filled(AAC_FRAME * 3, AAC_FRAME * 3 + b"\xff\xf1\x60"),
+    "AAC: sizes that lie": lambda: filled(AAC_FRAME * 3, AAC_FRAME * 3 + AAC_FRAME[:4] + b"\x02\x7f\xfc"),
+    "AMR: first bytes of no frame": lambda: filled(b"#!AMR\n", b"\xff"),
+    "AMR: four of five frames": lambda: filled(b"#!AMR\n", b"\x7c" * 4 + b"\xff"),
+    "AMR: signatures": lambda: filled(b"#!AMR\n", b"#!AMR\n"),
+    "FLAC: signatures": lambda: filled(silent_flac(10, 8_000, 1), b"fLaC\0\0\0\x22"),
+    "FLAC: streams of sync words": lambda: filled(
+        b"", silent_flac(10, 8_000, 1)[:42] + b"\xff\xf8\xc9\x18\0\0" * 70_000
+    ),
+    "Ogg: first pages": lambda: filled(b"", b"OggS\0\2" + bytes(21)),
+    "Ogg: first and other pages by turns": lambda: filled(
+        b"", b"OggS\0\2" + bytes(21) + b"OggS\0\0" + bytes(21)
+    ),
+    "Ogg: captures of no page": lambda: filled(b"OggS\0\2" + bytes(21), b"OggS"),
+    "WebM: elements of no kind by turns": lambda: filled(
+        b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff", b"\xec\x80\x91\x80"
+    ),
+    "WebM: headers": lambda: filled(b"", b"\x1a\x45\xdf\xa3\x80"),
+    "MP4: files": lambda: filled(b"", b"\0\0\0\x08ftyp\0\0\0\x08moov"),
+    "W64 chunks": lambda: filled(
+        bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000") + bytes(24),
+        b"junk" + bytes(12) + b"\x18" + bytes(7),
+    ),
+    "VOC blocks": lambda: filled(b"Creative Voice File\x1a\x1a\0\x0a\1\x29\x11", b"\5\0\0\0"),
+    "CAF chunks": lambda: filled(b"caff\0\1\0\0", b"free" + bytes(8)),
+    "CAF files": lambda: filled(b"", b"caff\0\1\0\0"),
+    "SPHERE fields": lambda: filled(b"NIST_1A\n   65536\n", b"a -i 1\n"),
+    "WAV files": lambda: filled(b"", silent_wav(100)),
+    "AU files": lambda: filled(b"", b".snd" + struct.pack(">5I", 24, 200, 3, 8_000, 1) + bytes(200)),
+}
+
+
+def filled(head: bytes, part: bytes) -> bytes:
+    return head + part * ((LARGEST - len(head)) // len(part))
+
+
+def silent_wav(samples: int) -> bytes:
+    body = io.BytesIO()
+    soundfile.write(body, np.zeros(samples, np.int16), 8_000, format="WAV")
+    return body.getvalue()
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_costs_no_more_than_the_body_is_long(name: str) -> None:
+    outcome, seconds, _ = measure(SEARCHES[name]())
+    assert isinstance(outcome, str)
+    assert seconds < MOST_SEARCH_SECONDS
