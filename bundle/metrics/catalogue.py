@@ -126,7 +126,7 @@ CATALOGUE = (
         "counter",
         BY_VERSION,
         WORKER,
-        "Damaged MP3, AAC and AMR frames that were left out of answered clips.",
+        "Damaged frames that were left out of answered clips.",
     ),
     Metric(
         "speaker_id_decoder_faults_total",

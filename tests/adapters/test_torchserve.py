@@ -71,6 +71,13 @@ def test_each_row_gets_its_own_status_and_type(handler: SpeakerHandler) -> None:
     assert bodies[1]["code"] == "unsupported_media"
 
 
+def test_frames_that_were_skipped_are_said_in_a_header(handler: SpeakerHandler) -> None:
+    damaged = (ROOT / "tests/unit/audio/cases/one_bad_frame.mp3").read_bytes()
+    _, batch = handle(handler, [{"body": AUDIO}, {"body": damaged}])
+    headers = [batch.request_processor[index].get_response_headers() for index in range(2)]
+    assert [each["X-Audio-Skipped-Frames"] for each in headers] == ["0", "1"]
+
+
 def test_an_empty_batch_is_an_empty_answer(handler: SpeakerHandler) -> None:
     assert handle(handler, [])[0] == []
 
