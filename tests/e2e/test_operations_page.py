@@ -1,0 +1,68 @@
+"""docs/operations.md sends the engineer on call to files: what it says is in them is in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from bundle.gateway import Gateway
+from bundle.torchserve import TorchServe
+from tests.e2e.started import CLIPS
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+def lines(log: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 600
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # the gateway writes once a second
+
+
+def test_a_request_is_found_by_its_id_where_the_page_says(server: TorchServe, gateway: Gateway) -> None:
+    assert re.search(r"is the `id` of its line in `gateway_access\.log`", PAGE)
+    assert re.search(r"the `request` of its line in `logs/handler_log\.log`", PAGE)
+    answer = requests.post(
+        f"{gateway.url}/predictions/demo",
+        CLIPS[0].read_bytes(),
+        headers={"X-Request-Id": "on-call-7", "Content-Type": "audio/flac"},
+        timeout=600,
+    )
+    assert (answer.status_code, answer.headers["x-request-id"]) == (200, "on-call-7")
+    handler = [each for each in lines(server.logs / "handler_log.log") if each.get("request") == "on-call-7"]
+    assert len(handler) == 1
+    assert {"queue_ms", "decode_ms", "inference_ms"} <= handler[0].keys()
+    wait_until(lambda: "on-call-7" in gateway.access_log.read_text())
+    assert [each["path"] for each in lines(gateway.access_log) if each["id"] == "on-call-7"] == [
+        "/predictions/demo"
+    ]
+    assert "on-call-7" not in (server.logs / "model_log.log").read_text()
+    assert re.findall(r"(\w+);dur=", answer.headers["server-timing"]) == ["decode", "inference"]
+
+
+def test_the_traceback_of_an_internal_error_is_where_the_page_says(
+    stub_server: TorchServe, ask: Callable[..., requests.Response]
+) -> None:
+    assert "| `logs/model_log.log` has the traceback |" in PAGE
+    assert ask("/predictions/stub", b"raise").json()["code"] == "internal_error"
+    wait_until(lambda: "ValueError: a bug" in (stub_server.logs / "model_log.log").read_text())
+
+
+def test_every_log_that_the_page_names_is_written(server: TorchServe, gateway: Gateway) -> None:
+    named = set(re.findall(r"`((?:logs/)?\w+\.log)`", PAGE))
+    assert {"logs/handler_log.log", "logs/model_log.log", "logs/ts_log.log", "gateway_access.log"} <= named
+    for name in named:
+        assert (server.run / name).is_file(), name
