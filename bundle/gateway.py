@@ -17,14 +17,17 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from bundle import canary, cors, logs, ports, private, properties, scratch, tls, tracing, unix_http
+from bundle import canary, cors, logs, ports, private, properties, scratch, scripts, tls, tracing, unix_http
 from bundle.leash import Leashed
 from bundle.limits import Limits
 from bundle.ports import LOOPBACK
 from bundle.torchserve import ServerError, TorchServe
+from bundle.watch import Watch
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy" / "gateway"
 START_SECONDS = 60.0  # it takes a second; a machine may be busy
+LUA = (scripts.REQUESTS, scripts.HEALTH, scripts.CANARY, scripts.ERRORS)
+GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not count
 STOP_SECONDS = 5.0
 ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a stopped one must not hold up whoever watches it
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
@@ -58,6 +61,7 @@ class Gateway:
     Attributes:
         url: base address for callers, without a slash at the end.
         folder: the temp folder of the admin socket, while it runs.
+        watch: whether requests can be answered, while it runs.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Gateway:
         self.folder: Path | None = None  # of the admin socket, whose path must be short
         self._logged = 0  # bytes of the log that are of a former gateway
         self._reopen = False  # logs were renamed, and Envoy has not been told yet
+        self.watch: Watch | None = None
         self._envoy: Leashed | None = None
 
     def __enter__(self) -> Gateway:
@@ -125,14 +130,22 @@ class Gateway:
         self.check_port()
         if self.folder is None:
             self.prepare()
+        assert self.folder is not None
         config = self.server.run / "envoy.yaml"
         private.write(config, self.render((DEPLOY / "envoy.yaml").read_text("utf-8")))
-        self._write_lua("health.lua", lua_heads(self.heads))
+        found = self.folder / "found"
+        self.watch = Watch(self.server, found)
+        self.watch.start()
         weights = self.server.run / canary.FILE
         weights.unlink(missing_ok=True)  # a former run's
-        self._write_lua("canary.lua", f"WEIGHTS = {json.dumps(str(weights), ensure_ascii=False)}\n")
-        if self.tokens:
-            self._write_lua("tokens.lua", f"TOKENS = {json.dumps(str(self.tokens), ensure_ascii=False)}\n")
+        scripts.write(
+            self.server.run,
+            heads=self.heads,
+            found=found,
+            weights=weights,
+            tokens=self.tokens,
+            cors=bool(self.origins),
+        )
         if self.certificate:
             private.write(self.server.run / tls.SDS_FILE, tls.sds(self.certificate))
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
@@ -144,13 +157,10 @@ class Gateway:
         )
         self._wait_ready()
 
-    def _write_lua(self, name: str, before: str) -> None:
-        """A shipped Lua file with a line of this server's before it."""
-        private.write(self.server.run / name, before + (DEPLOY / name).read_text("utf-8"))
-
     def render(self, template: str) -> str:
         """The template with this gateway's values; paths are quoted as JSON, which YAML reads."""
         assert self.folder is not None
+        run = self.server.run
         values: dict[str, object] = {
             "admin": json.dumps(str(self.folder / "admin")),
             "address": self.address,
@@ -158,15 +168,11 @@ class Gateway:
             "inference_port": self.server.ports.inference,
             "grpc_port": self.server.ports.grpc_inference,
             "access_log": json.dumps(str(self.access_log)),
-            "tokens": TOKENS_FILTER.format(json.dumps(str(self.server.run / "tokens.lua")))
-            if self.tokens
-            else "",
-            "health": json.dumps(str(self.server.run / "health.lua")),
-            "canary": json.dumps(str(self.server.run / "canary.lua")),
-            "management": json.dumps(str(self.server.management.path)),
-            "lua": json.dumps(str(DEPLOY / "errors.lua")),
+            "tokens": TOKENS_FILTER.format(json.dumps(str(run / scripts.TOKENS))) if self.tokens else "",
+            **{name.removesuffix(".lua"): json.dumps(str(run / name)) for name in LUA},
             **self.tracing,
             "max_bytes": properties.shipped("max_request_size"),
+            "max_grpc_bytes": properties.shipped("max_request_size") + GRPC_FRAME,
             "route_seconds": self.route_seconds,
             "idle_seconds": self.route_seconds + 30,
             "tls": self._tls(),
@@ -209,6 +215,10 @@ class Gateway:
         self.not_ready()
         self._admin("POST", "/drain_listeners")
 
+    def usable(self, model: str, version: str) -> int | None:
+        """Workers of a version that can answer, as far as is known."""
+        return self.watch.workers(model, version) if self.watch else None
+
     def stats(self, path: str) -> str:
         """Envoy's answer to one of its admin paths that change nothing."""
         return self._admin("GET", path)
@@ -245,6 +255,9 @@ class Gateway:
             self._envoy.wait()
             self._envoy.release()
             self._envoy = None
+        if self.watch is not None:
+            self.watch.stop()
+            self.watch = None
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
@@ -269,14 +282,6 @@ class Gateway:
     def _admin(self, method: str, path: str, timeout: float = 5.0) -> str:
         assert self.folder is not None
         return unix_http.ask(self.folder / "admin", method, path, timeout).body.decode()
-
-
-def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:
-    """The table that health.lua reads; names are of settings that allow letters, digits, `.`, `_` and `-` alone."""
-    rows = (
-        f'["{model}"] = {{{", ".join(json.dumps(head) for head in names)}}}' for model, names in heads.items()
-    )
-    return f"HEADS = {{{', '.join(rows)}}}\n"
 
 
 def executable() -> Path:

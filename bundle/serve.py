@@ -116,6 +116,7 @@ def serve(
         while not stopper.asked and (fault := service.fault()) is None:
             if why := service.rotate_logs():
                 say(f"a log has become too large and cannot be replaced yet: {why}")
+            service.mend(say)
             time.sleep(WATCH_SECONDS)  # between two looks at the processes
     except Interrupted:
         pass

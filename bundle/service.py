@@ -16,6 +16,7 @@ from bundle.limits import Limits
 from bundle.metrics.assembly import exporter
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
+from bundle.repair import Repair
 from bundle.sources import ModelSpec
 from bundle.state import FILE, State
 from bundle.torchserve import JVM_STOP_SECONDS, ServerError, TorchServe
@@ -76,6 +77,9 @@ class Service:
             limits=Limits(waiting=room(specs)),
             otlp=otlp,
         )
+        # as many seconds as the workers may take to load, one model after the other, and the JVM's own start
+        self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
+        self.repair = Repair(self.torchserve, self.patience, self._start_again)
         self.exporter = exporter(
             self.torchserve, self.gateway, specs, *(metrics or (LOOPBACK, ports.free(1)[0]))
         )
@@ -100,9 +104,7 @@ class Service:
         self.gateway.prepare()
         self._write_state()  # before there is a process that would have to be found
         self.torchserve.start()
-        # as many seconds as the workers may take, one model after the other, and the JVM's own start
-        patience = sum(spec.torchserve.startupTimeout for spec in self.specs)
-        self.torchserve.wait_ready(patience + 30, progress)
+        self.torchserve.wait_ready(self.patience, progress)
         self.gateway.start()
         self.exporter.start()
         self._write_state()
@@ -144,6 +146,22 @@ class Service:
         if not self.gateway.running:
             return f"the gateway has ended (log: {self.gateway.log})"
         return None
+
+    def mend(self, say: Callable[[str], None]) -> None:
+        """Mend what does not answer, a step at a time; call it again and again.
+
+        Args:
+            say: is told what was done, in one line.
+
+        Raises:
+            ServerError: nothing more can be done here.
+        """
+        if self.gateway.watch and (done := self.repair.step(self.gateway.watch)):
+            say(done)
+
+    def _start_again(self) -> None:
+        self.torchserve.stop(0.0, again=True)
+        self.torchserve.start()
 
     def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False, delay: float = 0.0) -> int:
         """Say "not ready", stop taking traffic, wait for what is in flight, end every process, remove what they left.

@@ -196,11 +196,12 @@ class TorchServe:
         self._look()
         return list(self._seen.values())
 
-    def stop(self, grace: float = JVM_STOP_SECONDS) -> None:
+    def stop(self, grace: float = JVM_STOP_SECONDS, *, again: bool = False) -> None:
         """End Java and the workers, and remove the temp folder. What is in flight is lost: drain before.
 
         Args:
             grace: seconds that Java has to end by itself.
+            again: it will be started again, at the same addresses: its temp folder is emptied and stays.
 
         Raises:
             ServerError: a process is still there although it was killed.
@@ -222,7 +223,10 @@ class TorchServe:
             self._java = None
         if self.temp is not None:
             shutil.rmtree(self.temp, ignore_errors=True)
-            self.temp = None
+            if again:
+                self.temp.mkdir(mode=0o700)
+            else:
+                self.temp = None
         if left:
             raise ServerError(f"processes {left} are still there although they were killed")
 

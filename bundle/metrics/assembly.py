@@ -34,7 +34,7 @@ def exporter(
 
     parts = {
         TORCHSERVE: of_torchserve,
-        MANAGEMENT: lambda: models.collect(server.describe, served),
+        MANAGEMENT: lambda: models.collect(server.describe, served, gateway.usable),
         GATEWAY: lambda: envoy.collect(gateway.stats(envoy.PATH)),
         ACCESS_LOG: log.collect,
     }

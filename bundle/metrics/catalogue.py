@@ -147,7 +147,7 @@ CATALOGUE = (
         "counter",
         (MODEL,),
         TORCHSERVE,
-        "Requests as TorchServe counts them, gRPC's included.",
+        "Requests as TorchServe counts them, gRPC's and the readiness watch's included.",
     ),
     Metric(
         "speaker_id_torchserve_queue_seconds_total",
@@ -177,7 +177,13 @@ CATALOGUE = (
         MANAGEMENT,
         "Requests that the queue holds at most; beyond it callers get 429.",
     ),
-    Metric("speaker_id_workers_ready", "gauge", BY_VERSION, MANAGEMENT, "Workers that are loaded and warm."),
+    Metric(
+        "speaker_id_workers_ready",
+        "gauge",
+        BY_VERSION,
+        MANAGEMENT,
+        "Workers that are loaded, alive and have answered lately.",
+    ),
     Metric("speaker_id_workers_wanted", "gauge", BY_VERSION, MANAGEMENT, "Workers that there should be."),
     Metric(
         "speaker_id_responses_total",

@@ -11,13 +11,15 @@ from bundle.metrics import families
 from bundle.metrics.served import Served
 
 Describe = Callable[[str], list[dict[str, Any]]]
+Usable = Callable[[str, str], int | None]
 
 
-def collect(describe: Describe, served: Served) -> Iterator[Metric]:
+def collect(describe: Describe, served: Served, usable: Usable) -> Iterator[Metric]:
     """The gauges of every version of every model; `served` learns which versions there are.
 
     Args:
         describe: model → TorchServe's description, one entry a version; may raise.
+        usable: model and version → workers that can answer, as the gateway's watch found; None where it has not looked.
     """
     depth, capacity = families.gauge("speaker_id_queue_depth"), families.gauge("speaker_id_queue_capacity")
     ready, wanted = families.gauge("speaker_id_workers_ready"), families.gauge("speaker_id_workers_wanted")
@@ -30,6 +32,6 @@ def collect(describe: Describe, served: Served) -> Iterator[Metric]:
             queue, labels = entry["jobQueueStatus"], [model, version]
             depth.add_metric(labels, queue["pendingRequests"])
             capacity.add_metric(labels, queue["pendingRequests"] + queue["remainingCapacity"])
-            ready.add_metric(labels, sum(worker["status"] == "READY" for worker in entry["workers"]))
+            ready.add_metric(labels, usable(model, version) or 0)
             wanted.add_metric(labels, entry["minWorkers"])
     yield from (depth, capacity, ready, wanted)

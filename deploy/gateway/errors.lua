@@ -1,6 +1,7 @@
 -- What TorchServe words in its own way, worded as every other error of this service: {"error": message, "code": code}.
 -- The handler's answers, errors included, pass unchanged: they hold no "type" beside a "code".
 
+local NO_MODEL = "no such model, or no such version of it"
 local MESSAGES = {
   overloaded = "too many requests are waiting for this model, or no worker of it is up; try again in a moment",
   worker_died = "the worker ended, or took too long, while it had this request; try again",
@@ -10,47 +11,96 @@ local MESSAGES = {
 -- TorchServe's exception and status → our code, our status where its own misleads, and our words for this case alone
 local function meaning(kind, status, message)
   if kind == "ModelNotFoundException" or kind == "ModelVersionNotFoundException" then
-    return "model_not_found", "404"
+    return "model_not_found", "404", NO_MODEL
   elseif kind == "ResourceNotFoundException" then
-    return "not_found", "404"
+    return "not_found", "404", "nothing is served at this path; clips go to /predictions/NAME"
   elseif kind == "ServiceUnavailableException" then
     return "overloaded", "429"  -- its queue is full; 503 would say that the server is not there
   elseif message == "Worker died." then
     return "worker_died", "507"  -- 500 from TorchServe unless the worker was killed
   elseif status == "413" then
-    return "request_too_large", "413"
+    return "request_too_large", "413", "the body is larger than is accepted; send fewer or shorter clips, or compress them"
   elseif tonumber(status) >= 500 then
     return "internal_error", "500"  -- a bug is answered 503 by TorchServe, which asks callers to try again
   end
-  return "malformed_request", status
+  return "malformed_request", status, "the model server takes no such request"
 end
 
 -- of a header that is sent twice TorchServe hands on the last: together they are a value that the handler refuses
 local OPTIONS = {"x-top-k", "x-function-to-apply", "x-request-timeout"}
 
 function envoy_on_request(handle)
+  local headers = handle:headers()
+  local kind = headers:get("content-type") or ""
+  if kind:lower():match("^application/grpc") then
+    return
+  end
   for _, name in ipairs(OPTIONS) do
-    if handle:headers():getNumValues(name) > 1 then
-      handle:headers():replace(name, handle:headers():get(name) .. ", " .. handle:headers():getAtIndex(name, 1))
+    if headers:getNumValues(name) > 1 then
+      headers:replace(name, headers:get(name) .. ", " .. headers:getAtIndex(name, 1))
     end
   end
-  -- curl's default for --data-binary; TorchServe would look for form fields in the audio and fail with 500
-  local form = "application/x-www-form-urlencoded"
-  local kind = handle:headers():get("content-type")
-  local multipart = "multipart/form-data"
-  handle:headers():remove("x-form")
-  if kind ~= nil and kind:lower():sub(1, #form) == form then
-    handle:headers():replace("content-type", "application/octet-stream")
-  elseif kind ~= nil and kind:lower():sub(1, #multipart) == multipart then
+  if kind:lower():match("^multipart/form%-data") then
     -- TorchServe keeps the last of two parts of one name and drops those that are cut off: the handler does neither
-    handle:headers():replace("x-form", kind)
-    handle:headers():replace("content-type", "application/octet-stream")
+    headers:replace("x-form", kind)
   end
+  -- content decides: TorchServe would decode text, parse JSON, and look for form fields in what curl --data-binary sends
+  headers:replace("content-type", "application/octet-stream")
+end
+
+-- Our code → gRPC's status, where Envoy's or TorchServe's is another
+local GRPC_STATUS = {
+  headers_too_large = "8", internal_error = "13", malformed_request = "3", model_not_found = "5", overloaded = "14",
+  path_too_long = "8", request_too_large = "8", timeout = "4", unauthorized = "16", unavailable = "14",
+  unsupported_coding = "12", upload_timeout = "4", worker_died = "14",
+}
+
+-- TorchServe's text of a failed call, percent-encoded, and its status → our code and words
+local function grpc_meaning(text, status)
+  if text:match("^Model not found") or text:match("^Model version: .* does not exist") then
+    return "model_not_found", NO_MODEL
+  elseif text:match("^Parameter model_name is required") then
+    return "malformed_request", "the request names no model"
+  elseif text:match("^Too many requests") or text:match("^Half%-closed") then
+    return "malformed_request", "a call sends one message"
+  elseif text == "" and status == "2" then  -- whatever is wrong, Java says nothing
+    return "malformed_request", "the message is no PredictionsRequest, or is larger than is accepted once decompressed"
+  elseif text:match("has no worker to serve") then  -- or its queue is full
+    return "overloaded"
+  elseif text:match("^Worker died") then
+    return "worker_died"
+  elseif status == "8" then
+    return "request_too_large", "the message is larger than is accepted; send fewer or shorter clips, or compress them"
+  elseif status == "12" then
+    return "unsupported_coding", "messages are read as they are, or compressed with gzip"
+  elseif status == "4" then
+    return "timeout", "no answer within the time that the caller set"
+  end
+  return "internal_error"
+end
+
+-- A failed call carries our error in its status' message, whoever ended it
+local function word_grpc(headers)
+  local status, text = headers:get("grpc-status"), headers:get("grpc-message") or ""
+  if status == "0" then
+    return
+  end
+  local code = text:match('"code": ?"([%l_]+)"')
+  if code == nil then
+    local words
+    code, words = grpc_meaning(text, status)
+    headers:replace("grpc-message", string.format('{"error": "%s", "code": "%s"}', words or MESSAGES[code], code))
+  end
+  headers:replace("grpc-status", GRPC_STATUS[code] or status)
 end
 
 function envoy_on_response(handle)
-  local status = handle:headers():get(":status")
-  if tonumber(status) < 400 or handle:headers():get("grpc-status") ~= nil then
+  local headers = handle:headers()
+  if headers:get("grpc-status") ~= nil then
+    return word_grpc(headers)
+  end
+  local status = headers:get(":status")
+  if tonumber(status) < 400 or not (headers:get("content-type") or ""):match("json") then
     return
   end
   local body = handle:body()
@@ -63,10 +113,10 @@ function envoy_on_response(handle)
     return
   end
   local code, better, words = meaning(kind, status, message)
-  words = words or MESSAGES[code] or message
+  words = words or MESSAGES[code]
   local error = string.format('{"error": "%s", "code": "%s"}', words, code)
   local length = handle:body():setBytes(error)
-  local headers = handle:headers()  -- anew: one taken before body(), which waits, is no longer valid
+  headers = handle:headers()  -- again: one taken before body(), which waits, is no longer valid
   headers:replace("content-length", tostring(length))
   headers:replace(":status", better)
   if better == "429" then

@@ -202,3 +202,11 @@ def test_no_row_makes_the_handler_raise(
     for index, body in enumerate(bodies):
         status, _ = batch.get_response_status(index)
         assert (status == 200) == ("error" not in body)
+
+
+def test_a_probe_is_answered_and_counted_nowhere(
+    handler: SpeakerHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    bodies, batch = handle(handler, [{"body": b""}], {"X-Probe": "yes"})
+    assert (bodies, batch.get_response_status(0)[0]) == ([{}], 200)
+    assert not caplog.records

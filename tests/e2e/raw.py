@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
+from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
 
 from bundle.gateway import Gateway
 from bundle.ports import LOOPBACK
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; status 0 is a connection or stream that was ended without an answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    version: int = 0
+
+
+def over_http1(gateway: Gateway, line: str, headers: Iterable[tuple[str, str]], body: bytes) -> Answer:
+    """A request as it is written, over HTTP/1."""
+    head = "\r\n".join([line, *(": ".join(pair) for pair in headers), "", ""])
+    with socket.create_connection((LOOPBACK, gateway.port), 30) as sock:
+        with contextlib.suppress(OSError):  # refused, and closed, before all of it was sent
+            sock.sendall(head.encode("latin-1") + body)
+        answer = http.client.HTTPResponse(sock, method=line.split()[0])
+        try:
+            answer.begin()
+            return Answer(answer.status, dict(answer.headers.items()), answer.read(), answer.version)
+        finally:
+            answer.close()
+
+
+def over_http2(
+    gateway: Gateway, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes
+) -> Answer:
+    """The same over HTTP/2."""
+    connection = H2Connection(H2Configuration(header_encoding="utf-8", validate_outbound_headers=False))
+    connection.initiate_connection()
+    pseudo = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "any")]
+    connection.send_headers(1, [*pseudo, *headers], end_stream=not body)
+    if body:
+        connection.send_data(1, body, end_stream=True)
+    found: dict[str, str] = {}
+    content = b""
+    with socket.create_connection((LOOPBACK, gateway.port), 30) as sock:
+        sock.sendall(connection.data_to_send())
+        while received := sock.recv(65536):
+            for event in connection.receive_data(received):
+                if isinstance(event, ResponseReceived):
+                    found = {str(name): str(value) for name, value in event.headers}
+                elif isinstance(event, DataReceived):
+                    content += event.data
+                elif isinstance(event, StreamEnded | StreamReset | ConnectionTerminated):
+                    return Answer(int(found.get(":status", 0)), found, content)
+            sock.sendall(connection.data_to_send())
+    return Answer(0, {}, b"")
 
 
 def send(gateway: Gateway, text: str) -> http.client.HTTPResponse:
@@ -42,7 +95,7 @@ def send_over_http2(gateway: Gateway, **headers: str) -> str:
         while received := sock.recv(65536):
             for event in connection.receive_data(received):
                 if isinstance(event, ResponseReceived):
-                    return str(dict(event.headers)[":status"])
+                    return str(dict(event.headers)[":status"])  # type: ignore[index]
                 if isinstance(event, StreamReset | ConnectionTerminated):
                     return "reset"
     return "reset"

@@ -1,9 +1,9 @@
 """A TorchServe handler for tests of the server around it: it starts in a second and does what the body says.
 
 `sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory meanwhile, `wait 1` too, but
-a batch of them waits once, `die` ends the worker's process, `raise` is a bug; any other body is measured, and answered
-with the request's headers, in the form of a label. The `stub:` section of model-config.yaml makes it refuse to load, or
-makes loading slow, or a second worker's.
+a batch of them waits once, `spin 1.5` computes as long, `die` ends the worker's process, `raise` is a bug; any other
+body is measured, and answered with the request's headers, in the form of a label. The `stub:` section of
+model-config.yaml makes it refuse to load, or makes loading slow, or a second worker's.
 """
 
 import json
@@ -40,6 +40,10 @@ class StubHandler:
                 busy.touch()
                 time.sleep(float(words[1]))
                 busy.unlink()
+            if words[:1] == [b"spin"]:
+                until = time.monotonic() + float(words[1])
+                while time.monotonic() < until:
+                    pass
             if words[:1] == [b"die"]:
                 os._exit(3)
             if words[:1] == [b"raise"]:

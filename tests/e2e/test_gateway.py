@@ -45,7 +45,7 @@ class TestRoutes:
         assert ask("/predictions/stub", method="PUT").json()[0]["bytes"] == 3
 
     def test_ping_passes(self, ask: Ask) -> None:
-        assert ask("/ping", method="GET").json() == {"status": "Healthy"}
+        assert ask("/ping", b"", method="GET").json() == {"status": "Healthy"}
 
     @pytest.mark.parametrize(
         "path",

@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from bundle import ports
-from bundle.gateway import Gateway, lua_heads
+from bundle.gateway import Gateway
+from bundle.scripts import lua_heads
 from bundle.torchserve import TorchServe
 
 pytestmark = pytest.mark.e2e
@@ -109,7 +110,7 @@ def test_a_dead_worker_is_not_ready_though_torchserve_calls_itself_healthy(
     status, body = get(gateway, "/v2/models/stub/ready")
     assert (status, body["ready"]) == (503, False)
     assert body["reason"] == "stub: 0 of 2 workers ready"
-    assert requests.get(f"{gateway.url}/ping", timeout=600).json() == {"status": "Healthy"}
+    assert get(gateway, "/ping") == (503, {"status": "Unhealthy", "reason": body["reason"]})
     assert get(gateway, "/v2/health/live") == (200, {"live": True})
     wait_until(lambda: get(gateway, "/v2/health/ready")[0] == 200)  # TorchServe has restarted them
 

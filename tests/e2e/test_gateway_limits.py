@@ -224,33 +224,3 @@ def settings(gateway: Gateway) -> dict[Any, int]:
                 if isinstance(event, RemoteSettingsChanged):
                     wanted = (SettingCodes.MAX_CONCURRENT_STREAMS, SettingCodes.INITIAL_WINDOW_SIZE)
                     return {code: event.changed_settings[code].new_value for code in wanted}
-
-
-class TestCors:
-    def ask(self, gateway: Gateway, origin: str) -> requests.Response:
-        asked = {"origin": origin, "access-control-request-method": "POST"}
-        return requests.options(f"{gateway.url}/predictions/stub", headers=asked, timeout=600)
-
-    def test_no_page_may_ask_unless_it_is_named(self, stub_gateway: Gateway) -> None:
-        for response in (
-            self.ask(stub_gateway, ORIGIN),
-            requests.post(
-                f"{stub_gateway.url}/predictions/stub", b"abc", headers={"origin": ORIGIN}, timeout=600
-            ),
-        ):
-            assert [name for name in response.headers if name.lower().startswith("access-control")] == []
-
-    def test_a_page_that_is_named_may(self, gateway: Gateway) -> None:
-        response = self.ask(gateway, ORIGIN)
-        assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, ORIGIN)
-        assert "authorization" in response.headers["access-control-allow-headers"]
-        assert "access-control-allow-credentials" not in response.headers
-
-    def test_it_may_read_errors_too(self, gateway: Gateway) -> None:
-        response = requests.post(f"{gateway.url}/predictions/nobody", b"abc", headers={"origin": ORIGIN})
-        assert (response.status_code, response.headers["access-control-allow-origin"]) == (404, ORIGIN)
-
-    def test_another_page_may_not(self, gateway: Gateway) -> None:
-        response = self.ask(gateway, "https://a.example.evil.example")
-        assert response.status_code == 405
-        assert "access-control-allow-origin" not in response.headers

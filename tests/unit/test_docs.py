@@ -65,7 +65,7 @@ def test_every_error_code_has_its_row(error: type[errors.RequestError]) -> None:
 def test_every_error_of_the_gateway_has_its_row() -> None:
     gateway = "".join(path.read_text("utf-8") for path in (ROOT / "deploy" / "gateway").iterdir())
     codes = set(re.findall(r"^ +code: ([a-z_]+)$", gateway, re.M)) | set(
-        re.findall(r'code = "([a-z_]+)"', gateway)
+        re.findall(r'(?:code = |(?:fail|refuse)\(handle, "?\d+"?, |return )"([a-z_]+)"', gateway)
     )
     assert len(codes) > 5
     for code in codes:

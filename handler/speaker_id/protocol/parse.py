@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
-from speaker_id.protocol import form, json_body, values
+from speaker_id.protocol import coding, form, json_body, values
 from speaker_id.protocol.open_inference import parse_v2
 from speaker_id.protocol.request import Bytes, Options, Payload, Request
-from speaker_id.settings import Settings
+from speaker_id.settings import MAX_PARTS, Settings
 
 AUDIO_PARTS = ("body", "data", "file", "audio")
 HEADERS = {"x-top-k": "top_k", "x-function-to-apply": "function_to_apply"}
@@ -19,16 +20,21 @@ HEADERS = {"x-top-k": "top_k", "x-function-to-apply": "function_to_apply"}
 def parse(payload: Payload, settings: Settings) -> Request:
     """Understand one caller's payload, whichever form it has; content decides, never a content type.
 
-    An option may be given in the body, the path or a header; the body wins over the path, the path over the
-    header.
+    An option may be given in the body, the path, a header or the query; the first of them wins.
 
     Raises:
-        RequestError: MalformedRequest, InvalidParameter, AudioTooLong or RequestTooLarge.
+        RequestError: MalformedRequest, InvalidParameter, AudioTooLong, RequestTooLarge, or UnsupportedMedia.
     """
-    content, fields = split(
-        form.parts(payload.parts["body"], payload.form) if payload.form else payload.parts
+    parts = dict(payload.parts)
+    if "body" in parts:
+        parts["body"] = coding.plain(parts["body"], payload.headers)
+    content, fields = split(form.parts(parts["body"], payload.form) if payload.form else parts)
+    outside = (
+        values.options(fields, "part"),
+        path_options(payload.path),
+        header_options(payload.headers),
+        query_options(payload.query),
     )
-    outside = (values.options(fields, "part"), path_options(payload.path), header_options(payload.headers))
     if not content:
         raise MalformedRequest("the body is empty; send the bytes of an audio file, or JSON")
     if not json_body.is_json(content):
@@ -69,6 +75,18 @@ def path_options(path: str) -> Options:
 def header_options(headers: Mapping[str, str]) -> Options:
     given = {HEADERS[name.lower()]: value for name, value in headers.items() if name.lower() in HEADERS}
     return values.options(given, "header")
+
+
+def query_options(query: str) -> Options:
+    """`top_k=3&function_to_apply=none`, as the URL has it behind its question mark."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARTS)
+    except ValueError as exc:
+        raise InvalidParameter(f"the query has more than {MAX_PARTS} parameters") from exc
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise InvalidParameter(f"the query gives an option twice: {values.shown(query)}")
+    return values.options(given, "query parameter")
 
 
 def parameters(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Payload:
         path: what followed the model's name and version in the URL, such as "top_k/3".
         received: when the server received the request, in seconds since the epoch; None if it does not say.
         within: seconds from then for which the server keeps the caller waiting.
+        query: what followed the question mark in the URL, such as "top_k=3".
         form: content type of a body that is a multipart form still to be taken apart; empty for any other.
     """
 
@@ -34,6 +35,7 @@ class Payload:
     received: float | None = None
     within: float | None = None
     form: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,14 @@ def description(version: str, pending: int, *states: str) -> dict[str, Any]:
 def test_queue_and_workers_of_every_version() -> None:
     served = Served({"demo": ["1.0"]})
     described = [description("1.0", 7, "READY", "LOADING"), description("2.0", 0, "READY", "READY")]
-    families = {family.name: family.samples for family in models.collect(lambda _: described, served)}
+    usable = {("demo", "1.0"): 1, ("demo", "2.0"): None}  # the watch has not looked at the second yet
+    found = models.collect(lambda _: described, served, lambda *version: usable[version])
+    families = {family.name: family.samples for family in found}
     shown = {name: [each.value for each in samples] for name, samples in families.items()}
     assert shown == {
         "speaker_id_queue_depth": [7, 0],
         "speaker_id_queue_capacity": [100, 100],
-        "speaker_id_workers_ready": [1, 2],
+        "speaker_id_workers_ready": [1, 0],
         "speaker_id_workers_wanted": [2, 2],
     }
     assert served.has("demo", "2.0")

@@ -1,0 +1,70 @@
+"""One small request that a worker has to answer, asked without waiting for it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from dataclasses import dataclass
+
+HEADER = "x-probe"  # the handler counts no request that has it; the gateway drops a caller's own
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+_MOST_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back.
+
+    Attributes:
+        status: of HTTP; 0 where the connection ended without one.
+        answered: whether a worker answered: not where its queue was full, or the worker ended over it.
+    """
+
+    status: int
+    answered: bool
+
+
+class Probe:
+    """A request with no body, which our handler refuses for a millisecond's work and any other answers in its way.
+
+    Args:
+        host, port: of TorchServe's inference API.
+        path: of the version.
+    """
+
+    def __init__(self, host: str, port: int, path: str) -> None:
+        self._received = b""
+        self._socket = socket.create_connection((host, port), 1.0)
+        lines = (f"POST {path} HTTP/1.1", "host: localhost", f"{HEADER}: yes", "content-length: 0")
+        self._socket.sendall("\r\n".join((*lines, "connection: close", "", "")).encode())
+        self._socket.setblocking(False)
+
+    def reply(self) -> Reply | None:
+        """The reply once it is there whole, else None."""
+        while True:
+            try:
+                received = self._socket.recv(_MOST_BYTES)
+            except BlockingIOError:
+                return self._read(whole=False)
+            except OSError:
+                return Reply(0, answered=False)
+            if not received:
+                return self._read(whole=True)
+            self._received = (self._received + received)[:_MOST_BYTES]
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def _read(self, whole: bool) -> Reply | None:
+        found = _STATUS.match(self._received)
+        if found is None:
+            return Reply(0, answered=False) if whole else None
+        status = int(found[1])
+        if status < 500:
+            return Reply(status, answered=True)
+        if not whole:
+            return None
+        unanswered = (b"ServiceUnavailableException", b"Worker died.")
+        return Reply(status, answered=not any(words in self._received for words in unanswered))

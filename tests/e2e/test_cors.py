@@ -1,0 +1,103 @@
+"""Pages of other origins: the named ones may ask and read every answer, whoever words it; no other may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from bundle import ports
+from bundle.gateway import Gateway
+from bundle.torchserve import TorchServe
+
+pytestmark = pytest.mark.e2e
+
+ORIGIN = "https://a.example"
+TOKEN = "abcdefghijklmnopqrstuvwxyz"  # of a test
+
+
+@pytest.fixture(scope="module")
+def gateway(stub_server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    tokens: Path = tmp_path_factory.mktemp("tokens") / "tokens"
+    tokens.touch(0o600)
+    tokens.write_text(TOKEN)
+    with Gateway(
+        stub_server, ports.free(1)[0], response_timeout=30, tokens=tokens, origins=[ORIGIN]
+    ) as running:
+        running.start()
+        yield running
+
+
+def preflight(gateway: Gateway, origin: str, path: str = "/predictions/stub") -> requests.Response:
+    asked = {"origin": origin, "access-control-request-method": "POST"}
+    return requests.options(f"{gateway.url}{path}", headers=asked, timeout=30)
+
+
+def test_no_page_may_ask_unless_it_is_named(stub_gateway: Gateway) -> None:
+    headers = {"origin": ORIGIN}
+    for response in (
+        preflight(stub_gateway, ORIGIN),
+        requests.post(f"{stub_gateway.url}/predictions/stub", b"abc", headers=headers, timeout=30),
+        requests.get(f"{stub_gateway.url}/ping", headers=headers, timeout=30),
+    ):
+        assert [name for name in response.headers if name.lower().startswith("access-control")] == []
+        assert "vary" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["/predictions/stub", "/v1/models/stub:predict", "/v2/models/stub", "/nothing"]
+)
+def test_a_page_that_is_named_may(gateway: Gateway, path: str) -> None:
+    response = preflight(gateway, ORIGIN, path)
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, ORIGIN)
+    allowed = response.headers["access-control-allow-headers"].split(", ")
+    assert {"authorization", "content-type", "user-agent", "traceparent", "tracestate"} <= set(allowed)
+    assert "access-control-allow-credentials" not in response.headers
+    assert response.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/predictions/stub", 200),
+        ("POST", "/predictions/nobody", 404),  # worded by errors.lua
+        ("GET", "/predictions/stub", 405),  # and these by health.lua
+        ("GET", "/nothing", 404),
+        ("GET", "/ping", 200),
+        ("GET", "/v2/health/ready", 200),
+        ("GET", "/v2/models/stub", 200),
+        ("POST", f"/predictions/{'a' * 5000}", 414),
+    ],
+)
+def test_it_may_read_every_answer(gateway: Gateway, method: str, path: str, status: int) -> None:
+    headers = {"origin": ORIGIN, "authorization": f"Bearer {TOKEN}"}
+    with requests.Session() as session:
+        request = requests.Request(
+            method, gateway.url, headers=headers, data=b"abc" if method == "POST" else None
+        )
+        prepared = session.prepare_request(request)
+        prepared.url = gateway.url + path  # as it is written
+        response = session.send(prepared, timeout=30)
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, ORIGIN)
+    exposed = response.headers["access-control-expose-headers"].split(", ")
+    assert {"server-timing", "x-batch-size", "x-request-id", "retry-after"} <= set(exposed)
+    assert response.headers["vary"] == "Origin"
+
+
+def test_a_missing_token_too(gateway: Gateway) -> None:
+    response = requests.post(
+        f"{gateway.url}/predictions/stub", b"abc", headers={"origin": ORIGIN}, timeout=30
+    )
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, ORIGIN)
+
+
+def test_a_cache_is_told_also_where_nobody_else_asks(gateway: Gateway) -> None:
+    assert requests.get(f"{gateway.url}/ping", timeout=30).headers["vary"] == "Origin"
+
+
+def test_another_page_may_not(gateway: Gateway) -> None:
+    response = preflight(gateway, "https://a.example.evil.example")
+    assert response.status_code == 401
+    assert "access-control-allow-origin" not in response.headers

@@ -1,0 +1,192 @@
+"""Readiness is false in every state in which requests are not answered, whatever Java remembers of its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+import requests
+
+from bundle import ports, probe, watch
+from bundle.gateway import Gateway
+from bundle.torchserve import TorchServe
+
+pytestmark = pytest.mark.e2e
+
+SERVICE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
+FIVE = 5.0  # s, of the promise
+ROUTES = (
+    "/v2/health/ready",
+    "/v2/models/stub/ready",
+    "/v2/models/stub/versions/1.0/ready",
+    "/v1/models/stub",
+    "/ping",
+)
+
+
+@pytest.fixture(scope="module")
+def server(
+    stub_archive: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TorchServe]:
+    store = tmp_path_factory.mktemp("store")
+    stub_archive(store, "stub")
+    with TorchServe(store, ["stub"], tmp_path_factory.mktemp("run")) as running:
+        running.start()
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(server: TorchServe) -> Iterator[Gateway]:
+    with Gateway(server, ports.free(1)[0], response_timeout=30) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def healthy(server: TorchServe, gateway: Gateway) -> None:
+    server.wait_ready()
+    wait_for(gateway, 200)
+
+
+def statuses(gateway: Gateway) -> set[int]:
+    return {requests.get(f"{gateway.url}{path}", timeout=30).status_code for path in ROUTES}
+
+
+def wait_for(gateway: Gateway, status: int) -> None:
+    """Until all routes say so; generous, as the machine may be busy: the test of the bound adds up the waits."""
+    deadline = time.monotonic() + 60
+    while (found := statuses(gateway)) != {status}:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)  # between two looks
+
+
+def worker(gateway: Gateway) -> int:
+    pid: int = requests.post(f"{gateway.url}/predictions/stub", b"abc", timeout=60).json()[0]["pid"]
+    return pid
+
+
+def test_the_waits_add_up_to_less_than_is_promised() -> None:
+    silent = watch.ASK_SECONDS + watch.SILENT_SECONDS + 2 * watch.LOOK_SECONDS
+    assert silent < FIVE
+    assert watch.PATIENCE + 2 * watch.LOOK_SECONDS < FIVE
+
+
+def test_a_worker_that_was_stopped(gateway: Gateway) -> None:
+    pid = worker(gateway)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(gateway, 503)
+        assert gateway.usable("stub", "1.0") == 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(gateway, 200)
+    assert gateway.usable("stub", "1.0") == 1
+
+
+def test_a_worker_that_hangs_while_requests_wait(gateway: Gateway) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(requests.post, f"{gateway.url}/predictions/stub", b"sleep 12", timeout=60)
+        wait_for(gateway, 503)
+        assert gateway.usable("stub", "1.0") == 0
+        assert answer.result().status_code == 200
+    wait_for(gateway, 200)
+
+
+def test_a_worker_that_computes_for_long_is_taken_at_its_word(gateway: Gateway) -> None:
+    pid = worker(gateway)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(requests.post, f"{gateway.url}/predictions/stub", b"spin 10", timeout=120)
+        while not answer.done():
+            assert statuses(gateway) == {200}
+            time.sleep(0.1)  # between two looks
+    assert answer.result().json()[0]["pid"] == pid
+
+
+def test_a_torchserve_that_was_stopped(gateway: Gateway, server: TorchServe) -> None:
+    option = f"-Djava.io.tmpdir={server.temp}"
+    (java,) = [each for each in psutil.Process().children(recursive=True) if option in each.cmdline()]
+    java.suspend()
+    try:
+        wait_for(gateway, 503)
+        live = f"{gateway.url}/v2/health/live"
+        deadline = time.monotonic() + 60
+        while requests.get(live, timeout=30).status_code == 200:  # it may still come back: seconds later
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        java.resume()
+    wait_for(gateway, 200)
+
+
+def test_a_worker_whose_thread_in_java_has_ended(gateway: Gateway, server: TorchServe) -> None:
+    """What StreamPredictions2 does, of TorchServe's own port: the process ends, and Java says READY for ever."""
+    message = b"\x0a\x04stub\x1a\x0b\x0a\x04data\x12\x03abc\x22\x03seq"
+    pid = worker(gateway)
+    with grpc.insecure_channel(server.grpc, [("grpc.enable_http_proxy", 0)]) as channel:
+        stream = channel.stream_stream(f"{SERVICE}StreamPredictions2")
+        for _ in range(60):  # one of two or three does
+            with contextlib.suppress(grpc.RpcError):
+                list(stream(iter([message]), timeout=30))
+            with contextlib.suppress(psutil.TimeoutExpired):
+                psutil.Process(pid).wait(5)
+                break
+    wait_for(gateway, 503)
+    assert gateway.usable("stub", "1.0") == 0
+    assert [entry["workers"][0]["status"] for entry in server.describe("stub")] == ["READY"]
+    with pytest.raises(requests.Timeout):
+        requests.post(f"{server.url}/predictions/stub", b"abc", timeout=2)
+    for workers in (0, 1):
+        server.management.scale("stub", "1.0", workers)
+
+
+def test_grpcs_ping_asks_the_same(gateway: Gateway) -> None:
+    pid = worker(gateway)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(gateway, 503)
+        with (
+            grpc.insecure_channel(gateway.url.removeprefix("http://")) as channel,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            channel.unary_unary(f"{SERVICE}Ping")(b"", timeout=30)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_nobody_watching_is_not_ready(server: TorchServe) -> None:
+    with Gateway(server, ports.free(1)[0], response_timeout=30) as lonely:
+        lonely.start()
+        wait_for(lonely, 200)
+        assert lonely.watch
+        assert lonely.folder
+        lonely.watch.stop()
+        found = lonely.folder / "found"
+        looked, _, rest = found.read_text().partition(" ")
+        found.write_text(f"{int(looked) - 60} {rest}")
+        reason = "nobody watches the model server any more"
+        ready = requests.get(f"{lonely.url}/v2/health/ready", timeout=30)
+        assert (ready.status_code, ready.json()["reason"]) == (503, reason)
+
+
+def test_a_caller_cannot_pose_as_the_watch(gateway: Gateway) -> None:
+    response = requests.post(
+        f"{gateway.url}/predictions/stub", b"abc", headers={probe.HEADER: "yes"}, timeout=30
+    )
+    assert probe.HEADER not in response.json()[0]["headers"]
+
+
+def test_what_the_watch_found_is_its_owners(gateway: Gateway) -> None:
+    assert gateway.folder
+    assert (gateway.folder / "found").is_file()
+    assert gateway.folder.stat().st_mode & 0o077 == 0
+    assert Path(gateway.folder).name.startswith("speaker-id-gateway-")
