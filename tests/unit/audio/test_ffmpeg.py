@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import av
 import numpy as np
@@ -106,6 +107,11 @@ def test_amr_with_comfort_noise_in_its_pauses_decodes_whole() -> None:
 def test_amr_wideband_has_16_khz_frames_of_20_ms() -> None:
     frame = b"\x04" + bytes(17)  # mode 0: 6.60 kbit/s, 132 bits
     assert len(hear(b"#!AMR-WB\n" + 50 * frame)) == 50 * 320
+
+
+def test_mpegs_layer_one_has_frames_of_384_samples() -> None:
+    frame = b"\xff\xff\x10\xc4".ljust(32, b"\0")  # 32 kbit/s at 44.1 kHz, mono, no bits for any band
+    assert len(hear(200 * frame)) == math.ceil(200 * 384 * 16_000 / 44_100)
 
 
 def test_a_video_with_sound_gives_its_sound() -> None:

@@ -38,6 +38,14 @@ SIGNATURES = [
     b"\xff\xfb\x90\x00",
     b"\xff\xf1\x50\x80",
     b"ID3\4\0\0\0\0\0\0",
+    b"BW64\xff\xff\xff\xffWAVEds64",
+    bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000"),
+    b".snd\0\0\0\x18",
+    b"NIST_1A\n   1024\nsample_rate -i 8000\n",
+    b"Creative Voice File\x1a\x1a\0",
+    b"caff\0\1\0\0desc\0\0\0\0\0\0\0\x20",
+    b"\0\0\0\x08wide\0\0\0\x40moov",
+    b"\xff\xfd\x80\x04",
     b"",
 ]
 
