@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psutil
-import torch
 
 from bench import ROOT
 
@@ -66,6 +65,8 @@ def processor(cpuinfo: str) -> tuple[str, str]:
 
 def versions() -> str:
     """torch and what computes with it; oneDNN is part of torch's build."""
+    import torch  # here, not above: the rest of this file needs none, and it takes seconds
+
     onednn = re.search(r"MKL-DNN v([\d.]+)", torch.__config__.show())
     found = [f"{name} {version(name)}" for name in LIBRARIES]
     return ", ".join([*found, f"oneDNN {onednn.group(1) if onednn else 'none'}"])
