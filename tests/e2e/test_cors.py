@@ -32,15 +32,15 @@ def gateway(stub_server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -
 
 def preflight(gateway: Gateway, origin: str, path: str = "/predictions/stub") -> requests.Response:
     asked = {"origin": origin, "access-control-request-method": "POST"}
-    return requests.options(f"{gateway.url}{path}", headers=asked, timeout=30)
+    return requests.options(f"{gateway.url}{path}", headers=asked, timeout=600)
 
 
 def test_no_page_may_ask_unless_it_is_named(stub_gateway: Gateway) -> None:
     headers = {"origin": ORIGIN}
     for response in (
         preflight(stub_gateway, ORIGIN),
-        requests.post(f"{stub_gateway.url}/predictions/stub", b"abc", headers=headers, timeout=30),
-        requests.get(f"{stub_gateway.url}/ping", headers=headers, timeout=30),
+        requests.post(f"{stub_gateway.url}/predictions/stub", b"abc", headers=headers, timeout=600),
+        requests.get(f"{stub_gateway.url}/ping", headers=headers, timeout=600),
     ):
         assert [name for name in response.headers if name.lower().startswith("access-control")] == []
         assert "vary" not in response.headers
@@ -79,7 +79,7 @@ def test_it_may_read_every_answer(gateway: Gateway, method: str, path: str, stat
         )
         prepared = session.prepare_request(request)
         prepared.url = gateway.url + path  # as it is written
-        response = session.send(prepared, timeout=30)
+        response = session.send(prepared, timeout=600)
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, ORIGIN)
     exposed = response.headers["access-control-expose-headers"].split(", ")
     assert {"server-timing", "x-batch-size", "x-request-id", "retry-after"} <= set(exposed)
@@ -88,13 +88,13 @@ def test_it_may_read_every_answer(gateway: Gateway, method: str, path: str, stat
 
 def test_a_missing_token_too(gateway: Gateway) -> None:
     response = requests.post(
-        f"{gateway.url}/predictions/stub", b"abc", headers={"origin": ORIGIN}, timeout=30
+        f"{gateway.url}/predictions/stub", b"abc", headers={"origin": ORIGIN}, timeout=600
     )
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, ORIGIN)
 
 
 def test_a_cache_is_told_also_where_nobody_else_asks(gateway: Gateway) -> None:
-    assert requests.get(f"{gateway.url}/ping", timeout=30).headers["vary"] == "Origin"
+    assert requests.get(f"{gateway.url}/ping", timeout=600).headers["vary"] == "Origin"
 
 
 def test_another_page_may_not(gateway: Gateway) -> None:

@@ -32,7 +32,7 @@ ROUTES: dict[str, tuple[str, bytes]] = {
 
 def ask(gateway: Gateway, path: str, body: bytes, **headers: str) -> requests.Response:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.post(f"{gateway.url}{path}", body, headers=given, timeout=60)
+    return requests.post(f"{gateway.url}{path}", body, headers=given, timeout=600)
 
 
 def scores(answer: Any) -> list[float]:

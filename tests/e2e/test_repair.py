@@ -27,7 +27,7 @@ def served(serve: StartServe) -> Serve:
 
 
 def ready(served: Serve) -> bool:
-    answer = requests.get(f"http://{LOOPBACK}:{served.port}/v2/health/ready", timeout=30)
+    answer = requests.get(f"http://{LOOPBACK}:{served.port}/v2/health/ready", timeout=600)
     return answer.status_code == 200
 
 

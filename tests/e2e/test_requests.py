@@ -218,7 +218,7 @@ def sent(stub_server: TorchServe) -> Iterator[Sent]:
         for index, call in enumerate(CALLS):
             found.calls[index] = make(gateway, call)
             found.workers |= set(stub_server.worker_pids())
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while len(found.lines) < len(CASES) + len(CALLS) and time.monotonic() < deadline:
             time.sleep(0.2)  # until Envoy has written its log
             found.lines = log_lines(gateway)[former:]

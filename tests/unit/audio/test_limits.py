@@ -50,7 +50,7 @@ def measure(data: bytes) -> tuple[str | int, float, float]:
         capture_output=True,
         cwd=ROOT / "handler",
         check=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.stderr == b""
     outcome, seconds, mebibytes = json.loads(done.stdout)
