@@ -1,8 +1,8 @@
-"""FLAC's stated length against its last frame: RFC 9639.
+"""FLAC's declared length against its last frame: RFC 9639.
 
-The stream info states the samples of the whole stream, but nothing states bytes, and libsndfile reports a cut
+The stream info declares the samples of the whole stream, but nothing declares bytes, and libsndfile reports a cut
 stream as it does a damaged one. A frame's header says which samples it holds, so the last one tells how far the
-stream came.
+stream was received.
 """
 
 from __future__ import annotations
