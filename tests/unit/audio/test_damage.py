@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from speaker_id.audio import decode, mpeg
@@ -143,3 +144,8 @@ def test_damage_between_the_blocks_of_a_webm_is_an_error_and_no_early_end() -> N
     stream = recording("WebM Opus", SECONDS)
     with pytest.raises((CorruptAudio, TruncatedAudio)):
         hear(patched(stream, len(stream) // 2, random.Random(2).randbytes(300)))
+    block = re.compile(rb"\xa3[\x40-\x4f].\x81", re.DOTALL).search(stream, len(stream) // 2)
+    assert block is not None
+    of_no_kind = b"\x91\x81\0" * ((len(stream) - block.start()) // 3)
+    with pytest.raises(CorruptAudio, match=f"no element begins at byte {block.start() + 3}"):
+        hear(stream[: block.start()] + of_no_kind + bytes((len(stream) - block.start()) % 3))
