@@ -109,7 +109,7 @@ class AccessLog:
             self._count(entry, path_asked, status, max(0.0, took))
 
     def _count(self, entry: dict[str, Any], path: str, status: int, seconds: float) -> None:
-        if entry.get("method") == "GET" and _HEALTH.fullmatch(path):
+        if entry.get("method") in ("GET", "HEAD") and _HEALTH.fullmatch(path):
             return
         model = self._model(path)
         self._statuses[model, str(status)] += 1
