@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -166,7 +167,8 @@ def test_grpc_is_refused_as_grpc_says_it(gateway: Gateway) -> None:
 
 def test_the_load_test_brings_its_token_over_grpc_too(gateway: Gateway) -> None:
     clip = Clip("a.wav", Path(__file__), 1.0, "audio/wav")
-    (target,) = server.targets(gateway.url, ["stub"], form="grpc", token=FIRST, timeout=600)
+    options = Namespace(form="grpc", token=FIRST, timeout=600)
+    (target,) = server.targets(gateway.url, ["stub"], options)
     server.check([target], clip)
     with pytest.raises(LoadTestError, match="grpc_unauthenticated"):
         server.check([replace(target, headers={})], clip)
