@@ -102,28 +102,32 @@ class ForkServer:
             self._stop()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        self._connection, theirs = socket.socketpair()
+        command = [
+            sys.executable,
+            "-m",
+            "speaker_id.decoders.fork_server",
+            str(theirs.fileno()),
+            *self._arguments,
+        ]
         with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "speaker_id.decoders.fork_server",
-                    str(theirs.fileno()),
-                    *self._arguments,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | OWN,
-            )
-        self._connection = ours
-        ours.settimeout(START_SECONDS)
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | OWN,
+                )
+            except OSError as exc:  # no memory, or no process more
+                self._stop()
+                raise Lost("the fork server does not start") from exc
+        self._connection.settimeout(START_SECONDS)
         ready = self._receive(len(FILTERED))
         if ready not in (FILTERED, UNFILTERED):
             raise Lost("the fork server does not start")
         self.filtered = ready == FILTERED
-        ours.settimeout(ANSWER_SECONDS)
+        self._connection.settimeout(ANSWER_SECONDS)
 
     def _stop(self) -> None:
         if self._connection is not None:
@@ -173,10 +177,13 @@ class DecoderProcess:
             Lost: there is no fork server to be had.
         """
         if self.pid is None:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                self.pid = self._server.fork([theirs.fileno(), self._body, self._samples])
-            self._connection = ours
+            self._connection, theirs = socket.socketpair()
+            try:
+                with theirs:
+                    self.pid = self._server.fork([theirs.fileno(), self._body, self._samples])
+            except Lost:
+                self._connection.close()
+                raise
 
     def ask(
         self, request: dict[str, Any], data: bytes | bytearray | memoryview, seconds: float
@@ -193,11 +200,11 @@ class DecoderProcess:
             TimeoutError: there is no reply yet; the decoder is still at it.
         """
         assert self._connection is not None
-        write(self._body, memoryview(data).cast("B"))
-        os.ftruncate(self._body, len(data))  # nothing of a longer clip before stays
         deadline = time.monotonic() + seconds
         line = json.dumps({**request, "size": len(data)}).encode() + b"\n"
         try:
+            write(self._body, memoryview(data).cast("B"))
+            os.ftruncate(self._body, len(data))  # nothing of a longer clip before stays
             self._connection.settimeout(seconds)
             self._connection.sendall(line)
             reply = b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -120,6 +121,35 @@ def test_a_clip_whose_decoder_is_killed_twice_is_told_to_try_again(decoders: Dec
     killer.join()
     assert caught.value.fault == ("killed", "")
     assert is_well(decoders)
+
+
+def test_a_clip_for_which_no_decoder_can_be_started_is_told_to_try_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders.server.close()
+    open_before = psutil.Process().num_fds()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", no_memory)
+        for _ in range(10):
+            with pytest.raises(OutOfMemory, match="try again"):
+                decode(decoders, SAMPLES[0].read_bytes())
+    assert psutil.Process().num_fds() <= open_before
+    assert len(decode(decoders, SAMPLES[0].read_bytes()).waveform)
+    decoders.close()
+
+
+def test_replaced_decoders_leave_no_descriptor_and_no_process_behind(decoders: Decoders) -> None:
+    assert decoders.server.pid
+    server = psutil.Process(decoders.server.pid)
+    before = psutil.Process().num_fds(), server.num_fds(), len(server.children())
+    for _ in range(100):
+        with pytest.raises(CorruptAudio):
+            decode(decoders, b"RIFF\xff\xff\xff\xffWAVEfmt \0\0\0\0")
+    assert (psutil.Process().num_fds(), server.num_fds(), len(server.children())) == before
 
 
 def test_a_clip_past_its_deadline_is_given_up_and_its_decoder_ended(decoders: Decoders) -> None:
