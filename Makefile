@@ -6,8 +6,9 @@ VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION PORT ALLOCATOR TOKE
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
 # the environment hands it on, and bundle/variables.py checks it and makes options of it: recipes name variables and
 # hold no value. Defaults are the commands' own.
+TYPED := $(foreach name,$(VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
-export VARIABLES $(VARIABLES) MAKEFILE_LIST
+export VARIABLES TYPED $(VARIABLES) MAKEFILE_LIST
 GIVEN := $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 ifneq ($(GIVEN),)
 $(error no variable $(firstword $(GIVEN)) is known: write NAME=value with one of $(VARIABLES))

@@ -4,7 +4,8 @@
 
 replaces itself by `python -m bundle.serve --model=demo --port=8080 --grace 5` where the environment says MODEL=demo,
 PORT=8080 and ARGS="--grace 5". A variable that is empty gives no option, so that each default stands in the command
-alone. Without arguments it checks the variables, and does nothing else.
+alone. Without arguments it checks what was typed on make's command line, and does nothing else: a VERSION that the
+environment has for other programs is nobody's fault until a command asks for it.
 
 Standard library only, and no newer syntax than in bootstrap.py: it runs before `.venv` is there.
 """
@@ -52,11 +53,11 @@ NUMBERS: Dict[str, Check] = {
 }
 
 
-def check(values: Dict[str, str]) -> None:
-    """Raises VariableError for a number that is none, or out of its range."""
+def check(names: List[str], values: Dict[str, str]) -> None:
+    """Raises VariableError for one of these numbers that is none, or out of its range."""
     for name, (allowed, words) in NUMBERS.items():
         value = values.get(name, "")
-        if value and not allowed(value):
+        if name in names and value and not allowed(value):
             raise VariableError(f"{name}={value} is not allowed: {words}")
 
 
@@ -98,11 +99,11 @@ def options(arguments: List[str], values: Dict[str, str], known: List[str]) -> L
 
 def main() -> int:
     known = os.environ.pop("VARIABLES", "").split()
-    values = {
-        name: os.environ.pop(name, "") for name in known
-    }  # they are for this command, not for its children
+    typed = os.environ.pop("TYPED", "").split()
+    # they are for this command, not for its children
+    values = {name: os.environ.pop(name, "") for name in known}
     try:
-        check(values)
+        check(typed + sys.argv[1:], values)
         if len(sys.argv) > 1:
             made = options(sys.argv[1:], values, known)
             for name in MADE_BY_MAKE:
