@@ -191,17 +191,26 @@ def _inputs_of(mar: Path) -> str | None:
 
 
 def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
-    """Runs torch-model-archiver. It stages in TMPDIR/NAME, so each run has a TMPDIR of its own."""
-    scratch, exported = temporary / "tmp", temporary / "out"
+    """Runs torch-model-archiver. It stages in TMPDIR/NAME, so each run has a TMPDIR of its own.
+
+    Paths are relative to its working directory: it takes a comma in one for the end of it.
+    """
+    scratch, exported = temporary.resolve() / "tmp", temporary / "out"
     scratch.mkdir()
     exported.mkdir()
     command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", spec.name]
-    command += ["--version", spec.version, "--handler", str(stage / HANDLER_FILE)]
-    command += ["--extra-files", str(stage), "--config-file", str(stage / MODEL_CONFIG_FILE)]
+    command += ["--version", spec.version, "--handler", f"{stage.name}/{HANDLER_FILE}"]
+    command += ["--extra-files", stage.name, "--config-file", f"{stage.name}/{MODEL_CONFIG_FILE}"]
     # stored, not deflated: fp32 weights shrink by 7 %, and the time to pack and unpack grows tenfold
-    command += ["--archive-format", "zip-store", "--export-path", str(exported)]
+    command += ["--archive-format", "zip-store", "--export-path", exported.name]
     say(f"{spec.name}: packing")
-    done = subprocess.run(command, env={**os.environ, "TMPDIR": str(scratch)}, capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        cwd=temporary,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+    )
     made = exported / f"{spec.name}.mar"
     if done.returncode != 0 or not made.is_file():
         lines = done.stderr.strip().splitlines() or ["no reason given"]

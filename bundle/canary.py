@@ -41,3 +41,8 @@ class Weights:
 
     def _lines(self) -> list[str]:
         return self.file.read_text("ascii").splitlines() if self.file.exists() else []
+
+
+def forget(run: Path) -> None:
+    """Drop the shares of a former server, whose versions went with it."""
+    (run / FILE).unlink(missing_ok=True)

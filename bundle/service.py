@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from bundle import journal, logs, orphans, ports, private, properties
+from bundle import canary, journal, logs, orphans, ports, private, properties
 from bundle.gateway import Gateway
 from bundle.limits import Limits
 from bundle.metrics.assembly import exporter
@@ -161,6 +161,9 @@ class Service:
 
     def _start_again(self) -> None:
         self.torchserve.stop(0.0, again=True)
+        # it loads what the store has as each model's version, and nothing of a canary or a roll-out that was under way
+        canary.forget(self.run)
+        journal.forget(self.run)
         self.torchserve.start()
 
     def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False, delay: float = 0.0) -> int:

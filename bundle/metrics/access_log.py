@@ -19,6 +19,7 @@ from typing import Any
 
 from prometheus_client import Metric
 
+from bundle import logs
 from bundle.metrics import families
 from bundle.metrics.catalogue import REQUEST_BUCKETS
 from bundle.metrics.served import Served
@@ -29,7 +30,6 @@ LONGEST_LINE = 64 << 10
 # burst of failures after a start would be none. Those that an alert watches, and 200, which is in their quotient.
 FROM_THE_START = ("200", "429", "500", "503", "504", "507")
 UNKNOWN = "unknown"  # in place of a model that is not served, whatever the caller called it
-ROTATED = ".1.log"  # as bundle/gateway.py names the one before
 GRPC = "grpc"  # in place of the model, which stands in gRPC's message
 _HEALTH = re.compile(r"/ping|/v2(/health/.*)?|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?|/v1/models/[^/:]+")
 _MODEL = re.compile(r"/(?:predictions|v1/models|v2/models)/([^/:]+)")
@@ -85,7 +85,7 @@ class AccessLog:
         if not stat.S_ISREG(status.st_mode):  # a device has no end
             raise OSError(f"{self.path} is no file")
         if status.st_ino != self._inode:
-            former = self.path.with_suffix(ROTATED)
+            former = logs.rotated(self.path)
             if former.is_file() and former.stat().st_ino == self._inode:
                 self._take(former)
             self._inode, self._offset, self._rest = status.st_ino, 0, b""

@@ -166,8 +166,8 @@ def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
     """Start a server of the stub, or of what the arguments say, in its own session as a shell would."""
     started: list[Serve] = []
 
-    def start(*program: str, ready: bool = True) -> Serve:
-        port = ports.free(1)[0]
+    def start(*program: str, ready: bool = True, port: int | None = None) -> Serve:
+        port = port or ports.free(1)[0]
         output = tmp_path / f"{port}.txt"
         command = [sys.executable, *(program or (STUB,)), "--port", str(port), "--grace", "30"]
         with output.open("wb") as log:

@@ -37,8 +37,9 @@ class Server:
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
         self.store = checkout / "model_store"
-        self.run = checkout / "build" / "run" / "stub"
-        self.service = Service([SPEC], self.store, self.run, ports.free(1)[0])
+        port = ports.free(1)[0]
+        self.run = checkout / state.RUN / str(port)
+        self.service = Service([SPEC], self.store, self.run, port)
 
     @property
     def default(self) -> str:
@@ -65,8 +66,11 @@ class Server:
 
 
 @pytest.fixture
-def server(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(
+    checkout: Path, stub_archive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
     monkeypatch.chdir(checkout)
+    stub_archive(checkout / "model_store", "stub", batchSize=16)
     server = Server(checkout)
     try:
         server.service.start()
@@ -91,11 +95,15 @@ def effects(checkout: Path) -> list[str]:
     return (checkout / EFFECTS).read_text().splitlines()
 
 
-def test_killed_between_any_two_steps_the_next_roll_out_recovers(server: Server, start: RolloutStub) -> None:
-    """By turns the next one is the same again, one to another version, and an abort."""
-    served, number = {"1.0"}, 0
+@pytest.mark.timeout(1800)  # a dozen and more roll-outs
+@pytest.mark.parametrize("follower", ["the same", "another", "abort"])
+def test_killed_between_any_two_steps_the_next_roll_out_recovers(
+    server: Server, start: RolloutStub, follower: str
+) -> None:
+    """Every third step here, so that each is killed after once, and each kind of step before each kind of follower."""
+    served, number = {"1.0"}, ["abort", "the same", "another"].index(follower) - 2
     while True:
-        number += 1
+        number += 3
         version = f"2.{number}"
         killed = start("--kill-after", str(number), "--version", version)
         _, said = killed.communicate(timeout=600)
@@ -103,15 +111,15 @@ def test_killed_between_any_two_steps_the_next_roll_out_recovers(server: Server,
             break
         assert killed.returncode == -signal.SIGKILL, said
         served.add(server.default)
-        follower = [version, f"3.{number}", version][number % 3]
-        again = start("--version", follower, *(["--abort"] if number % 3 == 2 else []))
+        wanted = f"3.{number}" if follower == "another" else version
+        again = start("--version", wanted, *(["--abort"] if follower == "abort" else []))
         _, said = again.communicate(timeout=600)
-        if number % 3 == 2:  # ended, or finished where it had come that far
+        if follower == "abort":  # ended, or finished where it had come that far
             assert again.returncode == 0 or "there is nothing to end" in said or "and no canary" in said, said
         elif again.returncode != 0:  # the killed one was through, but for its last word
             assert f"VERSION={version} is the version of stub that is served" in said
         else:
-            assert server.default == follower
+            assert server.default == wanted
         served.add(server.default)
         server.assert_settled(served)
     assert number > 12, effects(server.checkout)
@@ -235,6 +243,7 @@ def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start
         before = p99(lambda: next(rounds, None) is None)
         running = start("--version", "2.0", "--stub", '{"load_seconds": 10}')
         during = p99(lambda: running.poll() is not None)
-        assert running.returncode == 0
+        said, complained = running.communicate(timeout=600)
+        assert running.returncode == 0, said + complained
     assert server.default == "2.0"
     assert during < 2 * before

@@ -95,6 +95,12 @@ def test_the_store_holds_the_archive_alone(model: Path, handler: Path, tmp_path:
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [archive.LOCK, "tiny.mar"]
 
 
+def test_a_store_with_a_comma_in_its_path_is_no_two(model: Path, handler: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models, archives"
+    made = build(resolve(str(model)), folder, handler, tmp_path / "checkpoints")
+    assert "speaker_id/protocol/parse.py" in names(made)
+
+
 def test_what_killed_builds_left_goes_with_the_next(model: Path, handler: Path, tmp_path: Path) -> None:
     spec = sources.resolve(str(model))
     checkpoint = archive.prepare(spec, tmp_path / "checkpoints")
