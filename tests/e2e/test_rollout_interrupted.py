@@ -28,6 +28,8 @@ PROGRAM = str(Path(__file__).with_name("rollout_stub.py"))
 CLIPS = [Clip(sample.path) for sample in samples(ROOT / "models/demo/samples")][:2]
 SLOW = ("--stub", '{"load_seconds": 60}')  # so that there is time to interrupt it
 
+CALLERS = 48  # at once, so that each of Java's threads has connections of some
+
 RolloutStub = Callable[..., subprocess.Popen[str]]
 
 
@@ -70,7 +72,7 @@ def server(
     checkout: Path, stub_archive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Server]:
     monkeypatch.chdir(checkout)
-    stub_archive(checkout / "model_store", "stub", batchSize=16)
+    stub_archive(checkout / "model_store", "stub", batchSize=64)
     server = Server(checkout)
     try:
         server.service.start()
@@ -226,7 +228,7 @@ def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start
     Each request waits for a second in the handler, which is far above what a busy machine adds, and loading takes ten:
     a request that waits for that, as one did for each connection of a blocked thread of Java's, is far beyond.
     """
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(CALLERS) as pool:
 
         def ask() -> float:
             response = requests.post(f"{server.service.gateway.url}/predictions/stub", b"wait 1", timeout=600)
@@ -236,10 +238,10 @@ def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start
         def p99(done: Callable[[], bool]) -> float:
             seconds: list[float] = []
             while not done():
-                seconds += [each.result() for each in [pool.submit(ask) for _ in range(12)]]
+                seconds += [each.result() for each in [pool.submit(ask) for _ in range(CALLERS)]]
             return sorted(seconds)[int(0.99 * len(seconds))]
 
-        rounds = iter(range(5))
+        rounds = iter(range(3))
         before = p99(lambda: next(rounds, None) is None)
         running = start("--version", "2.0", "--stub", '{"load_seconds": 10}')
         during = p99(lambda: running.poll() is not None)
