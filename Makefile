@@ -36,7 +36,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
+.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$${MAKEFILE_LIST# }"
@@ -113,6 +113,10 @@ autoscale: setup-dev ## simulate a day of autoscaling from what one replica is m
 
 chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see, into OUT=reports: ARGS="--minutes 4"
 	$(RUN) -m chaos OUT ARGS
+
+fuzz: setup-dev ## look for bodies that the inspectors or the decoders do not bear, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
+	$(HERE) && .venv/bin/python -m pip install -q --upgrade --target build/fuzz -r tests/fuzz/requirements.txt
+	$(HERE) && PYTHONPATH=handler:build/fuzz exec .venv/bin/python bundle/variables.py -m tests.fuzz.audio ARGS
 
 audit: setup ## list what serves (reports/sbom.cdx.json, CycloneDX) and what is known against it
 	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt

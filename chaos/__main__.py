@@ -18,6 +18,7 @@ from bundle.signals import SIGNALS
 from chaos import archives, report
 from chaos.archives import DEMO, FAULTY
 from chaos.callers import disconnect, fuzz
+from chaos.decoders import hostile_clips, kill_decoder, kill_fork_server
 from chaos.endurance import endure
 from chaos.load import EVERY_LABEL, Clip, Sender
 from chaos.processes import hang, hang_always, kill_java, kill_worker, out_of_memory, out_of_memory_always
@@ -37,6 +38,9 @@ FAULTS = (
     Fault("full-disk", DEMO, full_disk),
     Fault("disconnect", DEMO, disconnect),
     Fault("fuzz", DEMO, fuzz),
+    Fault("hostile-clips", DEMO, hostile_clips),
+    Fault("kill-decoder", DEMO, kill_decoder),
+    Fault("kill-fork-server", DEMO, kill_fork_server),
     Fault("endurance", DEMO, endure, rate=2.0),
     Fault("kill-java", DEMO, kill_java, unnoticed=False),  # last: it ends the server that the others share
 )

@@ -31,9 +31,10 @@ class Size:
     bodies: int = 2000
     callers: int = 100
     bursts: int = 3
+    every: int = 1  # which of the hostile clips: all, or one in so many
 
 
-SHORT = Size(minutes=5 / 60, kills=1, bodies=200, callers=20, bursts=1)
+SHORT = Size(minutes=5 / 60, kills=1, bodies=200, callers=20, bursts=1, every=4)
 
 
 @dataclass(frozen=True)
