@@ -85,7 +85,7 @@ ATTACKS = (
     Attack("AU", "G.721: samples of four bits", lambda size: au(bytes(min(size, 900_000)), coding=23)),
     Attack("CAF", "chunks without end", lambda size: caf(caf_chunk(b"free", b"") * (size // 12))),
     Attack("CAF", "texts without end", lambda size: caf(texts(size // 4))),
-    Attack("CAF", "AAC: packets of one byte", packet_table),
+    Attack("CAF", "AAC: packets of one byte", lambda size: packet_table(size // 2)),
     Attack("CAF", "2^31 packets claimed", lambda _: caf(caf_chunk(b"pakt", CLAIM), b"aac ", 0, 1024)),
     Attack("VOC", "blocks without end", lambda size: voc(b"\5\1\0\0a" * (size // 5))),
     Attack("VOC", "silence without end", lambda size: voc(b"\3\3\0\0\xff\xff\x83" * (size // 7))),

@@ -84,6 +84,8 @@ class Fuzzer:
             f"-max_len={LONGEST}",
             "-print_final_stats=1",
             "-rss_limit_mb=4096",
+            f"-artifact_prefix={FAULTS}/",
+            "-report_slow_units=60",
         ]
         atheris.Setup([sys.argv[0], str(CORPUS), *options], self.one)
         atheris.Fuzz()
