@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 
 from chaos.attacks import Attack
@@ -103,7 +104,13 @@ def claims(samples: int, table: bytes) -> bytes:
         full(b"stsz", numbers(1, samples if table != b"stco" else SAMPLES)),
         full(b"stco", numbers(samples if table == b"stco" else 1, OFFSET)),
     ]
-    return movie(track(samples=samples, tables=tables))
+    return movie(track(tables=tables, entry=amr()))
+
+
+def packed_index(_: int) -> bytes:
+    index = bytes(200 << 20)
+    packed = box(b"cmvd", numbers(len(index)), zlib.compress(index, 9))
+    return FTYP + box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), packed)) + box(b"mdat", bytes(100))
 
 
 def fragments(size: int) -> bytes:
@@ -162,6 +169,12 @@ ATTACKS = (
     Attack("MP4", "80 million samples in a chunk claimed", lambda _: claims(80_000_000, b"stsc")),
     Attack("MP4", "80 million chunks claimed", lambda _: claims(80_000_000, b"stco")),
     Attack("MP4", "80 million samples in a fragment claimed", claimed_fragment),
+    Attack("MP4", "an index packed by zlib", packed_index),
+    Attack(
+        "MP4",
+        "empty boxes without end",
+        lambda size: FTYP + box(b"free") * (size // 8) + movie(track(offset=OFFSET))[20:],
+    ),
     Attack("MP4", "fragments of one sample", fragments),
     Attack("MP4", "tags without end", tags),
     Attack("MP4", "sample descriptions without end", descriptions),
