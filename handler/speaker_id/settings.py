@@ -15,6 +15,7 @@ HALF = ("fp16", "float16", "half")
 MAX_INFLATED_BYTES = (
     33_554_432  # of a compressed body: max_request_size of config.properties, which an open one has
 )
+MAX_GZIP_MEMBERS = 256  # of a compressed body: each costs a copy of what follows it
 MAX_PARTS = 16  # of a form: the audio and two options, with room for fields that are then refused by name
 MAX_PART_HEADERS = 4_096  # bytes of one part's headers: a name, a file name and a type
 MAX_DIMENSIONS = 3  # of a tensor: clips, channels, samples

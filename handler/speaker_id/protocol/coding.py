@@ -10,7 +10,7 @@ import brotli  # type: ignore[import-untyped]
 from speaker_id.errors import MalformedRequest, RequestTooLarge, UnsupportedMedia
 from speaker_id.protocol.request import Bytes
 from speaker_id.protocol.values import shown
-from speaker_id.settings import MAX_INFLATED_BYTES
+from speaker_id.settings import MAX_GZIP_MEMBERS, MAX_INFLATED_BYTES
 
 GZIP, ZLIB, RAW = 31, 15, -15  # zlib's window bits
 CODINGS = ("gzip", "deflate", "br")
@@ -22,7 +22,7 @@ def plain(body: Bytes, headers: Mapping[str, str]) -> Bytes:
     Raises:
         UnsupportedMedia: a coding that is not read, or several.
         MalformedRequest: the body is not of that coding, or cut off.
-        RequestTooLarge: it inflates to more than is accepted.
+        RequestTooLarge: it inflates to more than is accepted, or has too many members.
     """
     given = next((value for name, value in headers.items() if name.lower() == "content-encoding"), "")
     coding = given.strip().lower().removeprefix("x-")
@@ -55,13 +55,16 @@ def _window(coding: str, body: Bytes) -> int:
 def _zlib(body: Bytes, window: int) -> tuple[bytes, bool]:
     """What it inflates to, at most a byte more than is accepted, and whether that is all."""
     found = b""
-    while True:
+    for _ in range(MAX_GZIP_MEMBERS):
         stream = zlib.decompressobj(window)
         found += stream.decompress(body, MAX_INFLATED_BYTES + 1 - len(found))
         body = stream.unused_data
         # a gzip file may have several members
         if not stream.eof or window != GZIP or not body or len(found) > MAX_INFLATED_BYTES:
             return found, stream.eof
+    raise RequestTooLarge(
+        f"the gzip body has more than {MAX_GZIP_MEMBERS} members, the most that are accepted"
+    )
 
 
 def _brotli(body: Bytes) -> tuple[bytes, bool]:

@@ -9,7 +9,7 @@ import brotli
 import pytest
 from speaker_id.errors import MalformedRequest, RequestError, RequestTooLarge, UnsupportedMedia
 from speaker_id.protocol.coding import plain
-from speaker_id.settings import MAX_INFLATED_BYTES
+from speaker_id.settings import MAX_GZIP_MEMBERS, MAX_INFLATED_BYTES
 
 from bundle import properties
 
@@ -68,6 +68,14 @@ def test_a_bomb_ends_at_its_limit(coding: str, bomb: bytes) -> None:
     error = refused(bomb, coding)
     assert isinstance(error, RequestTooLarge)
     assert f"more than {MAX_INFLATED_BYTES} bytes" in error.message
+
+
+def test_members_are_counted_since_each_costs_a_copy_of_the_rest() -> None:
+    member = gzip.compress(b"")
+    assert plain(member * MAX_GZIP_MEMBERS, {"content-encoding": "gzip"}) == b""
+    error = refused(member * (MAX_GZIP_MEMBERS + 1), "gzip")
+    assert isinstance(error, RequestTooLarge)
+    assert error.message == "the gzip body has more than 256 members, the most that are accepted"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
