@@ -277,7 +277,7 @@ def main() -> int:
         spec = sources.with_version(declared, args.version, f"VERSION={args.version}")
         run, server = asked.with_folder([spec.name], args.port)
         clips = gate.clips(args.data)
-        with FileLock(run / LOCK, timeout=0):
+        with FileLock(run / LOCK, timeout=0, mode=0o600):
             rollout = Rollout(spec, server, run, declared.version, stopper)
             if args.abort:
                 rollout.abort()

@@ -63,6 +63,7 @@ class Server:
             assert store.version_of(store.of_version(self.store, "stub", version)) == version
         assert Journal(self.run, "stub").read() is None
         assert canary.Weights(self.run).of("stub") == {}
+        assert [file.name for file in self.run.iterdir() if file.stat().st_mode & 0o077] == []
         response = requests.post(f"{self.service.gateway.url}/predictions/stub", b"abc", timeout=600)
         assert response.headers["x-model-version"] == default
 
