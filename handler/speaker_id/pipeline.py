@@ -211,6 +211,9 @@ class Pipeline:
                 if job.outcome.error is None:
                     error.instance = job.request.instance(index)
                     job.fail(error)
+            except MemoryError:
+                message = "the server ran out of memory over this clip; try again, or send a shorter one"
+                job.fail(OutOfMemory(message, instance=job.request.instance(index)))
             else:
                 yield (job, index), decoded.waveform
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from speaker_id import audio
 from speaker_id import pipeline as pipeline_module
+from speaker_id.clip import Decoded, EncodedAudio
 from speaker_id.packing import Waveform
 from speaker_id.protocol import Payload, least_bytes, parse
 
-from tests.unit.pipelines import LoudnessEncoder, payload, pipeline, raw, top, wav
+from tests.unit.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
 
 
 class ForgetfulEncoder(LoudnessEncoder):
@@ -46,6 +48,22 @@ def test_a_clip_that_memory_does_not_suffice_for_costs_its_mates_nothing(error: 
     assert (top(first.body), top(last.body)) == (("up", 0.5), ("down", 0.25))
     assert large.body == {
         "error": "the server ran out of memory over this clip of 1.0 s; try again, or send a shorter one",
+        "code": "out_of_memory",
+    }
+
+
+def test_a_clip_whose_waveform_has_no_memory_costs_its_mates_nothing() -> None:
+    def decode(clip: EncodedAudio, **limits: Any) -> Decoded:
+        if clip.data == large:
+            raise MemoryError
+        return audio.decode(clip, **limits)
+
+    small, large = wav(0.5), wav(0.5, 16_000)
+    bodies = [Payload({"body": body}) for body in (small, large, small)]
+    first, failed, last = pipeline(decoding=InThisProcess(1, decode)).identify(bodies)
+    assert (top(first.body), top(last.body)) == (("up", 0.5), ("up", 0.5))
+    assert failed.body == {
+        "error": "the server ran out of memory over this clip; try again, or send a shorter one",
         "code": "out_of_memory",
     }
 

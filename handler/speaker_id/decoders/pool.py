@@ -66,6 +66,7 @@ class Decoders:
 
         Raises:
             RequestError: what is wrong with this clip, AudioTooCostly, DeadlineExceeded or OutOfMemory.
+            MemoryError: this process has no memory left for the clip or its waveform.
         """
         process = self._idle.get()
         try:
@@ -73,9 +74,11 @@ class Decoders:
         except OutOfMemory:  # the decoder was ended from outside, perhaps before it had the clip
             return self._decode(process, clip, min_samples, cpu_seconds, deadline)
         finally:
-            with contextlib.suppress(Lost):  # the next clip tries again
-                process.start()
-            self._idle.put(process)
+            try:
+                with contextlib.suppress(Lost):  # the next clip tries again
+                    process.start()
+            finally:
+                self._idle.put(process)
 
     def close(self) -> None:
         """End every decoder; none may be in use. It also happens when nobody holds the pool any more."""
@@ -107,6 +110,9 @@ class Decoders:
             raise late(left) from None
         except Lost as exc:
             raise ended(process.end(), cpu_seconds) from exc
+        except MemoryError:
+            process.end()  # a reply that was not read would be taken for the next clip's
+            raise
         error = told(reply)
         if isinstance(error, CorruptAudio) or error.fault:
             process.end()  # what damaged bytes have done to its memory shall not reach the next clip

@@ -80,14 +80,11 @@ class ForkServer:
             Lost: the fork server does not start.
         """
         with self._lock:
-            if self._connection is None:
-                self._start()
-            try:
-                return self._ask(FORK, 0, descriptors)
-            except Lost:
-                self._stop()
-                self._start()
-                return self._ask(FORK, 0, descriptors)
+            if self._connection is not None:
+                with contextlib.suppress(Lost):
+                    return self._ask(FORK, 0, descriptors)
+            self._start()
+            return self._ask(FORK, 0, descriptors)
 
     def end(self, pid: int) -> int | None:
         """End a decoder and return its wait status; None if its fork server is gone, and the decoder with it."""
@@ -102,7 +99,7 @@ class ForkServer:
             self._stop()
 
     def _start(self) -> None:
-        self._connection, theirs = socket.socketpair()
+        self._connection, theirs = connected()
         command = [
             sys.executable,
             "-m",
@@ -125,6 +122,7 @@ class ForkServer:
         self._connection.settimeout(START_SECONDS)
         ready = self._receive(len(FILTERED))
         if ready not in (FILTERED, UNFILTERED):
+            self._stop()
             raise Lost("the fork server does not start")
         self.filtered = ready == FILTERED
         self._connection.settimeout(ANSWER_SECONDS)
@@ -144,20 +142,26 @@ class ForkServer:
         try:
             socket.send_fds(self._connection, [COMMAND.pack(command, pid)], descriptors)
         except OSError as exc:
+            self._stop()
             raise Lost("the fork server has ended") from exc
         return int(ANSWER.unpack(self._receive(ANSWER.size))[0])
 
     def _receive(self, size: int) -> bytes:
+        """An answer; a fork server that fails to give one is ended, else the next would be its answer to this."""
         assert self._connection is not None
         data = b""
-        while len(data) < size:
-            try:
+        try:
+            while len(data) < size:
                 part = self._connection.recv(size - len(data))
-            except OSError as exc:
-                raise Lost("the fork server does not answer") from exc
-            if not part:
-                raise Lost("the fork server has ended")
-            data += part
+                if not part:
+                    raise Lost("the fork server has ended")
+                data += part
+        except OSError as exc:
+            self._stop()
+            raise Lost("the fork server does not answer") from exc
+        except (Lost, MemoryError):
+            self._stop()
+            raise
         return data
 
 
@@ -177,7 +181,7 @@ class DecoderProcess:
             Lost: there is no fork server to be had.
         """
         if self.pid is None:
-            self._connection, theirs = socket.socketpair()
+            self._connection, theirs = connected()
             try:
                 with theirs:
                     self.pid = self._server.fork([theirs.fileno(), self._body, self._samples])
@@ -217,7 +221,7 @@ class DecoderProcess:
             parsed = json.loads(reply)
         except TimeoutError:
             raise
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, RecursionError) as exc:
             raise Lost("the decoder has ended") from exc
         if not isinstance(parsed, dict):
             raise Lost("the decoder's reply is no object")
@@ -259,6 +263,18 @@ class DecoderProcess:
         self.end()
         os.close(self._body)
         os.close(self._samples)
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection.
+
+    Raises:
+        Lost: this process may have no more descriptors.
+    """
+    try:
+        return socket.socketpair()
+    except OSError as exc:
+        raise Lost("no connection to another process can be had") from exc
 
 
 def shared_memory(name: str) -> int:

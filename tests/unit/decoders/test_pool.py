@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -139,6 +141,65 @@ def test_a_clip_for_which_no_decoder_can_be_started_is_told_to_try_again(
                 decode(decoders, SAMPLES[0].read_bytes())
     assert psutil.Process().num_fds() <= open_before
     assert len(decode(decoders, SAMPLES[0].read_bytes()).waveform)
+    decoders.close()
+
+
+def test_a_clip_for_which_there_is_no_descriptor_is_told_to_try_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_descriptor(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socketpair", no_descriptor)
+        os.kill(decoders.pids[0], signal.SIGKILL)
+        for _ in range(3):
+            with pytest.raises(OutOfMemory, match="try again"):
+                decode(decoders, SAMPLES[0].read_bytes())
+    assert is_well(decoders)
+    decoders.close()
+
+
+class NoMemory:
+    """A connection whose replies this process has no memory for."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+
+    def recv(self, _: int) -> bytes:
+        raise MemoryError
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+
+def test_no_clip_gets_the_reply_to_one_that_this_process_had_no_memory_for() -> None:
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    first, second = (decode(decoders, path.read_bytes()).waveform for path in SAMPLES[:2])
+    assert len(first) != len(second)
+    (process,) = decoders._all
+    assert process._connection
+    process._connection = NoMemory(process._connection)  # type: ignore[assignment]
+    with pytest.raises(MemoryError):
+        decode(decoders, SAMPLES[0].read_bytes())
+    np.testing.assert_array_equal(decode(decoders, SAMPLES[1].read_bytes()).waveform, second)
+    decoders.close()
+
+
+def test_a_fork_server_that_answers_too_late_is_replaced() -> None:
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    slow = decoders.server.pid
+    assert slow
+    assert decoders.server._connection
+    decoders.server._connection.settimeout(0.2)
+    os.kill(slow, signal.SIGSTOP)
+    assert decoders.server.end(decoders.pids[0]) is None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(slow, signal.SIGCONT)  # its answer now would be taken for the next one's
+    assert len(decode(decoders, SAMPLES[0].read_bytes()).waveform)
+    assert decoders.server.pid
+    assert {each.pid for each in psutil.Process(decoders.server.pid).children()} == set(decoders.pids)
     decoders.close()
 
 
