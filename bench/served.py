@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import av
@@ -33,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import BUILD, ROOT, machine
-from bundle import archive, health, ports
+from bundle import archive, ports
 
 CONNECTIONS, CLIP_SECONDS, LONE = 16, 4.0, 40
 MODEL = "demo"
@@ -150,26 +151,35 @@ def serving(checkout: Path, name: str, full: bool) -> Iterator[Served]:
                 stderr=log,
             )
         try:
-            wait_ready(process, folder / "run")
+            wait_ready(process, name, port)
             yield Served(name, port, process.pid)
         finally:
             process.terminate()
             process.wait()
 
 
-def wait_ready(process: subprocess.Popen[bytes], run: Path) -> None:
+def wait_ready(process: subprocess.Popen[bytes], name: str, port: int) -> None:
     ends = time.monotonic() + START_SECONDS
-    while health.fault(run) is not None:
+    while not is_ready(port):
         if process.poll() is not None or time.monotonic() > ends:
-            raise SystemExit(f"bench.served: the server in {run} does not start: see {BUILD}/served-*.log")
+            raise SystemExit(f"bench.served: {name} does not start: see {BUILD / f'served-{name}.log'}")
         time.sleep(0.2)  # between two looks
+
+
+def is_ready(port: int) -> bool:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/v2/health/ready")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> None:
     connection.request("POST", f"/predictions/{MODEL}", body, {"content-type": "application/octet-stream"})
     response = connection.getresponse()
     text = response.read()
-    if response.status != 200:
+    if response.status != HTTPStatus.OK:
         raise SystemExit(f"bench.served: {response.status} {text[:200]!r}")
 
 
