@@ -172,6 +172,7 @@ class DecoderProcess:
         self._server = server
         self._body, self._samples = shared_memory("clip"), shared_memory("samples")
         self._connection: socket.socket | None = None
+        self._statm: int | None = None  # kept open: opening it again for each clip costs more than reading it
         self.pid: int | None = None
 
     def start(self) -> None:
@@ -188,6 +189,8 @@ class DecoderProcess:
             except Lost:
                 self._connection.close()
                 raise
+            with contextlib.suppress(OSError):  # no Linux
+                self._statm = os.open(f"/proc/{self.pid}/statm", os.O_RDONLY)
 
     def ask(
         self, request: dict[str, Any], data: bytes | bytearray | memoryview, seconds: float
@@ -222,7 +225,7 @@ class DecoderProcess:
         except TimeoutError:
             raise
         except (OSError, ValueError, RecursionError) as exc:
-            raise Lost("the decoder has ended") from exc
+            raise Lost("the decoder has ended, or its reply is no JSON") from exc
         if not isinstance(parsed, dict):
             raise Lost("the decoder's reply is no object")
         return parsed
@@ -244,8 +247,8 @@ class DecoderProcess:
     def resident_bytes(self) -> int:
         """Memory that the decoder has now; 0 where the system does not say."""
         try:
-            pages = Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]
-        except (OSError, IndexError):
+            pages = os.pread(self._statm, 100, 0).split()[1] if self._statm is not None else 0
+        except (OSError, IndexError):  # it has just ended
             return 0
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
@@ -254,6 +257,9 @@ class DecoderProcess:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._statm is not None:
+            os.close(self._statm)
+            self._statm = None
         pid, self.pid = self.pid, None
         os.ftruncate(self._samples, 0)
         return self._server.end(pid) if pid is not None else None
