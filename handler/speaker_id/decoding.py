@@ -1,6 +1,6 @@
 """Clips → waveforms, several at a time and ahead of the encoder, yet in order and bounded.
 
-Decoding and resampling spend their time in C code that releases the GIL, so threads work beside the encoder.
+Each thread waits for a decoder process (`decoders`), which works beside the encoder.
 """
 
 from __future__ import annotations

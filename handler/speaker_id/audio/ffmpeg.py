@@ -22,7 +22,7 @@ from speaker_id.audio.layout import Block, check_layout, check_length
 from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, UnsupportedMedia
 
-av.logging.set_level(None)  # what FFmpeg thinks of a caller's bytes stays out of the worker's log
+av.logging.set_level(None)  # no work on messages about a caller's bytes, which a decoder process drops
 
 BLOCK_FRAMES = 1 << 16  # joined before they are resampled: a codec's own frames are as short as 20 ms
 DURATION_SLACK = 1.0  # s; a container's duration counts priming and padding that the decoder drops

@@ -11,9 +11,8 @@ from typing import NamedTuple
 from speaker_id.audio.media import MAX_PARTS
 from speaker_id.errors import CorruptAudio
 
-MOST_TRIES = (
-    1 << 16
-)  # places where a frame may begin again, in one recording: the search runs under Python's lock
+# Places where a frame may begin again, in one recording: Python looks at each.
+MOST_TRIES = 1 << 16
 
 
 class Framed(NamedTuple):

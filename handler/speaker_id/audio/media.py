@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from speaker_id.errors import TruncatedAudio
 
-# Chunks, boxes, pages or elements that an inspector walks, under Python's lock. 120 s of 20 ms blocks are 6000; a body
+# Chunks, boxes, pages or elements that an inspector walks, in Python. 120 s of 20 ms blocks are 6000; a body
 # that is nothing but headers would be millions, and seconds.
 MAX_PARTS = 100_000
 

@@ -1,7 +1,7 @@
 """What a decoder process may still do: compute, and answer.
 
 Everything here is what an unprivileged process can drop for good. seccomp comes through libseccomp and its binding
-pyseccomp; where either is missing (no Linux, no libseccomp2) the resource limits hold alone, and `confine` says so.
+pyseccomp; where either is missing (no Linux, no libseccomp2) the resource limits hold alone, and FILTERED is False.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SYSTEM_CALLS = (
     "clock_gettime", "clock_getres", "gettimeofday", "getrandom", "getrusage", "getpid", "gettid", "exit", "exit_group",
 )  # fmt: skip
 FILTERED = seccomp is not None
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_PDEATHSIG = 1
 PROT_EXEC = 4
 
 
