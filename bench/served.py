@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import io
 import os
 import shutil
 import statistics
@@ -26,15 +25,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
-import av
 import numpy as np
 import psutil
-import soundfile
 from rich.console import Console
 from rich.table import Table
 
 from bench import BUILD, ROOT, machine
-from bundle import archive, ports
+from bundle import archive, ports, processes
+from chaos.recordings import Samples, by_ffmpeg, by_libsndfile
 
 CONNECTIONS, CLIP_SECONDS, LONE = 16, 4.0, 40
 MODEL = "demo"
@@ -77,10 +75,10 @@ class Served:
         used = dict.fromkeys(PROCESSES.values(), 0.0)
         for process in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                times, command = process.cpu_times(), " ".join(process.cmdline())
+                seconds, command = processes.cpu_seconds(process), " ".join(process.cmdline())
                 kind = next((kind for mark, kind in PROCESSES.items() if mark in command), None)
                 if kind:
-                    used[kind] += times.user + times.system
+                    used[kind] += seconds
         return used
 
 
@@ -88,30 +86,21 @@ def recordings() -> dict[str, bytes]:
     """One clip of speech-like noise in each format."""
     rng = np.random.default_rng(0)
 
-    def noise(rate: int, channels: int) -> np.ndarray:
-        return (rng.standard_normal((int(CLIP_SECONDS * rate), channels)) * 0.1).astype(np.float32)
+    def noise(rate: int, channels: int) -> Samples:
+        samples: Samples = (
+            (rng.standard_normal((int(CLIP_SECONDS * rate), channels)) * 0.1).astype(np.float32).T
+        )
+        return samples
 
     def sound(container: str, codec: str, rate: int, channels: int) -> bytes:
-        file = io.BytesIO()
-        soundfile.write(file, noise(rate, channels), rate, format=container, subtype=codec)
-        return file.getvalue()
-
-    def aac() -> bytes:
-        file = io.BytesIO()
-        with av.open(file, "w", format="ipod") as container:
-            stream = container.add_stream("aac", rate=44100, layout="stereo")
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(noise(44100, 2).T), "fltp", "stereo")
-            frame.sample_rate = 44100
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        return file.getvalue()
+        return by_libsndfile(container, codec, noise(rate, channels), rate)
 
     return {
         "wav": sound("WAV", "PCM_16", 16000, 1),
         "flac": sound("FLAC", "PCM_16", 16000, 1),
         "opus": sound("OGG", "OPUS", 48000, 1),
         "mp3": sound("MP3", "MPEG_LAYER_III", 44100, 2),
-        "m4a": aac(),
+        "m4a": by_ffmpeg("ipod", "aac", noise(44100, 2), 44100),
     }
 
 
@@ -254,7 +243,8 @@ def main() -> int:
     parser.add_argument("--formats", default="wav,flac,opus,mp3,m4a")
     parser.add_argument("--full", action="store_true", help="with the demo's encoder")
     args = parser.parse_args()
-    clips = {name: recordings()[name] for name in args.formats.split(",")}
+    made = recordings()
+    clips = {name: made[name] for name in args.formats.split(",")}
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(serving(ROOT, "this", args.full))]
         if args.against:

@@ -33,7 +33,7 @@ def with_folder(
             not found.serve.alive or not file.parent.name.isdigit()
         ):  # another command's own ends with that command
             continue
-        if wanted <= set(found.models) and (port is None or found.url.endswith(f":{port}")):
+        if wanted <= set(found.models) and (port is None or found.port == port):
             return file.parent, found
         alive.append(found)
     what = f" of {', '.join(sorted(wanted))}" if wanted else ""

@@ -85,16 +85,17 @@ def idle(pids: Iterable[int], seconds: float) -> bool:
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            watched.append((process, _cpu_seconds(process)))
+            watched.append((process, cpu_seconds(process)))
     time.sleep(seconds)  # what is measured
     for process, before in watched:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if _cpu_seconds(process) - before > seconds / 20:
+            if cpu_seconds(process) - before > seconds / 20:
                 return False
     return True
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU time that it has used; raises psutil.NoSuchProcess once it has ended."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

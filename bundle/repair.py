@@ -4,6 +4,7 @@ TorchServe again. What TorchServe mends by itself, a worker that has ended or is
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -32,7 +33,7 @@ class _Case:
 
 
 class Repair:
-    """Mends one TorchServe.
+    """Mends one TorchServe, which is watched from now on.
 
     Args:
         server: which.
@@ -45,7 +46,7 @@ class Repair:
         self.patience = patience
         self.start_again = start_again
         self._cases: dict[Key, _Case] = {}
-        self._again = -LEAST_PAUSE  # when TorchServe was last started again
+        self._again = -math.inf  # when TorchServe was last started again
         self._watched = time.monotonic()
 
     def step(self, watch: Watch) -> str | None:

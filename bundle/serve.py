@@ -138,7 +138,7 @@ def serve(
 def already_running(port: int) -> None:
     """Raises BundleError if our own server holds the port."""
     for _, running in state.states():
-        if running.serve.alive and running.url.endswith(f":{port}"):
+        if running.serve.alive and running.port == port:
             raise BundleError(
                 f"port {port} already serves {', '.join(running.models)}: end it with `make stop`, "
                 "or choose another with PORT="

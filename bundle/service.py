@@ -79,7 +79,7 @@ class Service:
         )
         # as many seconds as the workers may take to load, one model after the other, and the JVM's own start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
-        self.repair = Repair(self.torchserve, self.patience, self._start_again)
+        self.repair: Repair | None = None  # once it serves: loading may take minutes
         self.exporter = exporter(
             self.torchserve, self.gateway, specs, *(metrics or (LOOPBACK, ports.free(1)[0]))
         )
@@ -106,6 +106,7 @@ class Service:
         self.torchserve.start()
         self.torchserve.wait_ready(self.patience, progress)
         self.gateway.start()
+        self.repair = Repair(self.torchserve, self.patience, self._start_again)
         self.exporter.start()
         self._write_state()
 
@@ -156,7 +157,7 @@ class Service:
         Raises:
             ServerError: nothing more can be done here.
         """
-        if self.gateway.watch and (done := self.repair.step(self.gateway.watch)):
+        if self.repair and self.gateway.watch and (done := self.repair.step(self.gateway.watch)):
             say(done)
 
     def _start_again(self) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bundle import BundleError, private
 from bundle.processes import Identity
@@ -43,6 +44,11 @@ class State:
     gateway: Identity | None
     temp: list[str]
     certificate: str | None = None
+
+    @property
+    def port(self) -> int | None:
+        """Of `url`."""
+        return urlsplit(self.url).port
 
     def write(self, folder: Path) -> None:
         """Write it whole or not at all."""

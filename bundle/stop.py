@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bundle import orphans, ports
 from bundle.processes import Identity
@@ -48,7 +47,7 @@ def main() -> int:
     parser.add_argument("--port", type=ports.number, help="of the one to end; all of them without it")
     port = parser.parse_args().port
     left: list[int] = []
-    found = [(file, state) for file, state in states(RUN) if port is None or urlsplit(state.url).port == port]
+    found = [(file, state) for file, state in states(RUN) if port is None or state.port == port]
     for file, state in found:
         left += stop(file.parent, state)
     if left:

@@ -247,6 +247,5 @@ def _cpu(pid: int) -> float:
     used = 0.0
     for process in processes.family(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            used += times.user + times.system
+            used += processes.cpu_seconds(process)
     return used

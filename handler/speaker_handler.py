@@ -16,7 +16,7 @@ from speaker_id.encoder import warm_up
 from speaker_id.pipeline import Outcome, Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings
-from speaker_telemetry import Telemetry, code_of, trace_of, waited
+from speaker_telemetry import Telemetry, code_of, received, trace_of, waited
 
 HARMLESS_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
@@ -126,9 +126,9 @@ def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
     text = {name: value for name, value in headers.items() if isinstance(value, str)}
     # the gateway's four, which replace what a caller sends under these names
     lowered = {name.lower(): value for name, value in text.items()}
-    received, within = (number(lowered.get(name)) for name in ("x-received", "x-answer-within"))
-    form, query = (lowered.get(name, "") for name in ("x-form", "x-query"))
-    return Payload(row, text, text.get("url_path", ""), received, within, form, query)
+    began, _ = received(text) or (None, None)
+    within, form, query = (lowered.get(name, "") for name in ("x-answer-within", "x-form", "x-query"))
+    return Payload(row, text, text.get("url_path", ""), began, number(within), form, query)
 
 
 def is_probe(headers: Mapping[str, Any]) -> bool:
@@ -136,10 +136,10 @@ def is_probe(headers: Mapping[str, Any]) -> bool:
     return any(name.lower() == "x-probe" for name in headers)
 
 
-def number(text: str | None) -> float | None:
-    """A header's first number; None where nobody set it."""
+def number(text: str) -> float | None:
+    """A header's number; None where nobody set it."""
     try:
-        return float(text.split(" ")[0]) if text is not None else None
+        return float(text)
     except ValueError:
         return None
 

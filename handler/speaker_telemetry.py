@@ -155,11 +155,17 @@ def code_of(outcome: Outcome) -> str:
 
 def waited(headers: Mapping[str, Any]) -> float | None:
     """Seconds between a request's whole arrival at the gateway and now; None where no gateway says when that was."""
-    given = _RECEIVED.fullmatch(str(_header(headers, RECEIVED_HEADER)))
-    if given is None:
+    when = received(headers)
+    if when is None:
         return None
-    seconds = time.time() - float(given[1]) - float(given[2]) / 1000
+    seconds = time.time() - sum(when)
     return max(0.0, seconds) if seconds < LONGEST_QUEUE else None
+
+
+def received(headers: Mapping[str, Any]) -> tuple[float, float] | None:
+    """When a request began, in seconds since the epoch, and the seconds until it was whole; None without a gateway."""
+    given = _RECEIVED.fullmatch(str(_header(headers, RECEIVED_HEADER)))
+    return (float(given[1]), float(given[2]) / 1000) if given else None
 
 
 def trace_of(headers: Mapping[str, Any]) -> dict[str, str]:

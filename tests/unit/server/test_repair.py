@@ -121,3 +121,9 @@ def test_hours_later_it_may_be_started_again(scene: Scene, mended: Repair) -> No
     scene.pass_time(mended, LEAST_PAUSE)
     scene.pass_time(mended, NO_ANSWER + 1, answering=False)
     assert scene.done == ["restart", "restart"]
+
+
+def test_a_machine_that_has_just_booted_is_no_restart(scene: Scene) -> None:
+    scene.now, scene.found[KEY] = 1.0, trouble(Trouble.STOPPED, 7)
+    slow_to_load = Repair(scene, LEAST_PAUSE + 60, lambda: None)  # type: ignore[arg-type]
+    assert len(scene.pass_time(slow_to_load, 12)) == 1
