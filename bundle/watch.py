@@ -1,10 +1,10 @@
-"""Can requests be answered? Looked at twice a second, and written down for the gateway's health.lua to tell.
+"""Can requests be answered? Looked at twice a second, and written down for the gateway's health.lua to answer from.
 
-TorchServe's management API tells what Java remembers of its workers: one that is stopped, that hangs, or whose thread
+TorchServe's management API states what Java remembers of its workers: one that is stopped, that hangs, or whose thread
 in Java has ended is READY for ever. So a worker counts only as long as its process lives, and a version only as long as
 it answers: a request of no bytes goes through the queue to a worker whenever the last was answered a second ago. It may
 wait behind honest work, so an unanswered one is held against a version only once none of its workers has computed
-anything meanwhile.
+anything since.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,13 @@ class _Question:
         since: when the oldest request that is unanswered was sent; None while none is.
         answered: when the last answer was received.
         worked: when a worker was last seen to compute.
+        refused: when one was last refused at once, since the queue is full, which is an answer of TorchServe's alone.
     """
 
     answered: float
     since: float | None = None
     worked: float = 0.0
+    refused: float = 0.0
     probe: Probe | None = None
     cpu: dict[int, float] = field(default_factory=dict)
 
@@ -186,14 +189,16 @@ class Watch:
         self._question(question, key, usable)
         now = time.monotonic()
         if question.since is not None and found.reason is None:
-            silent, waited = question.silent(now), now - question.since
+            silent, waited = question.silent(now), now - max(question.since, question.refused)
             # a lone request waits for maxBatchDelay; and past the time for which the gateway keeps callers waiting
             # (two batches' responseTimeout, and a minute) nobody is answered, however much is computed
             if (
                 silent > SILENT_SECONDS + entry["maxBatchDelay"] / 1000
                 or waited > 2 * entry["responseTimeout"] + 60
             ):
-                found.reason = f"{model}: no answer for {waited:.0f} s from {len(usable)} workers"
+                found.reason = (
+                    f"{model}: no answer for {now - question.since:.0f} s from {len(usable)} workers"
+                )
                 found.trouble, found.suspects = Trouble.SILENT, usable
         return found
 
@@ -207,6 +212,8 @@ class Watch:
                 question.probe = None
                 if reply.answered:
                     question.answered, question.since = now, None
+                elif reply.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                    question.refused = now
         if question.probe is None and (question.since is not None or now - question.answered >= ASK_SECONDS):
             question.since = question.since or now
             with contextlib.suppress(OSError):  # asked again at the next look
