@@ -27,8 +27,8 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local path = (headers:get(":path") or ""):gsub("%?.*", "")  -- CONNECT has none
-  local model = path:match("^/predictions/([%w._-]+)/?$")
+  local path = headers:get(":path") or ""  -- CONNECT has none
+  local model = path:match("^/predictions/([%w._-]+)$")
     or path:match("^/v1/models/([%w._-]+):predict$")
     or path:match("^/v2/models/([%w._-]+)/infer$")
   local version = model and chosen(model)

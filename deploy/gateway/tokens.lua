@@ -35,9 +35,8 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  headers:remove("x-answered-in-lua")
   -- a script that fails lets the request go on, so nothing here may: CONNECT has no path
-  local path = (headers:get(":path") or ""):gsub("%?.*", "")
+  local path = headers:get(":path") or ""
   if OPEN[path] and headers:get(":method") == "GET" then
     return
   end
