@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         spec = resolve(chosen.model, chosen.revision)
         build(spec, chosen.store, calibration=chosen.calibration)
-        store.forget(chosen.store, spec.name)  # whoever builds it by hand wants it served
+        store.forget(chosen.store, spec.name)  # one that is built by hand is to be served
     except BundleError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

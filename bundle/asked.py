@@ -49,7 +49,7 @@ def address(server: State) -> tuple[str, Path | None]:
     """Where its callers on this machine reach it, and the file of authorities that they must trust for it.
 
     Raises:
-        BundleError: its certificate has expired or gone meanwhile.
+        BundleError: its certificate has expired, or is gone.
     """
     if not server.certificate:
         return server.url, None

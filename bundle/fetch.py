@@ -218,7 +218,7 @@ def _checked(spec: ModelSpec, name: str, commit: str, checks: Collection[Check])
     record = FileRecord.of(path)
     fault = _fault(spec, path, record, checks)
     if fault and was_cached:
-        say(f"{name}: the cached copy is damaged; fetching it anew")
+        say(f"{name}: the cached copy is damaged; fetching it again")
         discard(path)
         return _checked(spec, name, commit, checks)
     if fault:

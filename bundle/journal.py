@@ -1,4 +1,4 @@
-"""What a roll-out is about to do, in the server's folder: whoever comes after one that was killed goes on from here."""
+"""What a roll-out is about to do, in the server's folder: the next one goes on from here if it was killed."""
 
 from __future__ import annotations
 

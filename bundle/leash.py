@@ -42,7 +42,7 @@ class Leashed(subprocess.Popen[bytes]):
     """
 
     def __init__(self, command: Sequence[str], **options: Any) -> None:
-        read, held = os.pipe()  # neither is inherited, but for `read` as the child's input
+        read, held = os.pipe()  # neither is inherited, except `read` as the child's input
         self.release = weakref.finalize(self, os.close, held)
         try:
             super().__init__(

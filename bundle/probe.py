@@ -14,7 +14,7 @@ _MOST_BYTES = 65536
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back.
+    """What was received.
 
     Attributes:
         status: of HTTP; 0 where the connection ended without one.

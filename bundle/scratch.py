@@ -1,4 +1,4 @@
-"""The temp folder of one TorchServe, by which its processes are known whoever started them."""
+"""The temp folder of one TorchServe, by which its processes are known, whichever process started them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), less its final zero byte
 
 
 def belonging_to(temp: Path) -> list[psutil.Process]:
-    """The JVM and the workers that use this temp folder, whoever started them."""
+    """The JVM and the workers that use this temp folder, whichever process started them."""
     return processes.matching(
         lambda argument: argument == f"{OPTION}{temp}" or argument.startswith(str(temp / SOCKET_PREFIX))
     )

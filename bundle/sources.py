@@ -199,7 +199,7 @@ def resolve_all(models: str, root: Path = MODELS) -> list[ModelSpec]:
 
 
 def with_version(spec: ModelSpec, version: str, asked: str) -> ModelSpec:
-    """The same model under another version; raises BundleError for what is none."""
+    """The same model under another version; raises BundleError for what is not a version."""
     if not VERSION.fullmatch(version):
         raise BundleError(f"{asked}: {version!r} is no version: numbers with dots between, such as 2.0")
     return spec.model_copy(update={"version": version})

@@ -56,7 +56,7 @@ class State:
 
 
 def read(file: Path) -> State | None:
-    """The server of a state file; None if the file has gone meanwhile.
+    """The server of a state file; None if the file is gone.
 
     Raises:
         BundleError: it is empty, cut short, or another version's.
@@ -82,7 +82,7 @@ def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
         try:
             if (state := read(file)) is not None:
                 found.append((file.stat().st_mtime, file, state))
-        except FileNotFoundError:  # stopped meanwhile
+        except FileNotFoundError:  # stopped since
             continue
         except BundleError as exc:
             print(f"skipped: {exc}", file=sys.stderr)

@@ -54,7 +54,7 @@ NUMBERS: Dict[str, Check] = {
 
 
 def check(names: List[str], values: Dict[str, str]) -> None:
-    """Raises VariableError for one of these numbers that is none, or out of its range."""
+    """Raises VariableError for one of these that is not a number, or out of its range."""
     for name, (allowed, words) in NUMBERS.items():
         value = values.get(name, "")
         if name in names and value and not allowed(value):

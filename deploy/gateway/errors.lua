@@ -79,7 +79,7 @@ local function grpc_meaning(text, status)
   return "internal_error"
 end
 
--- A failed call carries our error in its status' message, whoever ended it
+-- A failed call carries our error in its status' message, whichever process ended it
 local function word_grpc(headers)
   local status, text = headers:get("grpc-status"), headers:get("grpc-message") or ""
   if status == "0" then

@@ -11,7 +11,7 @@ local GONE = 10  -- s since TorchServe's last answer, after which it is not aliv
 local GRPC = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
 
 local function answer(handle, status, body, allow)
-  handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml that the body is worded already
+  handle:headers():replace("x-answered-in-lua", "yes")  -- says to envoy.yaml that the body is worded already
   handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow}, body)
 end
 

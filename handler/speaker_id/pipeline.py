@@ -81,7 +81,7 @@ class Job:
         self.logits.clear()
 
     def cpu_seconds_left(self, limit: float) -> float:
-        """CPU time that decoding may still take. Raises AudioTooCostly if that is none."""
+        """CPU time that decoding may still take. Raises AudioTooCostly if there is no more."""
         left = limit - sum(self.cpu_seconds)
         if left <= 0:
             raise AudioTooCostly(

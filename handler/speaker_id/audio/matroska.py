@@ -28,12 +28,12 @@ def inspect(data: bytes) -> Media:
 
     Raises:
         TruncatedAudio: an element declares more bytes than were received.
-        CorruptAudio: what stands between the elements is none.
+        CorruptAudio: what stands between two elements is not one.
     """
     position, end, known, segment_end = 0, None, True, len(data)
     for _ in range(MAX_PARTS):
         if position >= segment_end and not data.startswith(EBML, position):
-            break  # what follows a segment of known size is none of it
+            break  # what follows a segment of known size is not part of it
         if position and data.startswith(EBML, position):
             end = position
             break

@@ -145,7 +145,7 @@ def announced(clip: Clip) -> tuple[dict[str, Any], memoryview]:
 
 
 def told(reply: dict[str, Any]) -> RequestError:
-    """The error that a decoder replies with; its fault, if it is none that a clip should be able to cause."""
+    """The error that a decoder replies with; with its fault, if no clip should be able to cause it."""
     kind = str(reply.get("fault", ""))
     if not kind:
         return CODES.get(str(reply.get("error")), CorruptAudio)(str(reply.get("message")))
