@@ -18,6 +18,7 @@ from bundle import ports
 from bundle.gateway import Gateway
 from bundle.limits import Limits
 from bundle.torchserve import ServerError, TorchServe
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -177,13 +178,6 @@ class TestDraining:
             draining = pool.submit(gateway.drain, 60.0, hurry.is_set)
             hurry.set()
             assert draining.result(timeout=2) == 1
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 600
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class TestStarting:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from bundle import ports
 from bundle.gateway import Gateway
 from bundle.scripts import lua_heads
 from bundle.torchserve import TorchServe
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -51,13 +51,6 @@ def get(gateway: Gateway, path: str) -> tuple[int, Any]:
     response = requests.get(gateway.url + path, timeout=600)
     assert response.headers["content-type"] == "application/json"
     return response.status_code, response.json()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 600.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # between two looks
 
 
 def test_a_healthy_server_says_so(stub_gateway: Gateway) -> None:

@@ -11,7 +11,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from bundle.leash import Leashed
 from bundle.ports import LOOPBACK
 from bundle.torchserve import TorchServe
 from tests.certificates import issue
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -160,13 +160,6 @@ def shown(gateway: Gateway) -> str:
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 600.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # between two looks
-
-
 def test_renamed_files_are_shown_to_new_connections_and_open_ones_go_on(
     gateway: Gateway, folder: Path, authority: trustme.CA, trusted: ssl.SSLContext
 ) -> None:
@@ -212,7 +205,7 @@ def test_make_serve_shows_a_request_that_works_and_the_client_finds_the_server(
     with (tmp_path / "said").open("wb") as said:
         serve = Leashed(command, cwd=checkout, stdout=said, stderr=said)
     try:
-        wait_until(lambda: "ready: " in (tmp_path / "said").read_text() or serve.poll() is not None, 60)
+        wait_until(lambda: "ready: " in (tmp_path / "said").read_text() or serve.poll() is not None)
         text = (tmp_path / "said").read_text()
         (line,) = [line for line in text.splitlines() if line.startswith("  curl")]
         curl = subprocess.run(line, shell=True, cwd=checkout, capture_output=True, text=True, timeout=600)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import requests
 from bundle.gateway import Gateway
 from bundle.torchserve import TorchServe
 from tests.e2e.started import CLIPS
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -23,13 +23,6 @@ PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 def lines(log: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 600
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # the gateway writes once a second
 
 
 def test_a_request_is_found_by_its_id_where_the_page_says(server: TorchServe, gateway: Gateway) -> None:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from bundle.leash import watches
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from tests.e2e.started import STUB, Run, StartServe
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -40,13 +40,6 @@ while not pids:
 print(server.temp, *(each.pid for each in server.identities()), flush=True)
 time.sleep(3600)
 """
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 600
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class TestStopping:

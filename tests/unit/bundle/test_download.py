@@ -3,13 +3,14 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bundle.hub_double import Client, Hub, hub
 from bundle.testing import write_checkpoint
+from tests.waiting import wait_until
 
 REPO, COMMIT = "org/Tiny-SID", "a1" * 20
 WEIGHTS = "pytorch_model.bin"
@@ -29,13 +30,6 @@ def stand_in(tmp_path: Path, content: bytes) -> Iterator[Hub]:
     with hub() as running:
         running.publish(REPO, folder, COMMIT)
         yield running
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 600
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def weights(said: str) -> bytes:
@@ -59,7 +53,9 @@ def test_a_killed_download_is_resumed_by_the_next_one(stand_in: Hub, content: by
     client = Client(stand_in.endpoint, tmp_path)
     with client.start(REPO) as process:
         try:
-            until(lambda: sum(part.stat().st_size for part in (tmp_path / "hf").rglob("*.part")) >= 2 * PIECE)
+            wait_until(
+                lambda: sum(part.stat().st_size for part in (tmp_path / "hf").rglob("*.part")) >= 2 * PIECE
+            )
         finally:
             process.kill()
     _, said, _ = client.run(REPO)
@@ -81,9 +77,9 @@ def test_a_second_fetch_waits_for_the_first_and_takes_over_when_it_dies(
 
     with client.start(REPO, COMMIT) as first:
         try:
-            until(lambda: len(stand_in.downloads(WEIGHTS)) == 1)
+            wait_until(lambda: len(stand_in.downloads(WEIGHTS)) == 1)
             second = client.start(REPO, COMMIT)
-            until(lambda: asked_for("HEAD") == 2)
+            wait_until(lambda: asked_for("HEAD") == 2)
             time.sleep(0.5)  # long enough for a download that does not wait to begin
             assert len(stand_in.downloads(WEIGHTS)) == 1
         finally:

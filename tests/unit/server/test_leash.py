@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bundle.leash import Leashed, watches
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 # ignores what asks it to end, and has a child that does
@@ -32,13 +31,6 @@ child = Leashed([sys.executable, "-c", {CHILD!r}], stdout=subprocess.PIPE)
 print(child.pid, int(child.stdout.readline()), flush=True)
 time.sleep(3600)
 """
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 600
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def ended(pid: int) -> bool:
