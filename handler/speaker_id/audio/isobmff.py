@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from speaker_id.audio.media import Media, check_size
+from speaker_id.audio.media import MAX_PARTS, Media, check_size
 from speaker_id.errors import CorruptAudio, TruncatedAudio
 
 DEMUXER = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -32,11 +32,13 @@ def inspect(data: bytes) -> Media:
 
     Raises:
         TruncatedAudio: a box declares more bytes than were received, or the index is missing.
-        CorruptAudio: there are two indexes.
+        CorruptAudio: there are two indexes, or more boxes than any recording has.
     """
     kinds = set()
     end = None
-    for box in _top_level(data):
+    for number, box in enumerate(_top_level(data)):
+        if number == MAX_PARTS:
+            raise CorruptAudio(f"MP4 of more than {MAX_PARTS} boxes")
         if box.kind == b"ftyp" and b"moov" in kinds:
             end = box.start - 8
             break

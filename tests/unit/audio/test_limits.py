@@ -184,6 +184,7 @@ SEARCHES = {  # bodies in which a search for the next frame, page, tag or record
         b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff", b"\xec\x80\x91\x80"
     ),
     "WebM: headers": lambda: filled(b"", b"\x1a\x45\xdf\xa3\x80"),
+    "MP4: boxes": lambda: filled(b"\0\0\0\x08ftyp\0\0\0\x08moov", b"\0\0\0\x08free"),
     "MP4: files": lambda: filled(b"", b"\0\0\0\x08ftyp\0\0\0\x08moov"),
     "W64 chunks": lambda: filled(
         bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000") + bytes(24),
