@@ -136,13 +136,12 @@ class Gateway:
         found = self.folder / "found"
         self.watch = Watch(self.server, found)
         self.watch.start()
-        weights = self.server.run / canary.FILE
-        weights.unlink(missing_ok=True)  # a former run's
+        canary.forget(self.server.run)
         scripts.write(
             self.server.run,
             heads=self.heads,
             found=found,
-            weights=weights,
+            weights=self.server.run / canary.FILE,
             tokens=self.tokens,
             cors=bool(self.origins),
         )

@@ -106,7 +106,7 @@ class TestSlow:
         assert received.startswith(b"HTTP/1.1 408 ")
         body = json.loads(received.partition(b"\r\n\r\n")[2])
         assert body == {
-            "error": "the request did not arrive whole in time",
+            "error": "the request was not received whole within 3 s, or its headers within 1 s",
             "code": "upload_timeout",
         }
 

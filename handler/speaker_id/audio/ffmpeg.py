@@ -37,6 +37,7 @@ CODECS = frozenset([
     "pcm_f64le", "pcm_f64be",
 ])
 # fmt: on
+WHITELIST = ",".join(sorted(CODECS))
 # FFmpeg's own AMR decoders refuse the comfort noise that phones put into pauses (DTX); 3GPP's reference does not.
 BETTER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 # A damaged frame of these is passed over, as players do; a lossless codec's caller wants all of it or an error.
@@ -64,7 +65,7 @@ def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]
             "r",
             format=media.demuxer,
             container_options={
-                "codec_whitelist": ",".join(sorted(CODECS)),
+                "codec_whitelist": WHITELIST,
                 "format_whitelist": media.demuxer,
                 "protocol_whitelist": "none",
             },
