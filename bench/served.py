@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import statistics
@@ -21,20 +22,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import psutil
-from rich.console import Console
-from rich.table import Table
 
-from bench import BUILD, ROOT, machine
+from bench import BUILD, RESULTS, ROOT, machine
+from bench.document import insert
+from bench.recordings import CLIP_SECONDS, recordings
 from bundle import archive, ports, processes
-from chaos.recordings import Samples, by_ffmpeg, by_libsndfile
 
-CONNECTIONS, CLIP_SECONDS, LONE = 16, 4.0, 40
+FILE, DOCUMENT, COMMAND = "served.json", ROOT / "docs" / "benchmark.md", "bench.served"
+CONNECTIONS, LONE = 16, 40
 MODEL = "demo"
 START_SECONDS = 300.0
 # in the checkout's own Python path, whose settings are its own
@@ -80,28 +81,6 @@ class Served:
                 if kind:
                     used[kind] += seconds
         return used
-
-
-def recordings() -> dict[str, bytes]:
-    """One clip of speech-like noise in each format."""
-    rng = np.random.default_rng(0)
-
-    def noise(rate: int, channels: int) -> Samples:
-        samples: Samples = (
-            (rng.standard_normal((int(CLIP_SECONDS * rate), channels)) * 0.1).astype(np.float32).T
-        )
-        return samples
-
-    def sound(container: str, codec: str, rate: int, channels: int) -> bytes:
-        return by_libsndfile(container, codec, noise(rate, channels), rate)
-
-    return {
-        "wav": sound("WAV", "PCM_16", 16000, 1),
-        "flac": sound("FLAC", "PCM_16", 16000, 1),
-        "opus": sound("OGG", "OPUS", 48000, 1),
-        "mp3": sound("MP3", "MPEG_LAYER_III", 44100, 2),
-        "m4a": by_ffmpeg("ipod", "aac", noise(44100, 2), 44100),
-    }
 
 
 def null_handler(checkout: Path, folder: Path) -> Path:
@@ -204,35 +183,52 @@ def measure(server: Served, name: str, body: bytes, seconds: float) -> None:
             server.lone.setdefault(name, []).append(1e3 * (time.perf_counter() - began))
 
 
-def report(servers: Sequence[Served], formats: Sequence[str]) -> Table:
-    table = Table(
-        title=f"{CLIP_SECONDS:g} s clips, {CONNECTIONS} connections, then one; {machine.describe().cpu}"
-    )
-    for title in (
-        "format",
-        "server",
-        "requests/s",
-        "lone ms",
-        *(f"{kind} ms" for kind in PROCESSES.values()),
-    ):
-        table.add_column(title)
+def summary(servers: Sequence[Served]) -> list[dict[str, Any]]:
+    """A row a format and server: medians of requests/s and of the lone clip's ms, CPU ms a request by process."""
     middle: Callable[[Sequence[float]], float] = statistics.median
-    for name in formats:
-        for server in servers:
-            cpu = [f"{server.cpu[name][kind]:.1f}" for kind in PROCESSES.values()]
-            table.add_row(
-                name,
-                server.name,
-                f"{middle(server.rates[name]):.1f}",
-                f"{middle(server.lone[name]):.1f}",
-                *cpu,
-            )
-        if len(servers) == 2:
-            ours, other = servers
-            rate = middle([a / b for a, b in zip(ours.rates[name], other.rates[name], strict=True)])
-            lone = middle(ours.lone[name]) / middle(other.lone[name])
-            table.add_row(name, "ratio", f"{rate:.3f}", f"{lone:.3f}")
-    return table
+    return [
+        {
+            "format": name,
+            "server": server.name,
+            "requests/s": round(middle(rates), 1),
+            "lone ms": round(middle(server.lone[name]), 1),
+            **{f"{kind} ms": round(used, 1) for kind, used in server.cpu[name].items()},
+        }
+        for server in servers
+        for name, rates in server.rates.items()
+    ]
+
+
+def ratios(ours: Served, other: Served) -> list[dict[str, Any]]:
+    """A row a format: the median of each round's ratio of requests/s, and the ratio of the lone clip's medians."""
+    return [
+        {
+            "format": name,
+            "server": f"{ours.name} by {other.name}",
+            "requests/s": round(
+                statistics.median(a / b for a, b in zip(rates, other.rates[name], strict=True)), 3
+            ),
+            "lone ms": round(statistics.median(ours.lone[name]) / statistics.median(other.lone[name]), 3),
+        }
+        for name, rates in ours.rates.items()
+    ]
+
+
+def table(found: dict[str, Any]) -> str:
+    """What is found, as the document has it."""
+    about = found["machine"]
+    columns = list(found["rows"][0])
+    lines = [
+        f"{about['cpu']}, {about['cores']} cores; {about['versions']}; commit {about['commit']}. Clips of "
+        f"{CLIP_SECONDS:g} s, {CONNECTIONS} connections, then one.",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|---|---|{'---:|' * (len(columns) - 2)}",
+        *(f"| {' | '.join(str(row.get(column, '')) for column in columns)} |" for row in found["rows"]),
+        "",
+        f"Resident: fork server and decoders {', '.join(found['decoders MB'])} MB.",
+    ]
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -242,6 +238,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each format in each round")
     parser.add_argument("--formats", default="wav,flac,opus,mp3,m4a")
     parser.add_argument("--full", action="store_true", help="with the demo's encoder")
+    parser.add_argument("--results", type=Path, help=f"folder to write to; with {RESULTS} the document too")
     args = parser.parse_args()
     made = recordings()
     clips = {name: made[name] for name in args.formats.split(",")}
@@ -258,9 +255,14 @@ def main() -> int:
                 for server in servers if number % 2 else servers[::-1]:
                     measure(server, name, body, args.seconds)
         memory = [f"{mb:.0f}" for mb in servers[0].decoders_mb()]
-    screen = Console(width=140)
-    screen.print(report(servers, list(clips)))
-    screen.print(f"resident MB of the fork server and of each decoder: {', '.join(memory)}")
+    rows = summary(servers) + (ratios(*servers) if args.against else [])
+    found = {"machine": asdict(machine.describe()), "encoder": args.full, "rows": rows, "decoders MB": memory}
+    print(table(found))
+    if args.results:
+        args.results.mkdir(parents=True, exist_ok=True)
+        (args.results / FILE).write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        if args.results.resolve() == RESULTS:
+            DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
     return 0
 
 
