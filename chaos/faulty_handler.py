@@ -1,8 +1,9 @@
 """The shipped handler, which misbehaves when a request's header asks it to, and else answers as ever.
 
-`X-Chaos: FAULT TOKEN` on any clip. The fault comes once a token, so that the gateway's second attempt at the same
-request finds a healthy worker; the token `always` makes it come every time. The file chaos-TOKEN in the working
-directory, the unpacked archive, says that it has begun.
+`X-Request-Id: chaos.FAULT.TOKEN` on any clip, since that header reaches the handler through the gateway. The fault
+happens once a token, so that the gateway's second attempt at the same request finds a healthy worker; the token
+`always` makes it happen every time. The file chaos-TOKEN in the working directory, the unpacked archive, says that
+it has begun.
 
 | linger     | sleep for 3 s before the batch                                 |
 | hang       | sleep for ever, which only TorchServe's responseTimeout ends   |
@@ -46,8 +47,8 @@ class FaultyHandler(SpeakerHandler):
         self.encoder.disarm()
         for index, row in enumerate(rows):
             for name, value in context.get_all_request_header(index).items():
-                if name.lower() == "x-chaos":
-                    self.obey(row, *str(value).split())
+                if name.lower() == "x-request-id" and str(value).startswith("chaos."):
+                    self.obey(row, *str(value).split(".")[1:])
         return super().handle(rows, context)
 
     def obey(self, row: Mapping[str, Any], fault: str, token: str) -> None:

@@ -88,7 +88,7 @@ class Load:
         self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
     def ask(self, clip: Clip | None = None, **headers: str) -> Future[Reply]:
-        """One request more, counted and judged like the others; `x_chaos="oom t"` becomes a header."""
+        """One request more, counted and judged like the others; `x_request_id="chaos.oom.t"` becomes a header."""
         chosen = clip or self._random.choice(self.clips)
         given = EVERY_LABEL | {name.replace("_", "-"): value for name, value in headers.items()}
         return self._pool.submit(self._send, chosen, given)

@@ -124,7 +124,7 @@ class Scene:
 
     def accompanied(self, order: str) -> Future[Reply]:
         """A clip with an order for the faulty handler, and mates that fill its batch; gives its own answer."""
-        asked = self.load.ask(x_chaos=order)
+        asked = self.load.ask(x_request_id=".".join(["chaos", *order.split()]))
         for _ in range(MATES):
             self.load.ask()
         return asked
