@@ -44,12 +44,8 @@ RENAMED = {
 # it out of the model when the config switches masking off, and then a checkpoint's copy has no place to go.
 TRAINING_ONLY = "masked_spec_embed"
 
-STORED = (
-    torch.float32,
-    torch.float16,
-    torch.bfloat16,
-    torch.float64,
-)  # what every part of the way can compute with
+# What every step of the way can compute with.
+STORED = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 Tensors = dict[str, torch.Tensor]
 

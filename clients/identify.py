@@ -41,9 +41,8 @@ from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader, ReadTimeou
 BUSY = {429, 503, 507}  # too many requests, no worker free, the worker died: another try may succeed
 BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 LARGEST_ANSWER = 16 << 20  # bytes; every label of a large model is far below it
-LONGEST_TIMEOUT = (
-    1e6  # seconds; sockets take no number that is much larger, so that beyond it there is no limit
-)
+# Seconds; sockets take no number that is much larger, so that beyond it there is no limit.
+LONGEST_TIMEOUT = 1e6
 PIECE = 64 << 10  # bytes of an answer that are read at once
 ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}

@@ -12,11 +12,11 @@ HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the name
 HALF = ("fp16", "float16", "half")
 # What no setting moves: the bounds on numbers that a caller chooses, beside those of a clip in `clip`. The README's
 # table of limits has all of them.
-MAX_INFLATED_BYTES = (
-    33_554_432  # of a compressed body: max_request_size of config.properties, which an open one has
-)
+# Of a compressed body: max_request_size of config.properties, which an open one has.
+MAX_INFLATED_BYTES = 33_554_432
 MAX_GZIP_MEMBERS = 256  # of a compressed body: each costs a copy of what follows it
-MAX_PARTS = 16  # of a form: the audio and two options, with room for fields that are then refused by name
+# Parts of a form, and parameters of a query: the audio and two options, with room for what is then refused by name.
+MAX_FIELDS = 16
 MAX_PART_HEADERS = 4_096  # bytes of one part's headers: a name, a file name and a type
 MAX_DIMENSIONS = 3  # of a tensor: clips, channels, samples
 MAX_DATA_URL_HEAD = 256  # characters before the comma: a media type and its parameters

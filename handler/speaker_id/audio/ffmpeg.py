@@ -44,9 +44,8 @@ BETTER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 LOSSLESS = frozenset(["flac", "alac"])
 OPUS_HEAD = b"OpusHead"
 PRE_SKIP = struct.Struct("<10xH")  # of OpusHead: samples at 48 kHz to be dropped (RFC 7845, section 5.1)
-SKIP_SAMPLES = struct.Struct(
-    "<II2s"
-)  # a note on a packet: samples to drop from its beginning and from its end
+# A note on a packet: samples to drop from its beginning and from its end.
+SKIP_SAMPLES = struct.Struct("<II2s")
 
 
 def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]:

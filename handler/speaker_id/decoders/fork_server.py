@@ -28,10 +28,8 @@ WARM_UP = (("WAV", "PCM_16", 44100), ("MP3", "MPEG_LAYER_III", 44100))
 def main(descriptor: int, memory: int, file_bytes: int) -> None:
     connection = socket.socket(fileno=descriptor)
     os.set_inheritable(descriptor, False)
-    for number in (
-        signal.SIGINT,
-        signal.SIGHUP,
-    ):  # a terminal's, meant for the server: the worker ends this process
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # a terminal's, meant for the server: the worker ends this process
         signal.signal(number, signal.SIG_IGN)
     warm_up()
     children: set[int] = set()

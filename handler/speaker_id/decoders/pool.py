@@ -27,7 +27,7 @@ from speaker_id.errors import (
 # Address space that a clip may take, beyond the idle decoder's. The most that an honest clip needs was measured with
 # `python -m bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may take so much.
 MEMORY = 256 << 20
-KEPT_BYTES = 60_000_000  # resident; a decoder that has more between two clips is replaced
+LARGEST_IDLE = 60_000_000  # bytes, resident; a decoder that has more between two clips is replaced
 HANG_SECONDS = 60.0  # without a reply: CPU time is bounded, so it waits for something that does not come
 CODES = {each.code: each for each in RequestError.__subclasses__()}
 
@@ -125,7 +125,7 @@ class Decoders:
         if type(skipped) is not int or type(used) is not float:
             raise Lost("the decoder's reply lacks numbers")
         waveform = process.waveform(samples)
-        if process.resident_bytes > KEPT_BYTES:
+        if process.resident_bytes > LARGEST_IDLE:
             process.end()
         return Decoded(waveform, skipped, used)
 

@@ -35,7 +35,7 @@ from speaker_id.decoders.wire import (
 )
 
 START_SECONDS = 120.0  # for imports on a busy machine; they take half a second on a quiet one
-KEPT_BYTES = 4 << 20  # of a waveform's shared memory between two clips: a minute at 16 kHz
+KEPT_SAMPLES = 4 << 20  # bytes of a waveform's shared memory between two clips: a minute at 16 kHz
 ANSWER_SECONDS = 30.0  # for the fork server, whose work takes milliseconds
 ROOT = Path(__file__).resolve().parents[2]  # holds the package
 # A decoder gets no other variable of the worker's: credentials, for one, are none of its business.
@@ -239,7 +239,7 @@ class DecoderProcess:
         result = np.empty(samples, np.float32)
         if os.preadv(self._samples, [result.data.cast("B")], 0) != result.nbytes:
             raise Lost("the decoder wrote fewer samples than it says")
-        if result.nbytes > KEPT_BYTES:
+        if result.nbytes > KEPT_SAMPLES:
             os.ftruncate(self._samples, 0)
         return result
 

@@ -13,10 +13,8 @@ import struct
 COMMAND = struct.Struct("<cI")  # what, and a process id
 ANSWER = struct.Struct("<I")
 FORK, END = b"F", b"E"
-FILTERED, UNFILTERED = (
-    b"F",
-    b"U",
-)  # sent once by the fork server, when it is ready: whether system calls are filtered
+# Sent once by the fork server, when it is ready: whether system calls are filtered.
+FILTERED, UNFILTERED = b"F", b"U"
 UNKNOWN = 0xFFFF_FFFF  # answer to END: no decoder of this fork server has that process id
 DESCRIPTORS = 3
 LONGEST_LINE = 4096  # bytes of a request or a reply

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from speaker_id.errors import MalformedRequest, RequestTooLarge
 from speaker_id.protocol.values import shown
-from speaker_id.settings import MAX_PART_HEADERS, MAX_PARTS
+from speaker_id.settings import MAX_FIELDS, MAX_PART_HEADERS
 
 # line breaks are CR LF by the standard; those of hand-written clients are LF
 AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
@@ -38,8 +38,8 @@ def parts(body: bytes | bytearray, content_type: str) -> dict[str, bytes]:
     for name, content in _split(body, b"--" + boundary.encode("utf-8", "replace")):
         if name in found:
             raise MalformedRequest(f"the form has two parts named {shown(name)}; send one")
-        if len(found) == MAX_PARTS:
-            raise RequestTooLarge(f"the form has more than {MAX_PARTS} parts, the most that are accepted")
+        if len(found) == MAX_FIELDS:
+            raise RequestTooLarge(f"the form has more than {MAX_FIELDS} parts, the most that are accepted")
         found[name] = content
     return found
 

@@ -11,7 +11,7 @@ from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, 
 from speaker_id.protocol import coding, form, json_body, values
 from speaker_id.protocol.open_inference import parse_v2
 from speaker_id.protocol.request import Bytes, Options, Payload, Request
-from speaker_id.settings import MAX_PARTS, Settings
+from speaker_id.settings import MAX_FIELDS, Settings
 
 AUDIO_PARTS = ("body", "data", "file", "audio")
 HEADERS = {"x-top-k": "top_k", "x-function-to-apply": "function_to_apply"}
@@ -80,9 +80,9 @@ def header_options(headers: Mapping[str, str]) -> Options:
 def query_options(query: str) -> Options:
     """`top_k=3&function_to_apply=none`, as the URL has it behind its question mark."""
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARTS)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as exc:
-        raise InvalidParameter(f"the query has more than {MAX_PARTS} parameters") from exc
+        raise InvalidParameter(f"the query has more than {MAX_FIELDS} parameters") from exc
     given = dict(pairs)
     if len(given) < len(pairs):
         raise InvalidParameter(f"the query gives an option twice: {values.shown(query)}")

@@ -238,7 +238,7 @@ def test_a_decoder_that_does_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch
 
 def test_a_decoder_that_has_grown_is_replaced(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(decoders.pids)
-    monkeypatch.setattr(pool, "KEPT_BYTES", 1)
+    monkeypatch.setattr(pool, "LARGEST_IDLE", 1)
     decode(decoders, SAMPLES[0].read_bytes())
     assert len(before - set(decoders.pids)) == 1
 
