@@ -26,6 +26,7 @@ from speaker_id.settings import Settings
 
 from bench import RESULTS, ROOT, machine
 from bench.document import insert
+from bundle import processes
 from chaos.attacks import Attack, attacks
 
 SIZES = (1 << 20, 30 << 20)  # bytes of body: what costs are divided by, and the most that the gateway lets in
@@ -94,10 +95,8 @@ class Watch:
         return {name: int(kib) << 10 for name, kib in PEAKS.findall(self._status.read_text("ascii"))}
 
     def _seconds(self) -> float:
-        times = (
-            self._process.cpu_times()
-        )  # of a decoder that ended too, until the fork server asks for its status
-        return float(times.user + times.system)
+        # of a decoder that ended too, until the fork server asks for its status
+        return processes.cpu_seconds(self._process)
 
 
 @contextlib.contextmanager

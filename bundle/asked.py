@@ -29,9 +29,8 @@ def with_folder(
     wanted = set(models)
     alive = []
     for file, found in state.states(run):
-        if (
-            not found.serve.alive or not file.parent.name.isdigit()
-        ):  # another command's own ends with that command
+        # a folder that is no port's: another command's own server, which ends with that command
+        if not found.serve.alive or not file.parent.name.isdigit():
             continue
         if wanted <= set(found.models) and (port is None or found.port == port):
             return file.parent, found

@@ -30,9 +30,8 @@ def check(file: Path, named: str) -> None:
     if about.st_mode & forbidden:
         mode = stat.S_IMODE(about.st_mode)
         raise BundleError(f"{named} may be read by others (mode {mode:o}): chmod 600 {file}")
-    for folder in dict.fromkeys(
-        (file.absolute().parent, file.resolve().parent)
-    ):  # a link's, and its target's
+    # a link's folder, and its target's
+    for folder in dict.fromkeys((file.absolute().parent, file.resolve().parent)):
         _check_folder(folder, named)
 
 

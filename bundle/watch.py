@@ -181,9 +181,8 @@ class Watch:
             if len(usable) < len(ready):
                 found.trouble = Trouble.STOPPED if found.suspects else Trouble.ENDED
         question = self._asked.setdefault(key, _Question(time.monotonic()))
-        if (
-            not ready
-        ):  # a worker that has ended has answered what it had; one whose thread has ended never will
+        if not ready:
+            # a worker that has ended has answered what it had; one whose thread has ended never will
             question.drop()
             return found
         self._question(question, key, usable)
@@ -235,9 +234,8 @@ class Watch:
                 f"{name} {version} {'default' if found.default else 'other'} {found.reason or 'ready'}"
             )
         new = self.file.with_suffix(".new")
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk: health.lua takes the old one for stale, and says not ready
+        # a full disk: health.lua takes the old one for stale, and says not ready
+        with contextlib.suppress(OSError):
             new.write_text("\n".join(lines) + "\n", "utf-8")
             new.replace(self.file)
 

@@ -46,9 +46,8 @@ def by_ffmpeg(
     out = body if seekable else _Pipe(body)
     with av.open(out, "w", format=container, options=muxer or {}) as writer:
         stream: Any = writer.add_stream(codec, rate=rate, layout=layout, options=encoder or {})
-        packed = np.ascontiguousarray(samples.T).reshape(
-            1, -1
-        )  # PyAV counts nine planes where there are eight
+        # packed: PyAV counts nine planes where there are eight
+        packed = np.ascontiguousarray(samples.T).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate, frame.pts = rate, 0
         writer.mux(stream.encode(frame))
@@ -98,9 +97,8 @@ def _packets(data: bytes, source: str) -> list[bytes]:
 
 def _caf_aac(samples: Samples, rate: int) -> bytes:
     stream = by_ffmpeg("adts", "aac", samples, rate)
-    config = struct.pack(
-        ">H", 2 << 11 | (stream[2] >> 2 & 15) << 7 | len(samples) << 3
-    )  # AAC-LC, rate, channels
+    # AAC-LC, rate, channels
+    config = struct.pack(">H", 2 << 11 | (stream[2] >> 2 & 15) << 7 | len(samples) << 3)
     decoder = b"\x40\x15" + bytes(11) + b"\x05" + bytes([len(config)]) + config
     stream_descriptor = bytes(3) + b"\x04" + bytes([len(decoder)]) + decoder
     cookie = bytes(4) + b"\x03" + bytes([len(stream_descriptor)]) + stream_descriptor

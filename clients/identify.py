@@ -491,9 +491,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"identify: {exc}", file=sys.stderr)
         return 3
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python's own flush would fail over the rest
+        # or Python's own flush would fail over the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         return 130

@@ -45,9 +45,8 @@ def test_hostile_clips_cost_nobody_but_their_sender(
     expected = [scores(ask(gateway, clip).content) for clip in clips]
     assert all(expected)
     pids, held = server.worker_pids(), []
-    for _ in range(
-        2
-    ):  # what long clips need of the encoder is taken once and kept: growth is what the second adds
+    # what long clips need of the encoder is taken once and kept: growth is what the second round adds
+    for _ in range(2):
         with ThreadPoolExecutor(2) as callers, ThreadPoolExecutor(AT_A_TIME) as pool:
             good = callers.map(lambda number: ask(gateway, clips[number % len(clips)]), range(len(bodies)))
             bad = list(pool.map(lambda body: ask(gateway, body[1]), bodies))
