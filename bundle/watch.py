@@ -30,6 +30,9 @@ from bundle.probe import Probe
 from bundle.torchserve import MANAGEMENT_SOCKET, TorchServe
 
 LOOK_SECONDS = 0.5
+FAMILY_SECONDS = (
+    2.0  # between two looks at what workers have started, which reads every process of the machine
+)
 ASK_SECONDS = 1.0  # from an answer to the next question
 # Without an answer and without work. Too high: callers are sent to a server that does not answer. Too low: a busy
 # machine that lets a worker wait for the processor makes it not ready.
@@ -118,6 +121,8 @@ class Watch:
         self.found: Mapping[Key, Found] = {}
         self.answered = -math.inf
         self._asked: dict[Key, _Question] = {}
+        self._held: Mapping[int, str] = {}  # the state of a stopped process that a worker has started
+        self._families_seen = -math.inf
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -145,6 +150,11 @@ class Watch:
             self.found = {}
         else:
             self.answered = time.monotonic()
+            if self.answered - self._families_seen >= FAMILY_SECONDS:
+                self._families_seen = self.answered
+                workers = [worker["pid"] for _, entry in described.values() for worker in entry["workers"]]
+                # a worker whose decoders are stopped takes clips and answers none
+                self._held = {pid: status for pid in workers if (status := _held_by_its_own(pid))}
             for gone in self._asked.keys() - described.keys():
                 self._asked.pop(gone).drop()
             self.found = {key: self._judge(key, *entry) for key, entry in described.items()}
@@ -172,7 +182,7 @@ class Watch:
         model = key[0]
         wanted, listed = int(entry["minWorkers"]), len(entry["workers"])
         ready = [worker["pid"] for worker in entry["workers"] if worker["status"] == "READY"]
-        states = {pid: _status(pid) for pid in ready}
+        states = {pid: self._held.get(pid) or _status(pid) for pid in ready}
         usable = tuple(pid for pid in ready if states[pid] not in HELD | ENDED)
         found = Found(default, wanted, usable)
         if len(usable) < max(wanted, listed, 1):
@@ -245,6 +255,15 @@ def _status(pid: int) -> str:
         return str(psutil.Process(pid).status())
     except psutil.NoSuchProcess:
         return str(psutil.STATUS_DEAD)
+
+
+def _held_by_its_own(pid: int) -> str | None:
+    """The state of a process that this one has started and that is stopped; None if there is none."""
+    for process in processes.family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if (status := str(process.status())) in HELD:
+                return status
+    return None
 
 
 def _cpu(pid: int) -> float:

@@ -132,8 +132,11 @@ def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
 
 
 def is_probe(headers: Mapping[str, Any]) -> bool:
-    """Whether it is bundle/watch.py that asks if anybody answers; the gateway drops a caller's own such header."""
-    return any(name.lower() == "x-probe" for name in headers)
+    """Whether it is bundle/watch.py that asks if anybody answers; the gateway drops a caller's own such header.
+
+    TorchServe mixes the names of a gRPC call's inputs among the headers: those have records for values, and no text.
+    """
+    return any(name.lower() == "x-probe" and isinstance(value, str) for name, value in headers.items())
 
 
 def number(text: str) -> float | None:

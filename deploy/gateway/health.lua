@@ -6,7 +6,7 @@
 -- FOUND = "/path" of what the watch writes: a line of seconds since the epoch, of the look and of TorchServe's last answer,
 -- then one line a version: NAME VERSION default|other ready, or its reason in place of the last word.
 
-local STALE = 15  -- s since the last look; the watch looks twice a second
+local STALE = 4  -- s since the last look; the watch looks twice a second
 local GONE = 10  -- s since TorchServe's last answer, after which it is not alive
 local GRPC = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
 

@@ -37,7 +37,8 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   -- a script that fails lets the request go on, so nothing here may: CONNECT has no path
   local path = headers:get(":path") or ""
-  if OPEN[path] and headers:get(":method") == "GET" then
+  local method = headers:get(":method")
+  if OPEN[path] and (method == "GET" or method == "HEAD") then
     return
   end
   local scheme, sent = (headers:get("authorization") or ""):match("^(%a+) +(%S+)$")

@@ -210,3 +210,11 @@ def test_a_probe_is_answered_and_counted_nowhere(
     bodies, batch = handle(handler, [{"body": b""}], {"X-Probe": "yes"})
     assert (bodies, batch.get_response_status(0)[0]) == ([{}], 200)
     assert not caplog.records
+
+
+def test_an_input_of_a_grpc_call_is_no_probe(handler: SpeakerHandler) -> None:
+    bodies, batch = handle(
+        handler, [{"body": b"", "X-Probe": bytearray(b"x")}], {"X-Probe": {"content-type": None}}
+    )
+    assert batch.get_response_status(0)[0] == 400
+    assert bodies[0]["code"] == "invalid_parameter"

@@ -1,13 +1,14 @@
 """A TorchServe handler for tests of the server around it: it starts in a second and does what the body says.
 
 `sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory meanwhile, `wait 1` too, but
-a batch of them waits once, `spin 1.5` computes as long, `die` ends the worker's process, `raise` is a bug; any other
-body is measured, and answered with the request's headers, in the form of a label. The `stub:` section of
-model-config.yaml makes it refuse to load, or makes loading slow, or a second worker's.
+a batch of them waits once, `spin 1.5` computes as long, `start 60` starts a process that lives as long, `die` ends the
+worker's process, `raise` is a bug; any other body is measured, and answered with the request's headers, in the form of
+a label. The `stub:` section of model-config.yaml makes it refuse to load, or makes loading slow, or a second worker's.
 """
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class StubHandler:
         for i, row in enumerate(rows):
             body = row.get("body") or row.get("data") or b""
             words = bytes(body).split() if isinstance(body, (bytes, bytearray)) else []
+            if words[:1] == [b"start"]:
+                subprocess.Popen(["sleep", words[1]])
             if words[:1] == [b"wait"]:
                 waits.append(float(words[1]))
             if words[:1] == [b"sleep"]:

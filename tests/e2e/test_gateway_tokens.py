@@ -105,6 +105,7 @@ def test_metadata_asks_too_and_probes_do_not(gateway: Gateway) -> None:
         )
     }
     assert list(statuses.values()) == [200, 200, 200, 401, 401]
+    assert {path: requests.head(gateway.url + path, timeout=600).status_code for path in statuses} == statuses
 
 
 def test_a_caller_cannot_pose_as_answered(gateway: Gateway) -> None:

@@ -78,6 +78,20 @@ def test_the_waits_add_up_to_less_than_is_promised() -> None:
     silent = watch.ASK_SECONDS + watch.SILENT_SECONDS + 2 * watch.LOOK_SECONDS
     assert silent < FIVE
     assert watch.PATIENCE + 2 * watch.LOOK_SECONDS < FIVE
+    assert watch.FAMILY_SECONDS + 2 * watch.LOOK_SECONDS < FIVE
+
+
+def test_a_worker_whose_decoders_are_stopped(gateway: Gateway) -> None:
+    pid = worker(gateway)
+    requests.post(f"{gateway.url}/predictions/stub", b"start 600", timeout=600)
+    (child,) = psutil.Process(pid).children()
+    child.suspend()
+    try:
+        wait_for(gateway, 503)
+        assert gateway.usable("stub", "1.0") == 0
+    finally:
+        child.resume()
+    wait_for(gateway, 200)
 
 
 def test_a_worker_that_was_stopped(gateway: Gateway) -> None:

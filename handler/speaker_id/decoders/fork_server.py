@@ -38,13 +38,16 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
         while command := receive(connection):
             kind, pid, descriptors = command
             if kind == FORK:
-                child = os.fork()
+                try:
+                    child = os.fork()
+                except OSError:  # no process or no memory is left: the next command may fare better
+                    child = UNKNOWN
                 if not child:
                     connection.close()
                     run(descriptors, memory, file_bytes)
                 for each in descriptors:
                     os.close(each)
-                children.add(child)
+                children |= {child} - {UNKNOWN}
                 connection.sendall(ANSWER.pack(child))
             elif pid in children:
                 os.kill(pid, signal.SIGKILL)  # one that has ended already keeps the status that it ended with

@@ -181,7 +181,8 @@ def ended(status: int | None, cpu_seconds: float) -> RequestError:
             "send a shorter clip, or PCM or FLAC",
             fault=Fault("cpu"),
         )
-    how = signal.Signals(number).name if number else f"exit status {os.waitstatus_to_exitcode(status)}"
+    named = number in set(signal.Signals)
+    how = signal.Signals(number).name if named else f"wait status {status}"
     return CorruptAudio(
         "the audio content ended its decoder: it is damaged, or made to do so", fault=Fault("crash", how)
     )

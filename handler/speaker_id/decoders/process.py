@@ -36,7 +36,7 @@ from speaker_id.decoders.wire import (
 
 START_SECONDS = 120.0  # for imports on a busy machine; they take half a second on a quiet one
 KEPT_SAMPLES = 4 << 20  # bytes of a waveform's shared memory between two clips: a minute at 16 kHz
-ANSWER_SECONDS = 30.0  # for the fork server, whose work takes milliseconds
+ANSWER_SECONDS = 3.0  # for the fork server, whose work takes milliseconds; callers wait meanwhile
 ROOT = Path(__file__).resolve().parents[2]  # holds the package
 # A decoder gets no other variable of the worker's: credentials, for one, are none of its business.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -80,11 +80,16 @@ class ForkServer:
             Lost: the fork server does not start.
         """
         with self._lock:
+            pid = UNKNOWN
             if self._connection is not None:
                 with contextlib.suppress(Lost):
-                    return self._ask(FORK, 0, descriptors)
-            self._start()
-            return self._ask(FORK, 0, descriptors)
+                    pid = self._ask(FORK, 0, descriptors)
+            if self._connection is None:
+                self._start()
+                pid = self._ask(FORK, 0, descriptors)
+            if pid == UNKNOWN:
+                raise Lost("no process more can be started")
+            return pid
 
     def end(self, pid: int) -> int | None:
         """End a decoder and return its wait status; None if its fork server is gone, and the decoder with it."""
@@ -254,15 +259,18 @@ class DecoderProcess:
 
     def end(self) -> int | None:
         """End the decoder and return its wait status; None where nobody knows it."""
-        if self._connection is not None:
+        pid, self.pid = self.pid, None
+        status = self._server.end(pid) if pid is not None else None
+        if (
+            self._connection is not None
+        ):  # not before: a decoder that is alive would end by itself, as if it were well
             self._connection.close()
             self._connection = None
         if self._statm is not None:
             os.close(self._statm)
             self._statm = None
-        pid, self.pid = self.pid, None
         os.ftruncate(self._samples, 0)
-        return self._server.end(pid) if pid is not None else None
+        return status
 
     def close(self) -> None:
         """End the decoder and give up the shared memory."""

@@ -15,7 +15,7 @@ ANSWER = struct.Struct("<I")
 FORK, END = b"F", b"E"
 # Sent once by the fork server, when it is ready: whether system calls are filtered.
 FILTERED, UNFILTERED = b"F", b"U"
-UNKNOWN = 0xFFFF_FFFF  # answer to END: no decoder of this fork server has that process id
+UNKNOWN = 0xFFFF_FFFF  # answer to END: no decoder of ours has that process id; to FORK: none can be started
 DESCRIPTORS = 3
 LONGEST_LINE = 4096  # bytes of a request or a reply
 

@@ -13,6 +13,7 @@ from speaker_id.protocol.values import shown
 from speaker_id.settings import MAX_GZIP_MEMBERS, MAX_INFLATED_BYTES
 
 GZIP, ZLIB, RAW = 31, 15, -15  # zlib's window bits
+PIECE = 1 << 16  # bytes
 CODINGS = ("gzip", "deflate", "br")
 
 
@@ -54,14 +55,18 @@ def _window(coding: str, body: Bytes) -> int:
 
 def _zlib(body: Bytes, window: int) -> tuple[bytes, bool]:
     """What it inflates to, at most a byte more than is accepted, and whether that is all."""
-    found = b""
+    found, rest = bytearray(), memoryview(body)
     for _ in range(MAX_GZIP_MEMBERS):
         stream = zlib.decompressobj(window)
-        found += stream.decompress(body, MAX_INFLATED_BYTES + 1 - len(found))
-        body = stream.unused_data
+        while rest and not stream.eof and len(found) <= MAX_INFLATED_BYTES:
+            piece = rest[
+                :PIECE
+            ]  # what is left behind a member is copied: a piece, and not the rest of the body
+            found += stream.decompress(piece, MAX_INFLATED_BYTES + 1 - len(found))
+            rest = rest[len(piece) - len(stream.unused_data) - len(stream.unconsumed_tail) :]
         # a gzip file may have several members
-        if not stream.eof or window != GZIP or not body or len(found) > MAX_INFLATED_BYTES:
-            return found, stream.eof
+        if not stream.eof or window != GZIP or not rest or len(found) > MAX_INFLATED_BYTES:
+            return bytes(found), stream.eof
     raise RequestTooLarge(
         f"the gzip body has more than {MAX_GZIP_MEMBERS} members, the most that are accepted"
     )

@@ -203,6 +203,23 @@ def test_a_fork_server_that_answers_too_late_is_replaced() -> None:
     decoders.close()
 
 
+def test_a_clip_that_does_not_fit_into_shared_memory_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("speaker_id.decoders.process.write", no_room)
+        with pytest.raises(OutOfMemory, match="try again"):
+            decode(decoders, SAMPLES[0].read_bytes())
+    assert len(decode(decoders, SAMPLES[0].read_bytes()).waveform)
+    decoders.close()
+
+
+def test_a_signal_without_a_name_is_told_too() -> None:
+    assert pool.ended(signal.SIGRTMIN + 1, 5.0).fault == ("crash", f"wait status {signal.SIGRTMIN + 1}")
+
+
 def test_replaced_decoders_leave_no_descriptor_and_no_process_behind(decoders: Decoders) -> None:
     assert decoders.server.pid
     server = psutil.Process(decoders.server.pid)
