@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bundle import BundleError, archive, state, store
+from bundle import BundleError, archive, orphans, state, store
 from bundle.terminal import say
 
 
@@ -23,6 +23,9 @@ def clean(folder: Path, everything: bool) -> None:
     for _, running in state.states():
         if running.serve.alive:
             raise BundleError(f"{', '.join(running.models)} at {running.url} is running: `make stop` first")
+    # their state, which says what killed servers have left, goes with build/run
+    if left := orphans.clear_all(state.RUN):
+        raise BundleError(f"processes {left} of a killed server are still there although they were killed")
     kept = []
     for mar in sorted(folder.glob("*.mar")):
         if not everything and store.needed(mar):

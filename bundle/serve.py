@@ -253,6 +253,8 @@ def main() -> int:
     )
     args = parser.parse_args()
     try:
+        if args.metrics_port == args.port:
+            raise BundleError(f"METRICS_PORT={args.port} is PORT= too: choose another for one of them")
         specs = asked_for(args)
         return serve(
             specs,

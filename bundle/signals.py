@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -18,11 +20,13 @@ class Stopper:
     Attributes:
         asked: signals received so far: one asks for a stop, two for a quick one.
         raising: whether the next signal interrupts what is under way; clear it before a clean-up.
+        last: when the last one was received, by time.monotonic().
     """
 
     def __init__(self) -> None:
         self.asked = 0
         self.raising = True
+        self.last = -math.inf
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
 
@@ -31,6 +35,7 @@ class Stopper:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.asked += 1
+        self.last = time.monotonic()
         if self.raising:
             self.raising = False
             raise Interrupted

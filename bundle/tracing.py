@@ -41,8 +41,15 @@ def fragments(otlp: str | None) -> dict[str, str]:
     if otlp is None:
         return NOTHING
     host, _, port = otlp.rpartition(":")
-    if not host or not host.replace(".", "").replace("-", "").isalnum() or not port.isdecimal():
-        raise BundleError(f"OTLP={otlp} is no address: write it as OTLP=127.0.0.1:4318")
+    if (
+        not host
+        or not host.replace(".", "").replace("-", "").isalnum()
+        or not port.isdecimal()
+        or not 0 < int(port[:6]) < 1 << 16
+    ):
+        raise BundleError(
+            f"OTLP={otlp} is no address: write it as OTLP=127.0.0.1:4318, with a port from 1 to 65535"
+        )
     return {
         "tracing": _TRACING.format(host=host, port=port),
         "tracing_cluster": _CLUSTER.format(host=host, port=port),

@@ -152,7 +152,7 @@ class Watch:
             self.answered = time.monotonic()
             if self.answered - self._families_seen >= FAMILY_SECONDS:
                 self._families_seen = self.answered
-                workers = [worker["pid"] for _, entry in described.values() for worker in entry["workers"]]
+                workers = [pid for _, entry in described.values() for pid in _ready(entry)]
                 # a worker whose decoders are stopped takes clips and answers none
                 self._held = {pid: status for pid in workers if (status := _held_by_its_own(pid))}
             for gone in self._asked.keys() - described.keys():
@@ -181,7 +181,7 @@ class Watch:
     def _judge(self, key: Key, default: bool, entry: Mapping[str, Any]) -> Found:
         model = key[0]
         wanted, listed = int(entry["minWorkers"]), len(entry["workers"])
-        ready = [worker["pid"] for worker in entry["workers"] if worker["status"] == "READY"]
+        ready = _ready(entry)
         states = {pid: self._held.get(pid) or _status(pid) for pid in ready}
         usable = tuple(pid for pid in ready if states[pid] not in HELD | ENDED)
         found = Found(default, wanted, usable)
@@ -248,6 +248,11 @@ class Watch:
         with contextlib.suppress(OSError):
             new.write_text("\n".join(lines) + "\n", "utf-8")
             new.replace(self.file)
+
+
+def _ready(entry: Mapping[str, Any]) -> list[int]:
+    """Process ids of the workers that TorchServe calls READY; one that is starting has none yet."""
+    return [worker["pid"] for worker in entry["workers"] if worker["status"] == "READY"]
 
 
 def _status(pid: int) -> str:

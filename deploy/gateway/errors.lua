@@ -37,7 +37,7 @@ function envoy_on_request(handle)
   end
   for _, name in ipairs(OPTIONS) do
     if headers:getNumValues(name) > 1 then
-      headers:replace(name, headers:get(name) .. ", " .. headers:getAtIndex(name, 1))
+      headers:replace(name, headers:get(name))  -- all of them, with commas between
     end
   end
   if kind:lower():match("^multipart/form%-data") then

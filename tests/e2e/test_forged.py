@@ -194,3 +194,4 @@ class TestBodiesThatAreRefused:
         head = f"POST /predictions/demo HTTP/1.1\r\nhost: any\r\ncontent-length: {len(body)}\r\n"
         answer = send(gateway, f"{head}x-top-k: 1\r\nx-top-k: 2\r\n\r\n{body}")
         assert answer.status == 400
+        assert b"not '1,2'" in answer.body

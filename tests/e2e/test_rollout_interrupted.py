@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -138,6 +139,34 @@ def test_a_killed_canary_runs_on_or_has_not_begun(server: Server, start: Rollout
     taken_over.communicate(timeout=600)
     assert (taken_over.returncode, server.default) == (0, "2.0")
     server.assert_settled({"1.0", "2.0"})
+
+
+def loading(server: Server, version: str) -> None:
+    management = server.service.torchserve.management
+    assert management.wait(lambda: version in management.versions("stub"), 600)
+
+
+def test_two_signals_at_once_are_one(server: Server, start: RolloutStub) -> None:
+    running = start("--version", "2.0", *SLOW)
+    loading(server, "2.0")
+    running.send_signal(signal.SIGTERM)
+    time.sleep(0.001)  # as make passes on what its whole group has received too
+    running.send_signal(signal.SIGTERM)
+    said, _ = running.communicate(timeout=600)
+    assert "1.0 is served as before" in said
+    server.assert_settled({"1.0"})
+
+
+def test_after_a_recovery_a_signal_interrupts_as_before(server: Server, start: RolloutStub) -> None:
+    killed = start("--version", "2.0", "--kill-after", "2")
+    killed.communicate(timeout=600)
+    assert killed.returncode == -signal.SIGKILL
+    again = start("--version", "3.0", *SLOW)
+    loading(server, "3.0")
+    again.send_signal(signal.SIGINT)
+    said, _ = again.communicate(timeout=600)
+    assert "1.0 is served as before" in said
+    server.assert_settled({"1.0"})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -126,3 +126,13 @@ def test_clean_keeps_what_cannot_be_built_again(tmp_path: Path, capsys: pytest.C
     )
     clean.clean(tmp_path, everything=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_make_clean_first_removes_what_a_killed_server_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleared: list[Path] = []
+    monkeypatch.setattr(clean.state, "states", lambda *_: [])
+    monkeypatch.setattr(clean.orphans, "clear_all", lambda run: cleared.append(run) or [])
+    clean.clean(tmp_path, everything=False)
+    assert cleared == [clean.state.RUN]

@@ -24,7 +24,9 @@ def test_a_collectors_host_and_port_are_a_cluster(otlp: str) -> None:
     assert f'"http://{otlp}/v1/traces"' in found["tracing"]
 
 
-@pytest.mark.parametrize("otlp", ["collector", "http://collector:4318", ":4318", "a b:1", "x:{y}", "x:"])
+@pytest.mark.parametrize(
+    "otlp", ["collector", "http://collector:4318", ":4318", "a b:1", "x:{y}", "x:", "x:0", "x:65536"]
+)
 def test_what_is_no_address_is_named(otlp: str) -> None:
     with pytest.raises(BundleError, match=r"OTLP=.* is no address: write it as OTLP=127\.0\.0\.1:4318"):
         fragments(otlp)
