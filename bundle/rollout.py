@@ -9,7 +9,6 @@ the server is left as it was found. What a killed roll-out left is finished or u
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -28,12 +27,9 @@ from bundle.state import State
 from bundle.terminal import say
 
 REGISTER_SECONDS = 120.0  # for hashing and unpacking an archive; 400 MB take ten
-PATIENCE = (
-    2.0  # times responseTimeout, for an old version to answer what it was given: one batch, and one queued
-)
-ENDING_SECONDS = 60.0  # for a version's workers to end once they have nothing to do
-SAME_SECONDS = 2.0  # from a signal to one that is not the same wish again
-IDLE_SECONDS = 0.5
+# times responseTimeout, for an old version to answer what it was given: one batch, and one queued
+PATIENCE = 2.0
+ENDING_SECONDS, IDLE_SECONDS = 60.0, 0.5  # for a version's workers to end; that make workers idle
 LOCK = "rollout.lock"
 
 
@@ -61,7 +57,6 @@ class Rollout:
         self.weights = canary.Weights(run)
         self.journal = Journal(run, spec.name)
         self.began = time.monotonic()
-        self.held = math.inf  # when signals were last held off
 
     def to_new(self, clips: Sequence[gate.Clip], share: int) -> None:
         """Load the new version, check its answers, and make it the default; with a share, leave it at that.
@@ -75,7 +70,8 @@ class Rollout:
                 command again finishes what is left.
         """
         finished = self.recover()
-        self._let_go()
+        if self.stopper:
+            self.stopper.let_go()
         change = Change(self.management.default(self.name), self.new)
         if change.new == change.old:
             if finished == change.new:
@@ -196,8 +192,7 @@ class Rollout:
         patience = PATIENCE * described.response_timeout
 
         def drained() -> bool:
-            # what arrives at once with the signal before is the same wish: make and `timeout` send theirs twice
-            if self.stopper and self.stopper.last - self.held > SAME_SECONDS:
+            if self.stopper and self.stopper.again:
                 raise Interrupted
             now = self._version(version)
             return now.pending == 0 and idle(now.pids, IDLE_SECONDS) and self._version(version).pending == 0
@@ -240,16 +235,8 @@ class Rollout:
 
     def _hold(self) -> None:
         """From now on a signal interrupts nothing that must be done whole; waiting still ends at the next one."""
-        self.held = time.monotonic()
         if self.stopper:
-            self.stopper.raising, self.stopper.asked = False, 0
-
-    def _let_go(self) -> None:
-        """Signals interrupt again; one that was received meanwhile does now."""
-        if self.stopper:
-            self.stopper.raising = not self.stopper.asked
-            if self.stopper.asked:
-                raise Interrupted
+            self.stopper.hold()
 
     def _default(self, version: str) -> bool:
         return self.management.default(self.name) == version
