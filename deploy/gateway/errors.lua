@@ -11,7 +11,8 @@ local MESSAGES = {
 -- TorchServe's exception and status → our code, our status where its own misleads, and our words for this case alone
 local function meaning(kind, status, message)
   if kind == "ModelNotFoundException" or kind == "ModelVersionNotFoundException" then
-    return "model_not_found", "404", NO_MODEL
+    local name = message:match("^Model not found: ([%w._-]+)$") or message:match(" for model: ([%w._-]+)$")
+    return "model_not_found", "404", name and NO_MODEL .. ": " .. name:sub(1, 64) or NO_MODEL
   elseif kind == "ResourceNotFoundException" then
     return "not_found", "404", "nothing is served at this path; clips go to /predictions/NAME"
   elseif kind == "ServiceUnavailableException" then

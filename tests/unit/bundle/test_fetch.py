@@ -223,7 +223,7 @@ def test_a_damaged_cache_is_mended(published: Hub, fetch: Fetch) -> None:
     weights = (Path(folder) / "pytorch_model.bin").resolve()
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     done = fetch()
-    assert "pytorch_model.bin: the cached copy is damaged; fetching it anew" in done.said
+    assert "pytorch_model.bin: the cached copy is damaged; fetching it again" in done.said
     assert done.fetched[0] == folder
 
 

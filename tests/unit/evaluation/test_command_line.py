@@ -106,7 +106,8 @@ def test_a_server_that_goes_away_ends_the_run_with_3_and_keeps_what_was_answered
     server.answers.clear()
     server.requests.clear()
     assert evaluate() == 0
-    assert asked(server) == Counter(f"{number:02}.wav" for number in range(7, 12))
+    # the clip after it was under way beside it, and may have been answered
+    assert asked(server) | Counter({"08.wav": 1}) == Counter(f"{number:02}.wav" for number in range(7, 12))
 
 
 def test_no_server_at_all_is_3(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
