@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ from speaker_id.clip import Decoded, EncodedAudio, RawAudio
 from speaker_id.decoders import Decoders, pool
 from speaker_id.errors import CorruptAudio, DeadlineExceeded, OutOfMemory, UnsupportedMedia
 
-HANDLER = Path(__file__).resolve().parents[3] / "handler"
 SAMPLES = sorted((Path(__file__).resolve().parents[3] / "models" / "demo" / "samples").glob("*.flac"))
 CRASHES_LIBSNDFILE = Path(__file__).with_name("hostile") / "codebook_2_23.ogg"  # 248 bytes
 
@@ -283,59 +281,3 @@ def test_nothing_of_a_clip_stays_beside_the_next() -> None:
         decode(decoders, b"short")
     assert os.pread(process._body, 1000, 0) == b"short"
     decoders.close()
-
-
-def test_a_decoder_has_no_variable_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    monkeypatch.setenv("LD_PRELOAD", "")
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
-    (pid,) = decoders.pids
-    variables = psutil.Process(pid).environ()
-    decoders.close()
-    assert not {"AWS_SECRET_ACCESS_KEY", "LD_PRELOAD"} & variables.keys()
-
-
-def test_no_process_is_left_when_the_pool_is_closed() -> None:
-    decoders = Decoders(2, sampling_rate=16000, max_seconds=10.0)
-    processes = [psutil.Process(pid) for pid in (*decoders.pids, decoders.server.pid)]
-    decoders.close()
-    _, alive = psutil.wait_procs(processes, timeout=600)
-    assert not alive
-
-
-def test_no_process_is_left_when_the_worker_is_killed() -> None:
-    program = (
-        "from speaker_id.decoders import Decoders\n"
-        "each = Decoders(2, sampling_rate=16000, max_seconds=10.0)\n"
-        "print(*each.pids, each.server.pid, flush=True)\n"
-        "input()"
-    )
-    worker = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HANDLER)},
-    )
-    with worker:
-        assert worker.stdout
-        processes = [psutil.Process(int(pid)) for pid in worker.stdout.readline().split()]
-        worker.kill()
-    assert len(processes) == 3
-    _, alive = psutil.wait_procs(processes, timeout=600)
-    assert not alive
-
-
-def test_the_worker_loads_no_native_decoder_and_decoders_load_no_torch() -> None:
-    program = (
-        "import sys; import speaker_id.decoders; worker = set(sys.modules)\n"
-        "import speaker_id.decoders.fork_server; decoder = set(sys.modules)\n"
-        "print(worker & {'av', 'soundfile', 'soxr'}, decoder & {'torch', 'transformers', 'pydantic'})"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(HANDLER)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ran.stdout.split("\n")[0] == "set() set()"
