@@ -238,7 +238,7 @@ class Watch:
     def _write(self) -> None:
         now = time.time()
         ago = min(time.monotonic() - self.answered, now)
-        lines = [f"{now:.0f} {now - ago:.0f}"]
+        lines = [f"{now * 1e3:.0f} {(now - ago) * 1e3:.0f}"]
         for (name, version), found in self.found.items():
             lines.append(
                 f"{name} {version} {'default' if found.default else 'other'} {found.reason or 'ready'}"

@@ -3,11 +3,11 @@
 -- body is read.
 --
 -- bundle/gateway.py puts two lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several heads, and
--- FOUND = "/path" of what the watch writes: a line of seconds since the epoch, of the look and of TorchServe's last answer,
--- then one line a version: NAME VERSION default|other ready, or its reason in place of the last word.
+-- FOUND = "/path" of what the watch writes: a line of milliseconds since the epoch, of the look and of TorchServe's last
+-- answer, then one line a version: NAME VERSION default|other ready, or its reason in place of the last word.
 
-local STALE = 4  -- s since the last look; the watch looks twice a second
-local GONE = 10  -- s since TorchServe's last answer, after which it is not alive
+local STALE = 4000  -- ms since the last look; the watch looks twice a second
+local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
 local GRPC = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
 
 local function answer(handle, status, body, allow)
@@ -19,14 +19,15 @@ local function fail(handle, status, code, message, allow)
   answer(handle, status, string.format('{"error": "%s", "code": "%s"}', message, code), allow)
 end
 
--- What was found: models by name, in order, and since when the server is silent, or nil where nobody looks any more
-local function found()
+-- What was found: models by name, in order, and for how many ms the server is silent, or nil where nobody looks any more
+local function found(handle)
   local file = io.open(FOUND)
   if file == nil then
     return nil
   end
+  local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)  -- os.time() knows whole seconds
   local looked, answered = (file:read("*l") or ""):match("^(%d+) (%d+)$")
-  local state = {names = {}, models = {}, silent = looked and os.time() - tonumber(answered)}
+  local state = {names = {}, models = {}, silent = looked and now - tonumber(answered)}
   for line in file:lines() do
     local name, version, role, reason = line:match("^(%S+) (%S+) (%S+) (.+)$")
     local model = state.models[name]
@@ -40,7 +41,7 @@ local function found()
     model.default = role == "default" and version or model.default
   end
   file:close()
-  if looked == nil or os.time() - tonumber(looked) > STALE then
+  if looked == nil or now - tonumber(looked) > STALE then
     return nil
   end
   return state
@@ -51,7 +52,7 @@ local function outage(state)
   if state == nil then
     return "nobody watches the model server any more"
   elseif #state.names == 0 then
-    return state.silent > 1 and "the model server does not answer" or "no model is loaded"
+    return state.silent > 1000 and "the model server does not answer" or "no model is loaded"
   end
 end
 
@@ -163,7 +164,7 @@ end
 
 local function over_grpc(handle, path)
   if path == GRPC .. "Ping" then
-    local reason = unready(found())
+    local reason = unready(found(handle))
     if reason then
       fail(handle, 503, "unavailable", reason)
     end
@@ -201,6 +202,6 @@ function envoy_on_request(handle)
   elseif length and length ~= "0" then
     fail(handle, 413, "request_too_large", "no body is read here: send none")
   else
-    respond(handle, found(), name, version)
+    respond(handle, found(handle), name, version)
   end
 end
