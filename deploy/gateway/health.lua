@@ -177,7 +177,7 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local method, path = headers:get(":method"), headers:get(":path")
   if path == nil then
-    return  -- CONNECT, which has a route that refuses it
+    return  -- CONNECT, which envoy.yaml refuses
   end
   local kind = (headers:get("content-type") or ""):lower()
   if method == "POST" and (kind == "application/grpc" or kind:match("^application/grpc[+;]")) then

@@ -29,6 +29,7 @@ CLIP = "POST /predictions/stub"
 FORM = "content-type: application/x-www-form-urlencoded"
 LONG = "a" * 3900
 H2C = "upgrade: h2c\r\nconnection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABk"
+WEBSOCKET = "upgrade: websocket\r\nconnection: upgrade"
 
 CASES = [
     # methods
@@ -39,7 +40,9 @@ CASES = [
     *(Case(f"{method} /predictions/stub", 405, "method_not_allowed") for method in ("OPTIONS", "TRACE")),
     *(Case(f"{method} /ping", 405, "method_not_allowed") for method in ("POST", "PUT", "DELETE", "OPTIONS")),
     Case("POST /v1/models/stub", 405, "method_not_allowed", body=b"abc"),
-    Case("CONNECT any:1", 403, "malformed_request"),
+    *(Case("CONNECT any:1", 405, "method_not_allowed", version=version) for version in ("1.0", "1.1")),
+    *(Case("OPTIONS *", 405, "method_not_allowed", version=version) for version in ("1.0", "1.1", "2")),
+    Case("OPTIONS /nothing", 404, "not_found"),
     Case("PUT /predictions/stub", 200, body=b"abc"),
     Case("POST /ping/x", 404, "not_found"),
     # spellings of paths
@@ -74,7 +77,11 @@ CASES = [
     Case(CLIP, 431, "headers_too_large", headers=f"cookie: {LONG * 20}", body=b"abc"),
     Case(CLIP, 431, "headers_too_large", headers="\r\n".join(f"x-{n}: 1" for n in range(120)), body=b"abc"),
     Case(CLIP, 200, headers=H2C, body=b"abc"),
-    Case(CLIP, 403, "malformed_request", headers="upgrade: websocket\r\nconnection: upgrade"),
+    # whoever does not speak the other protocol goes on in this one (RFC 9110, 7.8)
+    Case(CLIP, 200, headers=WEBSOCKET, body=b"abc"),
+    Case(CLIP, 200, headers=f"{WEBSOCKET}\r\ntransfer-encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n"),
+    Case("GET /ping", 200, headers=WEBSOCKET),
+    Case("GET /nothing", 404, "not_found", headers="upgrade: anything/7\r\nconnection: upgrade"),
     Case(CLIP, 200, headers="te: trailers\r\nx-forwarded-for: 1.2.3.4", body=b"abc"),
     Case(CLIP, 200, headers="accept-encoding: gzip, br\r\naccept: text/html", body=b"abc"),
     # bodies

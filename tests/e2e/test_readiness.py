@@ -178,7 +178,7 @@ def test_grpcs_ping_asks_the_same(gateway: Gateway) -> None:
 
 
 def test_nobody_watching_is_not_ready_in_time(server: TorchServe) -> None:
-    """Measured from the last look to the sending of the last request that is told ready: a busy machine adds nothing."""
+    """Measured from the last look to when the last request that is told ready was sent: a busy machine adds nothing."""
     with Gateway(server, ports.free(1)[0], response_timeout=30) as lonely:
         lonely.start()
         wait_for(lonely, 200)
