@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from autoscale import RESULTS, measure, report, simulate, validate
+from bundle.command_line import Parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="make autoscale", description="Autoscaling, simulated from what one replica was measured to do."
     )
     parser.add_argument(

@@ -23,6 +23,7 @@ from bench.peers import Unavailable
 from bench.results import ENCODER_FILE, GROWTH_FILE, LATENCIES, append
 from bundle import BundleError
 from bundle.archive import prepare
+from bundle.command_line import Parser
 from bundle.sources import resolve
 
 CLIPS, ROUNDS, SEED = 48, 3, 0
@@ -35,7 +36,7 @@ QUIET = 0.5  # load average for each core, above which results are doubtful
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.encoder", description="Measure the encoders.")
+    parser = Parser(prog="python -m bench.encoder", description="Measure the encoders.")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=CLIPS, help="default: %(default)s")
     parser.add_argument(

@@ -8,7 +8,6 @@ inputs.sha256.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import shutil
@@ -26,6 +25,7 @@ from filelock import FileLock
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
 from bundle import BundleError, store
+from bundle.command_line import Parser
 from bundle.fetch import Fetched, fetch
 from bundle.sources import ModelSpec, resolve
 from bundle.terminal import say
@@ -219,9 +219,7 @@ def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bundle.archive", description="Build a model archive (.mar)."
-    )
+    parser = Parser(prog="python -m bundle.archive", description="Build a model archive (.mar).")
     parser.add_argument(
         "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
     )

@@ -2,7 +2,8 @@
 
 python -m bundle.identify --port 8080 -- --top-k 3 clip.wav
 
-What stands behind `--` is the client's. Exit codes are the client's too; 3 also where no server runs.
+What stands behind `--` is the client's. Exit codes are the client's too; 3 also where no server runs, and 0 where
+nobody reads on (`make identify … | head`), since make would report anything else.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import sys
 from pathlib import Path
 
 from bundle import BundleError, asked, ports, state
+from bundle.command_line import Parser
 from clients import identify as client
 
-UNREACHABLE = 3
+UNREACHABLE, NOBODY_READS = 3, 141
 
 
 def server(url: str, model: str, port: int | None, run: Path) -> list[str]:
@@ -49,7 +51,8 @@ def main() -> int:
     except BundleError as exc:
         print(f"identify: {exc}", file=sys.stderr)
         return UNREACHABLE
-    return client.main([*options, *given[end + 1 :]])
+    code = client.main([*options, *given[end + 1 :]], Parser)
+    return 0 if code == NOBODY_READS else code
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ end with 0 on SIGTERM. What this cannot show: pulling the base image, layers, th
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import shutil
@@ -23,6 +22,7 @@ import psutil
 import requests
 
 from bundle import BundleError, archived, dockerfile, ports, processes, samples, sandbox
+from bundle.command_line import Parser
 from bundle.dockerfile import Stage
 from bundle.image import Builder, Built
 from bundle.leash import Leashed, watches
@@ -126,9 +126,7 @@ def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="make image-check", description="Follow the Dockerfile and start it."
-    )
+    parser = Parser(prog="make image-check", description="Follow the Dockerfile and start it.")
     parser.add_argument(
         "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="as docker build takes it"
     )

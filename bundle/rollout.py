@@ -8,7 +8,6 @@ the server is left as it was found. What a killed roll-out left is finished or u
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bundle import BundleError, archive, asked, canary, gate, ports, sources, startup_log, store
+from bundle.command_line import Parser
 from bundle.journal import Change, Journal
 from bundle.management import Management, ManagementError, Version
 from bundle.processes import idle
@@ -258,7 +258,7 @@ class Rollout:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make rollout", description="Replace the version that is served.")
+    parser = Parser(prog="make rollout", description="Replace the version that is served.")
     parser.add_argument("--model", default="demo", help="as for `make serve`")
     parser.add_argument("--version", required=True, help="the new version's number, such as 2.0")
     parser.add_argument(

@@ -32,6 +32,7 @@ from bundle import (
     versions,
 )
 from bundle.allocator import Allocator
+from bundle.command_line import Parser
 from bundle.gateway import Gateway
 from bundle.ports import LOOPBACK
 from bundle.service import Service
@@ -201,7 +202,7 @@ def asked_for(args: argparse.Namespace) -> list[ModelSpec]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make serve", description="Serve models on loopback.")
+    parser = Parser(prog="make serve", description="Serve models on loopback.")
     parser.add_argument(
         "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
     )

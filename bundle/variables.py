@@ -22,6 +22,7 @@ from typing import Callable, Dict, List, Tuple
 Check = Tuple[Callable[[str], bool], str]  # whether a value is allowed, and what is, in words
 
 WORDS, CLIPS = "ARGS", "AUDIO"  # not one option each, but words of their own
+ARGS_GIVEN = "MAKE_ARGS"  # what ARGS= said, for the command's messages: bundle/command_line.py
 MADE_BY_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILE_LIST", "MAKE_TERMOUT", "MAKE_TERMERR")
 
 
@@ -40,7 +41,11 @@ def written(pattern: str, words: str) -> Check:
     return lambda text: re.fullmatch(pattern, text) is not None, words
 
 
-NUMBERS: Dict[str, Check] = {
+def one_of(*names: str) -> Check:
+    return lambda text: text in names, f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+CHECKED: Dict[str, Check] = {
     "PORT": whole(1, 65535),
     "METRICS_PORT": whole(0, 65535, "; 0 is a free one"),
     "CANARY": whole(0, 99, ", percent of the requests; 0 switches"),
@@ -50,12 +55,14 @@ NUMBERS: Dict[str, Check] = {
     ),
     "DURATION": written(r"(?=.*[1-9])[0-9]{1,6}([.][0-9]{1,6})?[sm]?", "30, 30s or 2m"),
     "SPLIT": whole(1, 3, ": VoxCeleb1's train, dev and test"),
+    "ALLOCATOR": one_of("glibc", "jemalloc"),
+    "SHAPE": one_of("poisson", "constant", "step", "spike"),
 }
 
 
 def check(names: List[str], values: Dict[str, str]) -> None:
-    """Raises VariableError for one of these that is not a number, or out of its range."""
-    for name, (allowed, words) in NUMBERS.items():
+    """Raises VariableError for one of these that is out of its range, or none of the words that it may be."""
+    for name, (allowed, words) in CHECKED.items():
         value = values.get(name, "")
         if name in names and value and not allowed(value):
             raise VariableError(f"{name}={value} is not allowed: {words}")
@@ -106,6 +113,8 @@ def main() -> int:
         check(typed + sys.argv[1:], values)
         if len(sys.argv) > 1:
             made = options(sys.argv[1:], values, known)
+            if WORDS in sys.argv and values.get(WORDS):
+                os.environ[ARGS_GIVEN] = values[WORDS]
             for name in MADE_BY_MAKE:
                 os.environ.pop(name, None)
             os.execv(sys.executable, [sys.executable, *made])  # noqa: S606  # no shell is the point

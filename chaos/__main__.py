@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bundle import BundleError
+from bundle.command_line import Parser
 from bundle.samples import samples
 from bundle.signals import SIGNALS
 from chaos import archives, report
@@ -100,9 +101,7 @@ def choose(names: str) -> list[Fault]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="make chaos", description="Faults against a real server under load."
-    )
+    parser = Parser(prog="make chaos", description="Faults against a real server under load.")
     parser.add_argument("--short", action="store_true", help="the form of the test suite: about a minute")
     parser.add_argument("--minutes", type=float, help=f"of 80 %% load ({Size().minutes:g})")
     parser.add_argument("--only", default="", help=f"of {','.join(NAMES)}")

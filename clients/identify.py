@@ -436,8 +436,10 @@ FORMATS: dict[str, Callable[[Iterable[Record]], None]] = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Say who speaks in audio files.")
+def main(
+    arguments: list[str] | None = None, parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser
+) -> int:
+    parser = parser_class(description="Say who speaks in audio files.")
     option = parser.add_argument
     option("audio", nargs="+", help="a file, a folder (searched for audio files), or - for stdin")
     option("--url", default="http://127.0.0.1:8080", help="the server's base address (%(default)s)")

@@ -22,6 +22,7 @@ from bench.encoder import QUIET, model
 from bench.results import append
 from bundle import BundleError
 from bundle.archive import prepare
+from bundle.command_line import Parser
 from bundle.signals import SIGNALS
 from bundle.sources import resolve
 from compare import BUILD, RESULTS, contenders, entry, environments, plots, results, work
@@ -36,7 +37,7 @@ QUICK_CLIPS = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m compare", description="Measure ours against what people would run instead."
     )
     option = parser.add_argument

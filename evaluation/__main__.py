@@ -20,6 +20,7 @@ from rich.console import Console
 from speaker_id.manifest import CheckpointError
 
 from bundle import BundleError, sources
+from bundle.command_line import Parser
 from bundle.samples import FOLDER as SAMPLES
 from bundle.signals import SIGNALS
 from bundle.sources import ModelSpec
@@ -108,9 +109,7 @@ def write(found: Report, folder: Path, console: Console) -> None:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="make evaluate", description="Count how often a model is right.", allow_abbrev=False
-    )
+    parser = Parser(prog="make evaluate", description="Count how often a model is right.", allow_abbrev=False)
     option = parser.add_argument
     option("--data", type=Path, help="VoxCeleb1's root, a folder speaker/clip.wav, or a CSV clip,label")
     option("--split-file", type=Path, help="VoxCeleb1's veri_test_class.txt or iden_split.txt (in the root)")

@@ -9,7 +9,6 @@ Exit codes: 0 they agree, 1 they do not or something is wrong, 77 skipped: the h
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from speaker_id.errors import RequestError
 from speaker_id.manifest import CheckpointError
 
 from bundle import BundleError, archive, sources
+from bundle.command_line import Parser
 from clients.identify import SUFFIXES
 from evaluation import EvaluationError
 from training import SAMPLE_RATE
@@ -184,7 +184,7 @@ def unreachable() -> str | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="make verify-published", description="Check the known answers.")
+    parser = Parser(prog="make verify-published", description="Check the known answers.")
     parser.add_argument("--clips", type=Path, help="folder of the four clips, in the order of their names")
     options = parser.parse_args(arguments)
     try:

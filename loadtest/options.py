@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from bundle.command_line import Parser
 from clients.identify import ENVIRONMENT_TOKEN
 from loadtest import arrivals
 from loadtest.capacity import MOST_STEPS
@@ -22,9 +23,9 @@ def duration(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m loadtest", description="How much traffic a server holds.")
+    made = Parser(prog="python -m loadtest", description="How much traffic a server holds.")
     commands = made.add_subparsers(dest="command", required=True)
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     option = shared.add_argument
     option(
         "--url",

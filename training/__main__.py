@@ -5,15 +5,15 @@
 Half an hour on two cores that compute bfloat16; the stages alone are listed in the package's docstring.
 """
 
-import argparse
 from pathlib import Path
 
+from bundle.command_line import Parser
 from training import MODEL_DIR, card, corpus, evaluate, packages, samples, variants
 from training.train import STEPS, train
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__.splitlines()[0])
+    parser = Parser(prog="python -m training", description=__doc__.splitlines()[0])
     packages.add_arguments(parser)
     parser.add_argument("--out", type=Path, default=MODEL_DIR, help="default: models/demo")
     parser.add_argument("--steps", type=int, default=STEPS)

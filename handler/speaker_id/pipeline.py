@@ -92,8 +92,9 @@ class Job:
     def check_deadline(self) -> None:
         """Raises DeadlineExceeded once nobody waits for the answer any more."""
         if self.deadline is not None and (late := time.time() - self.deadline) > 0:
+            over = f"{late:.1f} s before" if late >= 0.05 else "just before"
             raise DeadlineExceeded(
-                f"the request waited {late:.1f} s longer than its caller does, and was not worked on"
+                f"the request was not worked on: the time for which its caller waits was over {over}"
             )
 
 

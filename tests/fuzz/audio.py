@@ -7,7 +7,6 @@ fault of its decoder, or an exception that is no request error, goes to the fold
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import re
 import sys
@@ -23,6 +22,7 @@ from speaker_id.clip import EncodedAudio
 from speaker_id.decoders import Decoders
 from speaker_id.errors import RequestError
 
+from bundle.command_line import Parser
 from chaos.attacks import attacks
 from chaos.recordings import FORMATS, recording
 
@@ -36,7 +36,7 @@ MOST_KEPT, LONGEST_KEPT = 100, 1024  # bodies, and bytes of one, that stay as te
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make fuzz", description="Fuzz the inspectors and the decoders.")
+    parser = Parser(prog="make fuzz", description="Fuzz the inspectors and the decoders.")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument(
         "--keep", action="store_true", help=f"pack small bodies of the corpus into {KEPT.name}"

@@ -146,4 +146,6 @@ def v1_clip(instance: Any, settings: Settings) -> Clip:
             return values.encoded_audio(instance[name], name)
     if isinstance(instance, dict) and "array" in instance and set(instance) <= {"array", "sampling_rate"}:
         return values.raw_audio(instance["array"], instance.get("sampling_rate"), settings, "array")
-    raise MalformedRequest('an instance must be {"b64": …} or {"array": […], "sampling_rate": …}')
+    raise MalformedRequest(
+        'an instance must be {"b64": …}, {"data": …}, or {"array": […], "sampling_rate": …}'
+    )

@@ -86,7 +86,12 @@ def encoded_audio(text: Any, where: str) -> EncodedAudio:
         raise MalformedRequest(f"{where} must be a base64 string, not {kind(text)}")
     start = 0
     if text[:5].lower() == "data:":
-        start = text.find(",", 0, MAX_DATA_URL_HEAD) + 1
+        start = text.find(",", 0, MAX_DATA_URL_HEAD + 1) + 1
+        if start == 0 and len(text) > MAX_DATA_URL_HEAD:
+            raise MalformedRequest(
+                f"{where} is a data URL with more than {MAX_DATA_URL_HEAD} characters before its comma, where "
+                "a media type and ;base64 belong"
+            )
         if not text[:start].lower().endswith(";base64,"):
             raise MalformedRequest(f"{where} is a data URL that is not base64: {shown(text)}")
     try:

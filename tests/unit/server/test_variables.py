@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle import variables
+from bundle import allocator, variables
+from loadtest import arrivals
 
 ROOT = Path(__file__).resolve().parents[3]
 TARGETS = {
@@ -96,11 +97,11 @@ def test_no_variable_reaches_a_shell(folder: Path, name: str, tmp_path: Path) ->
         by_argument = make(folder, target, f"{name}={payload}", *more)
         by_environment = make(folder, target, *more, **{name: payload})
         assert list(tmp_path.glob("ran-*")) == []
-        if name in variables.NUMBERS:  # refused before the set-up if typed, and after it if inherited
+        if name in variables.CHECKED:  # refused before the set-up if typed, and after it if inherited
             assert by_argument.stderr.splitlines()[0] == by_environment.stderr.splitlines()[0]
         else:
             assert by_argument.stdout == by_environment.stdout
-        if name not in (*variables.NUMBERS, "PYTHON", "LOCKED", "ARGS", "AUDIO"):
+        if name not in (*variables.CHECKED, "PYTHON", "LOCKED", "ARGS", "AUDIO"):
             assert payload in by_argument.stdout.replace('\\"', '"')  # it arrives as it is
 
 
@@ -144,10 +145,12 @@ def test_an_unknown_variable_is_refused_and_not_run(folder: Path, tmp_path: Path
         ("RATE=nan", "RATE=nan is not allowed: requests a second, more than 0, such as 5 or 0.5"),
         ("RATE=0", "RATE=0 is not allowed: requests a second, more than 0, such as 5 or 0.5"),
         ("DURATION=1h", "DURATION=1h is not allowed: 30, 30s or 2m"),
+        ("ALLOCATOR=tcmalloc", "ALLOCATOR=tcmalloc is not allowed: glibc or jemalloc"),
+        ("SHAPE=saw", "SHAPE=saw is not allowed: poisson, constant, step or spike"),
         ("SPLIT=4", "SPLIT=4 is not allowed: a whole number from 1 to 3: VoxCeleb1's train, dev and test"),
     ],
 )
-def test_a_number_out_of_range_is_one_line_before_anything_is_set_up(
+def test_a_value_that_is_not_allowed_is_one_line_before_anything_is_set_up(
     folder: Path, given: str, said: str
 ) -> None:
     done = make(folder, "serve", given)
@@ -162,8 +165,8 @@ def test_only_what_is_typed_or_used_is_checked(folder: Path) -> None:
     assert make(folder, "serve", PORT="80000").stderr.startswith("PORT=80000 is not allowed: ")
 
 
-def test_every_number_has_an_example_above() -> None:
-    assert set(variables.NUMBERS) == {
+def test_every_checked_variable_has_an_example_above() -> None:
+    assert set(variables.CHECKED) == {
         "PORT",
         "METRICS_PORT",
         "CANARY",
@@ -171,7 +174,83 @@ def test_every_number_has_an_example_above() -> None:
         "RATE",
         "DURATION",
         "SPLIT",
+        "ALLOCATOR",
+        "SHAPE",
     }
+
+
+def test_the_words_that_are_allowed_are_those_that_the_commands_take() -> None:
+    for name, taken in {"ALLOCATOR": allocator.NAMES, "SHAPE": arrivals.SHAPES}.items():
+        allowed, words = variables.CHECKED[name]
+        assert all(map(allowed, taken))
+        assert re.split(r", | or ", words) == list(taken)
+
+
+class TestArgs:
+    """What is wrong in ARGS= is one line, of every command that takes it; pytest words it in its own way."""
+
+    @pytest.mark.parametrize(
+        ("args", "said"),
+        [
+            (
+                "--foo 1",
+                "ARGS=--foo 1 is not allowed: unrecognized arguments: --foo 1 (ARGS=--help lists what is)",
+            ),
+            (
+                "--grace soon",
+                "ARGS=--grace soon is not allowed: argument --grace: invalid float value: 'soon' "
+                "(ARGS=--help lists what is)",
+            ),
+        ],
+    )
+    def test_it_is_said_as_of_any_variable(self, args: str, said: str) -> None:
+        assert command("bundle.serve", "ARGS", ARGS=args) == (2, said + "\n")
+
+    def test_so_it_is_by_a_command_that_has_commands_of_its_own(self) -> None:
+        done = command("loadtest", "run", "ARGS", ARGS="--foo")
+        assert done == (
+            2,
+            "ARGS=--foo is not allowed: unrecognized arguments: --foo (ARGS=--help lists what is)\n",
+        )
+
+    def test_so_it_is_by_the_client(self, tmp_path: Path) -> None:
+        rest = ("URL", "--", "ARGS", "AUDIO")
+        given = {"URL": "http://127.0.0.1:9", "AUDIO": str(tmp_path)}
+        code, said = command("bundle.identify", *rest, ARGS="--format xml", **given)
+        assert (code, said.count("\n")) == (2, 1)
+        assert said.startswith(
+            "ARGS=--format xml is not allowed: argument --format: invalid choice: 'xml' (choose "
+        )
+        assert command("bundle.identify", *rest, ARGS="--top-k 3", **given) == (
+            2,
+            "identify.py: no audio files (--help lists what is allowed)\n",
+        )
+
+    def test_every_command_that_takes_it_has_such_a_parser(self) -> None:
+        recipes = re.findall(r"^\t.*-m ([\w.]+).*\bARGS$", (ROOT / "Makefile").read_text(), re.M)
+        names = {name for name in recipes if name != "pytest"} | {"evaluation", "bundle.identify"}
+        assert {"bundle.serve", "loadtest", "chaos", "tests.fuzz.audio"} < names
+        for name in names:
+            place = ROOT / name.replace(".", "/")
+            files = (
+                [place / "__main__.py", place / "options.py"]
+                if place.is_dir()
+                else [place.with_suffix(".py")]
+            )
+            assert any("import Parser" in file.read_text() for file in files if file.exists()), name
+
+
+def command(*arguments: str, **given: str) -> tuple[int, str]:
+    """Exit code and errors of what make would run."""
+    done = subprocess.run(
+        [sys.executable, "bundle/variables.py", "-m", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": "handler", "VARIABLES": " ".join(given), **given},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(
