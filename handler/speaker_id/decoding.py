@@ -1,14 +1,17 @@
-"""Clips → waveforms, several at a time and ahead of the encoder, yet in order and bounded.
+"""Clips → waveforms, several at a time and ahead of the encoder, yet in order and bounded, in CPU time too.
 
 Each thread waits for a decoder process (`decoders`), which works beside the encoder.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
+
+from speaker_id.errors import AudioTooCostly
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,3 +31,40 @@ def ahead(
         if len(started) > depth:
             yield started.popleft()
     yield from started
+
+
+class Budget:
+    """CPU seconds that decoding one request's clips may take together, however many are decoded at once.
+
+    A clip that starts is lent its part of what is left, in equal parts for as many as may start before any has ended;
+    what it did not use is the next one's. So a clip by itself is lent all. Safe to use from many threads.
+
+    Args:
+        limit: CPU seconds.
+        clips: of the request.
+        at_once: how many clips are decoded at a time.
+    """
+
+    def __init__(self, limit: float, clips: int, at_once: int) -> None:
+        self._limit, self._left = limit, limit
+        self._waiting, self._free = clips, at_once
+        self._lock = threading.Lock()
+
+    def lend(self) -> float:
+        """CPU seconds for the clip that starts now. Raises AudioTooCostly if there are none left."""
+        with self._lock:
+            if self._left <= 0:
+                raise AudioTooCostly(
+                    f"decoding the request's clips takes more than {self._limit:g} s of CPU time, the limit: send fewer "
+                    "at a time"
+                )
+            lent = self._left / max(min(self._free, self._waiting), 1)
+            self._left -= lent
+            self._free, self._waiting = self._free - 1, self._waiting - 1
+            return lent
+
+    def settle(self, lent: float, used: float) -> None:
+        """A clip has ended and has used so much, perhaps a little more than it was lent."""
+        with self._lock:
+            self._left += lent - used
+            self._free += 1

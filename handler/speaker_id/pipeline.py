@@ -17,10 +17,9 @@ from speaker_id import checkpoint, encoders, labels, protocol
 from speaker_id.certainty import Certainty, certainties
 from speaker_id.clip import Decoded
 from speaker_id.decoders import Decoders
-from speaker_id.decoding import ahead
+from speaker_id.decoding import Budget, ahead
 from speaker_id.encoder import Encoder, out_of_memory
 from speaker_id.errors import (
-    AudioTooCostly,
     DeadlineExceeded,
     NonFiniteAudio,
     OutOfMemory,
@@ -71,23 +70,14 @@ class Job:
 
     request: protocol.Request
     outcome: Outcome
+    budget: Budget
     deadline: float | None = None  # seconds since the epoch
     logits: dict[int, Tensor] = field(default_factory=dict)
     decode_seconds: list[float] = field(default_factory=list)  # one a clip; several threads append
-    cpu_seconds: list[float] = field(default_factory=list)  # the decoders', one a decoded clip
 
     def fail(self, error: RequestError) -> None:
         self.outcome.fail(error)
         self.logits.clear()
-
-    def cpu_seconds_left(self, limit: float) -> float:
-        """CPU time that decoding may still take. Raises AudioTooCostly if there is no more."""
-        left = limit - sum(self.cpu_seconds)
-        if left <= 0:
-            raise AudioTooCostly(
-                f"decoding the request's clips takes more than {limit:g} s of CPU time, the limit: send fewer at a time"
-            )
-        return left
 
     def check_deadline(self) -> None:
         """Raises DeadlineExceeded once nobody waits for the answer any more."""
@@ -173,7 +163,9 @@ class Pipeline:
 
     def parse(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         try:
-            job = Job(protocol.parse(payload, self.settings), outcome, protocol.deadline(payload))
+            request = protocol.parse(payload, self.settings)
+            budget = Budget(self.settings.max_decode_seconds, len(request.clips), self.decoders.count)
+            job = Job(request, outcome, budget, protocol.deadline(payload))
             job.check_deadline()
             self.check_answer(job.request)
         except RequestError as error:
@@ -224,15 +216,16 @@ class Pipeline:
         if job.outcome.error is not None:
             return None
         job.check_deadline()
+        lent = job.budget.lend()
         started = time.perf_counter()
         try:
             decoded = self.decoders.decode(
                 job.request.clips[index],
                 min_samples=self.encoder.min_samples,
-                cpu_seconds=job.cpu_seconds_left(self.settings.max_decode_seconds),
+                cpu_seconds=lent,
                 deadline=job.deadline,
             )
-            job.cpu_seconds.append(decoded.cpu_seconds)
+            job.budget.settle(lent, decoded.cpu_seconds)
             return decoded
         finally:
             job.decode_seconds.append(time.perf_counter() - started)

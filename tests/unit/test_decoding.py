@@ -4,7 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from speaker_id.decoding import ahead
+from speaker_id.decoding import Budget, ahead
+from speaker_id.errors import AudioTooCostly
 
 
 def test_results_come_in_order_whatever_finishes_first() -> None:
@@ -41,3 +42,28 @@ def test_an_items_error_is_its_own() -> None:
     with pytest.raises(ZeroDivisionError):
         futures[1].result()
     assert futures[2].result() == 0
+
+
+def test_a_clip_by_itself_is_lent_the_whole_budget() -> None:
+    assert Budget(5.0, clips=1, at_once=8).lend() == 5.0
+
+
+@pytest.mark.parametrize("clips", [2, 3, 64])
+@pytest.mark.parametrize("at_once", [1, 2, 8])
+def test_what_is_lent_at_once_is_the_limit_whatever_the_clips_use(clips: int, at_once: int) -> None:
+    budget = Budget(5.0, clips, at_once)
+    used, running = 0.0, [budget.lend() for _ in range(min(clips, at_once))]
+    for number in range(clips - len(running)):
+        assert used + sum(running) == pytest.approx(5.0)
+        lent = running.pop(0)
+        used += (spent := lent * (number % 3) / 4)
+        budget.settle(lent, spent)
+        running.append(budget.lend())
+    assert used + sum(running) == pytest.approx(5.0)
+
+
+def test_nothing_is_lent_once_all_is_used() -> None:
+    budget = Budget(5.0, clips=2, at_once=1)
+    budget.settle(budget.lend(), 5.5)
+    with pytest.raises(AudioTooCostly, match="more than 5 s of CPU time"):
+        budget.lend()

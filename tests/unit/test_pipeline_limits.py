@@ -1,5 +1,6 @@
 """What is too much for memory, for an answer or for the model costs one request."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 from speaker_id import audio
 from speaker_id import pipeline as pipeline_module
-from speaker_id.clip import Decoded, EncodedAudio
+from speaker_id.clip import Clip, Decoded, EncodedAudio
 from speaker_id.packing import Waveform
 from speaker_id.protocol import Payload, least_bytes, parse
 
@@ -66,6 +67,25 @@ def test_a_clip_whose_waveform_has_no_memory_costs_its_mates_nothing() -> None:
         "error": "the server ran out of memory over this clip; try again, or send a shorter one",
         "code": "out_of_memory",
     }
+
+
+class AllAtOnce(InThisProcess):
+    """Decodes nothing before as many clips as it has decoders are there; remembers the CPU seconds of each."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.there, self.lent = threading.Barrier(count), list[float]()
+
+    def decode(self, clip: Clip, *, min_samples: int, cpu_seconds: float, deadline: float | None) -> Decoded:
+        self.lent.append(cpu_seconds)
+        self.there.wait(600)
+        return super().decode(clip, min_samples=min_samples, cpu_seconds=cpu_seconds, deadline=deadline)
+
+
+def test_clips_decoded_at_once_have_the_requests_cpu_seconds_together() -> None:
+    decoding = AllAtOnce(3)
+    (outcome,) = pipeline(decoding=decoding, max_decode_seconds=6.0).identify([payload(bulk(3))])
+    assert (outcome.error, decoding.lent) == (None, [2.0, 2.0, 2.0])
 
 
 def test_another_error_of_the_encoder_is_a_bug_and_raises() -> None:

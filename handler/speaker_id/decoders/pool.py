@@ -177,8 +177,8 @@ def ended(status: int | None, cpu_seconds: float) -> RequestError:
         )
     if number == signal.SIGXCPU:
         return AudioTooCostly(
-            f"decoding takes more than {cpu_seconds:.3g} s of CPU time, all that the request has left of its limit: "
-            "send a shorter clip, or PCM or FLAC",
+            f"decoding takes more than {cpu_seconds:.3g} s of CPU time, all that is left to this clip of its request's "
+            "limit: send a shorter clip, fewer at a time, or PCM or FLAC",
             fault=Fault("cpu"),
         )
     named = number in set(signal.Signals)
