@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 
 import torch
-from speaker_id.pipeline import Outcome, Pipeline
+from speaker_id.job import Outcome
+from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 
 from bundle import archive

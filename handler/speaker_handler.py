@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from speaker_id import errors
 from speaker_id.encoder import warm_up
-from speaker_id.pipeline import Outcome, Pipeline
+from speaker_id.job import Outcome
+from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings
 from speaker_telemetry import Telemetry, code_of, received, trace_of, waited

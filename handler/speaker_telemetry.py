@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from speaker_id.errors import FAULTS, RequestError
-from speaker_id.pipeline import Outcome
+from speaker_id.job import Outcome
 from speaker_id.protocol import Model
 from ts.metrics.metric_cache_errors import MetricsCacheKeyError
 from ts.metrics.metric_type_enum import MetricTypes

@@ -12,7 +12,7 @@ import time
 
 import torch
 from speaker_id.certainty import certainties
-from speaker_id.pipeline import Outcome
+from speaker_id.job import Outcome
 from speaker_id.protocol import Model
 from speaker_telemetry import Telemetry
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl

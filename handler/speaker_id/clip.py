@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,3 +54,9 @@ class Decoded:
 
 
 Clip = EncodedAudio | RawAudio
+
+
+def max_frames(sampling_rate: int, max_seconds: float) -> int:
+    """Most frames of a clip at its own rate."""
+    # 0.57 s at 44.1 kHz is 25137 frames, not 25136.999…
+    return math.floor(max_seconds * sampling_rate + 1e-6)

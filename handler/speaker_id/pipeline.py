@@ -2,90 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from speaker_id import checkpoint, encoders, labels, protocol
-from speaker_id.certainty import Certainty, certainties
-from speaker_id.clip import Decoded
+from speaker_id.certainty import certainties
+from speaker_id.clip import Clip, Decoded
 from speaker_id.decoders import Decoders
-from speaker_id.decoding import Budget, ahead
+from speaker_id.decoding import AtOnce, Budget, ahead
 from speaker_id.encoder import Encoder, out_of_memory
 from speaker_id.errors import (
-    DeadlineExceeded,
     NonFiniteAudio,
     OutOfMemory,
     RequestError,
     RequestTooLarge,
 )
+from speaker_id.job import Job, Outcome
 from speaker_id.packing import Waveform, pack
 from speaker_id.protocol.request import Function
 from speaker_id.settings import Settings
-
-
-@dataclass
-class Outcome:
-    """What became of one payload.
-
-    Attributes:
-        answer: the JSON text to answer with: an answer of the caller's form, or the error's.
-        error: what was wrong with the request; None for an answer.
-        audio_seconds: decoded audio, in seconds at the model's sampling rate.
-        decode_seconds: time spent decoding this request's clips, summed over threads.
-        inference_seconds: time of the encoder's turns that this request had a part in.
-        clips: how many it carried.
-        skipped_frames: damaged frames that decoding left out, of all its clips.
-        certainties: of its answer, one a clip and head; for monitoring, never for a log.
-    """
-
-    answer: bytes = b""
-    error: RequestError | None = None
-    audio_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    inference_seconds: float = 0.0
-    clips: int = 0
-    skipped_frames: int = 0
-    certainties: Sequence[Certainty] = ()
-
-    @property
-    def body(self) -> Any:
-        """The answer's JSON value."""
-        return json.loads(self.answer)
-
-    def fail(self, error: RequestError) -> None:
-        self.error, self.answer = error, json.dumps(error.body(), separators=(",", ":")).encode()
-
-
-@dataclass
-class Job:
-    """A request on its way through the stages."""
-
-    request: protocol.Request
-    outcome: Outcome
-    budget: Budget
-    deadline: float | None = None  # seconds since the epoch
-    logits: dict[int, Tensor] = field(default_factory=dict)
-    decode_seconds: list[float] = field(default_factory=list)  # one a clip; several threads append
-
-    def fail(self, error: RequestError) -> None:
-        self.outcome.fail(error)
-        self.logits.clear()
-
-    def check_deadline(self) -> None:
-        """Raises DeadlineExceeded once nobody waits for the answer any more."""
-        if self.deadline is not None and (late := time.time() - self.deadline) > 0:
-            over = f"{late:.1f} s before" if late >= 0.05 else "just before"
-            raise DeadlineExceeded(
-                f"the request was not worked on: the time for which its caller waits was over {over}"
-            )
 
 
 @dataclass(frozen=True)
@@ -164,7 +105,8 @@ class Pipeline:
     def parse(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         try:
             request = protocol.parse(payload, self.settings)
-            budget = Budget(self.settings.max_decode_seconds, len(request.clips), self.decoders.count)
+            waiting = sum(not self.is_plain(clip) for clip in request.clips)
+            budget = Budget(self.settings.max_decode_seconds, waiting, self.decoders.count)
             job = Job(request, outcome, budget, protocol.deadline(payload))
             job.check_deadline()
             self.check_answer(job.request)
@@ -194,7 +136,7 @@ class Pipeline:
     def waveforms(self, jobs: Sequence[Job]) -> Iterator[tuple[tuple[Job, int], Waveform]]:
         """Decode clip after clip, some ahead of the encoder; a request that failed is not decoded further."""
         clips = [(job, index) for job in jobs for index in range(len(job.request.clips))]
-        for (job, index), pending in ahead(self.pool, self.decode, clips, self.decoders.count):
+        for (job, index), pending in ahead(self.start, clips, self.decoders.count):
             try:
                 decoded = pending.result()
                 if decoded is None:
@@ -210,13 +152,23 @@ class Pipeline:
             else:
                 yield (job, index), decoded.waveform
 
-    def decode(self, clip: tuple[Job, int]) -> Decoded | None:
-        """Have one clip decoded, in a thread of the pool; None for one whose request has failed already."""
+    def is_plain(self, clip: Clip) -> bool:
+        return self.decoders.is_plain(clip, min_samples=self.encoder.min_samples)
+
+    def start(self, clip: tuple[Job, int]) -> Future[Decoded | None]:
+        """Begin to decode one clip: in a thread of the pool, which waits for a decoder, or at once without one."""
+        job, index = clip
+        if self.is_plain(job.request.clips[index]):
+            return AtOnce().submit(self.decode, clip, None)
+        return self.pool.submit(self.decode, clip, job.budget)
+
+    def decode(self, clip: tuple[Job, int], budget: Budget | None) -> Decoded | None:
+        """Have one clip decoded, by a decoder if it has a budget; None if its request has failed already."""
         job, index = clip
         if job.outcome.error is not None:
             return None
         job.check_deadline()
-        lent = job.budget.lend()
+        lent = budget.lend() if budget else 0.0
         started = time.perf_counter()
         try:
             decoded = self.decoders.decode(
@@ -225,7 +177,8 @@ class Pipeline:
                 cpu_seconds=lent,
                 deadline=job.deadline,
             )
-            job.budget.settle(lent, decoded.cpu_seconds)
+            if budget:
+                budget.settle(lent, decoded.cpu_seconds)
             return decoded
         finally:
             job.decode_seconds.append(time.perf_counter() - started)

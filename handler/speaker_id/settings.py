@@ -68,8 +68,8 @@ class Settings(BaseModel):
     max_decode_seconds: float = Field(
         5.0,
         gt=0,
-        description="Most CPU seconds that decoding one request's clips may take together; of clips that are decoded at "
-        "a time each may take an equal part. Too high: a few hostile bytes hold a decoder and a core that long. Too "
+        description="Most CPU seconds that decoding one request's clips may take together; of clips that are decoded "
+        "at a time each may take an equal part. Too high: a few hostile bytes hold a decoder and a core that long. Too "
         "low: long recordings of many channels get 422 on a slow processor.",
     )
     max_response_bytes: int = Field(

@@ -39,6 +39,9 @@ class InThisProcess:
     def __init__(self, count: int, decode: Callable[..., Decoded] = audio.decode) -> None:
         self.count, self._decode = count, decode
 
+    def is_plain(self, _: Clip, *, min_samples: int) -> bool:
+        return False
+
     def decode(self, clip: Clip, *, min_samples: int, cpu_seconds: float, deadline: float | None) -> Decoded:
         return self._decode(clip, sampling_rate=16000, max_seconds=120.0, min_samples=min_samples)
 

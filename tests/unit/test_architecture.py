@@ -22,6 +22,7 @@ BEFORE = {
     "encoders": {"settings", "manifest", "checkpoint", "encoder", "packed"},
     "labels": {"errors", "settings", "protocol"},
     "certainty": {"labels"},
+    "job": {"errors", "protocol", "certainty", "decoding"},
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}
 PRODUCT = (

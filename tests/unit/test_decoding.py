@@ -2,9 +2,10 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
-from speaker_id.decoding import Budget, ahead
+from speaker_id.decoding import AtOnce, Budget, ahead
 from speaker_id.errors import AudioTooCostly
 
 
@@ -19,7 +20,9 @@ def test_results_come_in_order_whatever_finishes_first() -> None:
         return item * item
 
     with ThreadPoolExecutor(3) as pool:
-        assert [(item, future.result()) for item, future in ahead(pool, work, range(4), 3)] == [
+        assert [
+            (item, future.result()) for item, future in ahead(partial(pool.submit, work), range(4), 3)
+        ] == [
             (0, 0),
             (1, 1),
             (2, 4),
@@ -30,14 +33,14 @@ def test_results_come_in_order_whatever_finishes_first() -> None:
 def test_no_more_than_the_depth_is_started_beyond_the_one_asked_for() -> None:
     started: list[int] = []
     with ThreadPoolExecutor(8) as pool:
-        stream = ahead(pool, started.append, range(100), depth=2)
+        stream = ahead(partial(pool.submit, started.append), range(100), depth=2)
         next(stream)[1].result()
     assert sorted(started) == [0, 1, 2]
 
 
 def test_an_items_error_is_its_own() -> None:
     with ThreadPoolExecutor(2) as pool:
-        futures = [future for _, future in ahead(pool, lambda item: 1 // item, (1, 0, 2), 2)]
+        futures = [future for _, future in ahead(partial(pool.submit, lambda item: 1 // item), (1, 0, 2), 2)]
     assert futures[0].result() == 1
     with pytest.raises(ZeroDivisionError):
         futures[1].result()
@@ -67,3 +70,10 @@ def test_nothing_is_lent_once_all_is_used() -> None:
     budget.settle(budget.lend(), 5.5)
     with pytest.raises(AudioTooCostly, match="more than 5 s of CPU time"):
         budget.lend()
+
+
+def test_what_is_done_at_once_is_done_in_the_callers_thread_and_gives_its_error_like_any_other() -> None:
+    assert AtOnce().submit(threading.get_ident).result() == threading.get_ident()
+    failed = AtOnce().submit(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        failed.result()

@@ -1,19 +1,24 @@
 """The stages together: one outcome each, in order, and no clip concerns another."""
 
+import base64
+import io
 import threading
 import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from speaker_id import audio
 from speaker_id import pipeline as pipeline_module
-from speaker_id.clip import Decoded
+from speaker_id.clip import Clip, Decoded
 from speaker_id.packing import Waveform
 from speaker_id.protocol import Payload
 
+from tests.decoding import shared
 from tests.unit.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
 
 
@@ -180,3 +185,44 @@ def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_
     (outcome,) = pipeline(encoder, InThisProcess(1)).identify([payload(body, received=0.0, within=5.0)])
     assert (outcome.body["code"], outcome.body["instance"]) == ("deadline_exceeded", 1)
     assert outcome.body["error"].endswith(" was over just before")
+
+
+def plain() -> bytes:
+    """A clip that needs no decoder."""
+    file = io.BytesIO()
+    soundfile.write(file, np.full(8000, 0.5, np.float32), 16000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def test_a_clip_that_needs_no_decoder_wakes_no_thread() -> None:
+    ours = pipeline()
+    (outcome,) = ours.identify([Payload({"body": plain()})])
+    assert top(outcome.body) == ("up", 0.5)
+    assert outcome.decode_seconds > 0
+    assert "pool" not in vars(ours)
+    ours.identify([Payload({"body": wav(0.5)})])
+    assert "pool" in vars(ours)
+
+
+def test_a_clip_that_needs_no_decoder_takes_nothing_of_its_requests_budget() -> None:
+    ours = shared()
+    seen: list[float] = []
+
+    class Watched:
+        count = ours.count
+        is_plain = ours.is_plain
+
+        def decode(self, clip: Clip, **limits: Any) -> Decoded:
+            seen.append(limits["cpu_seconds"])
+            return ours.decode(clip, **limits)
+
+    def lent(*bodies: bytes) -> list[float]:
+        seen.clear()
+        clips = [{"b64": base64.b64encode(body).decode()} for body in bodies]
+        watched = pipeline(decoding=Watched(), max_decode_seconds=4.0)
+        (outcome,) = watched.identify([payload({"instances": clips})])
+        assert outcome.error is None
+        return sorted(seen)
+
+    assert lent(plain(), wav(0.5)) == [0.0, 4.0]
+    assert lent(wav(0.5), wav(0.5), plain(), plain())[:3] == [0.0, 0.0, 2.0]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
+from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, max_frames
 from speaker_id.errors import AudioTooLong, UnsupportedLayout
 
 
@@ -40,10 +39,3 @@ def check_length(frames: float, sampling_rate: int, max_seconds: float) -> None:
         raise AudioTooLong(
             f"{frames / sampling_rate:.10g} s of audio; the limit is {max_seconds:g} s: send a shorter clip"
         )
-
-
-def max_frames(sampling_rate: int, max_seconds: float) -> int:
-    """Most frames of a clip at its own rate."""
-    return math.floor(
-        max_seconds * sampling_rate + 1e-6
-    )  # 0.57 s at 44.1 kHz is 25137 frames, not 25136.999…

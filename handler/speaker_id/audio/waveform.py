@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from speaker_id.audio.layout import Block, max_frames
-from speaker_id.clip import MAX_LEVEL
+from speaker_id.audio.layout import Block
+from speaker_id.clip import MAX_LEVEL, max_frames
 from speaker_id.clip import Waveform as Waveform
 from speaker_id.errors import AudioTooLong, AudioTooShort, CorruptAudio, EmptyAudio, NonFiniteAudio
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from speaker_id.clip import Clip, Decoded, RawAudio
+from speaker_id.decoders import plain
 from speaker_id.decoders.process import DecoderProcess, ForkServer, Lost
 from speaker_id.errors import (
     AudioTooCostly,
@@ -43,7 +44,7 @@ class Decoders:
 
     def __init__(self, count: int, *, sampling_rate: int, max_seconds: float) -> None:
         self.count = count
-        self._request = {"sampling_rate": sampling_rate, "max_seconds": max_seconds}
+        self._request: dict[str, Any] = {"sampling_rate": sampling_rate, "max_seconds": max_seconds}
         self._most_samples = int(max_seconds * sampling_rate) + 1
         self.server = ForkServer(MEMORY, 4 * self._most_samples)
         self._idle: queue.LifoQueue[DecoderProcess] = queue.LifoQueue()
@@ -56,7 +57,7 @@ class Decoders:
     def decode(
         self, clip: Clip, *, min_samples: int, cpu_seconds: float, deadline: float | None = None
     ) -> Decoded:
-        """Decode one clip as `audio.decode` does, in another process.
+        """Decode one clip as `audio.decode` does, in another process unless it needs no decoder.
 
         Args:
             clip: audio in any supported container, or samples with their sampling rate.
@@ -68,6 +69,9 @@ class Decoders:
             RequestError: what is wrong with this clip, AudioTooCostly, DeadlineExceeded or OutOfMemory.
             MemoryError: this process has no memory left for the clip or its waveform.
         """
+        samples = plain.samples_of(clip, **self._request, min_samples=min_samples)
+        if samples is not None:
+            return Decoded(plain.decode(samples))
         process = self._idle.get()
         try:
             return self._decode(process, clip, min_samples, cpu_seconds, deadline)
@@ -79,6 +83,10 @@ class Decoders:
                     process.start()
             finally:
                 self._idle.put(process)
+
+    def is_plain(self, clip: Clip, *, min_samples: int) -> bool:
+        """Whether decoding it waits for no other process."""
+        return plain.samples_of(clip, **self._request, min_samples=min_samples) is not None
 
     def close(self) -> None:
         """End every decoder; none may be in use. It also happens when nobody holds the pool any more."""
