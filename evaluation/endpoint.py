@@ -44,7 +44,7 @@ class Endpoint:
         """An entry a question, in the order in which they are answered.
 
         Raises:
-            Unreachable: the server is gone. What was answered before has been given.
+            Unreachable: the server is gone. What it has answered has been given, also to clips that were in flight.
         """
         pool = ThreadPoolExecutor(self._concurrency)
         pending: set[Future[Entry]] = set()
@@ -57,6 +57,11 @@ class Endpoint:
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from results(done)
+        except Unreachable:
+            pool.shutdown(cancel_futures=True)  # waits for the clips in flight
+            started = [future for future in pending if not future.cancelled()]
+            yield from results(future for future in started if future.exception() is None)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
