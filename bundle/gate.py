@@ -11,8 +11,7 @@ from typing import Any
 import requests
 
 from bundle import BundleError
-from bundle.precision import recordings
-from bundle.samples import samples
+from bundle.samples import recordings, samples
 
 CLIP_SECONDS = 120.0  # for one answer, under load
 RETRIES = 20  # of a full queue
@@ -40,7 +39,7 @@ def clips(folder: Path | None) -> list[Clip]:
         return [Clip(sample.path) for sample in samples()]
     if not folder.is_dir():
         raise BundleError(f"DATA={folder} is no folder")
-    found = recordings(folder)
+    found = recordings("DATA", folder)
     if any(path.parent == folder for path in found):
         raise BundleError(
             f"DATA={folder} holds clips outside a speaker's folder: lay them out as SPEAKER/clip.wav"

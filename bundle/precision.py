@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from rich.progress import track
 from speaker_id import audio, checkpoint, labels
-from speaker_id.audio.formats import SUFFIXES
 from speaker_id.checkpoint import ScoreFunction
 from speaker_id.clip import EncodedAudio
 from speaker_id.encoder import ReferenceEncoder
@@ -26,6 +25,7 @@ from speaker_id.settings import Settings
 
 from bundle import BundleError
 from bundle.samples import FOLDER as SAMPLES
+from bundle.samples import recordings
 from bundle.terminal import say
 
 SHOWN = 20  # changed clips that a report lists
@@ -66,7 +66,7 @@ def gate(folder: Path, settings: Settings, threshold: float, calibration: Path |
     done = manifest.precision
     if done and (done.precision, done.threshold) == (settings.precision, threshold) and calibration is None:
         return
-    clips = recordings(calibration or SAMPLES)
+    clips = recordings("CALIBRATION", calibration or SAMPLES)
     digest = fingerprint(clips)
     comparisons = list(compare(folder, settings, clips))
     changed = [each for each in comparisons if each.expected != each.found]
@@ -87,13 +87,6 @@ def gate(folder: Path, settings: Settings, threshold: float, calibration: Path |
             f"fewer than the {threshold:.1%} asked for: serve {manifest.name} with precision fp32"
         )
     manifest.model_copy(update={"precision": outcome}).write(folder)
-
-
-def recordings(folder: Path) -> list[Path]:
-    clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not clips:
-        raise BundleError(f"CALIBRATION={folder} holds no audio files ({' '.join(sorted(SUFFIXES))})")
-    return clips
 
 
 def fingerprint(clips: Sequence[Path]) -> str:

@@ -1,10 +1,12 @@
-"""The demo model's sample clips: held-out recordings, and who speaks in them."""
+"""The demo model's sample clips: held-out recordings, and who speaks in them; and clips of the user's own."""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+
+from speaker_id.audio.formats import SUFFIXES
 
 from bundle import BundleError
 
@@ -37,4 +39,16 @@ def samples(folder: Path = FOLDER) -> list[Sample]:
     for sample in found:
         if not sample.path.is_file():
             raise BundleError(f"{manifest} names {sample.path.name}, which is not there")
+    return found
+
+
+def recordings(variable: str, folder: Path) -> list[Path]:
+    """All audio files in a folder and the folders in it.
+
+    Raises:
+        BundleError: there are none; names the variable that says which folder.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise BundleError(f"{variable}={folder} holds no audio files ({' '.join(sorted(SUFFIXES))})")
     return found

@@ -1,6 +1,8 @@
 """Data flows one way: a stage imports only what stands before it, and the core knows no server."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,15 @@ def test_files_stay_short() -> None:
     files = [path for folder in PRODUCT for path in (root / folder).rglob("*.py")]
     long = {str(path.relative_to(root)) for path in files if len(path.read_text("utf-8").splitlines()) > 300}
     assert long <= ONE_FILE
+
+
+def test_commands_around_a_running_server_import_no_torch() -> None:
+    """It takes seconds, which `make rollout`'s user would wait for, and 300 MB."""
+    commands = "serve, stop, rollout, demo, identify, archive, clean"
+    program = (
+        f"import sys; from bundle import {commands}; print({{'torch', 'transformers'}} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=CORE.parents[1]
+    )
+    assert (done.stdout, done.stderr) == ("set()\n", "")
