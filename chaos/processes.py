@@ -72,14 +72,18 @@ def insist(scene: Scene, fault: str, status: int, gone: Sequence[int] = ()) -> s
 
 
 def kill_java(scene: Scene) -> str:
-    """SIGKILL of Java: the gateway says 503 until `make serve` ends; the supervisor's restart is played here."""
+    """SIGKILL of Java: the gateway says 503 until `make serve` ends; the supervisor's restart is played here.
+
+    Readiness is what keeps callers away. Liveness is not asked: it waits 10 s for a model server that may come back,
+    and `make serve` has ended by then.
+    """
     scene.server.java().kill()
     scene.strike()
+    unready = wait_until(lambda: probe(scene, "/v2/health/ready") == 503, UNREADY_SECONDS)
+    scene.expect(unready, f"ready {UNREADY_SECONDS:.0f} s after the model server's end")
     noticed = wait_until(lambda: scene.server.service.fault() is not None, PATIENCE)
     fault = scene.server.service.fault() or "nothing"
     scene.expect(noticed and "TorchServe has ended" in fault, f"make serve would say: {fault}")
-    unready = wait_until(lambda: probe(scene, "/v2/health/ready") == 503, UNREADY_SECONDS)
-    scene.expect(unready, f"ready {UNREADY_SECONDS:.0f} s after the model server's end")
     time.sleep(EXPOSED)  # what callers meet in it is counted; nothing is waited for
     with scene.load.server_down():
         scene.server.restart()

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.e2e
 
 SERVICE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
 FIVE = 5.0  # s, of the promise
+TEN = 10.0  # s without TorchServe's answer until it is not alive: readiness turns callers away meanwhile
 ROUTES = (
     "/v2/health/ready",
     "/v2/models/stub/ready",
@@ -67,6 +68,13 @@ def wait_for(gateway: Gateway, status: int) -> None:
     while (found := statuses(gateway)) != {status}:
         assert time.monotonic() < deadline, found
         time.sleep(0.1)  # between two looks
+
+
+def seen(gateway: Gateway) -> tuple[float, float]:
+    """When the watch last looked, and when TorchServe last answered it, in seconds since the epoch."""
+    assert gateway.folder
+    looked, answered = (gateway.folder / "found").read_text().split()[:2]
+    return int(looked) / 1e3, int(answered) / 1e3
 
 
 def worker(gateway: Gateway) -> int:
@@ -131,11 +139,12 @@ def test_a_torchserve_that_was_stopped(gateway: Gateway, server: TorchServe) -> 
     java.suspend()
     try:
         wait_for(gateway, 503)
-        live = f"{gateway.url}/v2/health/live"
-        deadline = time.monotonic() + 600
-        while requests.get(live, timeout=600).status_code == 200:  # it may still come back: seconds later
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        (_, answered), told = seen(gateway), 0.0
+        while requests.get(f"{gateway.url}/v2/health/live", timeout=600).status_code == 200:
+            told = time.time()  # of what was sent at last and told alive: a busy machine adds nothing
+            time.sleep(0.02)  # between two looks
+        assert seen(gateway)[1] == pytest.approx(answered, abs=0.01)  # it did not answer in between
+        assert 0 < told - answered < TEN + 0.01
     finally:
         java.resume()
     wait_for(gateway, 200)
@@ -183,9 +192,8 @@ def test_nobody_watching_is_not_ready_in_time(server: TorchServe) -> None:
         lonely.start()
         wait_for(lonely, 200)
         assert lonely.watch
-        assert lonely.folder
         lonely.watch.stop()
-        looked = int((lonely.folder / "found").read_text().split()[0]) / 1e3
+        looked, _ = seen(lonely)
         told, sent, status = looked, time.time(), 200
         while status == 200:
             time.sleep(0.02)  # between two looks
