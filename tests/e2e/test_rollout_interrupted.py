@@ -30,6 +30,7 @@ CLIPS = [Clip(sample.path) for sample in samples(ROOT / "models/demo/samples")][
 SLOW = ("--stub", '{"load_seconds": 60}')  # so that there is time to interrupt it
 
 CALLERS = 48  # at once, so that each of Java's threads has connections of some
+LOAD_SECONDS = 10  # of the version that callers must not wait for
 
 RolloutStub = Callable[..., subprocess.Popen[str]]
 
@@ -253,10 +254,11 @@ def test_stop_and_serve_recover_what_a_killed_roll_out_left(
 
 
 def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start: RolloutStub) -> None:
-    """The p99 of callers during a roll-out is within twice of what it was before.
+    """The p99 of callers during a roll-out is within twice of what it was before, or far below what loading takes.
 
-    Each request waits for a second in the handler, which is far above what a busy machine adds, and loading takes ten:
-    a request that waits for that, as one did for each connection of a blocked thread of Java's, is far beyond.
+    Each request waits for a second in the handler. One that waits for loading too, as one did for each connection of a
+    blocked thread of Java's, takes all of it and more (12 s, measured): half of it is far from that, and from what a
+    busy machine adds to a second.
     """
     with ThreadPoolExecutor(CALLERS) as pool:
 
@@ -273,9 +275,9 @@ def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start
 
         rounds = iter(range(3))
         before = p99(lambda: next(rounds, None) is None)
-        running = start("--version", "2.0", "--stub", '{"load_seconds": 10}')
+        running = start("--version", "2.0", "--stub", f'{{"load_seconds": {LOAD_SECONDS}}}')
         during = p99(lambda: running.poll() is not None)
         said, complained = running.communicate(timeout=600)
         assert running.returncode == 0, said + complained
     assert server.default == "2.0"
-    assert during < 2 * before
+    assert during < max(2 * before, LOAD_SECONDS / 2)
