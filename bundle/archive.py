@@ -24,7 +24,7 @@ from pathlib import Path
 from filelock import FileLock
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
-from bundle import BundleError, store
+from bundle import BundleError, journal, state, store
 from bundle.command_line import Parser
 from bundle.fetch import Fetched, fetch
 from bundle.sources import ModelSpec, resolve
@@ -229,6 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         spec = resolve(chosen.model, chosen.revision)
+        journal.refuse(state.RUN, spec.name)
         build(spec, chosen.store, calibration=chosen.calibration)
         store.forget(chosen.store, spec.name)  # one that is built by hand is to be served
     except BundleError as exc:

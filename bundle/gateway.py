@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import tempfile
 import textwrap
-import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from urllib.parse import quote
 from bundle import canary, cors, logs, ports, private, properties, scratch, scripts, tls, tracing, unix_http
 from bundle.leash import Leashed
 from bundle.limits import Limits
+from bundle.polling import wait_until
 from bundle.ports import LOOPBACK
 from bundle.torchserve import ServerError, TorchServe
 from bundle.watch import Watch
@@ -29,6 +29,7 @@ START_SECONDS = 60.0  # it takes a second; a machine may be busy
 LUA = (scripts.REQUESTS, scripts.HEALTH, scripts.CANARY, scripts.ERRORS)
 GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not count
 STOP_SECONDS = 5.0
+SOON = 0.02  # s between two looks at what takes no longer than that, mostly
 ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a stopped one must not hold up whoever watches it
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
 ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log; Envoy's default is 10 s
@@ -175,6 +176,7 @@ class Gateway:
             "route_seconds": self.route_seconds,
             "idle_seconds": self.route_seconds + 30,
             "tls": self._tls(),
+            "cors_unread": cors.UNREAD if self.origins else "",
             "origins": json.dumps(cors.regex(self.origins)),
             **vars(self.limits),
         }
@@ -200,10 +202,8 @@ class Gateway:
             How many requests are still unanswered; 0 unless the grace was too short.
         """
         self.stop_accepting()
-        deadline = time.monotonic() + grace
-        while (active := self.active()) and time.monotonic() < deadline and not hurry():
-            time.sleep(0.05)
-        return active
+        wait_until(lambda: self.active() == 0 or hurry(), grace, SOON)
+        return self.active()
 
     def not_ready(self) -> None:
         """Answer readiness probes with 503 from now on, and everything else as before."""
@@ -262,16 +262,15 @@ class Gateway:
             self.folder = None
 
     def _wait_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
+        def ready() -> bool:
             if not self.running:
                 raise ServerError(f"the gateway ended while starting: {self._last_words()}")
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self._admin("GET", "/ready").strip() == "LIVE":
-                    return
-            if time.monotonic() > deadline:
-                raise ServerError(f"the gateway is not ready after {START_SECONDS:.0f} s (log: {self.log})")
-            time.sleep(0.02)
+                return self._admin("GET", "/ready").strip() == "LIVE"
+            return False
+
+        if not wait_until(ready, START_SECONDS, SOON):
+            raise ServerError(f"the gateway is not ready after {START_SECONDS:.0f} s (log: {self.log})")
 
     def _last_words(self) -> str:
         said = self.log.read_bytes()[self._logged :].decode("utf-8", "replace") if self.log.exists() else ""

@@ -26,6 +26,7 @@ from bundle.command_line import Parser
 from bundle.dockerfile import Stage
 from bundle.image import Builder, Built
 from bundle.leash import Leashed, watches
+from bundle.polling import wait_until
 from bundle.ports import LOOPBACK
 from clients.identify import Client, ClientError
 
@@ -65,11 +66,13 @@ def started(
     )
     outer = Leashed(command)
     try:
-        deadline = time.monotonic() + 10
-        while not (inner := [each for each in psutil.Process(outer.pid).children() if not watches(each)]):
-            if outer.poll() is not None or time.monotonic() > deadline:
-                raise BundleError("the entrypoint did not start")
-            time.sleep(0.05)
+
+        def inside() -> list[psutil.Process]:
+            return [each for each in psutil.Process(outer.pid).children() if not watches(each)]
+
+        wait_until(lambda: outer.poll() is not None or inside(), 10)
+        if outer.poll() is not None or not (inner := inside()):
+            raise BundleError("the entrypoint did not start")
         mapped = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
         namespaces = ["nsenter", "--target", str(inner[0].pid), *mapped, "--mount", "--pid", "--root", "--wd"]
         check = server.exec_form("HEALTHCHECK")
@@ -94,13 +97,14 @@ def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
     store, sample = f"{built.where}/model_store", samples.samples()[0]
     (spec,) = archived.read_store(given.get(store, built.root / store.lstrip("/")))
     with started(server, built, port, metrics_port, given) as container:
-        deadline = time.monotonic() + READY_SECONDS
-        while subprocess.run(container.check, capture_output=True).returncode:
+
+        def ready() -> bool:
             if container.outer.poll() is not None:
                 raise BundleError(f"the server ended by itself, with {container.outer.returncode}")
-            if time.monotonic() > deadline:
-                raise BundleError(f"not ready after {READY_SECONDS:.0f} s by its HEALTHCHECK")
-            time.sleep(0.5)
+            return subprocess.run(container.check, capture_output=True).returncode == 0
+
+        if not wait_until(ready, READY_SECONDS, 0.5):
+            raise BundleError(f"not ready after {READY_SECONDS:.0f} s by its HEALTHCHECK")
         with Client(f"http://{LOOPBACK}:{port}", spec.name) as client:
             best = client.identify(sample.path).labels[0].label
         if spec.demo and best != sample.speaker:

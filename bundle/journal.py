@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bundle import private
+from bundle import BundleError, private, state
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,25 @@ class Journal:
 
     def end(self) -> None:
         self.file.unlink(missing_ok=True)
+
+
+def refuse(run: Path, model: str) -> None:
+    """Refuse what would come between the steps of a model's roll-out, or between its canary and the end of that.
+
+    Args:
+        run: the folder that the servers' folders are in.
+        model: its name.
+
+    Raises:
+        BundleError: one is under way on a server that runs.
+    """
+    for file, server in state.states(run):
+        if server.serve.alive and (change := Journal(file.parent, model).read()):
+            raise BundleError(
+                f"a roll-out of {model} from {change.old} to {change.new} is under way on {server.url}: wait for "
+                f"its end; a canary takes over with make rollout MODEL={model} VERSION={change.new}, or ends with "
+                "ARGS=--abort"
+            )
 
 
 def forget(run: Path) -> list[str]:

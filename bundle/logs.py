@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from bundle import private
+
 EARLIER, KEPT = "earlier", 3  # starts whose logs are kept, in `earlier/1`, the latest, to `earlier/3`
 LARGEST = 20_000_000  # bytes; of the gateway's access log about 80,000 requests
 ROTATED = ".1.log"  # ends the name of the one before
@@ -27,13 +29,13 @@ def keep(run: Path) -> None:
     found = [path for path in found if path.exists()]
     if not found:
         return
-    earlier = run / EARLIER
+    earlier = private.folder(run / EARLIER)
     shutil.rmtree(earlier / str(KEPT), ignore_errors=True)
     for number in range(KEPT - 1, 0, -1):
         with contextlib.suppress(FileNotFoundError):
             (earlier / str(number)).rename(earlier / str(number + 1))
     latest = earlier / "1"
-    latest.mkdir(mode=0o700, parents=True)
+    latest.mkdir(mode=0o700)
     for path in found:
         path.rename(latest / path.name)
 

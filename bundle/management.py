@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from bundle import BundleError, unix_http
-
-POLL_SECONDS = 0.1
 
 
 class ManagementError(BundleError):
@@ -106,15 +102,6 @@ class Management:
     def unregister(self, model: str, version: str, timeout: float = 60.0) -> None:
         """End a version's workers at once and forget it. What they have in hand is lost: drain before."""
         self._ask("DELETE", f"/models/{model}/{version}", timeout)
-
-    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Look until the condition holds; False once the time is over."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)  # between two looks
-        return True
 
     def _ask(self, method: str, target: str, timeout: float = 5.0) -> Any:
         try:

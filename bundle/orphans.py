@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 from bundle import BundleError, processes, scratch
-from bundle.state import FILE, read, states
+from bundle.state import FILE, read, skip, states
 from bundle.terminal import say
 
 
@@ -29,7 +28,7 @@ def clear(run: Path) -> list[int]:
     try:
         state = read(run / FILE)
     except BundleError as exc:
-        print(f"skipped: {exc}", file=sys.stderr)
+        skip(str(exc))
         return []
     if state is None:
         return []

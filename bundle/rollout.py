@@ -20,6 +20,7 @@ from bundle import BundleError, archive, asked, canary, gate, ports, sources, st
 from bundle.command_line import Parser
 from bundle.journal import Change, Journal
 from bundle.management import Management, ManagementError, Version
+from bundle.polling import wait_until
 from bundle.processes import idle
 from bundle.signals import Interrupted, Stopper
 from bundle.sources import ModelSpec
@@ -155,7 +156,7 @@ class Rollout:
                 raise BundleError(f"{self.name} {self.new} does not load: {why}")
             return self._version(self.new).ready
 
-        if not self.management.wait(settled, seconds):
+        if not wait_until(settled, seconds):
             raise BundleError(f"{self.name} {self.new} is not ready after {seconds} s (logs: {self.logs})")
         self._say(f"{self.new} is loaded and warm, beside {change.old}")
 
@@ -197,14 +198,14 @@ class Rollout:
             now = self._version(version)
             return now.pending == 0 and idle(now.pids, IDLE_SECONDS) and self._version(version).pending == 0
 
-        if not self.management.wait(drained, patience):
+        if not wait_until(drained, patience):
             raise BundleError(
                 f"{self.name} {version} still works on requests after {patience:.0f} s: it stays loaded and gets no "
                 f"new ones; the same command again ends it"
             )
         # unregistering waits for the workers' end, on a thread that callers' requests need: end them before
         self.management.scale(self.name, version, 0)
-        self.management.wait(lambda: self._version(version).workers == 0, ENDING_SECONDS)
+        wait_until(lambda: self._version(version).workers == 0, ENDING_SECONDS)
         self.management.unregister(self.name, version)
         self._say(f"{version} has answered everything it was given and is gone")
 

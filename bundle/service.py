@@ -14,6 +14,7 @@ from bundle import canary, journal, logs, orphans, ports, private, properties
 from bundle.gateway import Gateway
 from bundle.limits import Limits
 from bundle.metrics.assembly import exporter
+from bundle.polling import wait_until
 from bundle.ports import LOOPBACK
 from bundle.processes import Identity
 from bundle.repair import Repair
@@ -184,9 +185,7 @@ class Service:
         try:
             if self.gateway.running and self.torchserve.running:
                 self.gateway.not_ready()
-                ends = time.monotonic() + delay
-                while time.monotonic() < ends and not hurry():
-                    time.sleep(0.05)  # requests are answered meanwhile
+                wait_until(hurry, delay)  # requests are answered meanwhile
                 cut = self.gateway.drain(grace, hurry)
             elif self.gateway.running:  # everything gets its 503 in no time, and none a broken connection
                 cut = self.gateway.drain(min(grace, FAULT_GRACE_SECONDS), hurry)
@@ -196,6 +195,9 @@ class Service:
             self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
             if self._lock is not None:  # else the state is of a server that holds the folder, and runs on
                 (self.run / FILE).unlink(missing_ok=True)
+                (self.run / LOCK).unlink(
+                    missing_ok=True
+                )  # while it is held; whoever waits for it makes another
                 self._lock.release()
                 self._lock = None
         return cut

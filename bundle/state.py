@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -62,14 +63,26 @@ def read(file: Path) -> State | None:
         BundleError: it is empty, cut short, or another version's.
     """
     try:
-        content = json.loads(file.read_bytes())
+        written = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise BundleError(f"{file} cannot be read: {exc.strerror}") from exc
+    try:
+        content = json.loads(written)
         content["serve"] = Identity(**content["serve"])
         content["gateway"] = Identity(**content["gateway"]) if content["gateway"] else None
         return State(**content)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise BundleError(f"{file} is no state file of this version of the bundle ({exc!r})") from exc
+    except ValueError as exc:
+        raise BundleError(f"{file} is {'damaged' if written else 'empty'}, and says of no server") from exc
+    except (KeyError, TypeError) as exc:
+        raise BundleError(f"{file} was written by another version of the bundle") from exc
+
+
+@functools.cache  # once: several steps of one command look
+def skip(why: str) -> None:
+    """Say why a file is left alone."""
+    print(f"skipped: {why}", file=sys.stderr)
 
 
 def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
@@ -85,6 +98,6 @@ def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
         except FileNotFoundError:  # stopped since
             continue
         except BundleError as exc:
-            print(f"skipped: {exc}", file=sys.stderr)
+            skip(str(exc))
     for _, file, state in sorted(found, key=lambda each: each[0], reverse=True):
         yield file, state

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from bundle import orphans, ports
+from bundle.polling import wait_until
 from bundle.processes import Identity
 from bundle.serve import GRACE_SECONDS
 from bundle.state import RUN, State, states
 from bundle.terminal import say
 
 SERVE_SECONDS = GRACE_SECONDS + 30  # its drain and the end of its processes
+SAY_SECONDS = 5.0  # between two lines that say what is waited for
+KILLED_SECONDS = 5.0  # for a killed process to be gone
 
 
 def stop(run: Path, state: State) -> list[int]:
@@ -29,17 +35,25 @@ def stop(run: Path, state: State) -> list[int]:
     return orphans.clear(run)
 
 
-def ask(serve: Identity) -> None:
-    """Send SIGTERM and wait for the end; kill it if the end does not come."""
+def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
+    """Send SIGTERM and wait for the end, saying so; kill it if the end does not come."""
     process = serve.process()
     if process is None:
         return
-    process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + SERVE_SECONDS
-    while serve.alive:
-        if time.monotonic() > deadline:
-            process.kill()
-        time.sleep(0.1)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGTERM)
+        if process.status() == psutil.STATUS_STOPPED:
+            say(f"process {serve.pid} was stopped, by SIGSTOP or Ctrl-Z, and goes on now to end in order")
+        process.send_signal(signal.SIGCONT)
+    ends = time.monotonic() + seconds
+    while not wait_until(lambda: not serve.alive, min(SAY_SECONDS, ends - time.monotonic())):
+        if (left := ends - time.monotonic()) <= 0:
+            say(f"process {serve.pid} has not ended within {seconds:.0f} s and is killed")
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+            wait_until(lambda: not serve.alive, KILLED_SECONDS)
+            return
+        say(f"waiting for process {serve.pid}, which answers what it has accepted: {left:.0f} s more at most")
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ import ts
 from bundle import BundleError, java, logs, private, processes, properties, scratch, startup_log
 from bundle.leash import Leashed
 from bundle.management import Management, ManagementError
+from bundle.polling import wait_until
 from bundle.ports import LOOPBACK, Ports
 from bundle.processes import Identity
 
 LOG4J = Path(__file__).with_name("log4j2.xml")
-POLL_SECONDS = 0.1
 JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
 MANAGEMENT_SOCKET = "management"  # in the temp folder, which nobody else may enter
 # What the user exported for other programs, and what would change this one: TorchServe reads the first three
@@ -155,23 +154,25 @@ class TorchServe:
         Raises:
             ServerError: the JVM ended, an archive refused to load, or the time is over.
         """
-        deadline = time.monotonic() + timeout
-        said = ""
-        while True:
+        waiting: str | None = ""
+
+        def ready() -> bool:
+            nonlocal waiting
             self._look()
-            if (waiting := self._waiting()) is None:
-                return
+            said, waiting = waiting, self._waiting()
+            if waiting is None:
+                return True
             if why := startup_log.refusal(self.logs):
                 raise ServerError(f"the model does not load: {why}")
             if not self.running:
                 why = startup_log.java_error((self.run / logs.JVM).read_text("utf-8", "replace"))
                 raise ServerError(f"TorchServe ended while starting: {why} (logs: {self.run})")
-            if time.monotonic() > deadline:
-                raise ServerError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.run})")
             if waiting != said:
                 progress(waiting)
-                said = waiting
-            time.sleep(POLL_SECONDS)  # between two looks, never instead of one
+            return False
+
+        if not wait_until(ready, timeout):
+            raise ServerError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.run})")
 
     @property
     def running(self) -> bool:

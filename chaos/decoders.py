@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
+from bundle.polling import wait_until
 from chaos.attacks import attacks
 from chaos.callers import FUZZERS, fuzz_verdict
 from chaos.fuzz import OCTETS
 from chaos.load import Sender
 from chaos.scene import MATES, RECOVERY_SECONDS, Scene
-from chaos.server import wait_until
 from chaos.verdict import Verdict
 
 ATTACK_BYTES = 1 << 16  # of one body

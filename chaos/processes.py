@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import requests
 
+from bundle.polling import wait_until
 from chaos.archives import RESPONSE_TIMEOUT
 from chaos.scene import Scene
-from chaos.server import wait_until
 from chaos.verdict import REFUSED, Verdict, error
 
 PATIENCE = 30.0  # seconds that Java's end may take to be noticed

@@ -13,8 +13,9 @@ from typing import Any
 
 import psutil
 
+from bundle.polling import wait_until
 from chaos.load import Clip, Load
-from chaos.server import Server, wait_until
+from chaos.server import Server
 from chaos.verdict import Reply, Verdict
 
 RECOVERY_SECONDS = 90.0  # more is no recovery

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -81,13 +80,3 @@ def serving(specs: Sequence[ModelSpec], store: Path, console: Console) -> Iterat
     # the service of the moment: a fault may have put another in its place
     with ended(server.service.start, lambda grace: server.service.stop(grace), run, COMMAND, console):
         yield server
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition came true within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)  # between two looks
-    return True

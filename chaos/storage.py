@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 
 from bundle import BundleError, ports, unix_http
+from bundle.polling import wait_until
 from bundle.service import Service
 from chaos.archives import DEMO, cut_short, tampered
 from chaos.scene import Scene
-from chaos.server import wait_until
 
 FULL = Path("/dev/full")  # every write to it fails with "No space left on device"
 ANSWERS = 10  # that must be right while nothing can be logged

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from bundle import polling
 
 GENEROUS = 600.0  # s; it guards against hanging alone, and the machine may be busy
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + GENEROUS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # between two looks
+    assert polling.wait_until(condition, GENEROUS, 0.02)

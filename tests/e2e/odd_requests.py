@@ -72,6 +72,11 @@ CASES = [
     Case(CLIP, 200, headers="content-type: application/json", body=b"{"),
     Case(CLIP, 200, headers=f"cookie: {LONG * 10}", body=b"abc"),
     Case(CLIP, 200, headers=f"x-request-id: {LONG}", body=b"abc"),
+    *(
+        Case(CLIP, 400, "malformed_request", headers=f"content-type: {one}\r\ncontent-type: {other}", body=b"abc")
+        for one, other in (("audio/wav", "audio/wav"), ("multipart/form-data; boundary=a", "a/b"))
+    ),
+    Case(CLIP, 200, headers='content-type: multipart/mixed; boundary="a,b/c"', body=b"abc"),
     Case(CLIP, 200, headers=f"tracestate: {LONG}", body=b"abc"),
     Case(CLIP, 431, "headers_too_large", headers=f"x-top-k: {LONG * 2}", body=b"abc"),
     Case(CLIP, 431, "headers_too_large", headers=f"cookie: {LONG * 20}", body=b"abc"),

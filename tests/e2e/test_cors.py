@@ -11,6 +11,7 @@ import requests
 from bundle import ports
 from bundle.gateway import Gateway
 from bundle.torchserve import TorchServe
+from tests.e2e.raw import Answer, over_http1
 
 pytestmark = pytest.mark.e2e
 
@@ -84,6 +85,36 @@ def test_it_may_read_every_answer(gateway: Gateway, method: str, path: str, stat
     exposed = response.headers["access-control-expose-headers"].split(", ")
     assert {"server-timing", "x-batch-size", "x-request-id", "retry-after"} <= set(exposed)
     assert response.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "status", "allowed"),
+    [
+        ("GET /a%2fb", [], 400, ORIGIN),
+        ("GET /a", [("cookie", "x" * 70_000)], 431, "*"),
+        ("GET /a", [(f"x-{number}", "x") for number in range(120)], 431, "*"),
+        ("POST /a", [("transfer-encoding", "gzip")], 400, "*"),
+    ],
+)
+def test_so_it_may_where_envoy_refuses_before_it_knows_who_asks(
+    gateway: Gateway,
+    stub_gateway: Gateway,
+    line: str,
+    headers: list[tuple[str, str]],
+    status: int,
+    allowed: str,
+) -> None:
+    def answer(asked: Gateway, origin: str) -> Answer:
+        return over_http1(asked, f"{line} HTTP/1.1", [("host", "any"), ("origin", origin), *headers], b"")
+
+    found = answer(gateway, ORIGIN)
+    assert (found.status, found.headers.get("access-control-allow-origin")) == (status, allowed)
+    others = [answer(stub_gateway, ORIGIN)]  # of which no page may ask
+    if allowed == ORIGIN:
+        others.append(answer(gateway, "https://b.example"))
+    for other in others:
+        assert (other.status, other.body) == (status, found.body)
+        assert "access-control-allow-origin" not in other.headers
 
 
 def test_a_missing_token_too(gateway: Gateway) -> None:

@@ -17,7 +17,7 @@ import requests
 from bundle import logs, ports, state, store
 from bundle.gateway import Gateway
 from bundle.ports import LOOPBACK
-from bundle.service import ROTATE_SECONDS, Service
+from bundle.service import LOCK, ROTATE_SECONDS, Service
 from bundle.torchserve import TorchServe
 from tests.e2e.rollout_stub import SPEC
 from tests.e2e.started import STUB, Run, Serve, StartServe
@@ -62,6 +62,7 @@ def test_a_port_that_somebody_else_has_costs_the_former_logs_nothing(serve: Star
         1,
         f"serve: port {running.port} is taken by another process: choose another with PORT=\n",
     )
+    assert not (running.folder / LOCK).exists()
     assert log_of(running) == said
 
 

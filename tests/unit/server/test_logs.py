@@ -23,6 +23,7 @@ def test_the_last_starts_logs_are_kept_the_latest_first_and_no_more(tmp_path: Pa
     earlier = tmp_path / logs.EARLIER
     kept = {int(folder.name): (folder / logs.JVM).read_text() for folder in earlier.iterdir()}
     assert kept == {1: "start 5", 2: "start 4", 3: "start 3"}
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (earlier, *earlier.iterdir())} == {0o700}
     names = {path.relative_to(earlier / "1").as_posix() for path in (earlier / "1").rglob("*")}
     assert names == {
         "logs",
