@@ -66,7 +66,7 @@ def read(mar: Path) -> ModelSpec:
             }
         )
     except (OSError, zipfile.BadZipFile) as exc:
-        raise BundleError(f"{mar} is no archive that can be read ({exc}): build it again") from exc
+        raise BundleError(f"{mar} is no archive that can be read: build it again") from exc
     except ValidationError as exc:
         fault = exc.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
@@ -74,7 +74,7 @@ def read(mar: Path) -> ModelSpec:
             f"{mar}: {key}: {fault['msg']}: build it again, with this version of the bundle"
         ) from exc
     except (KeyError, AttributeError, TypeError, ValueError, yaml.YAMLError) as exc:
-        raise BundleError(f"{mar} was not built by `make archive`: {exc!r}") from exc
+        raise BundleError(f"{mar} was not built by `make archive`: build it again") from exc
     if spec.name != mar.stem:  # TorchServe takes the name from the file, the gateway from here
         raise BundleError(f"{mar} holds the model {spec.name}: rename it to {spec.name}.mar")
     return spec

@@ -183,7 +183,9 @@ def ask(gateway: Gateway, path: str, body: bytes, headers: dict[str, str]) -> st
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as exc:
-        raise BundleError(f"the server started, but POST {path} is not answered: {exc!r}") from exc
+        raise BundleError(
+            f"the server started, but POST {path} is not answered ({type(exc).__name__})"
+        ) from exc
     if answer.status != 200:
         raise BundleError(f"the server started, but POST {path} is answered {answer.status}: {text}")
     return text

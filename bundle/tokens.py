@@ -19,8 +19,10 @@ def read(file: Path) -> list[str]:
     try:
         private.check(file, f"TOKENS={file}")
         lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise BundleError(f"TOKENS={file} cannot be read ({exc}): {HOW}") from exc
+    except OSError as exc:
+        raise BundleError(f"TOKENS={file} cannot be read, {exc.strerror}: {HOW}") from exc
+    except UnicodeDecodeError as exc:
+        raise BundleError(f"TOKENS={file} is not UTF-8 text: {HOW}") from exc
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     tokens = [(number, token) for number, token in numbered if token and not token.startswith("#")]
     for number, token in tokens:
