@@ -65,7 +65,9 @@ def read(mar: Path) -> ModelSpec:
                 "speaker_id": ours,
             }
         )
-    except (OSError, zipfile.BadZipFile) as exc:
+    except OSError as exc:
+        raise BundleError(f"{mar} cannot be read: {exc.strerror}") from exc
+    except zipfile.BadZipFile as exc:
         raise BundleError(f"{mar} is no archive that can be read: build it again") from exc
     except ValidationError as exc:
         fault = exc.errors()[0]

@@ -55,10 +55,20 @@ class Version:
 
 
 class Management:
-    """The management API behind one socket."""
+    """The management API behind one socket.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the socket.
+        patience: seconds for an answer, where nothing else is said.
+    """
+
+    def __init__(self, path: Path, patience: float = 5.0) -> None:
         self.path = path
+        self.patience = patience
+
+    def models(self) -> list[str]:
+        """The names of all models that are registered."""
+        return [model["modelName"] for model in self._ask("GET", "/models?limit=1000")["models"]]
 
     def describe(self, model: str, version: str = "all") -> list[dict[str, Any]]:
         """TorchServe's own description of a model, one entry a version."""
@@ -103,9 +113,9 @@ class Management:
         """End a version's workers at once and forget it. What they have in hand is lost: drain before."""
         self._ask("DELETE", f"/models/{model}/{version}", timeout)
 
-    def _ask(self, method: str, target: str, timeout: float = 5.0) -> Any:
+    def _ask(self, method: str, target: str, timeout: float | None = None) -> Any:
         try:
-            answer = unix_http.ask(self.path, method, target, timeout)
+            answer = unix_http.ask(self.path, method, target, timeout or self.patience)
         except (OSError, http.client.HTTPException) as exc:
             raise ManagementError(
                 f"TorchServe's management API does not answer ({type(exc).__name__}): has the server ended?"

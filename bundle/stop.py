@@ -53,7 +53,9 @@ def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
                 process.kill()
             wait_until(lambda: not serve.alive, KILLED_SECONDS)
             return
-        say(f"waiting for process {serve.pid}, which answers what it has accepted: {left:.0f} s more at most")
+        say(
+            f"waiting for process {serve.pid} to answer what it has accepted, and end: {left:.0f} s more at most"
+        )
 
 
 def main() -> int:

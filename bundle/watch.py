@@ -10,8 +10,6 @@ anything since.
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import math
 import threading
 import time
@@ -24,7 +22,8 @@ from typing import Any
 
 import psutil
 
-from bundle import processes, unix_http
+from bundle import processes
+from bundle.management import Management, ManagementError
 from bundle.ports import LOOPBACK
 from bundle.probe import Probe
 from bundle.torchserve import MANAGEMENT_SOCKET, TorchServe
@@ -146,7 +145,7 @@ class Watch:
     def look(self) -> None:
         try:
             described = dict(self._described())
-        except (OSError, http.client.HTTPException, ValueError, LookupError):
+        except (ManagementError, LookupError, TypeError, ValueError):  # an answer that was cut short
             self.found = {}
         else:
             self.answered = time.monotonic()
@@ -165,18 +164,15 @@ class Watch:
             self.look()
 
     def _described(self) -> Iterable[tuple[Key, tuple[bool, dict[str, Any]]]]:
-        for model in self._ask("/models?limit=1000")["models"]:
-            name = model["modelName"]
-            default = self._ask(f"/models/{name}")[0]["modelVersion"]
-            for entry in self._ask(f"/models/{name}/all"):
-                version = entry["modelVersion"]
-                yield (name, version), (version == default, entry)
-
-    def _ask(self, target: str) -> Any:
         temp = self.server.temp
         if temp is None:
-            raise ConnectionError("TorchServe is being started again")
-        return json.loads(unix_http.ask(temp / MANAGEMENT_SOCKET, "GET", target, PATIENCE).body)
+            raise ManagementError("TorchServe is being started again")
+        management = Management(temp / MANAGEMENT_SOCKET, PATIENCE)
+        for name in management.models():
+            default = management.default(name)
+            for entry in management.describe(name):
+                version = entry["modelVersion"]
+                yield (name, version), (version == default, entry)
 
     def _judge(self, key: Key, default: bool, entry: Mapping[str, Any]) -> Found:
         model = key[0]

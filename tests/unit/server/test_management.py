@@ -66,6 +66,13 @@ def test_a_version_is_read_from_its_description(server: tuple[Management, type[A
     assert answers.seen == ["GET /models/demo/all"]
 
 
+def test_the_models_are_listed_by_name(server: tuple[Management, type[Answers]]) -> None:
+    management, answers = server
+    answers.body = b'{"models": [{"modelName": "demo", "modelUrl": "demo.mar"}, {"modelName": "other"}]}'
+    assert management.models() == ["demo", "other"]
+    assert answers.seen == ["GET /models?limit=1000"]
+
+
 @pytest.mark.parametrize(
     "workers",
     [

@@ -60,6 +60,7 @@ def test_what_is_waited_for_is_said_and_has_an_end(
     assert process.wait(600) == -signal.SIGKILL
     *waited, killed = capsys.readouterr().out.splitlines()
     assert (
-        f"waiting for process {identity.pid}, which answers what it has accepted: 1 s more at most" in waited
+        f"waiting for process {identity.pid} to answer what it has accepted, and end: 1 s more at most"
+        in waited
     )
     assert killed == f"process {identity.pid} has not ended within 1 s and is killed"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bundle import watch
+from bundle import unix_http, watch
 from bundle.probe import Reply
 from bundle.watch import Trouble, Watch
 
@@ -38,7 +38,7 @@ class Scene:
 
     def ask(self, _: Path, __: str, target: str, ___: float) -> Any:
         answer = {"models": [{"modelName": "demo"}]} if target.startswith("/models?") else [VERSION]
-        return type("Answer", (), {"body": json.dumps(answer)})
+        return type("Answer", (), {"status": 200, "body": json.dumps(answer)})
 
     def probe(self, *_: object) -> Any:
         return type("Probe", (), {"reply": lambda _: self.reply, "close": lambda _: None})()
@@ -61,7 +61,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     for name, value in replaced.items():
         monkeypatch.setattr(watch, name, value)
     monkeypatch.setattr(watch.time, "monotonic", lambda: made.now)
-    monkeypatch.setattr(watch.unix_http, "ask", made.ask)
+    monkeypatch.setattr(unix_http, "ask", made.ask)
     return made
 
 
