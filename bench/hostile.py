@@ -20,7 +20,8 @@ from typing import Any
 
 import psutil
 from speaker_id.decoders import pool
-from speaker_id.decoders.process import DecoderProcess, ForkServer, Lost
+from speaker_id.decoders.process import DecoderProcess, ForkServer
+from speaker_id.decoders.wire import Lost
 from speaker_id.errors import RequestError
 from speaker_id.settings import Settings
 
@@ -126,7 +127,7 @@ def cost(
                 reply = process.ask({**request, "cpu_seconds": cpu_seconds}, body, PATIENCE)
                 error = None if "samples" in reply else pool.told(reply)
             except TimeoutError:
-                error = pool.late(pool.HANG_SECONDS)
+                error = pool.Patience(None).late()
             except Lost:
                 reply = {}
         if error is None and not reply:

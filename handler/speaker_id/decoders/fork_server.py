@@ -32,6 +32,7 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
         # a terminal's, meant for the server: the worker ends this process
         signal.signal(number, signal.SIG_IGN)
     warm_up()
+    own = os.getpid()
     children: set[int] = set()
     try:
         connection.sendall(FILTERED if sandbox.FILTERED else UNFILTERED)
@@ -44,7 +45,7 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
                     child = UNKNOWN
                 if not child:
                     connection.close()
-                    run(descriptors, memory, file_bytes)
+                    run(own, descriptors, memory, file_bytes)
                 for each in descriptors:
                     os.close(each)
                 children |= {child} - {UNKNOWN}
@@ -67,11 +68,11 @@ def receive(connection: socket.socket) -> tuple[bytes, int, list[int]] | None:
     return (*COMMAND.unpack(data), descriptors) if data else None
 
 
-def run(descriptors: list[int], memory: int, file_bytes: int) -> None:
+def run(parent: int, descriptors: list[int], memory: int, file_bytes: int) -> None:
     """Be a decoder process; never returns."""
     status = 1
     try:
-        sandbox.end_with_parent()
+        sandbox.end_with_parent(parent)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)  # what the libraries say about a caller's bytes

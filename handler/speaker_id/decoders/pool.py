@@ -9,13 +9,15 @@ import signal
 import time
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 import numpy as np
 
 from speaker_id.clip import Clip, Decoded, RawAudio
 from speaker_id.decoders import plain
-from speaker_id.decoders.process import DecoderProcess, ForkServer, Lost
+from speaker_id.decoders.process import DecoderProcess, ForkServer
+from speaker_id.decoders.wire import Lost
 from speaker_id.errors import (
     AudioTooCostly,
     CorruptAudio,
@@ -29,12 +31,17 @@ from speaker_id.errors import (
 # `python -m bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may take so much.
 MEMORY = 256 << 20
 LARGEST_IDLE = 60_000_000  # bytes, resident; a decoder that has more between two clips is replaced
-HANG_SECONDS = 60.0  # without a reply: CPU time is bounded, so it waits for something that does not come
+# Without a reply: as CPU time is bounded, it waits for the processor, or for something that does not come.
+HANG_SECONDS = 60.0
+Result = TypeVar("Result")
 CODES = {each.code: each for each in RequestError.__subclasses__()}
 
 
 class Decoders:
     """Decoder processes that are reused, and replaced when one ends, hangs or grows. Safe to use from many threads.
+
+    Processes are ended and started by a thread of the pool's own, the keeper: a fork server that is busy, stopped or
+    started again takes seconds, and no caller waits past its deadline for that.
 
     Args:
         count: of processes; as many clips are decoded at a time.
@@ -52,7 +59,8 @@ class Decoders:
         for process in self._all:
             process.start()
             self._idle.put(process)
-        self._close = weakref.finalize(self, close, self._all, self.server)
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+        self._close = weakref.finalize(self, close, self._all, self.server, self._keeper)
 
     def decode(
         self, clip: Clip, *, min_samples: int, cpu_seconds: float, deadline: float | None = None
@@ -72,16 +80,22 @@ class Decoders:
         samples = plain.samples_of(clip, **self._request, min_samples=min_samples)
         if samples is not None:
             return Decoded(plain.decode(samples))
-        process = self._idle.get()
+        patience = Patience(deadline)
+        request, data = announced(clip)
+        request |= {**self._request, "min_samples": min_samples, "cpu_seconds": cpu_seconds}
         try:
-            return self._decode(process, clip, min_samples, cpu_seconds, deadline)
-        except OutOfMemory:  # the decoder was ended from outside, perhaps before it had the clip
-            return self._decode(process, clip, min_samples, cpu_seconds, deadline)
-        finally:
+            process = self._idle.get(timeout=patience.left)
+        except queue.Empty:
+            raise patience.late() from None
+        try:
             try:
-                with contextlib.suppress(Lost):  # the next clip tries again
-                    process.start()
-            finally:
+                return self._decode(process, request, data, patience)
+            except OutOfMemory:  # the decoder was ended from outside, perhaps before it had the clip
+                return self._decode(process, request, data, patience)
+        finally:
+            if process.pid is None:
+                self._keeper.submit(start, process, self._idle)
+            else:
                 self._idle.put(process)
 
     def is_plain(self, clip: Clip, *, min_samples: int) -> bool:
@@ -98,32 +112,28 @@ class Decoders:
         return [process.pid for process in self._all if process.pid is not None]
 
     def _decode(
-        self,
-        process: DecoderProcess,
-        clip: Clip,
-        min_samples: int,
-        cpu_seconds: float,
-        deadline: float | None,
+        self, process: DecoderProcess, request: dict[str, Any], data: memoryview, patience: Patience
     ) -> Decoded:
-        left = HANG_SECONDS if deadline is None else min(deadline - time.time(), HANG_SECONDS)
-        request, data = announced(clip)
-        request |= {**self._request, "min_samples": min_samples, "cpu_seconds": cpu_seconds}
         try:
-            process.start()
-            reply = process.ask(request, data, max(left, 1e-3))
+            if process.pid is None:
+                patience.wait(self._keeper.submit(process.start))
+            reply = process.ask(request, data, patience.left)
             if "samples" in reply:
                 return self._decoded(process, reply)
         except TimeoutError:
-            process.end()
-            raise late(left) from None
+            self._keeper.submit(process.give_up())
+            raise patience.late() from None
         except Lost as exc:
-            raise ended(process.end(), cpu_seconds) from exc
+            status = patience.wait(self._keeper.submit(process.give_up()))
+            raise ended(status, request["cpu_seconds"]) from exc
         except MemoryError:
-            process.end()  # a reply that was not read would be taken for the next clip's
+            # a reply that was not read would be taken for the next clip's
+            self._keeper.submit(process.give_up())
             raise
         error = told(reply)
         if isinstance(error, CorruptAudio) or error.fault:
-            process.end()  # what damaged bytes have done to its memory shall not reach the next clip
+            # what damaged bytes have done to its memory shall not reach the next clip
+            self._keeper.submit(process.give_up())
         raise error
 
     def _decoded(self, process: DecoderProcess, reply: dict[str, Any]) -> Decoded:
@@ -134,11 +144,54 @@ class Decoders:
             raise Lost("the decoder's reply lacks numbers")
         waveform = process.waveform(samples)
         if process.resident_bytes > LARGEST_IDLE:
-            process.end()
+            self._keeper.submit(process.give_up())
         return Decoded(waveform, skipped, used)
 
 
-def close(decoders: Sequence[DecoderProcess], server: ForkServer) -> None:
+class Patience:
+    """How long one clip's caller waits, whatever for.
+
+    Args:
+        deadline: seconds since the epoch; HANG_SECONDS from now if that is sooner, or None.
+    """
+
+    def __init__(self, deadline: float | None) -> None:
+        self._hangs = time.monotonic() + HANG_SECONDS
+        self._until = self._hangs if deadline is None else time.monotonic() + deadline - time.time()
+
+    @property
+    def left(self) -> float:
+        """Seconds; never 0, which would mean not to wait at all."""
+        return max(min(self._until, self._hangs) - time.monotonic(), 1e-3)
+
+    def wait(self, future: Future[Result]) -> Result:
+        """Its result. Raises DeadlineExceeded if there is none in time."""
+        if not wait([future], self.left).done:
+            raise self.late()
+        return future.result()
+
+    def late(self) -> DeadlineExceeded:
+        """Why a clip that is not decoded yet has no answer: never its own fault, as its CPU time has a limit."""
+        if self._until < self._hangs:
+            message = "the clip was not decoded within the time for which its caller waits"
+            return DeadlineExceeded(message, fault=Fault("deadline"))
+        message = (
+            f"the clip was not decoded within {HANG_SECONDS:.0f} s, as the server is too busy: try again"
+        )
+        return DeadlineExceeded(message, fault=Fault("hang"))
+
+
+def start(process: DecoderProcess, idle: queue.LifoQueue[DecoderProcess]) -> None:
+    """Start it, if that can be done: the next clip has it tried again."""
+    try:
+        with contextlib.suppress(Lost):
+            process.start()
+    finally:
+        idle.put(process)
+
+
+def close(decoders: Sequence[DecoderProcess], server: ForkServer, keeper: ThreadPoolExecutor) -> None:
+    keeper.shutdown()
     for process in decoders:
         process.close()
     server.close()
@@ -164,15 +217,6 @@ def told(reply: dict[str, Any]) -> RequestError:
             fault=fault,
         )
     return CorruptAudio("the audio content does not decode", fault=fault)
-
-
-def late(waited: float) -> RequestError:
-    """Why a clip whose decoder has not replied in time has no answer."""
-    if waited < HANG_SECONDS:
-        return DeadlineExceeded(
-            "the clip was not decoded within the time for which its caller waits", fault=Fault("deadline")
-        )
-    return CorruptAudio(f"decoding did not end within {HANG_SECONDS:.0f} s, the limit", fault=Fault("hang"))
 
 
 def ended(status: int | None, cpu_seconds: float) -> RequestError:

@@ -7,15 +7,15 @@ shared memory and never mapped, so that no decoder can pull them away while the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ from speaker_id.decoders.wire import (
     LONGEST_LINE,
     UNFILTERED,
     UNKNOWN,
+    Lost,
+    connected,
+    shared_memory,
     write,
 )
 
@@ -44,10 +47,6 @@ PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "OPENBLAS_CO
 OWN = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 # What one clip has freed the next one takes: given back to the system at once, it costs hundreds of page faults a clip.
 OWN |= {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
-
-
-class Lost(Exception):
-    """The other process has ended, or does not answer as it should."""
 
 
 class ForkServer:
@@ -171,7 +170,11 @@ class ForkServer:
 
 
 class DecoderProcess:
-    """One decoder process after another, with the memory that they share with the worker. For one thread at a time."""
+    """One decoder process after another, with the memory that they share with the worker. For one thread at a time.
+
+    Attributes:
+        pid: of the decoder; None where there is none, or it has been given up.
+    """
 
     def __init__(self, server: ForkServer) -> None:
         self._server = server
@@ -190,12 +193,13 @@ class DecoderProcess:
             self._connection, theirs = connected()
             try:
                 with theirs:
-                    self.pid = self._server.fork([theirs.fileno(), self._body, self._samples])
+                    pid = self._server.fork([theirs.fileno(), self._body, self._samples])
             except Lost:
                 self._connection.close()
                 raise
             with contextlib.suppress(OSError):  # no Linux
-                self._statm = os.open(f"/proc/{self.pid}/statm", os.O_RDONLY)
+                self._statm = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
+            self.pid = pid
 
     def ask(
         self, request: dict[str, Any], data: bytes | bytearray | memoryview, seconds: float
@@ -259,7 +263,14 @@ class DecoderProcess:
 
     def end(self) -> int | None:
         """End the decoder and return its wait status; None where nobody knows it."""
+        return self.give_up()()
+
+    def give_up(self) -> Callable[[], int | None]:
+        """Have no decoder any more, at once; what ends it, which may take a while, is returned to be called."""
         pid, self.pid = self.pid, None
+        return functools.partial(self._end, pid)
+
+    def _end(self, pid: int | None) -> int | None:
         status = self._server.end(pid) if pid is not None else None
         if (
             self._connection is not None
@@ -277,23 +288,3 @@ class DecoderProcess:
         self.end()
         os.close(self._body)
         os.close(self._samples)
-
-
-def connected() -> tuple[socket.socket, socket.socket]:
-    """Both ends of a connection.
-
-    Raises:
-        Lost: this process may have no more descriptors.
-    """
-    try:
-        return socket.socketpair()
-    except OSError as exc:
-        raise Lost("no connection to another process can be had") from exc
-
-
-def shared_memory(name: str) -> int:
-    """The descriptor of memory that another process can share; of an unnamed file where the system has no memfd."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create(name)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

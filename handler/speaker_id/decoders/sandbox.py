@@ -7,6 +7,7 @@ pyseccomp; where either is missing (no Linux, no libseccomp2) the resource limit
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import signal
 import sys
@@ -33,10 +34,16 @@ PR_SET_PDEATHSIG = 1
 PROT_EXEC = 4
 
 
-def end_with_parent() -> None:
-    """Have the kernel end this process when the one that started it ends, however that comes about."""
+def end_with_parent(parent: int) -> None:
+    """Have the kernel end this process when the one that started it ends, however that comes about.
+
+    Args:
+        parent: its process id. If that has ended already, this ends here: the kernel would not notice.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def confine(memory: int, file_bytes: int) -> None:

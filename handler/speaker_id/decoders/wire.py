@@ -8,7 +8,9 @@ decoder and is answered with its wait status. A decoder receives one JSON object
 from __future__ import annotations
 
 import os
+import socket
 import struct
+import tempfile
 
 COMMAND = struct.Struct("<cI")  # what, and a process id
 ANSWER = struct.Struct("<I")
@@ -20,8 +22,32 @@ DESCRIPTORS = 3
 LONGEST_LINE = 4096  # bytes of a request or a reply
 
 
+class Lost(Exception):
+    """The other process has ended, or does not answer as it should."""
+
+
 def write(descriptor: int, data: memoryview) -> None:
     """Fill shared memory from its start."""
     position = 0
     while position < len(data):
         position += os.pwrite(descriptor, data[position:], position)
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection.
+
+    Raises:
+        Lost: this process may have no more descriptors.
+    """
+    try:
+        return socket.socketpair()
+    except OSError as exc:
+        raise Lost("no connection to another process can be had") from exc
+
+
+def shared_memory(name: str) -> int:
+    """The descriptor of memory that another process can share; of an unnamed file where the system has no memfd."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -68,3 +68,15 @@ def test_the_worker_loads_no_native_decoder_and_decoders_load_no_torch() -> None
         check=True,
     )
     assert ran.stdout.split("\n")[0] == "set() set()"
+
+
+def test_a_decoder_whose_fork_server_ended_before_it_began_ends_too() -> None:
+    program = "from speaker_id.decoders import sandbox; sandbox.end_with_parent(0); print('goes on')"
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(HANDLER)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
