@@ -8,6 +8,7 @@ stream was received.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from speaker_id.audio.layout import check_layout
 from speaker_id.audio.media import Media, check_size
@@ -15,7 +16,7 @@ from speaker_id.errors import TruncatedAudio
 
 STREAM_INFO_END = 42  # bytes: signature, block header and the stream info itself, always the first block
 LONGEST_FRAME = 1 << 21  # bytes: 65535 samples of 8 channels and 32 bits, and a little
-SYNC = re.compile(rb"\xff[\xf8\xf9]")
+SYNCS = (b"\xff\xf8", b"\xff\xf9")  # of streams of fixed and of variable block size
 # Sync words that are tried: bytes full of them would cost twenty times as much, 1.5 s for 2 MB.
 CANDIDATES = 1024
 NEXT = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # signature and the header of a stream info
@@ -56,12 +57,22 @@ def inspect(data: bytes) -> Media:
 def _last_sample(data: bytes, block_size: int) -> int | None:
     """Samples up to the end of the last frame; None if there is none among the last CANDIDATES sync words."""
     tail = max(STREAM_INFO_END, len(data) - LONGEST_FRAME)
-    candidates = [match.start() for match in SYNC.finditer(data, tail)]
-    ends = (_frame_end(data[at : at + 16], block_size) for at in reversed(candidates[-CANDIDATES:]))
-    last = next((end for end in ends if end is not None), None)
-    if last is None and tail == STREAM_INFO_END and len(candidates) <= CANDIDATES:
-        return 0
-    return last
+    for number, at in enumerate(_syncs(data, tail), 1):
+        if number > CANDIDATES:
+            return None
+        end = _frame_end(data[at : at + 16], block_size)
+        if end is not None:
+            return end
+    return 0 if tail == STREAM_INFO_END else None
+
+
+def _syncs(data: bytes, start: int) -> Iterator[int]:
+    """Offsets of sync words from the last back to `start`."""
+    found = {sync: data.rfind(sync, start) for sync in SYNCS}
+    while (at := max(found.values())) >= 0:
+        yield at
+        sync = data[at : at + 2]
+        found[sync] = data.rfind(sync, start, at)
 
 
 def _frame_end(header: bytes, stream_block_size: int) -> int | None:
