@@ -6,8 +6,6 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from speaker_id.audio.formats import SUFFIXES
-
 from bundle import BundleError
 
 FOLDER = Path("models/demo/samples")
@@ -48,6 +46,8 @@ def recordings(variable: str, folder: Path) -> list[Path]:
     Raises:
         BundleError: there are none; names the variable that says which folder.
     """
+    from speaker_id.audio.formats import SUFFIXES  # here, not above: the decoders' libraries come with it
+
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
         raise BundleError(f"{variable}={folder} holds no audio files ({' '.join(sorted(SUFFIXES))})")

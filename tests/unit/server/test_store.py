@@ -14,12 +14,6 @@ from bundle import clean, store
 NAME = "demo"
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`make clean` looks for running servers in `build/run`: another worker's must not count."""
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-
-
 def mar(folder: Path, stem: str, version: str, name: str = NAME) -> Path:
     with zipfile.ZipFile(folder / f"{stem}.mar", "w") as archive:
         archive.writestr(store.MANIFEST, json.dumps({"model": {"modelName": name, "modelVersion": version}}))
