@@ -18,6 +18,7 @@ import requests
 from bundle import ports, probe, watch
 from bundle.gateway import Gateway
 from bundle.torchserve import TorchServe
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -121,6 +122,27 @@ def test_a_worker_that_hangs_while_requests_wait(gateway: Gateway) -> None:
         assert gateway.usable("stub", "1.0") == 0
         assert answer.result().status_code == 200
     wait_for(gateway, 200)
+
+
+def test_one_of_several_workers_that_hangs_is_ended_after_its_time_and_the_others_answer_meanwhile(
+    stub_archive: Callable[..., None], tmp_path: Path
+) -> None:
+    stub_archive(tmp_path, "stub", minWorkers=2, maxWorkers=2, responseTimeout=8)
+    with TorchServe(tmp_path, ["stub"], tmp_path / "run") as several:
+        several.start()
+        several.wait_ready()
+        with Gateway(several, ports.free(1)[0], response_timeout=8) as gateway, ThreadPoolExecutor(1) as pool:
+            gateway.start()
+            wait_for(gateway, 200)
+            before = set(several.worker_pids())
+            lost = pool.submit(requests.post, f"{several.url}/predictions/stub", b"sleep 600", timeout=600)
+            while not lost.done():
+                assert statuses(gateway) <= {200} or lost.done() or set(several.worker_pids()) != before
+                assert worker(gateway)
+            assert lost.result().status_code == 500
+            wait_until(
+                lambda: len(set(several.worker_pids()) - before) == 1 and len(several.worker_pids()) == 2
+            )
 
 
 def test_a_worker_that_computes_for_long_is_taken_at_its_word(gateway: Gateway) -> None:
