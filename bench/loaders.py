@@ -95,8 +95,10 @@ def pipeline(folder: Path, threads: int) -> Loaded:
 
 def packed(folder: Path, threads: int, precision: Precision) -> Loaded:
     """Ours, as the handler serves it."""
+    from speaker_id import kernels
     from speaker_id.packed import PackedEncoder
 
+    kernels.bound_caches()
     loaded = checkpoint(folder, threads)
     try:
         encoder = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", precision)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from speaker_id import checkpoint, encoders, labels, protocol
+from speaker_id import checkpoint, encoders, kernels, labels, protocol
 from speaker_id.certainty import certainties
 from speaker_id.clip import Clip, Decoded
 from speaker_id.decoders import Decoders
@@ -58,6 +58,7 @@ class Pipeline:
         Raises:
             CheckpointError: the folder is not what its manifest says, or cannot be served as the settings ask.
         """
+        kernels.bound_caches()
         loaded = checkpoint.load(folder, device, settings.heads)
         return cls(
             decoders=Decoders(

@@ -12,6 +12,7 @@ BEFORE = {
     "errors": set(),
     "clip": set(),
     "settings": set(),
+    "kernels": set(),
     "manifest": {"errors", "settings"},
     "checkpoint": {"errors", "settings", "manifest"},
     "protocol": {"errors", "settings", "clip"},

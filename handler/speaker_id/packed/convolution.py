@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from speaker_id.packed.operators import Operators
-from speaker_id.packed.spans import Spans, cut
+from speaker_id.packed.spans import Spans, even, widened
 from speaker_id.packed.team import Piece, Team
 from speaker_id.packed.weights import Affine, Convolution, Norm
 
@@ -66,9 +66,10 @@ class ConvolutionStack:
             waveform = waveform - waveform.mean(dtype=torch.float64).float()
             blocks = [Block(self.fold(waveform), self.operators), *blocks[1:]]
         waveform = waveform.to(out.dtype)
-        for tile in cut(slice(0, len(out)), self.operators.tile, threads):
-            first = tile.start * self.hop
-            samples = waveform[first : first + self.samples(tile.stop - tile.start)]
+        for tile in even(slice(0, len(out)), self.operators.tile, threads, self.operators.step):
+            wide = widened(tile, self.operators.step)
+            first = wide.start * self.hop
+            samples = waveform[first : first + self.samples(wide.stop - wide.start)]
             yield partial(self.compute, blocks, samples, out[tile])
 
     @staticmethod
@@ -76,7 +77,7 @@ class ConvolutionStack:
         rows = samples[:, None]
         for block in blocks:
             rows = block(rows)
-        out.copy_(rows)
+        out.copy_(rows[len(rows) - len(out) :])
 
 
 class Block:

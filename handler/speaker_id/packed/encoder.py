@@ -66,7 +66,7 @@ class PackedEncoder:
         self.norms_last_state = weights.norms_last_state(model)
         self.head = Head(weights.head(model), operators.device)
         threads = torch.get_num_threads() if operators.device.type == "cpu" else 1
-        self.team = Team(threads, operators.chunk)
+        self.team = Team(threads, operators.chunk, operators.step)
 
     @torch.inference_mode()
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:

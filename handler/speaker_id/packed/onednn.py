@@ -40,6 +40,7 @@ class FusedLinear:
 
 class OneDnnOperators(PortableOperators):
     name = "onednn"
+    step = 8  # 32 numbers of rows up to a chunk, for at most 7 rows computed twice
 
     def linear(self, affine: Affine) -> Linear:
         return FusedLinear(affine, self.dtype)

@@ -41,6 +41,7 @@ class Operators(Protocol):
         device: where they live.
         chunk: rows that a chain of linear maps works on at once, so that what lies between two of them stays in cache.
         tile: frames of a clip that the convolutions work on at once, for the same reason.
+        step: rows that a product has a multiple of, where each number has a kernel of its own to compile and to keep.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Operators(Protocol):
     device: torch.device
     chunk: int
     tile: int
+    step: int
 
     def linear(self, affine: Affine) -> Linear: ...
 
@@ -79,6 +81,7 @@ class PortableOperators:
     """Plain torch. Measured on CPU; written for CUDA too, and not yet measured there."""
 
     name = "portable"
+    step = 1
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device

@@ -27,3 +27,28 @@ def cut(rows: slice, largest: int, threads: int = 1, smallest: int = SMALLEST) -
     count = max(1, min(count, length // smallest))
     size, longer = divmod(length, count)
     return spans([size + (index < longer) for index in range(count)], rows.start)
+
+
+def even(rows: slice, largest: int, threads: int = 1, step: int = 1) -> Spans:
+    """As `cut`, but all pieces but the last have a multiple of `step` rows; `widened` makes the last one even too.
+
+    There are two pieces at least, where the rows suffice: a lone piece has no rows before it to be widened by.
+    """
+    if step == 1:
+        return cut(rows, largest, threads)
+    longest = cut(rows, largest, max(threads, 2))[0]
+    size = min(largest, rounded(longest, step))
+    return [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
+
+
+def widened(piece: slice, step: int) -> slice:
+    """A piece with so many rows before it, if they are there, that it has a multiple of `step`.
+
+    The rows before it are computed twice and thrown away, so it does not matter if another thread writes to them.
+    """
+    return slice(max(0, piece.stop - rounded(piece, step)), piece.stop)
+
+
+def rounded(piece: slice, step: int) -> int:
+    count: int = -(-(piece.stop - piece.start) // step)
+    return count * step

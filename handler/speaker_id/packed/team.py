@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from speaker_id.packed.spans import cut
+from speaker_id.packed.spans import even, widened
 
 Piece = Callable[[], object]
 
@@ -26,10 +26,11 @@ class Team:
     Args:
         threads: how many pieces are worked on at once.
         chunk: most rows of a piece that is cut regardless of the clips' borders.
+        step: rows that such a piece has a multiple of, once it is widened.
     """
 
-    def __init__(self, threads: int, chunk: int) -> None:
-        self.threads, self.chunk = threads, chunk
+    def __init__(self, threads: int, chunk: int, step: int = 1) -> None:
+        self.threads, self.chunk, self.step = threads, chunk, step
         # torch's number of threads is each thread's own
         self.pool = (
             ThreadPoolExecutor(threads, "packed", torch.set_num_threads, (1,)) if threads > 1 else None
@@ -46,13 +47,14 @@ class Team:
 
     def chunks(self, rows: int) -> Iterable[slice]:
         """All rows, regardless of the clips' borders: for what looks at one row at a time."""
-        return cut(slice(0, rows), self.chunk, self.threads)
+        return even(slice(0, rows), self.chunk, self.threads, self.step)
 
     def map_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor, out: Tensor) -> Tensor:
         """out = function(rows), a chunk at a time; `out` may be `rows`."""
 
         def chunk(piece: slice) -> None:
-            out[piece] = function(rows[piece])
+            wide = widened(piece, self.step)
+            out[piece] = function(rows[wide])[piece.start - wide.start :]
 
         self.run(partial(chunk, piece) for piece in self.chunks(len(rows)))
         return out

@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor
 
 from speaker_id.packed.operators import Operators
-from speaker_id.packed.spans import Spans, cut
+from speaker_id.packed.spans import Spans, cut, widened
 from speaker_id.packed.team import Team
 from speaker_id.packed.weights import Affine, Layer, Norm
 
@@ -49,7 +49,8 @@ class TransformerLayer:
     """
 
     def __init__(self, weights: Layer, heads: int, pre_norm: bool, operators: Operators) -> None:
-        self.heads, self.pre_norm, self.attention = heads, pre_norm, operators.attention
+        self.heads, self.pre_norm, self.step = heads, pre_norm, operators.step
+        self.attention = operators.attention
         self.qkv, self.out = operators.linear(weights.qkv), operators.linear(weights.out)
         self.up, self.down = operators.linear(weights.up), operators.linear(weights.down)
         self.norm, self.final_norm = operators.norm(weights.norm), operators.norm(weights.final_norm)
@@ -82,9 +83,11 @@ class TransformerLayer:
         mixed[span].view(frames, self.heads, -1)[:, heads] = out.transpose(0, 1)
 
     def feed_forward(self, mixed: Tensor, hidden: Tensor, rows: slice) -> None:
-        x = self.out.add(mixed[rows], hidden[rows])
+        wide = widened(rows, self.step)
+        x = self.out.add(mixed[wide], hidden[wide])
         if self.pre_norm:
-            hidden[rows] = self.down.add(self.up.gelu(self.final_norm(x)), x)
+            x = self.down.add(self.up.gelu(self.final_norm(x)), x)
         else:
             x = self.norm(x)
-            hidden[rows] = self.final_norm(self.down.add(self.up.gelu(x), x))
+            x = self.final_norm(self.down.add(self.up.gelu(x), x))
+        hidden[rows] = x[rows.start - wide.start :]

@@ -22,6 +22,20 @@ def test_rows_are_mapped_once_each_in_place_or_not(team: Team) -> None:
     assert torch.equal(rows[:, 0], 2 * torch.arange(5.0 * CHUNK))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_widened_chunks_change_no_row_twice(threads: int) -> None:
+    team, sizes = Team(threads, CHUNK, step=8), set()
+
+    def double(piece: torch.Tensor) -> torch.Tensor:
+        sizes.add(len(piece))
+        return piece * 2
+
+    for count in range(2 * CHUNK, 4 * CHUNK):
+        rows = torch.arange(float(count))[:, None]
+        assert torch.equal(team.map_rows(double, rows, rows)[:, 0], 2 * torch.arange(float(count)))
+    assert sizes <= {8, 16, 24, 32}
+
+
 def test_pieces_run_side_by_side() -> None:
     meeting = threading.Barrier(2)
     Team(2, CHUNK).run([lambda: meeting.wait(timeout=600)] * 2)
