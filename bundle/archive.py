@@ -20,15 +20,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
 from bundle import BundleError, journal, state, store
 from bundle.command_line import Parser
-from bundle.fetch import Fetched, fetch
 from bundle.sources import ModelSpec, resolve
 from bundle.terminal import say
+
+if TYPE_CHECKING:
+    from bundle.fetch import Fetched
 
 STORE = Path("model_store")
 CHECKPOINTS = Path("build/checkpoints")
@@ -49,6 +52,9 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None 
     Raises:
         BundleError: says what is wrong and what to do.
     """
+    # here, not above: a command that only asks which archives there are needs no hub client
+    from bundle.fetch import fetch
+
     fetched = fetch(spec)
     target = root / f"{spec.name}-{_source_id(fetched)}"
     root.mkdir(parents=True, exist_ok=True)

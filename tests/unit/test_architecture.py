@@ -95,12 +95,11 @@ def test_files_stay_short() -> None:
     assert long <= ONE_FILE
 
 
-def test_commands_around_a_running_server_import_no_torch() -> None:
-    """It takes seconds, which `make rollout`'s user would wait for, and 300 MB."""
+def test_commands_around_a_running_server_import_no_torch_and_no_hub_client() -> None:
+    """They take seconds, which `make rollout`'s user would wait for, and 300 MB."""
     commands = "serve, stop, rollout, demo, identify, archive, clean"
-    program = (
-        f"import sys; from bundle import {commands}; print({{'torch', 'transformers'}} & set(sys.modules))"
-    )
+    heavy = {"torch", "transformers", "huggingface_hub"}
+    program = f"import sys; from bundle import {commands}; print({heavy} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=CORE.parents[1]
     )
