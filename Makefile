@@ -42,23 +42,23 @@ help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$${MAKEFILE_LIST# }"
 
 demo: setup ## identify the sample clips with the small demo model, through a real server
-	$(RUN) -m bundle.demo
+	$(RUN) -m serving.demo
 
 serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc, TOKENS= a file, TLS= a folder, CORS= origins, METRICS_PORT=, OTLP=host:port
-	$(RUN) -m bundle.serve MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP ARGS
+	$(RUN) -m serving.serve MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP ARGS
 
 rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
-	$(RUN) -m bundle.rollout MODEL VERSION CANARY PORT DATA ARGS
+	$(RUN) -m serving.rollout MODEL VERSION CANARY PORT DATA ARGS
 
 stop: ## end the servers that make serve started, also what a killed one left: PORT= for one of them
-	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m bundle.stop PORT; else echo "nothing is running"; fi
+	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.stop PORT; else echo "nothing is running"; fi
 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder
-	$(ROOT) && PYTHONPATH="$$root" exec "$$root/.venv/bin/python" "$$root/bundle/variables.py" -m bundle.identify --run="$$root/build/run" URL MODEL PORT -- ARGS AUDIO
+	$(ROOT) && PYTHONPATH="$$root" exec "$$root/.venv/bin/python" "$$root/bundle/variables.py" -m serving.identify --run="$$root/build/run" URL MODEL PORT -- ARGS AUDIO
 
 archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model, CALIBRATION= clips for bf16
-	$(RUN) -m bundle.archive MODEL REVISION CALIBRATION ARGS
+	$(RUN) -m serving.archive MODEL REVISION CALIBRATION ARGS
 
 test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it
 	# a test a core; threads that spin while they wait would take the other's
@@ -76,11 +76,11 @@ setup-dev:
 	$(SETUP) --dev
 
 bench: setup-dev ## measure the encoders against the field's ways to serve, on a quiet machine: ARGS="--only hf-one"
-	$(RUN) -m pip install -q -c constraints.txt -r bench/requirements.txt
-	$(RUN) -m bench.encoder ARGS
-	$(RUN) -m bench.report
+	$(RUN) -m pip install -q -c constraints.txt -r measure/bench/requirements.txt
+	$(RUN) -m measure.bench.encoder ARGS
+	$(RUN) -m measure.bench.report
 
-EVALUATE := -m evaluation MODEL URL SPLIT OUT DATA SPLIT_FILE
+EVALUATE := -m measure.evaluation MODEL URL SPLIT OUT DATA SPLIT_FILE
 
 evaluate: setup-dev ## count how often a model is right: DATA=VoxCeleb1 or a folder or CSV, SPLIT=3, URL=, MODEL=, ARGS="--local"
 	$(RUN) $(EVALUATE) ARGS
@@ -89,30 +89,30 @@ robustness: setup-dev ## the same after codecs, noise, gain and cutting, as tabl
 	$(RUN) $(EVALUATE) --robustness ARGS
 
 verify-published: setup-dev ## check the published checkpoint's known answers; skipped where the hub cannot be reached
-	$(RUN) -m evaluation.published ARGS
+	$(RUN) -m measure.evaluation.published ARGS
 
 loadtest: setup-dev ## load a server and report to OUT=reports: RATE=5 DURATION=30s SHAPE=poisson SLO="p99=2s", URL= for a running one
-	$(RUN) -m loadtest run $(LOAD) RATE DURATION SHAPE ARGS
+	$(RUN) -m measure.loadtest run $(LOAD) RATE DURATION SHAPE ARGS
 
 capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or URL= for a running server
-	$(RUN) -m loadtest capacity $(LOAD) ARGS
+	$(RUN) -m measure.loadtest capacity $(LOAD) ARGS
 
 capacity-check: setup-dev ## find it with k6 as well: both must agree within 10 %
-	$(RUN) -m loadtest check $(LOAD) ARGS
+	$(RUN) -m measure.loadtest check $(LOAD) ARGS
 
 overload: setup-dev ## offer up to three times what the server answers: how much is answered still, and what becomes of the rest
-	$(RUN) -m loadtest overload $(LOAD) ARGS
+	$(RUN) -m measure.loadtest overload $(LOAD) ARGS
 
 compare: setup-dev ## measure ours against other servers, on a quiet machine: ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
-	$(RUN) -m compare ARGS
-	$(RUN) -m compare.overhead
-	$(RUN) -m compare.report
+	$(RUN) -m measure.compare ARGS
+	$(RUN) -m measure.compare.overhead
+	$(RUN) -m measure.compare.report
 
 autoscale: setup-dev ## simulate a day of autoscaling from what one replica is measured to do, on a quiet machine: ARGS=--no-measure
-	$(RUN) -m autoscale ARGS
+	$(RUN) -m measure.autoscale ARGS
 
 chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see, into OUT=reports: ARGS="--minutes 4"
-	$(RUN) -m chaos OUT ARGS
+	$(RUN) -m measure.chaos OUT ARGS
 
 fuzz: setup-dev ## look for bodies that the inspectors or the decoders do not bear, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
 	$(HERE) && .venv/bin/python -m pip install -q --upgrade --target build/fuzz -r tests/fuzz/requirements.txt
@@ -123,7 +123,7 @@ audit: setup ## list what serves (reports/sbom.cdx.json, CycloneDX) and what is 
 	$(RUN) -m bundle.audit --tools build/audit/bin
 
 image-check: setup-dev ## follow deploy/docker/Dockerfile without a container engine, start what it makes, ask it: TORCH_INDEX=, ARGS="--build-arg VARIANT=cuda"
-	$(RUN) -m bundle.image_check $${TORCH_INDEX:+--build-arg TORCH_INDEX="$$TORCH_INDEX"} ARGS
+	$(RUN) -m deploy.docker.check.__main__ $${TORCH_INDEX:+--build-arg TORCH_INDEX="$$TORCH_INDEX"} ARGS
 
 kserve-fields: setup ## write KServe's fields anew, which deploy/kserve is held to, from its package in build/kserve
 	$(HERE) && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
@@ -136,15 +136,15 @@ lock: setup ## write requirements-lock.txt again: the hash of every file of ever
 		build/lock/bin/uv pip compile -q requirements.txt - -c constraints.txt --universal --python-version 3.10 --upgrade \
 		--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o requirements-lock.txt
 
-dashboard: setup-dev ## make Grafana's dashboard and its picture from monitoring/panels.py and the recorded run
-	$(RUN) -m monitoring.dashboard
-	$(RUN) -m monitoring.picture
+dashboard: setup-dev ## make Grafana's dashboard and its picture from measure/dashboard/panels.py and the recorded run
+	$(RUN) -m measure.dashboard.dashboard
+	$(RUN) -m measure.dashboard.picture
 
 promtool: ## fetch promtool from Debian's package without installing it, for the rules' own tests: build/promtool
 	$(HERE) && mkdir -p build/promtool && cd build/promtool && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb .
 
 record: setup-dev ## record another run for the dashboard's picture: a server under load for two and a half minutes
-	$(RUN) -m monitoring.record
+	$(RUN) -m measure.dashboard.record
 
 demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower
@@ -161,6 +161,6 @@ s3prl: setup ## build the environment of the independent oracle, for tests that 
 	$(HERE) && rm -f build/s3prl/lib/python*/site-packages/torchaudio/lib/*.so
 
 clean: ## remove what was built; .venv stays, and archives that are the way back of a roll-out: ALL=1 for those too
-	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m bundle.clean ALL; fi
+	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.clean ALL; fi
 	$(HERE) && rm -rf build reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	$(HERE) && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

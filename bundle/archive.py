@@ -1,7 +1,5 @@
 """Checkpoint + handler → `model_store/NAME.mar`, by torch-model-archiver; rebuilt only when something changed.
 
-    python -m bundle.archive --model demo
-
 The archive's root: speaker_handler.py, speaker_telemetry.py, speaker_id/, checkpoint/, model-config.yaml,
 inputs.sha256.
 """
@@ -25,23 +23,19 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
-from bundle import BundleError, journal, state, store
-from bundle.command_line import Parser
-from bundle.sources import ModelSpec, resolve
+from bundle import BundleError, store
+from bundle.sources import ModelSpec
 from bundle.terminal import say
 
 if TYPE_CHECKING:
     from bundle.fetch import Fetched
 
-STORE = Path("model_store")
 CHECKPOINTS = Path("build/checkpoints")
 HANDLER = Path(__file__).parent.parent / "handler"
 
 HANDLER_FILE = "speaker_handler.py"
 TELEMETRY_FILE = "speaker_telemetry.py"
 CORE_PACKAGE = "speaker_id"
-CHECKPOINT_FOLDER = "checkpoint"
-MODEL_CONFIG_FILE = "model-config.yaml"
 LOCK, STAGING = ".archive.lock", ".archive-"
 INPUTS_FILE = "inputs.sha256"  # one hash over everything that went in
 
@@ -76,7 +70,7 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None 
 
 def build(
     spec: ModelSpec,
-    folder: Path = STORE,
+    folder: Path = store.STORE,
     handler: Path = HANDLER,
     checkpoints: Path = CHECKPOINTS,
     calibration: Path | None = None,
@@ -168,10 +162,10 @@ def _stage(stage: Path, spec: ModelSpec, handler: Path, checkpoint: Path) -> Non
         place = stage / file.relative_to(handler)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(file.resolve())
-    (stage / CHECKPOINT_FOLDER).mkdir()
+    (stage / store.CHECKPOINT_FOLDER).mkdir()
     for file in checkpoint.iterdir():
-        (stage / CHECKPOINT_FOLDER / file.name).symlink_to(file.resolve())
-    (stage / MODEL_CONFIG_FILE).write_text(spec.model_config_yaml(), encoding="utf-8")
+        (stage / store.CHECKPOINT_FOLDER / file.name).symlink_to(file.resolve())
+    (stage / store.MODEL_CONFIG_FILE).write_text(spec.model_config_yaml(), encoding="utf-8")
 
 
 def _modules(package: Path) -> Iterator[Path]:
@@ -183,7 +177,7 @@ def _digest(stage: Path, spec: ModelSpec) -> str:
     """One hash over everything staged; of the checkpoint its manifest is enough, which `prepare` has held it to."""
     total = hashlib.sha256(f"{spec.name} {spec.version} {version('torch-model-archiver')}\n".encode())
     for path in sorted(stage.rglob("*")):
-        if path.is_file() and (path.parent.name != CHECKPOINT_FOLDER or path.name == MANIFEST_FILE):
+        if path.is_file() and (path.parent.name != store.CHECKPOINT_FOLDER or path.name == MANIFEST_FILE):
             total.update(f"{path.relative_to(stage).as_posix()} {FileRecord.of(path).sha256}\n".encode())
     return total.hexdigest()
 
@@ -206,7 +200,7 @@ def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
     exported.mkdir()
     command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", spec.name]
     command += ["--version", spec.version, "--handler", f"{stage.name}/{HANDLER_FILE}"]
-    command += ["--extra-files", stage.name, "--config-file", f"{stage.name}/{MODEL_CONFIG_FILE}"]
+    command += ["--extra-files", stage.name, "--config-file", f"{stage.name}/{store.MODEL_CONFIG_FILE}"]
     # stored, not deflated: fp32 weights shrink by 7 %, and the time to pack and unpack grows tenfold
     command += ["--archive-format", "zip-store", "--export-path", exported.name]
     say(f"{spec.name}: packing")
@@ -222,30 +216,3 @@ def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         raise BundleError(f"torch-model-archiver failed for {spec.name}: {lines[-1]}")
     return made
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = Parser(prog="python -m bundle.archive", description="Build a model archive (.mar).")
-    parser.add_argument(
-        "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
-    )
-    parser.add_argument("--revision", help="commit, branch or tag of a hub model")
-    parser.add_argument("--store", type=Path, default=STORE, help="model store (default: %(default)s)")
-    parser.add_argument("--calibration", type=Path, help="folder of clips to check a precision below fp32 on")
-    chosen = parser.parse_args(arguments)
-    try:
-        spec = resolve(chosen.model, chosen.revision)
-        journal.refuse(state.RUN, spec.name)
-        build(spec, chosen.store, calibration=chosen.calibration)
-        store.forget(chosen.store, spec.name)  # one that is built by hand is to be served
-    except BundleError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return 1
-    except OSError as exc:
-        print(f"error: {exc.strerror or exc}: {exc.filename or chosen.store}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

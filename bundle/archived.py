@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from speaker_id.manifest import MANIFEST_FILE, Manifest
 
 from bundle import BundleError, store
-from bundle.archive import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
 from bundle.sources import ModelSpec
+from bundle.store import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
 
 
 def read_store(folder: Path) -> list[ModelSpec]:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from speaker_id.settings import Settings
 
-from bundle import BundleError, properties
+from bundle import BundleError, shipped
 
 MODELS = Path("models")
 SPEC_FILE = "model.yaml"
@@ -135,7 +135,7 @@ class ModelSpec(BaseModel):
     @field_validator("speaker_id")
     @classmethod
     def _answers_that_pass(cls, speaker_id: Settings) -> Settings:
-        most = properties.shipped("max_response_size")
+        most = shipped.shipped("max_response_size")
         if speaker_id.max_response_bytes > most:
             raise ValueError(
                 f"max_response_bytes {speaker_id.max_response_bytes} is more than config.properties' max_response_size "

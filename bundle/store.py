@@ -14,6 +14,9 @@ from pathlib import Path
 
 from bundle import private
 
+STORE = Path("model_store")
+CHECKPOINT_FOLDER = "checkpoint"
+MODEL_CONFIG_FILE = "model-config.yaml"
 MANIFEST = "MAR-INF/MANIFEST.json"  # torch-model-archiver's own: name and version
 
 

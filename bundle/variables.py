@@ -1,8 +1,8 @@
 """make's variables, checked, as the options of a command: their values are read from the environment, and by no shell.
 
-    python bundle/variables.py -m bundle.serve MODEL PORT ARGS
+    python bundle/variables.py -m serving.serve MODEL PORT ARGS
 
-replaces itself by `python -m bundle.serve --model=demo --port=8080 --grace 5` where the environment says MODEL=demo,
+replaces itself by `python -m serving.serve --model=demo --port=8080 --grace 5` where the environment says MODEL=demo,
 PORT=8080 and ARGS="--grace 5". A variable that is empty gives no option, so that each default stands in the command
 alone. Without arguments it checks what was typed on make's command line, and does nothing else: a VERSION that the
 environment has for other programs is nobody's fault until a command asks for it.

@@ -23,19 +23,19 @@ def current(spec: ModelSpec, *, pinned: bool = False) -> ModelSpec:
         spec: as model.yaml has it.
         pinned: its version was asked for by name.
     """
-    found = store.promoted(archive.STORE, spec.name)
+    found = store.promoted(store.STORE, spec.name)
     if found and found.declared == spec.version and not pinned:
         if found.version != spec.version:
             say(
                 f"{spec.name} {found.version} is served, which a roll-out has promoted; its model.yaml has version "
                 f"{spec.version}, as before that (another one there, or `make archive`, takes effect again)"
             )
-        return archived.read(archive.STORE / f"{spec.name}.mar")
+        return archived.read(store.STORE / f"{spec.name}.mar")
     if found and found.version != spec.version:
         say(
             f"{spec.name} {spec.version} is served, as was asked for; a roll-out had promoted {found.version}, which "
-            f"is kept as {store.of_version(archive.STORE, spec.name, found.version).name}"
+            f"is kept as {store.of_version(store.STORE, spec.name, found.version).name}"
         )
-    archive.build(spec, archive.STORE)
-    store.forget(archive.STORE, spec.name)
+    archive.build(spec, store.STORE)
+    store.forget(store.STORE, spec.name)
     return spec

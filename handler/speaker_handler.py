@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from speaker_id import errors
-from speaker_id.encoder import warm_up
+from speaker_id.encoder.contract import warm_up
 from speaker_id.job import Outcome
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
@@ -133,7 +133,7 @@ def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
 
 
 def is_probe(headers: Mapping[str, Any]) -> bool:
-    """Whether it is bundle/watch.py that asks if anybody answers; the gateway drops a caller's own such header.
+    """Whether the server's own watch asks if anybody answers; the gateway drops a caller's own such header.
 
     TorchServe mixes the names of a gRPC call's inputs among the headers: those have records for values, and no text.
     """

@@ -60,7 +60,7 @@ class Telemetry:
     """One worker's metrics and events.
 
     Args:
-        cache: TorchServe's `context.metrics`. Where its configuration lacks our metrics (bundle/metrics/metrics.yaml
+        cache: TorchServe's `context.metrics`. Where its configuration lacks our metrics (serving/metrics/metrics.yaml
             declares them) none is sent: TorchServe would write it into its log and drop it.
         model: whose name and version every metric and event carries.
     """

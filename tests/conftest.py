@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.machine import processor
+from measure.machine import processor
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bundle import polling
+from serving.host import polling
 
 GENEROUS = 600.0  # s; it guards against hanging alone, and the machine may be busy
 

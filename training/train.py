@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
-from speaker_id.packed.probe import computes_bf16
+from speaker_id.encoder.packed.probe import computes_bf16
 from torch import nn
 from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification

@@ -11,8 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from speaker_id import protocol
+from speaker_id.batching import Budget
 from speaker_id.certainty import Certainty
-from speaker_id.decoding import Budget
 from speaker_id.errors import DeadlineExceeded, RequestError
 
 

@@ -11,20 +11,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from speaker_id import checkpoint, encoders, kernels, labels, protocol
+from speaker_id import checkpoint, kernels, labels, protocol
+from speaker_id.batching import AtOnce, Budget, ahead, pack
 from speaker_id.certainty import certainties
-from speaker_id.clip import Clip, Decoded
+from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.decoders import Decoders
-from speaker_id.decoding import AtOnce, Budget, ahead
-from speaker_id.encoder import Encoder, out_of_memory
-from speaker_id.errors import (
-    NonFiniteAudio,
-    OutOfMemory,
-    RequestError,
-    RequestTooLarge,
-)
+from speaker_id.encoder import choose
+from speaker_id.encoder.contract import Encoder, out_of_memory
+from speaker_id.errors import NonFiniteAudio, OutOfMemory, RequestError, RequestTooLarge
 from speaker_id.job import Job, Outcome
-from speaker_id.packing import Waveform, pack
 from speaker_id.protocol.request import Function
 from speaker_id.settings import Settings
 
@@ -66,7 +61,7 @@ class Pipeline:
                 sampling_rate=loaded.sampling_rate,
                 max_seconds=settings.max_clip_seconds,
             ),
-            encoder=encoders.choose(loaded, settings, device),
+            encoder=choose.choose(loaded, settings, device),
             labels=loaded.labels,
             default_function=loaded.default_function,
             sampling_rate=loaded.sampling_rate,

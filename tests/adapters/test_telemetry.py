@@ -19,7 +19,7 @@ from speaker_telemetry import Telemetry, trace_of, waited
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
-from bundle.properties import METRICS
+from serving.torchserve.properties import METRICS
 
 MODEL = Model("demo", "1.0")
 ANSWERED = Outcome(

@@ -17,10 +17,12 @@ import pytest
 import requests
 import yaml
 
-from bundle import archive, ports, processes, sources, state
-from bundle.gateway import Gateway
-from bundle.leash import Leashed
-from bundle.torchserve import TorchServe
+from bundle import archive, sources
+from serving import state
+from serving.gateway.envoy import Gateway
+from serving.host import ports, processes
+from serving.host.leash import Leashed
+from serving.torchserve.process import TorchServe
 from tests.e2e.started import STUB, Run, Serve, StartServe
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -197,6 +199,6 @@ def serve(run: Run, checkout: Path, tmp_path: Path) -> Iterator[StartServe]:
         each.process.wait(600)
         each.process.release()
     if list(state.states(checkout / state.RUN)):
-        run("-m", "bundle.stop")
+        run("-m", "serving.stop")
     # and if that is what a test found to be broken: whatever has this checkout among its arguments
     processes.end(processes.matching(lambda argument: str(checkout) in argument), grace=1.0)

@@ -14,8 +14,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
 
-from bundle.gateway import Gateway
-from bundle.ports import LOOPBACK
+from serving.gateway.envoy import Gateway
+from serving.host.ports import LOOPBACK
 
 
 @dataclass(frozen=True)

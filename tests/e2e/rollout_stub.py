@@ -21,9 +21,11 @@ from typing import Any
 
 import yaml
 
-from bundle import archive, gate, rollout, sources
-from bundle.management import Management
+from bundle import archive, sources
 from bundle.store import MANIFEST
+from serving.rollout import __main__ as command
+from serving.rollout import agreement
+from serving.torchserve.management import Management
 
 EFFECTS = Path("effects")
 SPEC = sources.ModelSpec(
@@ -89,15 +91,15 @@ def main() -> int:
     def build(spec: sources.ModelSpec, store: Path, file: Path) -> Path:
         return restamp(store / "stub.mar", file, spec.version, args.stub)
 
-    clips = gate.clips
-    gate.clips = lambda folder: clips(folder)[:2]
+    clips = agreement.clips
+    agreement.clips = lambda folder: clips(folder)[:2]
     archive.build = build  # type: ignore[assignment]
     sources.resolve = lambda *_, **__: SPEC  # type: ignore[assignment]
     EFFECTS.write_text("")
     if args.kill_after or args.kill_at:
         count(args.kill_after, args.kill_at)
     sys.argv = ["rollout", "--model", "stub", *rest]
-    return rollout.main()
+    return command.main()
 
 
 if __name__ == "__main__":

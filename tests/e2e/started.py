@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import requests
 
-from bundle import ports, state
-from bundle.leash import Leashed, watches
-from bundle.ports import LOOPBACK
-from bundle.processes import Identity
+from serving import state
+from serving.host import ports
+from serving.host.leash import Leashed, watches
+from serving.host.ports import LOOPBACK
+from serving.host.processes import Identity
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIPS = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from bundle import archive, sources
-from bundle.torchserve import TorchServe, serving
+from serving.torchserve.process import TorchServe, serving
 
 pytestmark = pytest.mark.e2e
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from bundle import java, ports
-from bundle.leash import Leashed
-from bundle.ports import LOOPBACK, Ports
-from bundle.properties import SHIPPED
+from bundle import java
+from bundle.shipped import SHIPPED
+from serving.host import ports
+from serving.host.leash import Leashed
+from serving.host.ports import LOOPBACK, Ports
 from tests.e2e.started import CLIPS
 
 pytestmark = pytest.mark.e2e

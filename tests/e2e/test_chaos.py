@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bundle import state
-from bundle.leash import Leashed
-from chaos.__main__ import FAULTS
+from measure.chaos.__main__ import FAULTS
+from serving import state
+from serving.host.leash import Leashed
 from tests.e2e.started import belongings
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +26,7 @@ UNNOTICED = [fault.name for fault in FAULTS if fault.quick and fault.unnoticed]
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "chaos", "--short", *arguments]
+    return [sys.executable, "-m", "measure.chaos", "--short", *arguments]
 
 
 def environment() -> dict[str, str]:

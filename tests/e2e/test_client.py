@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bundle.gateway import Gateway
 from bundle.samples import samples
 from clients import identify
 from clients.identify import Client, Refused
+from serving.gateway.envoy import Gateway
 
 pytestmark = pytest.mark.e2e
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from bundle import dockerfile, sandbox
-from bundle.dockerfile import Stage
-from bundle.gateway import Gateway
-from bundle.image import Builder, Built
-from bundle.image_check import DOCKERFILE, TARGET, serve
+from deploy.docker.check import dockerfile, sandbox
+from deploy.docker.check.__main__ import DOCKERFILE, TARGET, serve
+from deploy.docker.check.builder import Builder, Built
+from deploy.docker.check.dockerfile import Stage
+from serving.gateway.envoy import Gateway
 from tests.unit.deploy import kustomized as pods
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from bundle import ports
-from bundle.gateway import Gateway
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.host import ports
+from serving.torchserve.process import TorchServe
 from tests.e2e.raw import Answer, over_http1
 
 pytestmark = pytest.mark.e2e

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle import state
-from bundle.leash import Leashed
+from serving import state
+from serving.host.leash import Leashed
 from tests.e2e.started import belongings
 
 pytestmark = pytest.mark.e2e
@@ -25,9 +25,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def test_it_is_right_about_every_clip_for_30_seconds_of_a_core_and_leaves_nothing(
     run: Run, checkout: Path, temp: Path
 ) -> None:
-    run("-m", "bundle.archive", "--model", "demo")
+    run("-m", "serving.archive", "--model", "demo")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = run("-m", "bundle.demo")
+    ran = run("-m", "serving.demo")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)  # Java and its worker among them: all are waited for
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert ran.returncode == 0, ran.stderr
@@ -41,7 +41,7 @@ def test_it_is_right_about_every_clip_for_30_seconds_of_a_core_and_leaves_nothin
 
 @pytest.mark.usefixtures("run")  # for its PYTHONPATH
 def test_a_signal_ends_it_early_with_nothing_left(checkout: Path, temp: Path) -> None:
-    command = [sys.executable, "-m", "bundle.demo"]
+    command = [sys.executable, "-m", "serving.demo"]
     process = Leashed(command, cwd=checkout, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 600
     while not list((checkout / "build").glob("run/*/serve.json")):

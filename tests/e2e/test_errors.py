@@ -15,8 +15,8 @@ import requests
 import soundfile
 import speaker_handler
 
-from bundle.gateway import Gateway
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from bundle import sources, state
-from bundle.gateway import Gateway
+from bundle import sources
 from bundle.samples import samples
-from evaluation import corpus
-from evaluation.conditions import CLEAN, CONDITIONS
-from evaluation.endpoint import Endpoint
-from evaluation.journal import Entry
-from evaluation.local import Local
-from evaluation.question import Answerer, Question
-from evaluation.report import read
+from measure.evaluation import corpus
+from measure.evaluation.conditions import CLEAN, CONDITIONS
+from measure.evaluation.endpoint import Endpoint
+from measure.evaluation.journal import Entry
+from measure.evaluation.local import Local
+from measure.evaluation.question import Answerer, Question
+from measure.evaluation.report import read
+from serving import state
+from serving.gateway.envoy import Gateway
 
 pytestmark = pytest.mark.e2e
 
@@ -107,7 +108,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def test_with_no_server_it_starts_one_and_leaves_nothing_but_its_results(
     run: Run, checkout: Path, temp: Path
 ) -> None:
-    ran = run("-m", "evaluation", "--robustness", "--limit", "3")
+    ran = run("-m", "measure.evaluation", "--robustness", "--limit", "3")
     assert ran.returncode == 0, ran.stderr
     assert "A sample of 3 of 16 clips" in ran.stdout
     for condition in CONDITIONS:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from bundle.gateway import Gateway
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.torchserve.process import TorchServe
 from tests.e2e.raw import refusal, send, send_over_http2
 
 pytestmark = pytest.mark.e2e

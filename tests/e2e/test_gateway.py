@@ -15,10 +15,10 @@ import psutil
 import pytest
 import requests
 
-from bundle import ports
-from bundle.gateway import Gateway
-from bundle.ports import LOOPBACK
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

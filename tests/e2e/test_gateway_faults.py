@@ -14,10 +14,10 @@ import psutil
 import pytest
 import requests
 
-from bundle import ports
-from bundle.gateway import Gateway
-from bundle.limits import Limits
-from bundle.torchserve import ServerError, TorchServe
+from serving.gateway.envoy import Gateway
+from serving.gateway.limits import Limits
+from serving.host import ports
+from serving.torchserve.process import ServerError, TorchServe
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e

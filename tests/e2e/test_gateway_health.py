@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from bundle import ports
-from bundle.gateway import Gateway
-from bundle.scripts import lua_heads
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.gateway.scripts import lua_heads
+from serving.host import ports
+from serving.torchserve.process import TorchServe
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e

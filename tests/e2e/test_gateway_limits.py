@@ -16,11 +16,11 @@ from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, RemoteSettingsChanged
 from h2.settings import SettingCodes
 
-from bundle import ports, unix_http
-from bundle.gateway import Gateway
-from bundle.limits import Limits
-from bundle.ports import LOOPBACK
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.gateway.limits import Limits
+from serving.host import ports, unix_http
+from serving.host.ports import LOOPBACK
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

@@ -23,11 +23,11 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded
 
-from bundle import ports
-from bundle.gateway import Gateway
-from bundle.leash import Leashed
-from bundle.ports import LOOPBACK
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.host import ports
+from serving.host.leash import Leashed
+from serving.host.ports import LOOPBACK
+from serving.torchserve.process import TorchServe
 from tests.certificates import issue
 from tests.waiting import wait_until
 
@@ -213,7 +213,7 @@ def test_make_serve_shows_a_request_that_works_and_the_client_finds_the_server(
         authority = checkout / "my cert" / "ca.crt"
         clip = checkout / "clip.wav"
         clip.write_bytes(b"RIFF")
-        told = run("-m", "bundle.identify", "--", str(clip))
+        told = run("-m", "serving.identify", "--", str(clip))
         assert (
             told.stderr.splitlines()[0]
             == f"identify: asking stub at https://{LOOPBACK}:{port}, which runs here"

@@ -12,12 +12,12 @@ import grpc
 import pytest
 import requests
 
-from bundle import ports
-from bundle.gateway import Gateway
-from bundle.ports import LOOPBACK
-from bundle.torchserve import TorchServe
-from loadtest import LoadTestError, server
-from loadtest.clip import Clip
+from measure.loadtest import LoadTestError, server
+from measure.loadtest.clip import Clip
+from serving.gateway.envoy import Gateway
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

@@ -19,7 +19,7 @@ import requests
 import ts
 from grpc_tools import protoc
 
-from bundle.torchserve import TorchServe
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

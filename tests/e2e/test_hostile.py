@@ -9,10 +9,10 @@ import psutil
 import pytest
 import requests
 
-from bundle.gateway import Gateway
-from bundle.torchserve import TorchServe
-from chaos.attacks import Attack, attacks
-from chaos.verdict import equal, error, scores
+from measure.chaos.attacks import Attack, attacks
+from measure.chaos.verdict import equal, error, scores
+from serving.gateway.envoy import Gateway
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 import requests
 
-from bundle import archive, ports, properties, sources
-from bundle.gateway import Gateway
-from bundle.testing import write_checkpoint
-from bundle.torchserve import TorchServe
+from bundle import archive, shipped, sources
+from serving.gateway.envoy import Gateway
+from serving.host import ports
+from serving.torchserve.process import TorchServe
+from tests.doubles.checkpoints import write_checkpoint
 
 pytestmark = pytest.mark.e2e
 
 LABELS = 3000
-MOST = properties.shipped("max_response_size")
+MOST = shipped.shipped("max_response_size")
 
 
 @pytest.fixture(scope="module")

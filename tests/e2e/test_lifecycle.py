@@ -15,12 +15,13 @@ import psutil
 import pytest
 import requests
 
-from bundle import ports, state
-from bundle.management import Management
-from bundle.ports import LOOPBACK
-from bundle.service import Service
 from bundle.sources import ModelSpec
-from bundle.torchserve import ServerError
+from serving import state
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+from serving.service import Service
+from serving.torchserve.management import Management
+from serving.torchserve.process import ServerError
 from tests.e2e.started import STUB, Run, StartServe
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +35,7 @@ class TestServing:
     def test_the_ready_line_has_a_request_to_copy_and_its_real_answer(
         self, serve: StartServe, checkout: Path
     ) -> None:
-        running = serve("-m", "bundle.serve", "--model", "demo")
+        running = serve("-m", "serving.serve", "--model", "demo")
         found = re.search(
             r"^ready: demo.*DEMO.*\n\n  (curl -T \S+ \S+)\n  (\[.*\])\n", running.said, re.MULTILINE
         )
@@ -61,7 +62,7 @@ class TestServing:
     ) -> None:
         (checkout / "twin").mkdir()
         (checkout / "twin" / "model.yaml").write_text("source: ../models/demo\n")
-        running = serve("-m", "bundle.serve", "--models", "demo ./twin:2.0")
+        running = serve("-m", "serving.serve", "--models", "demo ./twin:2.0")
         assert re.findall(r"^ready: (\w+ [\d.]+)", running.said, re.MULTILINE) == ["demo 1.0", "twin 2.0"]
         clip = next((checkout / "models" / "demo" / "samples").glob("*.flac")).read_bytes()
         url = f"http://{LOOPBACK}:{running.port}"
@@ -90,7 +91,7 @@ class TestServing:
         self, serve: StartServe, run: Run, checkout: Path
     ) -> None:
         (checkout / "clip.wav").write_bytes(b"abc")
-        identify = ("-m", "bundle.identify")
+        identify = ("-m", "serving.identify")
         assert run(*identify, "--", "clip.wav").returncode == 3
         first, second = serve(), serve()
         where = f"stub at http://{LOOPBACK}"
@@ -111,10 +112,10 @@ class TestServing:
 
     def test_stop_with_a_port_ends_that_server_alone(self, serve: StartServe, run: Run) -> None:
         first, second = serve(), serve()
-        assert run("-m", "bundle.stop", "--port", str(first.port)).returncode == 0
+        assert run("-m", "serving.stop", "--port", str(first.port)).returncode == 0
         assert first.process.wait(600) == 0
         assert second.ask(b"abc").status_code == 200
-        again = run("-m", "bundle.stop", "--port", str(first.port))
+        again = run("-m", "serving.stop", "--port", str(first.port))
         assert again.stdout == f"nothing is running on port {first.port}\n"
 
     def test_a_killed_worker_is_replaced_without_a_restart(self, serve: StartServe) -> None:

@@ -1,4 +1,4 @@
-"""`python -m loadtest` against a real server, as a user runs it: exit codes, files, and nothing left behind."""
+"""`python -m measure.loadtest` against a real server, as a user runs it: exit codes, files, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bundle.gateway import Gateway
-from bundle.testing import write_checkpoint
+from serving.gateway.envoy import Gateway
+from tests.doubles.checkpoints import write_checkpoint
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +25,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def load(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "SPEAKER_ID_TOKEN"}
     environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'handler'}"
-    command = [sys.executable, "-m", "loadtest", *arguments]
+    command = [sys.executable, "-m", "measure.loadtest", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
 
 
@@ -73,7 +73,7 @@ def test_without_a_url_a_server_of_the_models_is_started_and_nothing_of_it_is_le
     write_checkpoint(checkout / "other")
     arguments = ("--rate", "5", "--duration", "2", "--warmup", "1", "--clips", str(SAMPLES))
     arguments += ("--models", "demo ./other")
-    said = run("-m", "loadtest", "run", *arguments)
+    said = run("-m", "measure.loadtest", "run", *arguments)
     assert said.returncode == 0, said.stdout + said.stderr
     content = json.loads((checkout / "reports" / "report.json").read_text())
     assert content["result"]["errors"] == {}

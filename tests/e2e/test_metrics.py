@@ -15,10 +15,11 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from bundle import ports, sources
-from bundle.metrics.catalogue import CATALOGUE, samples_of
-from bundle.ports import LOOPBACK
-from bundle.service import Service
+from bundle import sources
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+from serving.metrics.catalogue import CATALOGUE, samples_of
+from serving.service import Service
 
 pytestmark = pytest.mark.e2e
 

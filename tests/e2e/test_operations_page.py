@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from bundle.gateway import Gateway
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.torchserve.process import TorchServe
 from tests.e2e.started import CLIPS
 from tests.waiting import wait_until
 

@@ -10,7 +10,7 @@ import pytest
 
 from bundle import archive, precision, sources
 from bundle.precision import Comparison
-from bundle.torchserve import ServerError, TorchServe
+from serving.torchserve.process import ServerError, TorchServe
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ import requests
 import soundfile
 from huggingface_hub import InferenceClient
 
-from bundle.torchserve import TorchServe
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

@@ -12,8 +12,8 @@ import brotli
 import pytest
 import requests
 
-from bundle.gateway import Gateway
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.torchserve.process import TorchServe
 from tests.e2e.started import CLIPS
 
 pytestmark = pytest.mark.e2e

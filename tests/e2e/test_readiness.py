@@ -15,9 +15,10 @@ import psutil
 import pytest
 import requests
 
-from bundle import ports, probe, watch
-from bundle.gateway import Gateway
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.host import ports
+from serving.torchserve import probe, watch
+from serving.torchserve.process import TorchServe
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from bundle import ports
-from bundle.hub_double import hub
-from bundle.leash import Leashed
-from bundle.testing import write_checkpoint
+from serving.host import ports
+from serving.host.leash import Leashed
+from tests.doubles.checkpoints import write_checkpoint
+from tests.doubles.hub import hub
 
 pytestmark = pytest.mark.e2e
 

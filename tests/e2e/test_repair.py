@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from bundle.ports import LOOPBACK
+from serving.host.ports import LOOPBACK
 from tests.e2e.started import Serve, StartServe
 
 pytestmark = pytest.mark.e2e

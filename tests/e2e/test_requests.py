@@ -12,10 +12,10 @@ from datetime import datetime, timezone
 import grpc
 import pytest
 
-from bundle import ports
-from bundle.gateway import Gateway
-from bundle.ports import LOOPBACK
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+from serving.torchserve.process import TorchServe
 from tests.e2e.odd_requests import CALLS, CASES, Call, Case
 from tests.e2e.raw import Answer, over_http1, over_http2
 

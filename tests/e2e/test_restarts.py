@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from bundle import logs, ports, state, store
-from bundle.gateway import Gateway
-from bundle.ports import LOOPBACK
-from bundle.service import LOCK, ROTATE_SECONDS, Service
-from bundle.torchserve import TorchServe
+from bundle import store
+from serving import state
+from serving.gateway.envoy import Gateway
+from serving.host import logs, ports
+from serving.host.ports import LOOPBACK
+from serving.service import LOCK, ROTATE_SECONDS, Service
+from serving.torchserve.process import TorchServe
 from tests.e2e.rollout_stub import SPEC
 from tests.e2e.started import STUB, Run, Serve, StartServe
 
@@ -48,7 +50,7 @@ def test_a_start_that_is_refused_leaves_the_server_its_state_and_its_logs(
     assert log_of(running).startswith(said)
     assert not (running.folder / logs.EARLIER).exists()
     assert running.ask(b"abc").status_code == 200
-    assert "stopped" in run("-m", "bundle.stop").stdout
+    assert "stopped" in run("-m", "serving.stop").stdout
 
 
 def test_a_port_that_somebody_else_has_costs_the_former_logs_nothing(serve: StartServe, run: Run) -> None:
@@ -89,21 +91,21 @@ def test_the_next_start_names_and_ends_what_a_killed_one_left_and_keeps_its_logs
 def test_after_a_promotion_a_restart_serves_what_was_promoted(
     serve: StartServe, run: Run, checkout: Path
 ) -> None:
-    program = ("-m", "bundle.serve", "--model", "demo")
+    program = ("-m", "serving.serve", "--model", "demo")
     running = serve(*program)
-    promoted = run("-m", "bundle.rollout", "--model", "demo", "--version", "2.0")
+    promoted = run("-m", "serving.rollout", "--model", "demo", "--version", "2.0")
     assert promoted.returncode == 0, promoted.stdout + promoted.stderr
-    assert run("-m", "bundle.stop").returncode == 0
+    assert run("-m", "serving.stop").returncode == 0
     assert running.process.wait(600) == 0
     again = serve(*program)
     assert re.findall(r"^ready: (demo [\d.]+)", again.said, re.MULTILINE) == ["demo 2.0"]
     assert "demo 2.0 is served, which a roll-out has promoted; its model.yaml has version 1.0" in again.said
-    assert run("-m", "bundle.stop").returncode == 0
-    named = serve("-m", "bundle.serve", "--models", "demo:1.0")  # asked for by name
+    assert run("-m", "serving.stop").returncode == 0
+    named = serve("-m", "serving.serve", "--models", "demo:1.0")  # asked for by name
     assert re.findall(r"^ready: (demo [\d.]+)", named.said, re.MULTILINE) == ["demo 1.0"]
     assert "demo 1.0 is served, as was asked for; a roll-out had promoted 2.0, which is kept as" in named.said
     assert store.version_of(checkout / "model_store" / "demo-2.0.mar") == "2.0"
-    refused = run("-m", "bundle.clean")
+    refused = run("-m", "serving.clean")
     assert (refused.returncode, "is running: `make stop` first" in refused.stderr) == (1, True)
 
 
@@ -165,7 +167,7 @@ class TestRotation:
     ) -> None:
         service = Service([SPEC], checkout / "model_store", checkout / "run", 1)
         clock = iter(range(0, 10_000, int(ROTATE_SECONDS) + 1))
-        monkeypatch.setattr("bundle.service.time.monotonic", lambda: float(next(clock)))
+        monkeypatch.setattr("serving.service.time.monotonic", lambda: float(next(clock)))
 
         def fail() -> None:
             raise TimeoutError("timed out")

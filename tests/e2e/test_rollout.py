@@ -16,18 +16,21 @@ from shutil import copytree
 import pytest
 import requests
 
-from bundle import BundleError, archive, gate, ports, sources, state, store
-from bundle.rollout import Rollout
+from bundle import BundleError, archive, sources, store
 from bundle.samples import samples
-from bundle.service import Service
 from bundle.sources import ModelSpec
+from serving import state
+from serving.host import ports
+from serving.rollout import agreement
+from serving.rollout.rollout import Rollout
+from serving.service import Service
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 20.0  # requests a second, less than half of what two cores answer
 SAMPLES = {sample.path.read_bytes(): sample.speaker for sample in samples(ROOT / "models/demo/samples")}
-CLIPS = [gate.Clip(sample.path) for sample in samples(ROOT / "models/demo/samples")]
+CLIPS = [agreement.Clip(sample.path) for sample in samples(ROOT / "models/demo/samples")]
 
 
 @pytest.fixture(scope="module")

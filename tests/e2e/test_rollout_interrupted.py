@@ -14,12 +14,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from bundle import BundleError, canary, ports, rollout, state, store
-from bundle.gate import Clip
-from bundle.journal import Journal
-from bundle.rollout import Rollout
+from bundle import BundleError, store
 from bundle.samples import samples
-from bundle.service import Service
+from serving import state
+from serving.gateway import canary
+from serving.host import ports
+from serving.rollout import rollout
+from serving.rollout.agreement import Clip
+from serving.rollout.journal import Journal
+from serving.rollout.rollout import Rollout
+from serving.service import Service
 from tests.e2e.rollout_stub import EFFECTS, SPEC, restamp
 from tests.e2e.started import ROOT, Run, StartServe
 
@@ -241,7 +245,7 @@ def test_stop_and_serve_recover_what_a_killed_roll_out_left(
     killed = start("--version", "2.0", "--kill-at", at)
     killed.communicate(timeout=600)
     assert killed.returncode == -signal.SIGKILL
-    assert run("-m", "bundle.stop").returncode == 0
+    assert run("-m", "serving.stop").returncode == 0
     running.assert_gone(*belongings)
     again = serve()
     assert again.ask(b"abc").headers["x-model-version"] == serves

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 import grpc
 import pytest
 
-from bundle import unix_http
-from bundle.gateway import Gateway
-from bundle.management import ManagementError
-from bundle.ports import LOOPBACK
-from bundle.torchserve import TorchServe
+from serving.gateway.envoy import Gateway
+from serving.host import unix_http
+from serving.host.ports import LOOPBACK
+from serving.torchserve.management import ManagementError
+from serving.torchserve.process import TorchServe
 from tests.e2e.raw import refusal, send, send_over_http2
 
 pytestmark = pytest.mark.e2e

@@ -15,9 +15,9 @@ import psutil
 import pytest
 import requests
 
-from bundle.management import ManagementError
-from bundle.ports import LOOPBACK, Ports
-from bundle.torchserve import ServerError, TorchServe
+from serving.host.ports import LOOPBACK, Ports
+from serving.torchserve.management import ManagementError
+from serving.torchserve.process import ServerError, TorchServe
 
 pytestmark = pytest.mark.e2e
 

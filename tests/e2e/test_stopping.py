@@ -15,9 +15,9 @@ import psutil
 import pytest
 import requests
 
-from bundle.leash import watches
-from bundle.ports import LOOPBACK
-from bundle.processes import Identity
+from serving.host.leash import watches
+from serving.host.ports import LOOPBACK
+from serving.host.processes import Identity
 from tests.e2e.started import STUB, Run, StartServe
 from tests.waiting import wait_until
 
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.e2e
 HOLDS_A_SERVER = """
 import sys, time
 from pathlib import Path
-from bundle.management import ManagementError
-from bundle.torchserve import TorchServe
+from serving.torchserve.management import ManagementError
+from serving.torchserve.process import TorchServe
 server = TorchServe(Path(sys.argv[1]), ["stub"], Path(sys.argv[2]))
 server.start()
 pids = []
@@ -104,7 +104,7 @@ class TestStopping:
     def test_make_stop_ends_it_in_order(self, serve: StartServe, run: Run) -> None:
         running = serve()
         belongings = running.belongings()
-        stopped = run("-m", "bundle.stop")
+        stopped = run("-m", "serving.stop")
         assert (stopped.returncode, stopped.stderr) == (0, "")
         assert running.process.wait(600) == 0
         assert "nothing left running" in running.said
@@ -118,7 +118,7 @@ class TestStopping:
         running.process.kill()
         running.process.wait()
         wait_until(lambda: not any(each.alive for each in family))
-        stopped = run("-m", "bundle.stop")
+        stopped = run("-m", "serving.stop")
         assert stopped.returncode == 0
         assert "was killed" in stopped.stdout
         running.assert_gone(family, temp)
@@ -150,11 +150,11 @@ class TestStopping:
         running.process.wait()
         lives_on = [each for each in family if each.alive]
         assert len(lives_on) >= 3  # Java, a worker, the gateway
-        stopped = run("-m", "bundle.stop")
+        stopped = run("-m", "serving.stop")
         assert stopped.returncode == 0
         assert "was killed" in stopped.stdout
         running.assert_gone(family, temp)
 
     def test_make_stop_with_nothing_running_says_so(self, run: Run) -> None:
-        stopped = run("-m", "bundle.stop")
+        stopped = run("-m", "serving.stop")
         assert (stopped.returncode, stopped.stdout) == (0, "nothing is running\n")

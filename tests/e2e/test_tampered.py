@@ -13,7 +13,7 @@ from speaker_handler import SpeakerHandler
 from speaker_id.manifest import CheckpointError
 from ts.context import Context
 
-from bundle import ports
+from serving.host import ports
 
 pytestmark = pytest.mark.e2e
 
@@ -94,7 +94,7 @@ def test_the_server_says_so_in_one_line_and_ends_with_1(
     tampered(demo_store / "demo.mar", store / "demo.mar", WEIGHTS, flipped)
     port = str(ports.free(1)[0])
     ended = run(
-        "-m", "bundle.serve", "--archived", str(store), "--run", str(tmp_path / "run"), "--port", port
+        "-m", "serving.serve", "--archived", str(store), "--run", str(tmp_path / "run"), "--port", port
     )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()

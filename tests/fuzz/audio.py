@@ -23,8 +23,8 @@ from speaker_id.decoders import Decoders
 from speaker_id.errors import RequestError
 
 from bundle.command_line import Parser
-from chaos.attacks import attacks
-from chaos.recordings import FORMATS, recording
+from measure.chaos.attacks import attacks
+from measure.chaos.recordings import FORMATS, recording
 
 HERE, BUILD = Path(__file__).parent, Path("build") / "fuzz-audio"
 CORPUS, FAULTS, KEPT = BUILD / "corpus", BUILD / "faults", HERE / "corpus.zip"

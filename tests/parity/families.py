@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from speaker_id.encoder import Encoder, ReferenceEncoder
-from speaker_id.packing import Waveform
+from speaker_id.clip import Waveform
+from speaker_id.encoder.contract import Encoder
+from speaker_id.encoder.reference import ReferenceEncoder
 from torch import Tensor
 from transformers import (
     HubertConfig,

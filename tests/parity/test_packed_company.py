@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from speaker_id.clip import MAX_LEVEL
-from speaker_id.packed import PackedEncoder
-from speaker_id.packed.team import Team
-from speaker_id.packed.transformer import TransformerLayer
-from speaker_id.packing import Waveform
+from speaker_id.clip import MAX_LEVEL, Waveform
+from speaker_id.encoder.packed import PackedEncoder
+from speaker_id.encoder.packed.team import Team
+from speaker_id.encoder.packed.transformer import TransformerLayer
 from torch import Tensor
 
 from tests.parity.families import (

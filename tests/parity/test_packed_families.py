@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from speaker_id.packed import PackedEncoder, supports
-from speaker_id.packed.probe import computes_bf16
-from speaker_id.packing import Waveform
+from speaker_id.clip import Waveform
+from speaker_id.encoder.packed import PackedEncoder, supports
+from speaker_id.encoder.packed.probe import computes_bf16
 
 from tests.parity.families import (
     COMPANY_BOUND,

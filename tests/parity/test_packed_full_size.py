@@ -9,9 +9,9 @@ import librosa
 import pytest
 import torch
 from hypothesis import given, settings
-from speaker_id.packed import PackedEncoder
-from speaker_id.packed.probe import computes_bf16
-from speaker_id.packing import Waveform
+from speaker_id.clip import Waveform
+from speaker_id.encoder.packed import PackedEncoder
+from speaker_id.encoder.packed.probe import computes_bf16
 from torch import Tensor
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 

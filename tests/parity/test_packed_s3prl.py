@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from speaker_id.packed import PackedEncoder
-from speaker_id.packing import Waveform
+from speaker_id.clip import Waveform
+from speaker_id.encoder.packed import PackedEncoder
 from torch import Tensor
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 

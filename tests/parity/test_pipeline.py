@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from speaker_id.encoder import ReferenceEncoder
+from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings

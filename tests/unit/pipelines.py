@@ -10,8 +10,7 @@ import pytest
 import soundfile
 import torch
 from speaker_id import audio
-from speaker_id.clip import Clip, Decoded
-from speaker_id.packing import Waveform
+from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings

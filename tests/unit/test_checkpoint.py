@@ -6,7 +6,7 @@ import pytest
 import torch
 from speaker_id.checkpoint import load
 
-from bundle.testing import write_checkpoint
+from tests.doubles.checkpoints import write_checkpoint
 from tests.unit.sealed import LABELS, change_config, change_weights, refusal, sealed
 
 

@@ -63,7 +63,11 @@ def test_every_error_code_has_its_row(error: type[errors.RequestError]) -> None:
 
 
 def test_every_error_of_the_gateway_has_its_row() -> None:
-    gateway = "".join(path.read_text("utf-8") for path in (ROOT / "deploy" / "gateway").iterdir())
+    gateway = "".join(
+        path.read_text("utf-8")
+        for path in (ROOT / "serving" / "gateway").iterdir()
+        if path.suffix in (".lua", ".yaml")
+    )
     codes = set(re.findall(r"^ +code: ([a-z_]+)$", gateway, re.M)) | set(
         re.findall(r'(?:code = |(?:fail|refuse)\(handle, "?\d+"?, |return )"([a-z_]+)"', gateway)
     )

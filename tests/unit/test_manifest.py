@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from speaker_id.manifest import FileRecord, verify
 
-from bundle.testing import write_checkpoint
+from tests.doubles.checkpoints import write_checkpoint
 from tests.unit.sealed import LABELS, refusal, sealed
 
 

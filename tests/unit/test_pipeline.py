@@ -14,8 +14,7 @@ import soundfile
 import torch
 from speaker_id import audio
 from speaker_id import pipeline as pipeline_module
-from speaker_id.clip import Clip, Decoded
-from speaker_id.packing import Waveform
+from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.protocol import Payload
 
 from tests.decoding import shared

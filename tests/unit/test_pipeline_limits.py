@@ -9,8 +9,7 @@ import pytest
 import torch
 from speaker_id import audio
 from speaker_id import pipeline as pipeline_module
-from speaker_id.clip import Clip, Decoded, EncodedAudio
-from speaker_id.packing import Waveform
+from speaker_id.clip import Clip, Decoded, EncodedAudio, Waveform
 from speaker_id.protocol import Payload, least_bytes, parse
 
 from tests.unit.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav

@@ -9,8 +9,8 @@ import pytest
 from speaker_id.audio.damage import MOST_DAMAGED
 from speaker_id.decoders import pool
 
-from bundle import properties
-from bundle.limits import Limits
+from bundle import shipped
+from serving.gateway.limits import Limits
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = (TESTS.parent / "SECURITY.md").read_text("utf-8")
@@ -47,7 +47,7 @@ def test_and_every_kind_of_what_comes_in() -> None:
 
 def lua(name: str) -> int:
     """A limit of the gateway's own script."""
-    script = (TESTS.parent / "deploy" / "gateway" / "requests.lua").read_text("utf-8")
+    script = (TESTS.parent / "serving" / "gateway" / "requests.lua").read_text("utf-8")
     return int(re.findall(rf"^local {name} = (\d+)", script, re.MULTILINE)[0])
 
 
@@ -56,7 +56,7 @@ LIMITS = (
     f"above {lua('MOST_HEADERS'):,} bytes of those that go on",
     f"paths above {lua('LONGEST_PATH'):,} bytes",
     f"request ids are cut to {lua('LONGEST_ID')} bytes",
-    f"bodies above {properties.shipped('max_request_size') >> 20} MiB are 413",
+    f"bodies above {shipped.shipped('max_request_size') >> 20} MiB are 413",
     f"{Limits.connections:,} connections",
     f"bodies that together pass {Limits.heap_bytes >> 30} GiB",
     f"needs more than {pool.MEMORY >> 20} MiB",
@@ -72,7 +72,7 @@ def test_the_limits_that_it_names_are_those_in_force(limit: str) -> None:
     ("page", "limit"),
     [
         ("audio.md", f"more than {100 * MOST_DAMAGED:.0f} % of the frames"),
-        ("hostile.md", f"more memory than {pool.MEMORY >> 20} MiB"),
+        ("results/hostile.md", f"more memory than {pool.MEMORY >> 20} MiB"),
     ],
 )
 def test_so_are_those_of_the_pages_on_audio(page: str, limit: str) -> None:

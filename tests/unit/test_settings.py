@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from speaker_id.settings import Settings
 
-from bundle import BundleError, properties, sources
+from bundle import BundleError, shipped, sources
 
 WHY = r"65,504, and logits of published models reach 123,000 .hubert-base-superb-sid.: use bf16"
 
@@ -38,11 +38,11 @@ def test_any_other_precision_is_refused_with_those_that_there_are() -> None:
 
 
 def test_the_largest_answer_is_the_largest_that_torchserve_passes_on() -> None:
-    assert Settings.model_validate({}).max_response_bytes == properties.shipped("max_response_size")
+    assert Settings.model_validate({}).max_response_bytes == shipped.shipped("max_response_size")
 
 
 def test_a_model_that_would_answer_more_than_that_is_refused(tmp_path: Path) -> None:
-    most = properties.shipped("max_response_size")
+    most = shipped.shipped("max_response_size")
     (tmp_path / "model.yaml").write_text(f"source: .\nspeaker_id: {{max_response_bytes: {most + 1}}}\n")
     with pytest.raises(
         BundleError, match=f"{most + 1} is more than config.properties' max_response_size {most}"

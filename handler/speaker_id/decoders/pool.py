@@ -18,17 +18,11 @@ from speaker_id.clip import Clip, Decoded, RawAudio
 from speaker_id.decoders import plain
 from speaker_id.decoders.process import DecoderProcess, ForkServer
 from speaker_id.decoders.wire import Lost
-from speaker_id.errors import (
-    AudioTooCostly,
-    CorruptAudio,
-    DeadlineExceeded,
-    Fault,
-    OutOfMemory,
-    RequestError,
-)
+from speaker_id.errors import AudioTooCostly, CorruptAudio, DeadlineExceeded, Fault, OutOfMemory, RequestError
 
-# Address space that a clip may take, beyond the idle decoder's. The most that an honest clip needs was measured with
-# `python -m bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may take so much.
+# Address space that a clip may take, beyond the idle decoder's. The most that an honest clip needs was measured
+# with `python -m measure.bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may
+# take so much.
 MEMORY = 256 << 20
 LARGEST_IDLE = 60_000_000  # bytes, resident; a decoder that has more between two clips is replaced
 # Without a reply: as CPU time is bounded, it waits for the processor, or for something that does not come.

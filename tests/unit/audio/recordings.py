@@ -1,4 +1,4 @@
-"""Test audio, made on the spot: what chaos.recordings makes, and what only the tests of decoding need."""
+"""Test audio, made on the spot: what measure.chaos.recordings makes, and what only the tests of decoding need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from speaker_id.audio import Waveform, decode
 from speaker_id.clip import EncodedAudio
 
-from chaos.recordings import FORMATS, Samples, by_ffmpeg, by_libsndfile, recording, tones
+from measure.chaos.recordings import FORMATS, Samples, by_ffmpeg, by_libsndfile, recording, tones
 
 __all__ = [
     "FORMATS",

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from bundle import BundleError, archive, sources, store
-from bundle.archive import HANDLER, build, main
+from bundle.archive import HANDLER, build
 from bundle.sources import resolve
-from bundle.testing import write_checkpoint
+from serving.archive import main
+from tests.doubles.checkpoints import write_checkpoint
 
 STUB = "class Handler:\n    pass\n"
 

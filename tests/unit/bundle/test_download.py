@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle.hub_double import Client, Hub, hub
-from bundle.testing import write_checkpoint
+from tests.doubles.checkpoints import write_checkpoint
+from tests.doubles.hub import Client, Hub, hub
 from tests.waiting import wait_until
 
 REPO, COMMIT = "org/Tiny-SID", "a1" * 20

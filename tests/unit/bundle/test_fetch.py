@@ -15,10 +15,10 @@ from speaker_id.manifest import FileRecord
 
 from bundle import BundleError
 from bundle.fetch import fetch as fetch_here
-from bundle.hub_double import Client, Hub, hub
 from bundle.lock import Lock
 from bundle.sources import ModelSpec, resolve
-from bundle.testing import write_checkpoint
+from tests.doubles.checkpoints import write_checkpoint
+from tests.doubles.hub import Client, Hub, hub
 
 REPO = "org/Tiny-SID"
 FIRST, SECOND = "a1" * 20, "b2" * 20

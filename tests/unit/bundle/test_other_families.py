@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from speaker_id import checkpoint, encoders
-from speaker_id.encoder import ReferenceEncoder
+from speaker_id import checkpoint
+from speaker_id.encoder import choose
+from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.manifest import CheckpointError
 from speaker_id.settings import Settings
 from transformers import (
@@ -69,7 +70,7 @@ def test_the_reference_encoder_serves_it_and_the_log_says_why(
     )
     loaded = checkpoint.load(archive.prepare(sources.resolve(str(source)), tmp_path / "checkpoints"))
     with caplog.at_level(logging.INFO):
-        encoder = encoders.choose(loaded, Settings.model_validate({}), "cpu")
+        encoder = choose.choose(loaded, Settings.model_validate({}), "cpu")
     assert isinstance(encoder, ReferenceEncoder)
     assert f"reference encoder, one clip at a time: {type(model).__name__}" in caplog.text
     waves = [
@@ -84,4 +85,4 @@ def test_the_reference_encoder_serves_it_and_the_log_says_why(
     assert logits.isfinite().all()
     reduced = Settings.model_validate({"precision": "bf16"})
     with pytest.raises(CheckpointError, match="bf16"):
-        encoders.choose(loaded, reduced, "cpu")
+        choose.choose(loaded, reduced, "cpu")

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from speaker_id import checkpoint, encoders
-from speaker_id.encoder import ReferenceEncoder
+from speaker_id import checkpoint
+from speaker_id.encoder import choose
+from speaker_id.encoder.packed import PackedEncoder
+from speaker_id.encoder.packed.probe import computes_bf16
+from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.manifest import CheckpointError, Manifest
-from speaker_id.packed import PackedEncoder
-from speaker_id.packed.probe import computes_bf16
 from speaker_id.settings import Settings
 
 from bundle import BundleError, archive, precision, sources
@@ -126,27 +127,27 @@ def test_a_processor_without_bf16_neither_checks_nor_loads_it_and_says_so(
     answers(monkeypatch, changed=0)
     gate(folder, BF16, 0.995, SAMPLES)  # as on the machine that built the archive
     with pytest.raises(CheckpointError, match=lacking):
-        encoders.choose(checkpoint.load(folder), BF16, "cpu")
+        choose.choose(checkpoint.load(folder), BF16, "cpu")
 
 
 def test_a_precision_that_was_not_checked_does_not_load(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="was not checked against fp32"):
-        encoders.choose(checkpoint.load(folder), BF16, "cpu")
+        choose.choose(checkpoint.load(folder), BF16, "cpu")
 
 
 def test_the_packed_encoder_serves_by_default_and_the_reference_if_asked(folder: Path) -> None:
     loaded = checkpoint.load(folder)
-    assert isinstance(encoders.choose(loaded, Settings.model_validate({}), "cpu"), PackedEncoder)
+    assert isinstance(choose.choose(loaded, Settings.model_validate({}), "cpu"), PackedEncoder)
     reference = Settings.model_validate({"encoder": "reference"})
-    assert isinstance(encoders.choose(loaded, reference, "cpu"), ReferenceEncoder)
+    assert isinstance(choose.choose(loaded, reference, "cpu"), ReferenceEncoder)
 
 
 @needs_bf16
 def test_a_checked_precision_serves(folder: Path) -> None:
     gate(folder, BF16, 0.995, SAMPLES)
-    encoder = encoders.choose(checkpoint.load(folder), BF16, "cpu")
+    encoder = choose.choose(checkpoint.load(folder), BF16, "cpu")
     assert isinstance(encoder, PackedEncoder)
     assert "bf16" in encoder.describe()
     both = BF16.model_copy(update={"encoder": "reference"})
     with pytest.raises(CheckpointError, match="needs the packed encoder"):
-        encoders.choose(checkpoint.load(folder), both, "cpu")
+        choose.choose(checkpoint.load(folder), both, "cpu")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from speaker_handler import SpeakerHandler
 from speaker_id import checkpoint
-from speaker_id.encoder import ReferenceEncoder
-from speaker_id.packed import PackedEncoder
+from speaker_id.encoder.packed import PackedEncoder
+from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.protocol import Payload
 from ts.context import Context
 
 from bundle import archive, sources
-from bundle.testing import write_checkpoint
+from tests.doubles.checkpoints import write_checkpoint
 
 LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 SIZES: dict[str, dict[str, Any]] = {"base": {}, "large": LARGE}

@@ -241,7 +241,7 @@ def test_nobody_who_reads_on_is_no_traceback(server: Any, folder: Path, form: st
 def test_make_has_nothing_to_say_where_nobody_reads_on(server: Any, folder: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "bundle.identify", "--url", server.url, "--", str(folder)]
+    command = [sys.executable, "-m", "serving.identify", "--url", server.url, "--", str(folder)]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=600)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -10,7 +10,7 @@ import pytest
 from speaker_id.decoders import pool
 from speaker_id.decoders.process import ForkServer
 
-from bench.hostile import cost, fork_server
+from measure.bench.hostile import cost, fork_server
 
 CORPUS = Path(__file__).resolve().parents[2] / "fuzz" / "corpus.zip"
 CPU_SECONDS = 4.0

@@ -10,8 +10,8 @@ from speaker_id.decoders import pool
 from speaker_id.decoders.process import ForkServer
 from speaker_id.errors import RequestError
 
-from bench.hostile import cost, fork_server
-from chaos.attacks import Attack, attacks, matroska
+from measure.bench.hostile import cost, fork_server
+from measure.chaos.attacks import Attack, attacks, matroska
 
 SIZE = 1 << 16  # bytes of body
 CPU_SECONDS = 4.0  # three times what the worst takes

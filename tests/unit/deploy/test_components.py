@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from autoscale.manifests import quantity
-from bundle.metrics.catalogue import CATALOGUE
-from bundle.tracing import fragments
+from measure.autoscale.manifests import quantity
+from serving.gateway.tracing import fragments
+from serving.metrics.catalogue import CATALOGUE
 from tests.unit.deploy.kustomized import (
     KSERVE,
     KUBERNETES,

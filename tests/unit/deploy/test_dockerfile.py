@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bundle import BundleError, dockerfile
-from bundle.image import Builder
-from bundle.image_check import DOCKERFILE, TARGET
+from bundle import BundleError
+from deploy.docker.check import dockerfile
+from deploy.docker.check.__main__ import DOCKERFILE, TARGET
+from deploy.docker.check.builder import Builder
 from tests.unit.deploy.kustomized import ROOT
 
 FILE = ROOT / DOCKERFILE
@@ -38,8 +39,8 @@ def test_each_variant_builds_its_own_packages_and_no_others(arguments: dict[str,
 def test_the_server_is_no_root_and_its_entrypoint_no_shell() -> None:
     server = dockerfile.read(FILE, {})[-1]
     assert server.last("USER") == "10001:10001"
-    assert server.exec_form("ENTRYPOINT")[1:3] == ["-m", "bundle.serve"]
-    assert server.exec_form("HEALTHCHECK")[1:3] == ["-m", "bundle.health"]
+    assert server.exec_form("ENTRYPOINT")[1:3] == ["-m", "serving.serve"]
+    assert server.exec_form("HEALTHCHECK")[1:3] == ["-m", "serving.health"]
     assert not any(step.instruction in ("RUN", "CMD", "SHELL") for step in server.steps)
 
 
@@ -77,7 +78,7 @@ def test_an_instruction_that_the_check_does_not_follow_is_named(tmp_path: Path) 
 
 
 def test_an_entrypoint_for_a_shell_is_refused(tmp_path: Path) -> None:
-    (stage,) = dockerfile.read(written(tmp_path, "FROM x\nENTRYPOINT python -m bundle.serve\n"), {})
+    (stage,) = dockerfile.read(written(tmp_path, "FROM x\nENTRYPOINT python -m serving.serve\n"), {})
     with pytest.raises(BundleError, match="not in exec form"):
         stage.exec_form("ENTRYPOINT")
 

@@ -1,4 +1,4 @@
-"""docs/scale-out.md says what the manifests and the Dockerfile have."""
+"""docs/deploy.md says what the manifests and the Dockerfile have."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from bundle import dockerfile
-from bundle.image_check import DOCKERFILE
+from deploy.docker.check import dockerfile
+from deploy.docker.check.__main__ import DOCKERFILE
 from tests.unit.deploy.kustomized import KUBERNETES, OPTIONS, ROOT, option, overlay, pod, server
 
-GUIDE = ROOT / "docs" / "scale-out.md"
+GUIDE = ROOT / "docs" / "deploy.md"
 TEXT = GUIDE.read_text("utf-8")
 
 

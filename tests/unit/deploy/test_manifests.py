@@ -10,12 +10,12 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 from pydantic import BaseModel
 
-from bundle import dockerfile
-from bundle.health import PATH as READY
-from bundle.prometheus_rule import RULES, prometheus_rule
-from bundle.serve import GRACE_SECONDS
 from bundle.sources import TorchServeSettings
-from bundle.torchserve import JVM_STOP_SECONDS
+from deploy.docker.check import dockerfile
+from deploy.prometheus.operator_rule import RULES, prometheus_rule
+from serving.health import PATH as READY
+from serving.state import GRACE_SECONDS
+from serving.torchserve.process import JVM_STOP_SECONDS
 from tests.unit.deploy.kustomized import (
     KSERVE,
     OPTIONS,

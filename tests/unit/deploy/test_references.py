@@ -23,7 +23,7 @@ from tests.unit.deploy.kustomized import (
 )
 from tests.unit.deploy.references import faults
 
-GUIDE = (ROOT / "docs" / "scale-out.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 # what the guide has its reader make first
 MADE_FIRST = {("Secret", name) for name in re.findall(r"create secret \w+ ([\w-]+)", GUIDE)} | {
     ("PersistentVolumeClaim", name) for name in re.findall(r"PersistentVolumeClaim `([\w-]+)`", GUIDE)

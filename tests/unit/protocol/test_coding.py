@@ -12,7 +12,7 @@ from speaker_id.errors import MalformedRequest, RequestError, RequestTooLarge, U
 from speaker_id.protocol.coding import plain
 from speaker_id.settings import MAX_GZIP_MEMBERS, MAX_INFLATED_BYTES
 
-from bundle import properties
+from bundle import shipped
 
 TEXT = b"RIFF" + bytes(range(256)) * 40
 
@@ -91,7 +91,7 @@ def test_as_much_as_an_open_body_may_have_passes(coding: str) -> None:
     data = bytes(MAX_INFLATED_BYTES)
     body = {"gzip": gzip.compress, "deflate": zlib.compress, "br": lambda it: brotli.compress(it, quality=1)}
     assert len(plain(body[coding](data), {"content-encoding": coding})) == MAX_INFLATED_BYTES
-    assert properties.shipped("max_request_size") == MAX_INFLATED_BYTES
+    assert shipped.shipped("max_request_size") == MAX_INFLATED_BYTES
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])

@@ -1,0 +1,45 @@
+"""Which encoder serves a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+
+from speaker_id.checkpoint import Checkpoint
+from speaker_id.encoder.contract import Encoder
+from speaker_id.encoder.packed import PackedEncoder, supports
+from speaker_id.encoder.reference import ReferenceEncoder
+from speaker_id.manifest import CheckpointError
+from speaker_id.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def choose(loaded: Checkpoint, settings: Settings, device: str) -> Encoder:
+    """The packed encoder, or the reference encoder where the settings or the model ask for it.
+
+    Args:
+        loaded: a verified checkpoint on `device`; let go of it afterwards, the packed encoder keeps no reference.
+        settings: the model's.
+        device: "cpu" or "cuda:N".
+
+    Raises:
+        CheckpointError: a precision that this model, device or archive is not fit for.
+    """
+    check = loaded.manifest.precision
+    if settings.precision != "fp32" and (check is None or check.precision != settings.precision):
+        raise CheckpointError(
+            f"precision {settings.precision} was not checked against fp32 when the archive was built: "
+            "build it again with `make archive`"
+        )
+    reason = "the settings ask for it" if settings.encoder == "reference" else supports(loaded.model)
+    if reason is None:
+        try:
+            packed = PackedEncoder(loaded.model, loaded.feature_extractor, device, settings.precision)
+        except ValueError as exc:
+            raise CheckpointError(str(exc)) from exc
+        logger.info("%s", packed.describe())
+        return packed
+    if settings.precision != "fp32":
+        raise CheckpointError(f"precision {settings.precision} needs the packed encoder, but {reason}")
+    logger.info("reference encoder, one clip at a time: %s", reason)
+    return ReferenceEncoder(loaded.model, loaded.feature_extractor, device)

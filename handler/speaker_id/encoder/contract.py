@@ -1,0 +1,57 @@
+"""What an encoder is, waveforms to logits, and what all of them share."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from speaker_id.clip import Waveform
+
+# samples: 50 ms at 16 kHz, for models that read filter banks: their normalisation needs two frames of 25 ms
+DEFAULT_RECEPTIVE_FIELD = 800
+
+
+class Encoder(Protocol):
+    """What the pipeline needs of an encoder."""
+
+    min_samples: int
+
+    def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
+        """Waveforms of shape (samples,) → logits of shape (clips, labels), fp32, on the CPU."""
+        ...
+
+
+def out_of_memory(exc: BaseException) -> bool:
+    """Whether an encoder failed for want of memory; torch has no class of its own for that on the CPU."""
+    return isinstance(exc, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(exc)
+
+
+def receptive_field(config: Any) -> int:
+    """Samples that the convolutional stack needs for its first frame.
+
+    A layer of kernel k widens the field by (k - 1) times the strides before it: 400 samples for wav2vec2's
+    kernels (10, 3, 3, 3, 3, 2, 2) and strides (5, 2, 2, 2, 2, 2, 2).
+    """
+    kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
+    if not kernels or not strides:
+        return DEFAULT_RECEPTIVE_FIELD
+    before = accumulate((1, *strides[:-1]), operator.mul)
+    field: int = 1 + sum((kernel - 1) * hop for kernel, hop in zip(kernels, before, strict=True))
+    return field
+
+
+def warm_up(encoder: Encoder, seconds: Sequence[float], sampling_rate: int) -> None:
+    """Run noise of the given lengths, so that no caller pays for allocation and kernel set-up.
+
+    Noise rather than silence: a constant waveform divides by a variance of zero in some normalisations.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for length in seconds:
+        samples = max(encoder.min_samples, math.ceil(length * sampling_rate))
+        encoder([torch.randn(samples, generator=generator).mul_(0.1).numpy()])

@@ -1,0 +1,100 @@
+"""What the packed encoder needs of a back end, and the portable one in plain torch (CPU or CUDA).
+
+A back end prepares each weight once and computes on packed rows, (frames, channels). It knows nothing of clips: what
+looks along time is handed to it one clip at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from speaker_id.encoder.packed.weights import Affine, Norm
+
+Map = Callable[[Tensor], Tensor]  # rows → rows, (frames, channels)
+
+
+class Linear(Protocol):
+    """A linear map with its weight prepared. Rows: (frames, inputs) → (frames, outputs)."""
+
+    def __call__(self, rows: Tensor) -> Tensor: ...
+
+    def gelu(self, rows: Tensor) -> Tensor:
+        """GELU of the map."""
+        ...
+
+    def add(self, rows: Tensor, residual: Tensor) -> Tensor:
+        """The map plus a residual of shape (frames, outputs)."""
+        ...
+
+
+class Operators(Protocol):
+    """A back end, at one precision.
+
+    Attributes:
+        name: for logs.
+        dtype: of activations and prepared weights.
+        device: where they live.
+        chunk: rows that a chain of linear maps works on at once, so that what lies between two of them stays in cache.
+        tile: frames of a clip that the convolutions work on at once, for the same reason.
+        step: rows that a product has a multiple of, where each number has a kernel of its own to compile and to keep.
+    """
+
+    name: str
+    dtype: torch.dtype
+    device: torch.device
+    chunk: int
+    tile: int
+    step: int
+
+    def linear(self, affine: Affine) -> Linear: ...
+
+    def norm(self, norm: Norm) -> Map:
+        """Layer norm over channels."""
+        ...
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """One clip's heads, each (heads, frames, head size) → the same shape; queries are scaled already."""
+        ...
+
+
+class PortableLinear:
+    def __init__(self, affine: Affine, dtype: torch.dtype, device: torch.device) -> None:
+        self.weight = affine.weight.to(device, dtype)
+        self.bias = None if affine.bias is None else affine.bias.to(device, dtype)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return F.linear(rows, self.weight, self.bias)
+
+    def gelu(self, rows: Tensor) -> Tensor:
+        return F.gelu(self(rows))
+
+    def add(self, rows: Tensor, residual: Tensor) -> Tensor:
+        return self(rows).add_(residual)
+
+
+class PortableOperators:
+    """Plain torch. Measured on CPU; written for CUDA too, and not yet measured there."""
+
+    name = "portable"
+    step = 1
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        self.dtype, self.device = dtype, device
+        # on CPUs, half or twice of either is within 2 % of the speed; a GPU wants all there is
+        self.chunk, self.tile = (256, 48) if device.type == "cpu" else (1 << 16, 1 << 12)
+
+    def linear(self, affine: Affine) -> Linear:
+        return PortableLinear(affine, self.dtype, self.device)
+
+    def norm(self, norm: Norm) -> Map:
+        weight, bias = norm.weight.to(self.device, self.dtype), norm.bias.to(self.device, self.dtype)
+        return lambda rows: F.layer_norm(rows, weight.shape, weight, bias, norm.eps)
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        # flash attention: never a (frames, frames) matrix in memory
+        return F.scaled_dot_product_attention(query[None], key[None], value[None], scale=1.0)[0]

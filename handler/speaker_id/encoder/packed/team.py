@@ -1,0 +1,76 @@
+"""Several threads, each working on pieces of its own with kernels that use one thread.
+
+torch's own threads meet at a barrier after every kernel: costly on a quiet machine, ruinous on a busy one, where they
+spin while they wait. Here the pieces of a step (some rows, some heads of a clip) are independent of each other, so a
+team waits a few times a layer, and sleeps while it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from speaker_id.encoder.packed.spans import even, widened
+
+Piece = Callable[[], object]
+
+
+class Team:
+    """One thread works in the caller's own, several in threads beside it.
+
+    Args:
+        threads: how many pieces are worked on at once.
+        chunk: most rows of a piece that is cut regardless of the clips' borders.
+        step: rows that such a piece has a multiple of, once it is widened.
+    """
+
+    def __init__(self, threads: int, chunk: int, step: int = 1) -> None:
+        self.threads, self.chunk, self.step = threads, chunk, step
+        # torch's number of threads is each thread's own
+        self.pool = (
+            ThreadPoolExecutor(threads, "packed", torch.set_num_threads, (1,)) if threads > 1 else None
+        )
+
+    def run(self, pieces: Iterable[Piece]) -> None:
+        """All pieces, in any order; returns when the last is done."""
+        if self.pool is None:
+            for piece in pieces:
+                piece()
+        else:
+            for pending in [self.pool.submit(infer, piece) for piece in pieces]:
+                pending.result()
+
+    def chunks(self, rows: int) -> Iterable[slice]:
+        """All rows, regardless of the clips' borders: for what looks at one row at a time."""
+        return even(slice(0, rows), self.chunk, self.threads, self.step)
+
+    def map_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor, out: Tensor) -> Tensor:
+        """out = function(rows), a chunk at a time; `out` may be `rows`."""
+
+        def chunk(piece: slice) -> None:
+            wide = widened(piece, self.step)
+            out[piece] = function(rows[wide])[piece.start - wide.start :]
+
+        self.run(partial(chunk, piece) for piece in self.chunks(len(rows)))
+        return out
+
+    @contextmanager
+    def in_charge(self) -> Iterator[None]:
+        """Meanwhile the caller's own kernels use one thread too: no second set of threads beside the team's."""
+        before = torch.get_num_threads()
+        if self.pool is not None:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@torch.inference_mode()  # a mode is each thread's own
+def infer(piece: Piece) -> None:
+    piece()

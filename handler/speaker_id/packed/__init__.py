@@ -1,6 +1,0 @@
-"""The packed encoder: any mix of clips in one pass, no frame of padding, each answered as it is alone."""
-
-from speaker_id.packed.encoder import PackedEncoder
-from speaker_id.packed.support import supports
-
-__all__ = ["PackedEncoder", "supports"]

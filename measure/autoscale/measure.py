@@ -1,0 +1,180 @@
+"""Service times and start-up of the real server, as its callers see them:
+
+python -m measure.autoscale.measure --model demo --model full-size      writes measure/autoscale/results/service-*.json
+
+One server a model, as `make serve` starts it. Open arrivals at a third, two thirds and six fifths of what it answers of
+a burst give batches of every size; their durations are fitted. Needs a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+
+from bundle import BundleError, archive, shipped, sources, store
+from bundle.sources import ModelSpec
+from measure import machine
+from measure.autoscale import RESULTS, AutoscaleError, service
+from measure.autoscale.batches import Batch, batches, write_batches
+from measure.autoscale.service import Service
+from measure.full_size import FULL_SIZE, widen
+from measure.loadtest import LoadTestError, arrivals, terminal
+from measure.loadtest import clips as clip_files
+from measure.loadtest.clips import Clip
+from measure.loadtest.drive import drive, plan
+from measure.loadtest.step import estimate
+from measure.loadtest.target import Target
+from measure.noise import Neighbours
+from serving.temporary import serving
+
+DEMO, FULL = "demo", "full-size"
+MODELS = (DEMO, FULL)
+SHARES = (0.33, 0.67, 1.2)  # of what a burst is answered at
+REQUESTS = 400  # of each share, if they come within
+LONGEST = {DEMO: 30.0, FULL: 36.0}  # s of arrivals of each share
+SEED = 100  # the validation's arrivals have others
+
+
+def spec(model: str, say: Console) -> ModelSpec:
+    """The demo, or the demo widened to the published model's size, which is made if it is not there."""
+    if model == DEMO:
+        return sources.resolve(DEMO)
+    if not FULL_SIZE.is_dir():
+        widen(say.print)
+    return sources.resolve(str(FULL_SIZE))
+
+
+@contextmanager
+def server(model: str, screen: Console) -> Iterator[tuple[ModelSpec, Target, float, list[psutil.Process]]]:
+    """A server of the model: what it serves, where, the seconds that its start took, and its processes."""
+    served = spec(model, screen)
+    archive.build(served, store.STORE)
+    began = time.monotonic()
+    with serving([served], "autoscale", screen) as running:
+        startup = time.monotonic() - began
+        found = [identity.process() for identity in running.torchserve.identities()]
+        found.append(psutil.Process(running.gateway.pid))
+        target = Target(f"{running.gateway.url}/predictions/{served.name}")
+        yield served, target, startup, [process for process in found if process]
+
+
+def observe(
+    clips: Sequence[Clip], target: Target, shares: Sequence[float], longest: float, seed: int
+) -> list[Batch]:
+    """Batches of open arrivals at these shares of the server's speed."""
+    full = estimate(clips, [target], seed)
+    found: list[Batch] = []
+    for number, share in enumerate(shares):
+        rate = share * full
+        seconds = min(longest, REQUESTS / rate)
+        moments = arrivals.times("poisson", rate, seconds, seed + number)
+        found += batches(drive(plan(clips, [target], moments, seconds, seed + number)))
+    return found
+
+
+def measure(model: str, folder: Path, screen: Console, mix: Sequence[Clip]) -> Service:
+    """Measures one model, writes it, and says what it found."""
+    neighbours = Neighbours()
+    with server(model, screen) as (served, target, startup, processes):
+        with screen.status(f"{model}: open arrivals at {len(SHARES)} rates"):
+            before, began = used(processes), time.monotonic()
+            found = observe(mix, target, SHARES, LONGEST[model], SEED)
+            taken = used(processes) - before
+        foreign = neighbours.cores()
+    settings = served.torchserve
+    delay = settings.maxBatchDelay / 1000
+    busy = sum(batch.seconds for batch in found)
+    here = machine.describe()
+    made = Service(
+        model=model,
+        batch=settings.batchSize,
+        delay=delay,
+        queue=queue_size(shipped.SHIPPED.read_text("utf-8")),
+        workers=settings.minWorkers,
+        startup=round(startup, 2),
+        cpu=round(min(taken / busy, here.cores), 3),
+        cores=here.cores,
+        **service.fit(found, delay, settings.batchSize),
+    )
+    provenance = {
+        "machine": asdict(here),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "foreign_cores": round(foreign, 3),
+        "measured_seconds": round(time.monotonic() - began, 1),
+    }
+    service.write(made, provenance, folder)
+    write_batches(found, folder / f"batches-{model}.csv")
+    screen.print(words(made), highlight=False)
+    return made
+
+
+def queue_size(text: str) -> int:
+    """job_queue_size of config.properties."""
+    found = re.search(r"^job_queue_size=(\d+)$", text, re.MULTILINE)
+    assert found, "config.properties sets job_queue_size"
+    return int(found[1])
+
+
+def used(processes: Sequence[psutil.Process]) -> float:
+    """Processor seconds that these processes have taken."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def words(made: Service) -> str:
+    return (
+        f"{made.model}: ready after {made.startup:.1f} s; a batch takes {1000 * made.fixed:.1f} ms + "
+        f"{1000 * made.per_request:.1f} ms a request + {1000 * made.per_second:.2f} ms a second of audio, half of "
+        f"{made.batches} batches within "
+        f"{100 * made.error:.0f} %; {1000 * made.overhead:.1f} ms on the way"
+    )
+
+
+@contextmanager
+def mix() -> Iterator[list[Clip]]:
+    """The load test's default clips, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="autoscale-") as folder:
+        yield clip_files.default_mix(Path(folder), 0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.autoscale.measure", description="Measure what the simulation is driven by."
+    )
+    parser.add_argument("--model", action="append", choices=MODELS, help="default: both")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    chosen = parser.parse_args(arguments)
+    return guarded(lambda screen: run(chosen.model or MODELS, chosen.results, screen))
+
+
+def run(models: Sequence[str], folder: Path, screen: Console) -> None:
+    with mix() as clips:
+        for model in models:
+            measure(model, folder, screen, clips)
+
+
+def guarded(work: Any) -> int:
+    """Exit code of a command: 0, or 2 with one line that says why there is no result."""
+    try:
+        work(terminal.console())
+    except (AutoscaleError, BundleError, LoadTestError) as exc:
+        print(f"autoscale: {exc}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("autoscale: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Many days, two at a time; the thresholds that keep the promise for least replica-hours."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+
+import numpy as np
+
+from measure.autoscale.day import Day, simulate
+from measure.autoscale.fleet import Start
+from measure.autoscale.hpa import Controller, Hpa
+from measure.autoscale.keda import Operator, ScaledObject
+from measure.autoscale.service import Service
+from measure.autoscale.traffic import Floats
+
+SHARE = 0.99  # of the minutes, in which p99 must be within the bound
+SURGE = (
+    2.0  # maxReplicas by the replicas that the peak needs, where the fleet is larger than the manifest allows
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One day to simulate.
+
+    Attributes:
+        size: replicas that the busiest minute would fill to their capacity.
+        capacity: requests a second of one replica at the SLO.
+        rules: an HPA, or KEDA's.
+    """
+
+    name: str
+    size: int
+    capacity: float
+    rules: Hpa | ScaledObject
+    service: Service
+    profile: Floats
+    start: Start
+    seed: int = 0
+    least_request: bool = False
+
+    @property
+    def peak(self) -> float:
+        """Requests a second of the busiest minute."""
+        return self.size * self.capacity
+
+
+def run(trial: Trial) -> Day:
+    """The trial's day; it begins with a quarter more replicas than midnight needs."""
+    scaler: Controller | Operator
+    if isinstance(trial.rules, ScaledObject):
+        spec = roomy(trial.rules.hpa, trial.size)
+        scaler = Operator(replace(trial.rules, hpa=spec))
+    else:
+        spec = roomy(trial.rules, trial.size)
+        scaler = Controller(spec)
+    needed = math.ceil(1.25 * trial.profile[0] * trial.size)
+    return simulate(
+        trial.service,
+        trial.profile,
+        trial.peak,
+        scaler,
+        start=trial.start,
+        first=min(max(needed, spec.least), spec.most) if trial.profile[0] else spec.least,
+        seed=trial.seed,
+        least_request=trial.least_request,
+    )
+
+
+def roomy(rules: Hpa, size: int) -> Hpa:
+    """The same rules with a maxReplicas that this size fits into."""
+    return replace(rules, most=max(rules.most, math.ceil(SURGE * size) + 2))
+
+
+def run_all(trials: Sequence[Trial]) -> list[Day]:
+    """All of them, in their order, one process a core."""
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+        longest_first = sorted(range(len(trials)), key=lambda index: -trials[index].size)
+        futures = {index: pool.submit(run, trials[index]) for index in longest_first}
+        return [futures[index].result() for index in range(len(trials))]
+
+
+def needed_hours(profile: Floats, size: int) -> float:
+    """Replica-hours of an autoscaler that knows the future and starts replicas at once."""
+    return float(np.maximum(1, np.ceil(profile * size - 1e-9)).sum() / 60)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Several days of one setting.
+
+    Attributes:
+        cost: replica-hours by those of `needed_hours`, mean of the days.
+        within: share of the minutes whose p99 is within the bound, of the worst day.
+        failed: requests that were refused or found no replica, of all days.
+    """
+
+    name: str
+    cost: float
+    within: float
+    failed: int
+
+    @property
+    def good(self) -> bool:
+        return self.within >= SHARE and self.failed == 0
+
+
+def score(name: str, trials: Sequence[Trial], days: Sequence[Day], bound: float) -> Score:
+    costs = [
+        day.replica_hours / needed_hours(trial.profile, trial.size)
+        for trial, day in zip(trials, days, strict=True)
+    ]
+    return Score(
+        name,
+        sum(costs) / len(costs),
+        min(day.share_within(bound) for day in days),
+        sum(day.failed for day in days),
+    )
+
+
+def best(scores: Sequence[Score]) -> Score:
+    """The cheapest that keeps the promise; if none does, the one that comes nearest."""
+    good = [score for score in scores if score.good]
+    if good:
+        return min(good, key=lambda score: score.cost)
+    return max(scores, key=lambda score: (score.within, -score.failed))

@@ -1,0 +1,178 @@
+"""The simulated replica against the real server of the demo model, at one replica:
+
+python -m measure.autoscale.validate      writes measure/autoscale/results/validation.json and validation.png
+
+The load test measures latencies at some rates and searches the capacity; the simulation replays the same moments and
+clips, with service times that were fitted on others (`measure.autoscale.measure`). Needs a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from measure import machine
+from measure.autoscale import RESULTS, measure, replica, service
+from measure.autoscale.service import Service
+from measure.loadtest import arrivals, slo
+from measure.loadtest.capacity import MOST_STEPS as STEPS_OF_A_SEARCH
+from measure.loadtest.capacity import search
+from measure.loadtest.clips import Clip
+from measure.loadtest.drive import drive, plan
+from measure.loadtest.slo import Slo
+from measure.loadtest.step import measure as measure_step
+from measure.loadtest.step import warmup_seconds
+from measure.loadtest.summary import Summary, finite, summary
+from measure.loadtest.target import Target
+from measure.noise import Neighbours
+
+PROMISE = "p99=2s"
+SHARES = (0.3, 0.5, 0.7, 0.85)  # of the predicted capacity, where the latency is measured
+SECONDS = 15.0  # of each
+BELOW, ABOVE = 0.92, 1.08  # of the predicted capacity, where the search begins
+SEARCH_STEPS = 5
+REPEATS = 5  # simulated searches, whose median is the prediction
+ALLOWED = 0.15
+FILE = "validation.json"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One rate, in the real server and in the simulation, under the same arrivals: seconds."""
+
+    rate: float
+    requests: int
+    p50: float | None
+    p99: float | None
+    simulated_p50: float | None
+    simulated_p99: float | None
+
+
+def predict(made: Service, clips: Sequence[Clip], promised: Slo) -> float:
+    """Requests a second: the median of searches as the load test's, each with arrivals of its own."""
+    full = replica.saturation(made, statistics.mean(clip.seconds for clip in clips))
+    rates = []
+    for repeat in range(REPEATS):
+        seeds = itertools.count(1000 * (repeat + 1))
+        found = search(
+            lambda rate, seeds=seeds: replica.step(made, clips, promised, rate, next(seeds)),  # type: ignore[misc]
+            promised,
+            0.6 * full,
+            1.1 * full,
+            precision=0.02,
+            most_steps=2 * STEPS_OF_A_SEARCH,
+        )
+        rates.append(found.rate)
+    return statistics.median(rates)
+
+
+def light(clips: Sequence[Clip], target: Target, rate: float, seed: int, warmup: float) -> Summary:
+    """One rate well below the capacity, for SECONDS."""
+    seconds = warmup + SECONDS
+    moments = arrivals.times("poisson", rate, seconds, seed)
+    return summary(drive(plan(clips, [target], moments, seconds, seed)), warmup, seconds)
+
+
+def simulated_light(made: Service, clips: Sequence[Clip], rate: float, seed: int, warmup: float) -> Summary:
+    seconds = warmup + SECONDS
+    moments = arrivals.times("poisson", rate, seconds, seed)
+    shots = plan(clips, [Target("")], moments, seconds, seed).shots
+    records = replica.replay(made, [shot.time for shot in shots], [shot.clip.seconds for shot in shots], seed)
+    return summary(records, warmup, seconds)
+
+
+def point(rate: float, real: Summary, simulated: Summary) -> Point:
+    return Point(
+        round(rate, 3),
+        real.requests,
+        *(finite(it.percentile(q)) for it in (real, simulated) for q in (0.5, 0.99)),
+    )
+
+
+def validate(folder: Path, screen: Console) -> dict[str, Any]:
+    """Measures, compares, writes; gives what it wrote."""
+    made, _ = service.read(measure.DEMO, folder)
+    promised = slo.parse(PROMISE)
+    warmup = warmup_seconds(promised)
+    neighbours, began = Neighbours(), time.monotonic()
+    points: list[Point] = []
+    with measure.mix() as clips, measure.server(measure.DEMO, screen) as (_, target, _, _):
+        predicted = predict(made, clips, promised)
+        screen.print(f"predicted: {predicted:.3g} requests/s at {PROMISE}", highlight=False)
+        for number, share in enumerate(SHARES):
+            rate, seed = share * predicted, 200 + number
+            real = light(clips, target, rate, seed, warmup)
+            add(points, point(rate, real, simulated_light(made, clips, rate, seed, warmup)), screen)
+        seeds = itertools.count(300)
+
+        def run(rate: float) -> Summary:
+            seed = next(seeds)
+            real = measure_step(clips, [target], promised, rate, seed)
+            add(points, point(rate, real, replica.step(made, clips, promised, rate, seed)), screen)
+            return real
+
+        found = search(run, promised, BELOW * predicted, ABOVE * predicted, most_steps=SEARCH_STEPS)
+        foreign = neighbours.cores()
+    difference = predicted / found.rate - 1
+    content = {
+        "machine": asdict(machine.describe()),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "foreign_cores": round(foreign, 3),
+        "seconds": round(time.monotonic() - began, 1),
+        "model": made.model,
+        "promise": PROMISE,
+        "measured_capacity": round(found.rate, 3),
+        "surely_within": None if found.low is None else round(found.low, 3),
+        "surely_beyond": None if found.high is None else round(found.high, 3),
+        "simulated_capacity": round(predicted, 3),
+        "difference": round(difference, 4),
+        "allowed": ALLOWED,
+        "met": abs(difference) <= ALLOWED,
+        "points": [asdict(it) for it in sorted(points, key=lambda it: it.rate)],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    screen.print(
+        f"measured {found.rate:.3g} requests/s, simulated {predicted:.3g}: {100 * difference:+.0f} %, "
+        f"{100 * ALLOWED:.0f} % is allowed",
+        style="bold" if content["met"] else "bold red",
+        highlight=False,
+    )
+    return content
+
+
+def add(points: list[Point], found: Point, screen: Console) -> None:
+    points.append(found)
+    shown = [
+        "∞" if it is None else f"{it:.3f}"
+        for it in (found.p50, found.simulated_p50, found.p99, found.simulated_p99)
+    ]
+    screen.print(
+        f"{found.rate:7.2f}/s  p50 {shown[0]} s, simulated {shown[1]}  p99 {shown[2]} s, simulated {shown[3]}",
+        highlight=False,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.autoscale.validate", description="The simulated replica against the real one."
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    chosen = parser.parse_args(arguments)
+    met: list[bool] = []
+    code = measure.guarded(lambda screen: met.append(validate(chosen.results, screen)["met"]))
+    return code or (0 if met == [True] else 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""The encoder's benchmark: ours against the ways in which the field serves this model, interleaved in one run.
+
+python -m measure.bench.encoder     measures, appends to results/*.csv, draws results/*.png     (`make bench`)
+python -m measure.bench.report      writes the newest complete run's tables into docs/results/benchmark.md
+
+clips         the work: 48 seeded durations as VoxCeleb's, filled with real voices
+engines       who takes part: an engine, a layout of processes and threads, an allocator
+loaders       checkpoint folder → callable (`peers`: ONNX Runtime and OpenVINO, from files that `export` made)
+worker        one process: loads once, then sleeps on its pipe until it is its turn
+team          the processes of one contestant, started once, told to run one at a time
+contest       rounds A B C A B C, lone clips, growth with length → measurements
+machine       what it ran on (`peak`: matrix multiplications a second; `flops`: the work of a second of audio)
+results       measurements → rows of the CSV (`plots`, `report`, `document`: what is drawn and written from them)
+handler       what a freshly started worker needs for its first request, and its memory for many long clips
+"""
+
+from measure import ROOT
+
+RESULTS = ROOT / "measure" / "bench" / "results"  # committed
+BUILD = ROOT / "build" / "bench"  # quick runs and exported models; ignored by git

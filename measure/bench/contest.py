@@ -1,0 +1,146 @@
+"""Rounds A B C, A B C …: every contestant answers a round's clips before any goes on to the next round's.
+
+A neighbour on the machine, or its clock, then slows all of them alike, and ratios within a round stay honest.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from speaker_id.clip import Waveform
+
+from measure.bench.engines import BASE, Contestant
+from measure.bench.loaders import Logits
+from measure.bench.peers import Unavailable
+from measure.bench.team import Run, Team
+from measure.full_size import Say
+from measure.machine import busy_seconds
+
+
+@dataclass
+class Measured:
+    """What one contestant did.
+
+    Attributes:
+        backend: what computed, with its version.
+        seconds: wall time of each round that it took part in, from the first on.
+        latencies: of a lone clip, by its length in seconds, one value a round.
+        peak: largest memory of its processes together in any round, in bytes.
+        logits: by clip, (labels,).
+    """
+
+    backend: str
+    seconds: list[float] = field(default_factory=list)
+    latencies: dict[float, list[float]] = field(default_factory=dict)
+    peak: int = 0
+    logits: dict[int, Logits] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: `rounds` holds indices into `clips`; `probes` and `growth` map a length in seconds to its clip."""
+
+    clips: Sequence[Waveform]
+    rounds: Sequence[Sequence[int]]
+    probes: dict[float, Waveform]
+    growth: dict[float, Waveform]
+    sampling_rate: int
+
+    def seconds(self, indices: Sequence[int]) -> float:
+        return sum(len(self.clips[index]) for index in indices) / self.sampling_rate
+
+
+class Contest:
+    """The teams of all contestants that can run here, and what they have done so far."""
+
+    def __init__(self, plan: Plan, folder: Path, say: Say) -> None:
+        self.plan, self.folder, self.say = plan, folder, say
+        self.stack = ExitStack()
+        self.teams: dict[tuple[str, str, str], Team] = {}
+        self.measured: dict[Contestant, Measured] = {}
+        self.absent: dict[Contestant, str] = {}
+        self.growth: dict[Contestant, dict[float, float]] = {}
+        self.foreign = 0.0  # processor seconds used by others than the team of the moment
+        self.wall = 0.0
+
+    def __enter__(self) -> Contest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    def enter(self, contestants: Sequence[Contestant]) -> None:
+        """Start them, one team after the other: loading takes more memory than waiting does."""
+        for number, it in enumerate(contestants, 1):
+            key = (it.engine.loader, str(it.layout), it.allocator)
+            try:
+                if key not in self.teams:
+                    self.say(f"starting {number}/{len(contestants)}  {it}")
+                    self.teams[key] = self.stack.enter_context(Team(it, self.folder))
+                self.measured[it] = Measured(self.teams[key].backend)
+            except Unavailable as exc:
+                if it == BASE:
+                    raise
+                self.say(f"skipped {it}: {exc}")
+                self.absent[it] = str(exc)
+
+    def run(self, it: Contestant, clips: Sequence[Waveform]) -> Run:
+        team = self.teams[it.engine.loader, str(it.layout), it.allocator]
+        before = busy_seconds() - team.cpu_seconds()
+        run = team.run(it.engine, clips)
+        self.foreign += busy_seconds() - team.cpu_seconds() - before
+        self.wall += run.seconds
+        return run
+
+    @property
+    def foreign_cores(self) -> float:
+        """Cores kept busy by anything else while a team ran: other programs, the host, teams that should sleep."""
+        return self.foreign / self.wall
+
+    def play(self) -> None:
+        for number, indices in enumerate(self.plan.rounds, 1):
+            clips, audio = [self.plan.clips[index] for index in indices], self.plan.seconds(indices)
+            self.say(f"round {number}/{len(self.plan.rounds)}: {len(clips)} clips, {audio:.0f} s of audio")
+            for it, measured in self.measured.items():
+                if it.once and number > 1:
+                    continue
+                run = self.run(it, clips)
+                measured.seconds.append(run.seconds)
+                measured.peak = max(measured.peak, run.peak)
+                measured.logits.update(zip(indices, run.logits, strict=True))
+                if it.lone:
+                    for length, clip in self.plan.probes.items():
+                        measured.latencies.setdefault(length, []).append(self.run(it, [clip]).seconds)
+                ratio = self.measured[BASE].seconds[-1] / run.seconds
+                self.say(f"  {ratio:5.2f}×  {it}: {audio / run.seconds:.1f} s of audio a second")
+
+    def grow(self, contestants: Sequence[Contestant]) -> None:
+        """Seconds of work for a second of audio, by the clip's length; short clips several times, for the median."""
+        present = [it for it in contestants if it in self.measured]
+        self.say("growth with the clip's length, " + ", ".join(map(str, present)))
+        for length, clip in self.plan.growth.items():
+            repeats = 3 if length <= 10 else 1
+            runs: dict[Contestant, list[float]] = {it: [] for it in present}
+            for _ in range(repeats):
+                for it in present:
+                    runs[it].append(self.run(it, [clip]).seconds)
+            for it in present:
+                self.growth.setdefault(it, {})[length] = statistics.median(runs[it]) / length
+            costs = "  ".join(f"{self.growth[it][length] * 1000:5.0f}" for it in present)
+            self.say(f"  {length:4g} s: {costs} ms for a second of audio")
+
+
+def difference(found: dict[int, Logits], reference: dict[int, Logits]) -> float:
+    """Largest difference of a logit, relative to the clip's largest one."""
+    worst = [np.abs(found[i] - reference[i]).max() / np.abs(reference[i]).max() for i in found]
+    return float(max(worst))
+
+
+def agreement(found: dict[int, Logits], reference: dict[int, Logits]) -> float:
+    """Share of clips whose best label is the reference's."""
+    return float(np.mean([found[i].argmax() == reference[i].argmax() for i in found]))

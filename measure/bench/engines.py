@@ -1,0 +1,112 @@
+"""Who takes part. An engine is a way to compute; a contestant is an engine in one layout with one allocator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from serving.host.allocator import Allocator
+
+Precision = Literal["fp32", "bf16"]
+
+BATCH = 8  # clips: TorchServe's batchSize in this bundle
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to compute.
+
+    Attributes:
+        name: in tables and for --only.
+        loader: key of `measure.bench.loaders.LOADERS`; engines of one loader share their processes.
+        precision: of everything but the head.
+        batch: clips that it is handed at once.
+        by_length: whether it is handed clips of like length together.
+    """
+
+    name: str
+    loader: str
+    precision: Precision
+    batch: int
+    by_length: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Processes and the threads of each: two threads in all, so every contestant gets the same two cores."""
+
+    workers: int
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.workers}×{self.threads}"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An engine in its set-up.
+
+    Attributes:
+        lone: whether the latency of a lone clip is measured; for a batching engine it is its twin's, which takes one.
+        once: in the first round alone: far from the contest, and a run is to end within a quarter of an hour.
+    """
+
+    engine: Engine
+    layout: Layout
+    allocator: Allocator
+    lone: bool = True
+    once: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.engine.name} {self.layout} {self.allocator}"
+
+
+ONE_BY_TWO, TWO_BY_ONE = Layout(1, 2), Layout(2, 1)
+
+HF_ONE = Engine("hf-one", "hf", "fp32", batch=1)
+HF_PADDED_RANDOM = Engine("hf-padded8-random", "hf-padded", "fp32", BATCH)
+HF_PADDED_SORTED = Engine("hf-padded8-sorted", "hf-padded", "fp32", BATCH, by_length=True)
+PIPELINE = Engine("pipeline-8", "pipeline", "fp32", BATCH)
+ONNXRUNTIME = Engine("onnxruntime-fp32", "onnxruntime-fp32", "fp32", batch=1)
+OPENVINO_FP32 = Engine("openvino-fp32", "openvino-fp32", "fp32", batch=1)
+OPENVINO_BF16 = Engine("openvino-bf16", "openvino-bf16", "bf16", batch=1)
+PACKED_FP32 = Engine("packed-fp32", "packed-fp32", "fp32", BATCH)
+PACKED_BF16 = Engine("packed-bf16", "packed-bf16", "bf16", BATCH)
+PACKED_FP32_ALONE = Engine("packed-fp32-alone", "packed-fp32", "fp32", batch=1)
+PACKED_BF16_ALONE = Engine("packed-bf16-alone", "packed-bf16", "bf16", batch=1)
+
+BASE = Contestant(HF_ONE, ONE_BY_TWO, "glibc")  # what every ratio's reference answers and times come from
+
+CONTESTANTS: tuple[Contestant, ...] = (
+    BASE,
+    Contestant(HF_ONE, TWO_BY_ONE, "glibc"),
+    Contestant(HF_ONE, ONE_BY_TWO, "jemalloc"),
+    Contestant(HF_ONE, TWO_BY_ONE, "jemalloc", lone=False),
+    Contestant(PACKED_FP32, ONE_BY_TWO, "glibc"),
+    Contestant(PACKED_FP32, TWO_BY_ONE, "glibc"),
+    Contestant(PACKED_FP32, TWO_BY_ONE, "jemalloc", lone=False),
+    Contestant(PACKED_FP32_ALONE, ONE_BY_TWO, "glibc", lone=False),
+    Contestant(PACKED_FP32_ALONE, TWO_BY_ONE, "glibc", lone=False),
+    Contestant(PACKED_BF16, ONE_BY_TWO, "glibc"),
+    Contestant(PACKED_BF16, TWO_BY_ONE, "glibc"),
+    Contestant(PACKED_BF16, TWO_BY_ONE, "jemalloc", lone=False),
+    Contestant(PACKED_BF16_ALONE, ONE_BY_TWO, "glibc", lone=False),
+    Contestant(PACKED_BF16_ALONE, TWO_BY_ONE, "glibc", lone=False),
+    Contestant(HF_PADDED_RANDOM, ONE_BY_TWO, "glibc", lone=False),
+    Contestant(HF_PADDED_RANDOM, TWO_BY_ONE, "jemalloc", lone=False, once=True),
+    Contestant(HF_PADDED_SORTED, ONE_BY_TWO, "glibc", lone=False, once=True),
+    Contestant(PIPELINE, ONE_BY_TWO, "glibc", lone=False, once=True),
+    Contestant(ONNXRUNTIME, ONE_BY_TWO, "glibc", once=True),
+    Contestant(OPENVINO_FP32, ONE_BY_TWO, "glibc", once=True),
+    Contestant(OPENVINO_BF16, ONE_BY_TWO, "glibc"),
+    Contestant(OPENVINO_BF16, TWO_BY_ONE, "glibc", lone=False),
+)
+QUICK: tuple[Contestant, ...] = (BASE, Contestant(PACKED_FP32, TWO_BY_ONE, "glibc"))
+NAMES = tuple(dict.fromkeys(contestant.engine.name for contestant in CONTESTANTS))
+
+
+def choose(contestants: Sequence[Contestant], only: Iterable[str] | None) -> list[Contestant]:
+    """Those whose engine is named, and always the base, which gives the reference answers."""
+    wanted = set(only) if only is not None else set(NAMES)
+    return [it for it in contestants if it == BASE or it.engine.name in wanted]

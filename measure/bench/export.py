@@ -1,0 +1,76 @@
+"""A checkpoint → ONNX or OpenVINO's format, any length of clip:
+
+python -m measure.bench.export FOLDER onnx|openvino FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from speaker_id.checkpoint import load
+from torch import Tensor, nn
+
+from measure.bench.peers import library
+
+EXAMPLE = 32_000  # samples
+LONGEST = 160 * 16_000  # samples, of the exported model's dynamic axis
+
+
+class LogitsOf(nn.Module):
+    """(1, samples) → (1, labels): exporters want tensors, not transformers' output class."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, samples: Tensor) -> Tensor:
+        logits: Tensor = self.model(samples).logits
+        return logits
+
+
+def to_onnx(model: nn.Module, file: Path) -> None:
+    library("onnxscript")
+    samples = torch.export.Dim("samples", min=1_000, max=LONGEST)
+    torch.onnx.export(
+        model,
+        (torch.zeros(1, EXAMPLE),),
+        file,
+        input_names=["samples"],
+        output_names=["logits"],
+        dynamic_shapes={"samples": {1: samples}},
+        dynamo=True,
+        verbose=False,
+    )
+
+
+def to_openvino(model: nn.Module, file: Path) -> None:
+    ov: Any = library("openvino")
+    converted = ov.convert_model(
+        model, example_input=torch.zeros(1, EXAMPLE), input=[("samples", ov.PartialShape([1, -1]))]
+    )
+    ov.save_model(converted, file, compress_to_fp16=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.bench.export", description="Export a checkpoint."
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("form", choices=["onnx", "openvino"])
+    parser.add_argument("file", type=Path)
+    chosen = parser.parse_args()
+    model = LogitsOf(load(chosen.folder).model).eval()
+    with tempfile.TemporaryDirectory(dir=chosen.file.parent) as scratch:
+        (to_onnx if chosen.form == "onnx" else to_openvino)(model, Path(scratch) / chosen.file.name)
+        # the weights beside it first: a file that is there says that the export is whole
+        made = sorted(Path(scratch).iterdir(), key=lambda path: path.name == chosen.file.name)
+        for path in made:
+            path.replace(chosen.file.parent / path.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The worker as TorchServe starts it: is its first request as fast as its later ones, and what bounds its memory?
+
+python -m measure.bench.handler [--model demo] [--starts 3]     writes handler.json and docs/results/benchmark.md
+
+Every figure comes from a process of its own, which loads the model, warms it up as the handler does before it reports
+READY, and only then sees a request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from speaker_handler import SpeakerHandler
+from speaker_id.encoder.packed.probe import DTYPES, precisions
+from speaker_id.protocol import Payload
+from speaker_id.settings import Settings
+from ts.context import Context
+
+from bundle.archive import prepare
+from bundle.sources import resolve
+from measure import ROOT, machine
+from measure.bench import BUILD, RESULTS
+from measure.bench.worker import peak, reset_peak
+from measure.document import insert
+from measure.full_size import FULL_SIZE, widen
+
+LENGTHS = (1.0, 3.0, 8.0, 20.0)  # s; the warm-up runs 1, 4 and 15
+LATER = 8  # requests after the first
+LONG = 60.0  # s
+CLIPS = (2, 16)  # of LONG: what one turn of the default budget holds, and a batch of many turns
+FILE, DOCUMENT, COMMAND = "handler.json", ROOT / "docs" / "results" / "benchmark.md", "measure.bench.handler"
+FIRST, MEMORY = "first request by later ones", "resident MB, idle and peak"
+
+
+def recording(seconds: float, seed: int) -> bytes:
+    """A WAV file of noise."""
+    noise = np.random.default_rng(seed).standard_normal(round(seconds * 16_000)) * 0.1
+    file = io.BytesIO()
+    soundfile.write(file, noise, 16_000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def load(folder: Path, settings: dict[str, Any]) -> SpeakerHandler:
+    handler, manifest = SpeakerHandler(), {"model": {"modelVersion": "1.0"}}
+    config = {"maxWorkers": 1, "speaker_id": settings}
+    handler.initialize(Context("model", str(folder), manifest, 1, None, "", model_yaml_config=config))
+    return handler
+
+
+def first_and_later(folder: Path, settings: dict[str, Any], seconds: float) -> list[float]:
+    """Seconds that the first request takes, then some more, of lengths that differ by a hundredth each.
+
+    Traffic has no two clips of one length, and a length that was never seen costs some milliseconds of compiling: a
+    later request of the same length would be faster than any that a server gets.
+    """
+    handler = load(folder, settings)
+    times = []
+    for number in range(1 + LATER):
+        payload = Payload(
+            parts={"body": recording(seconds * (1 + number / 100), number)}, headers={}, path=""
+        )
+        began = time.perf_counter()
+        (outcome,) = handler.pipeline.identify([payload])
+        times.append(time.perf_counter() - began)
+        assert outcome.error is None
+    return times
+
+
+def memory(folder: Path, settings: dict[str, Any], clips: float, seconds: float) -> tuple[int, int]:
+    """Largest resident set in bytes, once warm and while one batch of so many long clips is answered."""
+    handler = load(folder, settings)
+    body = recording(seconds, 0)
+    reset_peak()
+    idle = peak()
+    outcomes = handler.pipeline.identify([Payload(parts={"body": body}, headers={}, path="")] * int(clips))
+    assert all(outcome.error is None for outcome in outcomes)
+    return idle, peak()
+
+
+def child(folder: Path, settings: dict[str, Any], what: str, *values: float) -> list[float]:
+    """One measurement in a fresh process."""
+    job = json.dumps({"folder": str(folder), "settings": settings, "what": what, "values": values})
+    command = [sys.executable, "-W", "ignore", "-m", "measure.bench.handler", "--child", job]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    numbers: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return numbers
+
+
+def measure(folder: Path, settings: dict[str, Any], starts: int, lengths: Sequence[float]) -> dict[str, Any]:
+    """First request against later ones by length, medians over the starts; memory by number of long clips."""
+    first: dict[str, float] = {}
+    for seconds in lengths:
+        runs = [child(folder, settings, "first", seconds) for _ in range(starts)]
+        first[f"{seconds:g} s"] = statistics.median(run[0] / statistics.median(run[1:]) for run in runs)
+    peaks = {f"{count} × {LONG:g} s": child(folder, settings, "memory", count, LONG) for count in CLIPS}
+    return {
+        FIRST: first,
+        MEMORY: {name: [value / 1e6 for value in values] for name, values in peaks.items()},
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """The Markdown of what `main` writes as JSON."""
+    here, lengths, loads = found["machine"], found["fp32"][FIRST], found["fp32"][MEMORY]
+    heads = [
+        *(f"first by later, {length}" for length in lengths),
+        "idle",
+        *(f"peak, {load}" for load in loads),
+    ]
+    lines = [
+        f"{here['cpu']}, {here['cores']} cores; {here['versions']}; commit {here['commit']}.",
+        "",
+        "| | " + " | ".join(heads) + " |",
+        "|---|" + "---:|" * len(heads),
+    ]
+    for precision in (each for each in DTYPES if each in found):
+        ratios = [f"{value:.2f}×" for value in found[precision][FIRST].values()]
+        memory = list(found[precision][MEMORY].values())
+        sizes = [f"{value:.0f} MB" for value in (memory[0][0], *(peak for _, peak in memory))]
+        lines.append(f"| {precision} | " + " | ".join(ratios + sizes) + " |")
+    return "\n".join(lines)
+
+
+def model_dir(checkpoint: Path, folder: Path = BUILD / "worker") -> Path:
+    """A folder as TorchServe unpacks an archive, as far as the handler reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "checkpoint").unlink(missing_ok=True)
+    (folder / "checkpoint").symlink_to(checkpoint.resolve())
+    return folder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.bench.handler", description="Measure a fresh worker."
+    )
+    parser.add_argument("--model", help="as MODEL= of make serve; default: the demo widened to full size")
+    parser.add_argument(
+        "--starts", type=int, default=3, help="fresh processes a length (default: %(default)s)"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.child:
+        job = chosen.child
+        run: Callable[..., Sequence[float]] = first_and_later if job["what"] == "first" else memory
+        print(json.dumps(run(Path(job["folder"]), job["settings"], *job["values"])))
+        return 0
+    name = chosen.model or f"./{FULL_SIZE}"
+    if not chosen.model:
+        widen(lambda text: print(text, flush=True))
+    found: dict[str, Any] = {"model": name, "machine": asdict(machine.describe())}
+    for precision in precisions(torch.device("cpu")):
+        settings = {"precision": precision}
+        spec = resolve(name).model_copy(update={"speaker_id": Settings.model_validate(settings)})
+        found[precision] = measure(model_dir(prepare(spec)), settings, chosen.starts, LENGTHS)
+        print(json.dumps({precision: found[precision]}, indent=2, ensure_ascii=False), flush=True)
+    chosen.results.mkdir(parents=True, exist_ok=True)
+    (chosen.results / FILE).write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if chosen.results == RESULTS:
+        DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""What the worst bodies known cost: every attack through a real decoder process, its CPU time and memory measured.
+
+python -m measure.bench.hostile [--only Ogg]     writes measure/bench/results/hostile.json and docs/results/hostile.md
+
+CPU time and address space are the decoder's own, so that other work on the machine changes little of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from speaker_id.decoders import pool
+from speaker_id.decoders.process import DecoderProcess, ForkServer
+from speaker_id.decoders.wire import Lost
+from speaker_id.errors import RequestError
+from speaker_id.settings import Settings
+
+from measure import ROOT, machine
+from measure.bench import RESULTS
+from measure.chaos.attacks import Attack, attacks
+from measure.document import insert
+from serving.host import processes
+
+SIZES = (1 << 20, 30 << 20)  # bytes of body: what costs are divided by, and the most that the gateway lets in
+RATE, MIN_SAMPLES = 16_000, 400
+PATIENCE = 300.0  # s for one body; the limit is on CPU time, this only ends what hangs
+LOOK = 0.01  # s between two looks at a decoder that may end
+PEAKS = re.compile(r"^Vm(Peak|HWM):\s+(\d+) kB$", re.MULTILINE)
+FILE, DOCUMENT, COMMAND = "hostile.json", ROOT / "docs" / "results" / "hostile.md", "measure.bench.hostile"
+LIMITS = Settings.model_validate({})
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one body cost its decoder.
+
+    Attributes:
+        size: of the body, in bytes.
+        outcome: `answered`, or the code of the error.
+        fault: what happened to the decoder; empty if it is well.
+        cpu_seconds: CPU time of the decoder.
+        address_space: bytes that it took beyond what it had idle.
+        resident: bytes of memory that it took, likewise.
+    """
+
+    size: int
+    outcome: str
+    fault: str
+    cpu_seconds: float
+    address_space: int
+    resident: int
+
+
+class Watch:
+    """What one decoder has used since it was idle, also once it has ended: looked at again and again until then."""
+
+    def __init__(self, pid: int) -> None:
+        self._process, self._over = psutil.Process(pid), threading.Event()
+        self._status = Path(f"/proc/{pid}/status")
+        self.peaks = self._idle = self._peaks()
+        self._idle_seconds = self._seconds()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._note()
+        self.cpu_seconds = self._seconds() - self._idle_seconds
+
+    @property
+    def taken(self) -> dict[str, int]:
+        return {name: max(0, peak - self._idle[name]) for name, peak in self.peaks.items()}
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK):
+            self._note()
+
+    def _note(self) -> None:
+        self.peaks = self._peaks() or self.peaks
+
+    def _peaks(self) -> dict[str, int]:
+        """Largest address space and resident set, in bytes; nothing once the process has ended."""
+        return {name: int(kib) << 10 for name, kib in PEAKS.findall(self._status.read_text("ascii"))}
+
+    def _seconds(self) -> float:
+        # of a decoder that ended too, until the fork server asks for its status
+        return processes.cpu_seconds(self._process)
+
+
+@contextlib.contextmanager
+def fork_server(max_seconds: float = LIMITS.max_clip_seconds) -> Iterator[ForkServer]:
+    server = ForkServer(pool.MEMORY, 4 * (int(max_seconds * RATE) + 1))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def cost(
+    body: bytes,
+    server: ForkServer,
+    cpu_seconds: float = LIMITS.max_decode_seconds,
+    max_seconds: float = LIMITS.max_clip_seconds,
+) -> Cost:
+    """Have a fresh decoder decode one body."""
+    process = DecoderProcess(server)
+    process.start()
+    assert process.pid
+    request = {"sampling_rate": RATE, "max_seconds": max_seconds, "min_samples": MIN_SAMPLES}
+    error: RequestError | None = None
+    try:
+        with Watch(process.pid) as watch:
+            try:
+                reply = process.ask({**request, "cpu_seconds": cpu_seconds}, body, PATIENCE)
+                error = None if "samples" in reply else pool.told(reply)
+            except TimeoutError:
+                error = pool.Patience(None).late()
+            except Lost:
+                reply = {}
+        if error is None and not reply:
+            error = pool.ended(process.end(), cpu_seconds)
+    finally:
+        process.close()
+    fault = " ".join(filter(None, error.fault)) if error and error.fault else ""
+    taken = watch.taken
+    return Cost(
+        size=len(body),
+        outcome=error.code if error else "answered",
+        fault=fault,
+        cpu_seconds=round(watch.cpu_seconds, 3),
+        address_space=taken["Peak"],
+        resident=taken["HWM"],
+    )
+
+
+def measure(chosen: Sequence[Attack]) -> list[dict[str, Any]]:
+    found = []
+    with fork_server() as server:
+        for attack in chosen:
+            sizes = SIZES[:1] if attack.honest else SIZES
+            costs: list[Cost] = []
+            for size in sizes:
+                body = attack.build(size)
+                if not costs or len(body) != costs[-1].size:
+                    costs.append(cost(body, server))
+                    print(f"{attack.name}: {costs[-1]}", flush=True)
+            found.append(
+                {"name": attack.name, "honest": attack.honest, "costs": [asdict(each) for each in costs]}
+            )
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    """The Markdown of what `main` writes as JSON."""
+    here = found["machine"]
+    lines = [
+        f"{here['cpu']}, {here['cores']} cores; {found['libraries']}; commit {here['commit']}. Limits: "
+        f"{found['cpu_seconds']:g} s of CPU time, {found['memory'] >> 20} MiB.",
+        "",
+        "| body | size | outcome | CPU | CPU a MB | address space | memory | memory a MB |",
+        "|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    for each in found["attacks"]:
+        for number, spent in enumerate(Cost(**values) for values in each["costs"]):
+            lines.append("| " + " | ".join(row(each["name"] if number == 0 else "", spent)) + " |")
+    return "\n".join(lines)
+
+
+def row(name: str, spent: Cost) -> list[str]:
+    megabytes = spent.size / 1e6
+    size = f"{spent.size / 1e3:.1f} kB" if spent.size < 1e5 else f"{megabytes:.1f} MB"
+    outcome = f"`{spent.outcome}`" if spent.outcome != "answered" else spent.outcome
+    return [
+        name,
+        size,
+        outcome + (f" ({spent.fault})" if spent.fault else ""),
+        f"{spent.cpu_seconds:.2f} s",
+        f"{short(spent.cpu_seconds / megabytes)} s",
+        f"{spent.address_space / 1e6:.0f} MB",
+        f"{spent.resident / 1e6:.0f} MB",
+        f"{short(spent.resident / 1e6 / megabytes)} MB",
+    ]
+
+
+def short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def libraries() -> str:
+    import av
+    import soundfile
+
+    return f"libsndfile {soundfile.__libsndfile_version__}, PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.bench.hostile", description="Measure the worst bodies known."
+    )
+    parser.add_argument(
+        "--only", default="", help="attacks whose name holds this; the results are printed alone"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    chosen = parser.parse_args(arguments)
+    found = {
+        "machine": asdict(machine.describe()),
+        "libraries": libraries(),
+        "cpu_seconds": LIMITS.max_decode_seconds,
+        "memory": pool.MEMORY,
+        "attacks": measure([each for each in attacks() if chosen.only in each.name]),
+    }
+    if chosen.only:
+        print(table(found))
+        return 0
+    chosen.results.mkdir(parents=True, exist_ok=True)
+    (chosen.results / FILE).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if chosen.results == RESULTS:
+        DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

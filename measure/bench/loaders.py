@@ -1,0 +1,129 @@
+"""Checkpoint folder → an engine's callable: waveforms → logits, each baseline as its own users set it up.
+
+torch and transformers are imported inside: a worker's environment must stand before they start their threads.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from speaker_id.clip import Waveform
+
+from measure.bench import peers
+from measure.bench.engines import BATCH, Precision
+from measure.bench.peers import Unavailable
+
+if TYPE_CHECKING:
+    from speaker_id.checkpoint import Checkpoint
+
+Logits = npt.NDArray[np.float32]  # (clips, labels)
+Encode = Callable[[Sequence[Waveform]], Logits]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An engine ready to run; `backend` names what computes, with its version."""
+
+    encode: Encode
+    backend: str
+
+
+def checkpoint(folder: Path, threads: int) -> Checkpoint:
+    """The model as the handler loads it, and torch held to its threads."""
+    import torch
+    from speaker_id.checkpoint import load
+
+    torch.set_num_threads(threads)
+    return load(folder)
+
+
+def one_by_one(folder: Path, threads: int) -> Loaded:
+    """The reference: Hugging Face's model, a clip at a time, never padded."""
+    from speaker_id.encoder.reference import ReferenceEncoder
+
+    loaded = checkpoint(folder, threads)
+    encoder = ReferenceEncoder(loaded.model, loaded.feature_extractor, "cpu")
+    return Loaded(lambda waveforms: encoder(waveforms).numpy(), "transformers")
+
+
+def padded(folder: Path, threads: int) -> Loaded:
+    """The usual handler: the batch padded to its longest clip, with a mask if the checkpoint asks for one."""
+    import torch
+
+    loaded = checkpoint(folder, threads)
+
+    @torch.inference_mode()
+    def encode(waveforms: Sequence[Waveform]) -> Logits:
+        features = loaded.feature_extractor(
+            list(waveforms), sampling_rate=loaded.sampling_rate, padding=True, return_tensors="pt"
+        )
+        logits: Logits = loaded.model(**features).logits.numpy()
+        return logits
+
+    return Loaded(encode, "transformers")
+
+
+def pipeline(folder: Path, threads: int) -> Loaded:
+    """`transformers.pipeline("audio-classification", batch_size=8)`, asked for every label's logit."""
+    import transformers
+
+    loaded = checkpoint(folder, threads)
+    model = loaded.model
+    run = transformers.pipeline(
+        "audio-classification",
+        model=model,
+        feature_extractor=loaded.feature_extractor,
+        batch_size=BATCH,
+        device="cpu",
+    )
+
+    def encode(waveforms: Sequence[Waveform]) -> Logits:
+        inputs = [{"raw": waveform, "sampling_rate": loaded.sampling_rate} for waveform in waveforms]
+        answers: Any = run(inputs, top_k=model.config.num_labels, function_to_apply="none")
+        scores = [{entry["label"]: entry["score"] for entry in answer} for answer in answers]
+        labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        return np.array([[row[label] for label in labels] for row in scores], np.float32)
+
+    return Loaded(encode, "transformers pipeline")
+
+
+def packed(folder: Path, threads: int, precision: Precision) -> Loaded:
+    """Ours, as the handler serves it."""
+    from speaker_id import kernels
+    from speaker_id.encoder.packed import PackedEncoder
+
+    kernels.bound_caches()
+    loaded = checkpoint(folder, threads)
+    try:
+        encoder = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", precision)
+    except ValueError as exc:
+        raise Unavailable(str(exc)) from exc
+    del loaded
+    gc.collect()  # the encoder has weights of its own
+    return Loaded(lambda waveforms: encoder(waveforms).numpy(), f"torch {encoder.operators.name}")
+
+
+def onnxruntime(folder: Path, threads: int) -> Loaded:
+    return Loaded(*peers.onnxruntime(folder, threads))
+
+
+def openvino(folder: Path, threads: int, precision: Precision) -> Loaded:
+    return Loaded(*peers.openvino(folder, threads, precision))
+
+
+LOADERS: dict[str, Callable[[Path, int], Loaded]] = {
+    "hf": one_by_one,
+    "hf-padded": padded,
+    "pipeline": pipeline,
+    "packed-fp32": lambda folder, threads: packed(folder, threads, "fp32"),
+    "packed-bf16": lambda folder, threads: packed(folder, threads, "bf16"),
+    "onnxruntime-fp32": onnxruntime,
+    "openvino-fp32": lambda folder, threads: openvino(folder, threads, "fp32"),
+    "openvino-bf16": lambda folder, threads: openvino(folder, threads, "bf16"),
+}

@@ -1,0 +1,57 @@
+"""How many operations a second the machine reaches on one large matrix product: the ceiling of every engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+from measure.bench.engines import Precision
+from measure.bench.team import SPAWN, environment
+
+SIZE = 2048  # rows and columns
+REPEATS = 6
+
+
+def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[str, float]:
+    """GFLOP/s by precision, the best of several runs, of torch's own product and of oneDNN's prepacked one."""
+    import torch
+    from speaker_id.encoder.packed.probe import DTYPES
+
+    torch.set_num_threads(threads)
+    mkldnn: Any = torch.ops.mkldnn
+    found: dict[str, float] = {}
+    with torch.inference_mode():
+        for name in precisions:
+            dtype = DTYPES[name]
+            left, right = torch.randn(SIZE, SIZE).to(dtype), torch.randn(SIZE, SIZE).to(dtype)
+            products = [partial(torch.mm, left, right)]
+            try:
+                packed = mkldnn._reorder_linear_weight(right, SIZE)
+                products.append(partial(mkldnn._linear_pointwise, left, packed, None, "none", [], ""))
+            except (AttributeError, RuntimeError):
+                pass  # torch without these operators, or a processor without this type: torch's own product stands
+            seconds = []
+            for product in products:
+                product()
+                for _ in range(REPEATS):
+                    started = time.perf_counter()
+                    product()
+                    seconds.append(time.perf_counter() - started)
+            found[name] = 2 * SIZE**3 / min(seconds) / 1e9
+    return found
+
+
+def measure(threads: int) -> dict[str, float]:
+    """The same in a process of its own, which is gone afterwards; of what the processor computes by itself.
+
+    bf16 in emulation takes minutes, and is nobody's ceiling.
+    """
+    import torch
+    from speaker_id.encoder.packed.probe import precisions
+
+    computed = precisions(torch.device("cpu"))
+    with environment({"OMP_NUM_THREADS": str(threads)}), ProcessPoolExecutor(1, SPAWN) as pool:
+        return pool.submit(product_peaks, threads, computed).result()

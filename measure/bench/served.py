@@ -1,0 +1,276 @@
+"""What serving costs beside the encoder: gateway, TorchServe, handler and decoding around one that does nothing.
+
+    python -m measure.bench.served [--against CHECKOUT] [--rounds 5] [--seconds 5] [--formats wav,mp3] [--full]
+
+Each format is asked for by 16 connections at once (requests a second, and CPU milliseconds a request by process) and
+by one (the lone clip's latency). With another checkout of this repository both are served side by side and asked in
+turn, so that a ratio compares neighbours in time. `--full` keeps the demo's encoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bundle import archive
+from measure import ROOT, machine
+from measure.bench import BUILD, RESULTS
+from measure.bench.recordings import CLIP_SECONDS, recordings
+from measure.document import insert
+from serving.host import ports, processes
+
+FILE, DOCUMENT, COMMAND = "served.json", ROOT / "docs" / "results" / "benchmark.md", "measure.bench.served"
+CONNECTIONS, LONE = 16, 40
+MODEL = "demo"
+START_SECONDS = 300.0
+# in the checkout's own Python path, whose settings are its own
+BUILD_ARCHIVE = """\
+import sys; from pathlib import Path; from bundle import archive, sources
+model, store, handler = sys.argv[1:]
+archive.build(sources.resolve(model, root=Path("models")), Path(store), handler=Path(handler))"""
+PROCESSES = {
+    "envoy": "gateway",
+    "java": "TorchServe",
+    "model_service_worker": "worker",
+    "fork_server": "decoders",
+}
+
+
+@dataclass
+class Served:
+    """One checkout's server, and what was measured of it: a list each, by format."""
+
+    name: str
+    port: int
+    pid: int
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    lone: dict[str, list[float]] = field(default_factory=dict)
+    cpu: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def decoders_mb(self) -> list[float]:
+        """Resident MB of the fork server and of each decoder."""
+        found = []
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "fork_server" in " ".join(process.cmdline()):
+                    found.append(process.memory_info().rss / 1e6)
+        return found
+
+    def processor_seconds(self) -> dict[str, float]:
+        """CPU time used so far, by kind of process."""
+        used = dict.fromkeys(PROCESSES.values(), 0.0)
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                seconds, command = processes.cpu_seconds(process), " ".join(process.cmdline())
+                kind = next((kind for mark, kind in PROCESSES.items() if mark in command), None)
+                if kind:
+                    used[kind] += seconds
+        return used
+
+
+def null_handler(checkout: Path, folder: Path) -> Path:
+    """A folder like a checkout's handler/, whose handler has the encoder that does nothing."""
+    shutil.copytree(checkout / "handler", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / archive.HANDLER_FILE).rename(folder / archive.CORE_PACKAGE / "shipped.py")
+    shutil.copy(Path(__file__).with_name("null_handler.py"), folder / archive.HANDLER_FILE)
+    return folder
+
+
+@contextlib.contextmanager
+def serving(checkout: Path, name: str, full: bool) -> Iterator[Served]:
+    """A checkout's own server, ready, for the length of the block."""
+    with tempfile.TemporaryDirectory(prefix="served-") as temp:
+        folder, store, port = Path(temp), BUILD / "served" / name, ports.free(1)[0]
+        handler = checkout / "handler" if full else null_handler(checkout, folder / "handler")
+        shutil.rmtree(store, ignore_errors=True)
+        environment = {**os.environ, "PYTHONPATH": str(checkout / "handler")}
+        build = [sys.executable, "-c", BUILD_ARCHIVE, MODEL, str(store), str(handler)]
+        subprocess.run(build, cwd=checkout, env=environment, check=True)
+        command = [
+            sys.executable,
+            "-m",
+            "serving.serve",
+            "--archived",
+            str(store),
+            "--run",
+            str(folder / "run"),
+        ]
+        with (BUILD / f"served-{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*command, "--port", str(port)],
+                cwd=checkout,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            wait_ready(process, name, port)
+            yield Served(name, port, process.pid)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_ready(process: subprocess.Popen[bytes], name: str, port: int) -> None:
+    ends = time.monotonic() + START_SECONDS
+    while not is_ready(port):
+        if process.poll() is not None or time.monotonic() > ends:
+            raise SystemExit(
+                f"measure.bench.served: {name} does not start: see {BUILD / f'served-{name}.log'}"
+            )
+        time.sleep(0.2)  # between two looks
+
+
+def is_ready(port: int) -> bool:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/v2/health/ready")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def ask(connection: http.client.HTTPConnection, body: bytes) -> None:
+    connection.request("POST", f"/predictions/{MODEL}", body, {"content-type": "application/octet-stream"})
+    response = connection.getresponse()
+    text = response.read()
+    if response.status != HTTPStatus.OK:
+        raise SystemExit(f"measure.bench.served: {response.status} {text[:200]!r}")
+
+
+def at_once(port: int, body: bytes, seconds: float) -> tuple[int, float]:
+    """Requests answered to CONNECTIONS callers, and the seconds that it took."""
+    counts = [0] * CONNECTIONS
+    began = time.perf_counter()
+
+    def call(index: int) -> None:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
+            while time.perf_counter() - began < seconds:
+                ask(connection, body)
+                counts[index] += 1
+
+    threads = [threading.Thread(target=call, args=(index,)) for index in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts), time.perf_counter() - began
+
+
+def measure(server: Served, name: str, body: bytes, seconds: float) -> None:
+    before = server.processor_seconds()
+    count, took = at_once(server.port, body, seconds)
+    used = {kind: 1e3 * (after - before[kind]) / count for kind, after in server.processor_seconds().items()}
+    server.cpu.setdefault(name, {}).update(used)
+    server.rates.setdefault(name, []).append(count / took)
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as connection:
+        for _ in range(LONE):
+            began = time.perf_counter()
+            ask(connection, body)
+            server.lone.setdefault(name, []).append(1e3 * (time.perf_counter() - began))
+
+
+def summary(servers: Sequence[Served]) -> list[dict[str, Any]]:
+    """A row a format and server: medians of requests/s and of the lone clip's ms, CPU ms a request by process."""
+    middle: Callable[[Sequence[float]], float] = statistics.median
+    return [
+        {
+            "format": name,
+            "server": server.name,
+            "requests/s": round(middle(rates), 1),
+            "lone ms": round(middle(server.lone[name]), 1),
+            **{f"{kind} ms": round(used, 1) for kind, used in server.cpu[name].items()},
+        }
+        for server in servers
+        for name, rates in server.rates.items()
+    ]
+
+
+def ratios(ours: Served, other: Served) -> list[dict[str, Any]]:
+    """A row a format: the median of each round's ratio of requests/s, and the ratio of the lone clip's medians."""
+    return [
+        {
+            "format": name,
+            "server": f"{ours.name} by {other.name}",
+            "requests/s": round(
+                statistics.median(a / b for a, b in zip(rates, other.rates[name], strict=True)), 3
+            ),
+            "lone ms": round(statistics.median(ours.lone[name]) / statistics.median(other.lone[name]), 3),
+        }
+        for name, rates in ours.rates.items()
+    ]
+
+
+def table(found: dict[str, Any]) -> str:
+    """What is found, as the document has it."""
+    about = found["machine"]
+    columns = list(found["rows"][0])
+    lines = [
+        f"{about['cpu']}, {about['cores']} cores; {about['versions']}; commit {about['commit']}. Clips of "
+        f"{CLIP_SECONDS:g} s, {CONNECTIONS} connections, then one.",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|---|---|{'---:|' * (len(columns) - 2)}",
+        *(f"| {' | '.join(str(row.get(column, '')) for column in columns)} |" for row in found["rows"]),
+        "",
+        f"Resident: fork server and decoders {', '.join(found['decoders MB'])} MB.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.bench.served", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--against", type=Path, help="another checkout of this repository")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each format in each round")
+    parser.add_argument("--formats", default="wav,flac,opus,mp3,m4a")
+    parser.add_argument("--full", action="store_true", help="with the demo's encoder")
+    parser.add_argument("--results", type=Path, help=f"folder to write to; with {RESULTS} the document too")
+    args = parser.parse_args()
+    made = recordings()
+    clips = {name: made[name] for name in args.formats.split(",")}
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(serving(ROOT, "this", args.full))]
+        if args.against:
+            servers.append(stack.enter_context(serving(args.against.resolve(), "other", args.full)))
+        for number in range(args.rounds + 1):
+            if number == 1:  # the round before warmed up
+                for server in servers:
+                    server.rates.clear()
+                    server.lone.clear()
+            for name, body in clips.items():
+                for server in servers if number % 2 else servers[::-1]:
+                    measure(server, name, body, args.seconds)
+        memory = [f"{mb:.0f}" for mb in servers[0].decoders_mb()]
+    rows = summary(servers) + (ratios(*servers) if args.against else [])
+    found = {"machine": asdict(machine.describe()), "encoder": args.full, "rows": rows, "decoders MB": memory}
+    print(table(found))
+    if args.results:
+        args.results.mkdir(parents=True, exist_ok=True)
+        (args.results / FILE).write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        if args.results.resolve() == RESULTS:
+            DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

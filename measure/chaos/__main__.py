@@ -1,0 +1,149 @@
+"""python -m chaos: every fault, one after the other, against one server. Exit codes: 0 all held, 1 not, 2 no result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from bundle import BundleError
+from bundle.command_line import Parser
+from bundle.samples import samples
+from measure.chaos import archives, report
+from measure.chaos.archives import DEMO, FAULTY
+from measure.chaos.callers import disconnect, fuzz
+from measure.chaos.decoders import hostile_clips, kill_decoder, kill_fork_server
+from measure.chaos.endurance import endure
+from measure.chaos.load import EVERY_LABEL, Clip, Sender
+from measure.chaos.processes import (
+    hang,
+    hang_always,
+    kill_java,
+    kill_worker,
+    out_of_memory,
+    out_of_memory_always,
+)
+from measure.chaos.scene import SHORT, Fault, Row, Size, play
+from measure.chaos.server import Server, serving
+from measure.chaos.storage import corrupt_archive, full_disk
+from measure.chaos.verdict import scores
+from serving.signals import SIGNALS
+
+WIDTH = 160  # of the table where there is no terminal to ask
+FAULTS = (
+    Fault("kill-worker", FAULTY, kill_worker),
+    Fault("hang", FAULTY, hang),
+    Fault("hang-always", FAULTY, hang_always, unnoticed=False, quick=False),
+    Fault("out-of-memory", FAULTY, out_of_memory),
+    Fault("out-of-memory-always", FAULTY, out_of_memory_always, unnoticed=False),
+    Fault("corrupt-archive", DEMO, corrupt_archive),
+    Fault("full-disk", DEMO, full_disk),
+    Fault("disconnect", DEMO, disconnect),
+    Fault("fuzz", DEMO, fuzz),
+    Fault("hostile-clips", DEMO, hostile_clips),
+    Fault("kill-decoder", DEMO, kill_decoder),
+    Fault("kill-fork-server", DEMO, kill_fork_server),
+    Fault("endurance", DEMO, endure, rate=2.0),
+    Fault("kill-java", DEMO, kill_java, unnoticed=False),  # last: it ends the server that the others share
+)
+NAMES = [fault.name for fault in FAULTS]
+
+
+def undisturbed(server: Server) -> list[Clip]:
+    """The demo's samples with the answers that they get alone, before any fault; each names its speaker.
+
+    Raises:
+        BundleError: one does not, so that nothing could be held against these answers.
+    """
+    sender, clips = Sender(server.url), []
+    for sample in samples():
+        content = sample.path.read_bytes()
+        found = {
+            model: scores(sender.post(f"/predictions/{model}", content, EVERY_LABEL).body)
+            for model in (DEMO, FAULTY)
+        }
+        expected = found[DEMO]
+        if not expected or next(iter(expected)) != sample.speaker or found[FAULTY] != expected:
+            raise BundleError(f"before any fault {sample.path.name} is not answered rightly: {found}")
+        clips.append(Clip(sample.path.name, content, expected))
+    return clips
+
+
+def chaos(faults: Sequence[Fault], size: Size, args: argparse.Namespace, console: Console) -> int:
+    """The whole run; the exit code."""
+    rows: list[Row] = []
+    with serving(archives.build(), archives.STORE, console) as server:
+        clips = undisturbed(server)
+        for fault in faults:
+            with console.status(fault.name):
+                row = play(fault, server, clips, size, args.seed, args.out)
+            rows.append(row)
+            console.print(report.line(row), style="bold red" if row.broken else None, highlight=False)
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / report.FILE
+    asked = {"minutes": size.minutes, "bodies": size.bodies, "seed": args.seed, "short": args.short}
+    content = {**report.provenance(), "settings": asked, "faults": [row.to_json() for row in rows]}
+    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    console.print(report.table(rows))
+    for row in rows:
+        for broken in row.broken:
+            console.print(f"{row.fault}: {broken}", style="bold red", markup=False)
+    held = not any(row.broken for row in rows)
+    console.print(f"{'every promise held' if held else 'promises broke'}; {file} has the details")
+    return 0 if held else 1
+
+
+def choose(names: str) -> list[Fault]:
+    """Raises ValueError: a name that is none."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := sorted(set(wanted) - set(NAMES)):
+        raise ValueError(f"--only {', '.join(unknown)}: known are {', '.join(NAMES)}")
+    return [fault for fault in FAULTS if fault.name in wanted]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="make chaos", description="Faults against a real server under load.")
+    parser.add_argument("--short", action="store_true", help="the form of the test suite: about a minute")
+    parser.add_argument("--minutes", type=float, help=f"of 80 %% load ({Size().minutes:g})")
+    parser.add_argument("--only", default="", help=f"of {','.join(NAMES)}")
+    parser.add_argument("--seed", type=int, default=0, help="of arrivals and bodies (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("reports"), help="folder of chaos.json (%(default)s)"
+    )
+    args = parser.parse_args(arguments)
+    size = SHORT if args.short else Size()
+    if args.minutes is not None:
+        if not 0 < args.minutes <= 24 * 60:
+            parser.error(f"--minutes {args.minutes:g}: more than 0, and a day at most")
+        size = replace(size, minutes=args.minutes)
+    try:
+        faults = (
+            choose(args.only) if args.only else [fault for fault in FAULTS if fault.quick or not args.short]
+        )
+    except ValueError as exc:
+        parser.error(str(exc))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=WIDTH)
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return chaos(faults, size, args, console)
+    except BundleError as exc:
+        print(f"chaos: {exc}", file=sys.stderr)
+        return 2
+    except OSError as exc:
+        print(f"chaos: {exc.strerror or exc}: {exc.filename or args.out}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("chaos: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

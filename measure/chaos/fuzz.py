@@ -1,0 +1,156 @@
+"""Bodies that are no proper request, or only just: seeded, so that one that harmed can be made again.
+
+python -m measure.chaos.fuzz --number 17 > body      the 18th body of `make chaos`
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from measure.chaos import documents, mutations
+from measure.chaos.archives import DEMO
+
+OCTETS = "application/octet-stream"
+JSON = "application/json"
+TYPES = (
+    OCTETS,
+    "audio/wav",
+    "audio/flac",
+    "audio/ogg",
+    "audio/mpeg",
+    JSON,
+    "text/plain",
+    "text/plain; charset=x",
+)
+OPTIONS = (
+    "0",
+    "-1",
+    "1e9",
+    "99999999999999999999",
+    "NaN",
+    "three",
+    "",
+    "5",
+    "٣",
+    "0x10",
+    "true",
+    "[1]",
+    "a" * 5000,
+)
+BOUNDARY = "frontier"
+
+
+@dataclass(frozen=True)
+class Body:
+    """One request. `kind` names what is wrong with it, `number` its place in the run."""
+
+    number: int
+    kind: str
+    path: str
+    content: bytes
+    headers: Mapping[str, str]
+
+
+def bodies(model: str, count: int, seed: int) -> list[Body]:
+    """So many bodies, every kind as often as any other; equal seeds give equal bodies, but for Ogg's serial numbers."""
+    kinds = list(KINDS)
+    return [body(model, kinds[number % len(kinds)], number, seed) for number in range(count)]
+
+
+def body(model: str, kind: str, number: int, seed: int) -> Body:
+    """One body, which depends on nothing but its kind, its number and the seed."""
+    draw = random.Random(f"{seed} {number}")  # noqa: S311  # bodies, no secret
+    content, headers, path = KINDS[kind](draw)
+    paths = {
+        "": f"/predictions/{model}",
+        "v1": f"/v1/models/{model}:predict",
+        "v2": f"/v2/models/{model}/infer",
+    }
+    return Body(number, kind, paths[path], content, headers)
+
+
+Made = tuple[bytes, dict[str, str], str]
+
+
+def audio(make: Callable[[random.Random], bytes]) -> Callable[[random.Random], Made]:
+    """Bytes that pass for audio, under any content type."""
+
+    def made(draw: random.Random) -> Made:
+        kind = OCTETS if draw.random() < 0.7 else draw.choice(TYPES)
+        return make(draw), {"Content-Type": kind}, ""
+
+    return made
+
+
+def document(make: Callable[[random.Random], bytes]) -> Callable[[random.Random], Made]:
+    """JSON or nearly so, at one of the three paths, as JSON or as bytes."""
+
+    def made(draw: random.Random) -> Made:
+        kind = JSON if draw.random() < 0.7 else draw.choice(TYPES)
+        return make(draw), {"Content-Type": kind}, draw.choice(("", "v1", "v2"))
+
+    return made
+
+
+def options(draw: random.Random) -> Made:
+    """A whole clip with an option that is none."""
+    header = draw.choice(("X-Top-K", "X-Function-To-Apply"))
+    value = draw.choice([text for text in OPTIONS if text.isascii()])
+    return mutations.clip(draw), {"Content-Type": OCTETS, header: value}, ""
+
+
+def form(draw: random.Random) -> Made:
+    """A multipart form that is damaged, or names parts that there are none of."""
+    part = draw.choice(("data", "file", "audio", "body", "clip", "top_k", 'a"; x="', ""))
+    lines = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{part}"; filename="c.wav"\r\n\r\n'.encode()
+    )
+    end = f'\r\n--{BOUNDARY}\r\nContent-Disposition: form-data; name="top_k"\r\n\r\n{draw.choice(OPTIONS)}'
+    whole = lines + mutations.clip(draw) + f"{end}\r\n--{BOUNDARY}--\r\n".encode()
+    if draw.random() < 0.5:
+        whole = whole[: draw.randrange(len(whole))]
+    boundary = draw.choice((BOUNDARY, BOUNDARY, "other", "x" * 500))
+    return whole, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, ""
+
+
+KINDS: dict[str, Callable[[random.Random], Made]] = {
+    "truncated audio": audio(mutations.truncated),
+    "bit-flipped audio": audio(mutations.flipped),
+    "overwritten header": audio(mutations.overwritten),
+    "spliced audio": audio(mutations.spliced),
+    "random bytes": audio(mutations.noise),
+    "bomb": audio(mutations.bomb),
+    "compressed body": mutations.compressed,
+    "damaged form": form,
+    "option that is none": options,
+    "wrong base64": document(documents.base64_text),
+    "deep JSON": document(documents.deep),
+    "broken JSON": document(documents.broken),
+    "NaN array": document(documents.not_numbers),
+    "long shape": document(documents.shapes),
+    "excess in JSON": document(documents.excess),
+    "unlikely JSON": document(documents.unlikely),
+    "damaged clip in JSON": document(documents.damaged_clip),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.chaos.fuzz", description="Write one body to standard output."
+    )
+    parser.add_argument("--number", type=int, required=True, help="its place in the run, from 0")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    kind = list(KINDS)[args.number % len(KINDS)]
+    made = body(DEMO, kind, args.number, args.seed)
+    print(f"{made.kind}, to {made.path} with {dict(made.headers)}", file=sys.stderr)
+    sys.stdout.buffer.write(made.content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Correct clips at open arrivals: when each is sent does not depend on the answers, and each answer is judged."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import requests
+from urllib3.exceptions import NewConnectionError
+
+from measure.chaos.verdict import REFUSED, Reply, Scores, Verdict, judge
+
+TIMEOUT = 60.0  # seconds for an answer; later ones are lost
+MOST_IN_FLIGHT = 256  # the gateway takes as many
+EVERY_LABEL = {"Content-Type": "application/octet-stream", "X-Top-K": "100"}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A correct clip, and what the undisturbed server says of it."""
+
+    name: str
+    content: bytes
+    expected: Scores
+
+
+class Sender:
+    """Posts bodies to one address, with one kept connection a thread."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._threads = threading.local()
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        session = getattr(self._threads, "session", None)
+        if session is None:
+            session = self._threads.session = requests.Session()
+            session.trust_env = False  # no proxy reaches this machine
+        sent = time.monotonic()
+        try:
+            answer = session.post(self.url + path, body, headers=dict(headers), timeout=TIMEOUT)
+        except requests.RequestException as exc:
+            return Reply(sent, time.monotonic(), failure=reason(exc))
+        return Reply(sent, time.monotonic(), answer.status_code, answer.content)
+
+
+def reason(exc: requests.RequestException) -> str:
+    if isinstance(exc, requests.ReadTimeout):
+        return "timeout"
+    inner = getattr(exc.args[0], "reason", None) if exc.args else None
+    return REFUSED if isinstance(inner, NewConnectionError) else "broken connection"
+
+
+class Load:
+    """Poisson arrivals of clips at one model, for as long as the block lasts.
+
+    Args:
+        url: the gateway's address.
+        model: who is asked, unless `ask` says otherwise.
+        clips: what is sent, in random order.
+        rate: arrivals a second.
+        seed: of arrivals and clips.
+    """
+
+    def __init__(self, url: str, model: str, clips: Sequence[Clip], rate: float, seed: int) -> None:
+        self.model, self.clips, self.rate = model, clips, rate
+        self.down = threading.Event()  # set while the whole server is known to be gone
+        self.replies: list[tuple[Reply, Verdict]] = []
+        self._sender = Sender(url)
+        self._random = random.Random(seed)  # noqa: S311  # arrivals, no secret
+        self._pool = ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="load")
+        self._over = threading.Event()
+        self._arrivals = threading.Thread(target=self._arrive, daemon=True)
+
+    def __enter__(self) -> Load:
+        self._arrivals.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._over.set()
+        self._arrivals.join()
+        # after Ctrl-C nobody waits for answers: the server's end will break what is under way
+        self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
+
+    def ask(self, clip: Clip | None = None, **headers: str) -> Future[Reply]:
+        """One request more, counted and judged like the others; `x_request_id="chaos.oom.t"` becomes a header."""
+        chosen = clip or self._random.choice(self.clips)
+        given = EVERY_LABEL | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._pool.submit(self._send, chosen, given)
+
+    def burst(self, count: int) -> float:
+        """So many requests at once; gives the answers a second, from the first sending to the last answer."""
+        asked = [self.ask() for _ in range(count)]
+        replies = [each.result() for each in asked]
+        return count / (max(r.finished for r in replies) - min(r.sent for r in replies))
+
+    def count(self, verdict: Verdict) -> int:
+        return sum(each is verdict for _, each in list(self.replies))
+
+    def right_since(self, moment: float) -> float | None:
+        """When the first right answer was there to a request that was sent after the moment."""
+        finished = (
+            reply.finished
+            for reply, verdict in list(self.replies)
+            if verdict is Verdict.RIGHT and reply.sent >= moment
+        )
+        return min(finished, default=None)
+
+    @contextlib.contextmanager
+    def server_down(self) -> Iterator[None]:
+        """While the block lasts, and until what it met is answered, a refused connection is no loss."""
+        self.down.set()
+        try:
+            yield
+        finally:
+            self.down.clear()
+
+    def _send(self, clip: Clip, headers: Mapping[str, str]) -> Reply:
+        down = self.down.is_set()
+        reply = self._sender.post(f"/predictions/{self.model}", clip.content, headers)
+        down |= self.down.is_set()
+        self.replies.append((reply, judge(reply, clip.expected, down)))
+        return reply
+
+    def _arrive(self) -> None:
+        due = time.monotonic()
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            self.ask()
+            due += self._random.expovariate(self.rate)

@@ -1,0 +1,100 @@
+"""Faults of the processes: a worker killed, hung, out of memory; Java killed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+
+import requests
+
+from measure.chaos.archives import RESPONSE_TIMEOUT
+from measure.chaos.scene import Scene
+from measure.chaos.verdict import REFUSED, Verdict, error
+from serving.host.polling import wait_until
+
+PATIENCE = 30.0  # seconds that Java's end may take to be noticed
+MOST_ALIKE = 3  # clips in a batch that may be the same recording as the one that takes all memory
+UNREADY_SECONDS = 5.0  # from when requests are not answered any more until readiness says so
+EXPOSED = 1.0  # second in which callers meet a gateway with nothing behind it
+
+
+def kill_worker(scene: Scene) -> str:
+    """SIGKILL while a batch is in the worker: the gateway sends it to the next one."""
+    for _ in range(scene.size.kills):
+        worker = scene.misbehave("linger")
+        scene.strike()
+        worker.kill()
+        scene.recover(gone=[worker.pid])
+    return f"{scene.size.kills} × SIGKILL with a batch in hand: the next worker answered it"
+
+
+def hang(scene: Scene) -> str:
+    """The handler sleeps past responseTimeout: TorchServe ends the worker, the gateway tries the batch again."""
+    worker = scene.misbehave("hang")
+    scene.strike()
+    scene.recover(gone=[worker.pid])
+    scene.expect(not worker.is_running(), f"the hung worker {worker.pid} was left running")
+    return f"ended after responseTimeout, {RESPONSE_TIMEOUT} s: the next worker answered its batch"
+
+
+def hang_always(scene: Scene) -> str:
+    """A clip that hangs whichever worker has it: 507 after two of them, for its batch mates too."""
+    return insist(scene, "hang", status=507, gone=scene.server.workers(scene.load.model))
+
+
+def out_of_memory(scene: Scene) -> str:
+    """The allocator refuses one batch: Python's MemoryError, then torch's own error."""
+    for fault in ("oom", "oom-torch"):
+        scene.misbehave(fault)
+        scene.strike()
+        scene.recover()
+    return "MemoryError, then torch's allocator, over one batch: its clips were answered one by one"
+
+
+def out_of_memory_always(scene: Scene) -> str:
+    """A clip that takes all memory whenever it is tried: 507 for it, and its batch mates do not notice."""
+    note = insist(scene, "oom", status=507)
+    failed = scene.load.count(Verdict.RETRYABLE)
+    scene.expect(failed <= MOST_ALIKE, f"{failed} clips failed with it")
+    return note
+
+
+def insist(scene: Scene, fault: str, status: int, gone: Sequence[int] = ()) -> str:
+    """One clip that does it every time."""
+    reply = scene.accompanied(f"{fault} always")
+    scene.strike()
+    answered = reply.result()
+    code, _ = error(answered.body) or (answered.failure, "")
+    scene.expect(answered.status == status, f"{fault}: {answered.status} {code}, not {status}")
+    scene.recover(gone)
+    return f"the clip that does it got {answered.status} {code} after two attempts"
+
+
+def kill_java(scene: Scene) -> str:
+    """SIGKILL of Java: the gateway says 503 until `make serve` ends; the supervisor's restart is played here.
+
+    Readiness is what keeps callers away. Liveness is not asked: it waits 10 s for a model server that may come back,
+    and `make serve` has ended by then.
+    """
+    scene.server.java().kill()
+    scene.strike()
+    unready = wait_until(lambda: probe(scene, "/v2/health/ready") == 503, UNREADY_SECONDS)
+    scene.expect(unready, f"ready {UNREADY_SECONDS:.0f} s after the model server's end")
+    noticed = wait_until(lambda: scene.server.service.fault() is not None, PATIENCE)
+    fault = scene.server.service.fault() or "nothing"
+    scene.expect(noticed and "TorchServe has ended" in fault, f"make serve would say: {fault}")
+    time.sleep(EXPOSED)  # what callers meet in it is counted; nothing is waited for
+    with scene.load.server_down():
+        scene.server.restart()
+        scene.recover()
+    answers = [reply for reply, verdict in scene.load.replies if verdict is Verdict.RETRYABLE]
+    refused = sum(reply.failure == REFUSED for reply in answers)
+    return f"{len(answers) - refused} × 503 from the gateway, then {refused} connections refused until the restart"
+
+
+def probe(scene: Scene, path: str) -> int:
+    """Status of a health route; 0 without an answer."""
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(scene.server.url + path, timeout=10).status_code
+    return 0

@@ -1,0 +1,185 @@
+"""One fault: who asks meanwhile, when it struck, when all was well again, and what broke a promise."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from measure.chaos.load import Clip, Load
+from measure.chaos.server import Server
+from measure.chaos.verdict import Reply, Verdict
+from serving.host.polling import wait_until
+
+RECOVERY_SECONDS = 90.0  # more is no recovery
+MATES = 7  # of a clip that misbehaves: a full batch with it
+SETTLED = 3  # right answers before anything is done to the server
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: the long form's, or the short one's."""
+
+    minutes: float = 30.0
+    kills: int = 3
+    bodies: int = 2000
+    callers: int = 100
+    bursts: int = 3
+    every: int = 1  # which of the hostile clips: all, or one in so many
+
+
+SHORT = Size(minutes=5 / 60, kills=1, bodies=200, callers=20, bursts=1, every=4)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault by name; `cause` makes it, waits for its end, and gives what is worth telling about it.
+
+    Attributes:
+        model: whom the clips are sent to meanwhile.
+        unnoticed: whether no caller may see so much as an honest error.
+        quick: whether the short form has it too.
+        rate: clips a second.
+    """
+
+    name: str
+    model: str
+    cause: Callable[[Scene], str]
+    unnoticed: bool = True
+    quick: bool = True
+    rate: float = 3.0
+
+
+@dataclass
+class Row:
+    """One fault's line of the report. `recovery` is in seconds, memory in MB; None where there is nothing to tell."""
+
+    fault: str
+    sent: int
+    right: int
+    retryable: int
+    lost: int
+    wrong: int
+    recovery: float | None
+    memory_before: float
+    memory_after: float
+    note: str
+    broken: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: round(it, 2) if isinstance(it, float) else it for key, it in asdict(self).items()}
+
+
+@dataclass
+class Scene:
+    """What a fault works with.
+
+    Attributes:
+        load: the clips that arrive meanwhile.
+        struck: when the fault began; the moment that recovery counts from.
+        recovery: seconds until every worker was READY and a clip sent after the fault had its right answer; of
+            several strikes the longest.
+        extra: verdicts on what a fault sends besides clips.
+        broken: promises that did not hold, in words.
+        random: seeded.
+    """
+
+    server: Server
+    load: Load
+    size: Size
+    seed: int
+    out: Path
+    struck: float = 0.0
+    recovery: float | None = None
+    memory: tuple[float, float] | None = None
+    extra: list[Verdict] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)  # noqa: S311  # bodies and clips, no secret
+
+    def strike(self) -> None:
+        self.struck = time.monotonic()
+
+    def expect(self, held: bool, otherwise: str) -> None:
+        """Note a promise that did not hold."""
+        if not held:
+            self.broken.append(otherwise)
+
+    def misbehave(self, fault: str) -> psutil.Process:
+        """Send a clip that makes the faulty handler misbehave, once; the worker that has begun to."""
+        (pid,) = self.server.workers(self.load.model)
+        worker = psutil.Process(pid)
+        token = secrets.token_hex(4)
+        marker = Path(worker.cwd()) / f"chaos-{token}"
+        self.accompanied(f"{fault} {token}")
+        self.expect(wait_until(marker.exists, RECOVERY_SECONDS), f"{fault}: no worker took the clip")
+        return worker
+
+    def accompanied(self, order: str) -> Future[Reply]:
+        """A clip with an order for the faulty handler, and mates that fill its batch; gives its own answer."""
+        asked = self.load.ask(x_request_id=".".join(["chaos", *order.split()]))
+        for _ in range(MATES):
+            self.load.ask()
+        return asked
+
+    def recover(self, gone: Sequence[int] = ()) -> None:
+        """Wait until every worker is READY, none of them one of the former, and an answer is right again."""
+        never_down = not gone and bool(self.server.workers(self.load.model))
+        ready = wait_until(lambda: self._ready(gone), RECOVERY_SECONDS)
+        since = self.struck if never_down else time.monotonic()
+        right = wait_until(lambda: self.load.right_since(self.struck) is not None, RECOVERY_SECONDS)
+        self.expect(ready and right, f"not well again {RECOVERY_SECONDS:.0f} s after the fault")
+        if first := self.load.right_since(self.struck):
+            self.recovery = max(self.recovery or 0.0, max(since, first) - self.struck)
+
+    def _ready(self, gone: Sequence[int]) -> bool:
+        workers = self.server.workers(self.load.model)
+        return bool(workers) and not set(workers) & set(gone)
+
+
+def play(fault: Fault, server: Server, clips: Sequence[Clip], size: Size, seed: int, out: Path) -> Row:
+    """Cause the fault under load; what came of it."""
+    before = server.memory()
+    with Load(server.url, fault.model, clips, fault.rate, seed) as load:
+        scene = Scene(server, load, size, seed, out)
+        settled = wait_until(lambda: load.count(Verdict.RIGHT) >= SETTLED, RECOVERY_SECONDS)
+        scene.expect(settled, "no right answers before the fault")
+        scene.strike()
+        note = fault.cause(scene)
+    verdicts = [verdict for _, verdict in load.replies] + scene.extra
+    before, after = scene.memory or (before, server.memory())
+    row = Row(
+        fault=fault.name,
+        sent=len(verdicts),
+        right=verdicts.count(Verdict.RIGHT),
+        retryable=verdicts.count(Verdict.RETRYABLE),
+        lost=verdicts.count(Verdict.LOST),
+        wrong=verdicts.count(Verdict.WRONG),
+        recovery=scene.recovery,
+        memory_before=before,
+        memory_after=after,
+        note=note,
+        broken=scene.broken,
+    )
+    forbidden = [Verdict.LOST, Verdict.WRONG] + [Verdict.RETRYABLE] * fault.unnoticed
+    for verdict in forbidden:
+        if count := verdicts.count(verdict):
+            row.broken.append(f"{count} {verdict.value}: {sample(load, verdict)}")
+    return row
+
+
+def sample(load: Load, verdict: Verdict) -> str:
+    """The first few answers to clips of this verdict, for whoever looks into it."""
+    found = [reply for reply, each in load.replies if each is verdict][:3]
+    told = [
+        f"{reply.status} {reply.failure or reply.body[:120].decode('utf-8', 'replace')}" for reply in found
+    ]
+    return "; ".join(told) or "among the fault's own bodies"

@@ -1,0 +1,84 @@
+"""The server under fault: the real TorchServe with the real gateway in front, which can be begun anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from bundle import BundleError
+from bundle.sources import ModelSpec
+from serving import state
+from serving.host import ports
+from serving.service import Service
+from serving.temporary import GRACE_SECONDS, clean, ended
+
+COMMAND = "chaos"
+
+
+class Server:
+    """What `make serve` runs, and what a supervisor does when it ends: start it again on the same port."""
+
+    def __init__(self, specs: Sequence[ModelSpec], store: Path, run: Path) -> None:
+        self._new: Callable[[], Service] = lambda: Service(specs, store, run, self.port)
+        self.port = ports.free(1)[0]
+        self.service = self._new()
+
+    @property
+    def url(self) -> str:
+        return self.service.gateway.url
+
+    def restart(self) -> None:
+        """End what is left of it, and start it anew."""
+        self.service.stop(GRACE_SECONDS)
+        self.service = self._new()
+        self.service.start()
+
+    def workers(self, model: str) -> list[int]:
+        """Process ids of the model's workers that are READY and alive; none if one of them is neither."""
+        try:
+            versions = self.service.torchserve.management.versions(model).values()
+        except BundleError:
+            return []
+        pids = [pid for version in versions for pid in version.pids]
+        well = all(version.ready for version in versions) and all(map(psutil.pid_exists, pids))
+        return pids if well else []
+
+    def java(self) -> psutil.Process:
+        """The JVM. Raises AssertionError once it has ended."""
+        found = [each for each in self._processes() if "org.pytorch.serve.ModelServer" in each.cmdline()]
+        assert len(found) == 1, f"{len(found)} JVMs"
+        return found[0]
+
+    def memory(self) -> float:
+        """What Java, the workers and the gateway hold, in MB: proportional set size, which counts shared pages once."""
+        total = 0
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        return total / 1e6
+
+    def _processes(self) -> list[psutil.Process]:
+        found = [identity.process() for identity in self.service.torchserve.identities()]
+        if gateway := self.service.gateway.pid:
+            found.append(psutil.Process(gateway))
+        return [process for process in found if process]
+
+
+@contextlib.contextmanager
+def serving(specs: Sequence[ModelSpec], store: Path, console: Console) -> Iterator[Server]:
+    """A server for the length of the block, ended whatever happens; its folder stays after a failure, for its logs.
+
+    Raises:
+        BundleError: it does not start; says in one line why.
+    """
+    clean(COMMAND)
+    run = state.RUN / f"{COMMAND}-{os.getpid()}"
+    server = Server(specs, store, run)
+    # the service of the moment: a fault may have put another in its place
+    with ended(server.service.start, lambda grace: server.service.stop(grace), run, COMMAND, console):
+        yield server

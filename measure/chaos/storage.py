@@ -1,0 +1,108 @@
+"""Faults of what is stored: corrupt archives, and a disk that is full for logs."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from bundle import BundleError
+from measure.chaos.archives import DEMO, cut_short, tampered
+from measure.chaos.scene import Scene
+from serving.host import ports, unix_http
+from serving.host.polling import wait_until
+from serving.service import Service
+
+FULL = Path("/dev/full")  # every write to it fails with "No space left on device"
+ANSWERS = 10  # that must be right while nothing can be logged
+PATIENCE = 30.0
+
+
+def corrupt_archive(scene: Scene) -> str:
+    """A second server is started beside the one that serves, with an archive that is cut short, or tampered with."""
+    spoilers = (cut_short, tampered)
+    with ThreadPoolExecutor(len(spoilers)) as pool:
+        said = list(pool.map(lambda spoil: attempt(scene, spoil), spoilers))
+    scene.recover()
+    return "; ".join(said)
+
+
+def attempt(scene: Scene, spoil: Callable[[Path, Path], None]) -> str:
+    """What a second server says whose archive is spoiled."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        store = Path(folder) / "store"
+        store.mkdir()
+        whole = scene.server.service.torchserve.store / f"{DEMO}.mar"
+        spoil(whole, store / whole.name)
+        return f"{spoil.__name__.replace('_', ' ')}: {refusal(scene, store, Path(folder) / 'run')}"
+
+
+def refusal(scene: Scene, store: Path, run: Path) -> str:
+    """What a server says that is started from this store; it must not start."""
+    spec = next(spec for spec in scene.server.service.specs if spec.name == DEMO)
+    service = Service([spec], store, run, ports.free(1)[0])
+    try:
+        service.start()
+    except BundleError as exc:
+        scene.expect("\n" not in str(exc) and "Traceback" not in str(exc), f"no clear line: {exc}")
+        return str(exc)
+    finally:
+        service.stop(0.0)
+    scene.broken.append(f"a server started from {store.name}")
+    return "it started"
+
+
+def full_disk(scene: Scene) -> str:
+    """No log line can be written, by Java, which logs for its workers too, or by the gateway; then there is room."""
+    if not FULL.exists() or not hasattr(psutil.Process, "rlimit"):
+        return "skipped: needs Linux, for /dev/full and prlimit(2)"
+    logs = scene.server.service.torchserve.logs
+    access = scene.server.service.gateway.access_log
+    with no_room(scene):
+        scene.strike()
+        before = written(logs)
+        answered = len(scene.load.replies) + ANSWERS
+        wait_until(lambda: len(scene.load.replies) >= answered, PATIENCE)
+        scene.expect(written(logs) == before, "logs were written though the disk was full")
+        scene.expect(access.is_symlink(), "the gateway's log was written though the disk was full")
+        scene.recover()
+    before = written(logs)
+    scene.expect(
+        wait_until(lambda: written(logs) > before, PATIENCE), "nothing is logged after the disk has room"
+    )
+    scene.expect(wait_until(lambda: access.stat().st_size > 0, PATIENCE), "the gateway logs nothing any more")
+    return f"{ANSWERS} answers and more while no line could be written; logging goes on once there is room"
+
+
+@contextmanager
+def no_room(scene: Scene) -> Iterator[None]:
+    """Every write to a log fails, for a user without privileges too.
+
+    Java may not write to any file (RLIMIT_FSIZE of 0, which Java meets as an I/O error, as it does a full disk); the
+    gateway, which a limit would kill with a signal, logs to /dev/full.
+    """
+    gateway, java = scene.server.service.gateway, scene.server.java()
+    assert gateway.folder is not None
+    admin = gateway.folder / "admin"
+    aside = gateway.access_log.with_suffix(".aside.log")
+    former = java.rlimit(resource.RLIMIT_FSIZE)
+    java.rlimit(resource.RLIMIT_FSIZE, (0, former[1]))
+    gateway.access_log.replace(aside)
+    gateway.access_log.symlink_to(FULL)
+    unix_http.ask(admin, "POST", "/reopen_logs")
+    try:
+        yield
+    finally:
+        java.rlimit(resource.RLIMIT_FSIZE, former)
+        gateway.access_log.unlink()
+        unix_http.ask(admin, "POST", "/reopen_logs")
+
+
+def written(logs: Path) -> int:
+    """Bytes in TorchServe's logs."""
+    return sum(file.stat().st_size for file in logs.iterdir())

@@ -1,0 +1,97 @@
+"""What an answer is worth: right, an honest error that may be tried again, lost, or wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from measure import ROOT
+
+HONEST = {429, 500, 503, 504, 507}  # statuses that tell a caller that his clip was not at fault
+REFUSED = "refused"  # nobody listens: honest where the whole server is down, and else a loss
+SCORE_TOLERANCE = 1e-3  # a clip's logits agree to 1e-4 of their spread whatever is in its batch
+LEAK = re.compile(
+    "|".join(
+        [r"Traceback", r"\.py\b", r"\.java\b", r"\b(?:java|io\.netty|org\.pytorch)\.", r"\n"]
+        + [re.escape(path) for path in {str(ROOT), sys.prefix, tempfile.gettempdir() + "/"}]
+    )
+)
+
+Scores = Mapping[str, float]  # label → score
+
+
+class Verdict(Enum):
+    RIGHT = "right"
+    RETRYABLE = "retryable"
+    LOST = "lost"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back for one request. Moments are time.monotonic()'s.
+
+    Attributes:
+        status: of HTTP; 0 means no answer.
+        failure: why there is no answer, in a word.
+    """
+
+    sent: float
+    finished: float
+    status: int = 0
+    body: bytes = b""
+    failure: str = ""
+
+
+def judge(reply: Reply, expected: Scores, down: bool = False) -> Verdict:
+    """The verdict on the answer to a correct clip.
+
+    Args:
+        reply: what came.
+        expected: what the undisturbed server says of every label.
+        down: whether the whole server was known to be down while this request was under way.
+    """
+    if reply.status == 0:
+        return Verdict.RETRYABLE if down and reply.failure == REFUSED else Verdict.LOST
+    if reply.status in HONEST:
+        return Verdict.RETRYABLE if error(reply.body) else Verdict.WRONG
+    if reply.status != 200:  # a correct clip has no fault to be told of
+        return Verdict.WRONG
+    return Verdict.RIGHT if equal(scores(reply.body), expected) else Verdict.WRONG
+
+
+def error(body: bytes) -> tuple[str, str] | None:
+    """Code and message of an error that has our shape and tells nothing of the server's inside; else None."""
+    try:
+        content = json.loads(body)
+        code, message = content["code"], content["error"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    if not set(content) <= {"error", "code", "instance"}:
+        return None
+    if not (isinstance(code, str) and isinstance(message, str) and message) or LEAK.search(message):
+        return None
+    return code, message
+
+
+def scores(body: bytes) -> Scores | None:
+    """A ranking's labels with their scores, best first; None if the body is no ranking."""
+    try:
+        content = json.loads(body)
+        return {str(entry["label"]): float(entry["score"]) for entry in content} or None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def equal(found: Scores | None, expected: Scores) -> bool:
+    """The same best label, and every label's score within the tolerance."""
+    if found is None or found.keys() != expected.keys():
+        return False
+    best = max(expected, key=lambda label: expected[label])
+    near = all(abs(found[label] - expected[label]) <= SCORE_TOLERANCE for label in expected)
+    return near and max(found, key=lambda label: found[label]) == best

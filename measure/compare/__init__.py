@@ -1,0 +1,23 @@
+"""Our server against what people would run instead: same model, same clips, same load, interleaved.
+
+python -m measure.compare            measures, appends to results/*.csv, draws the plot     (`make compare`)
+python -m measure.compare.overhead   what TorchServe, handler and gateway add to the bare encoder
+python -m measure.compare.report     writes the newest runs' tables into docs/results/compare.md
+
+peers/NAME     a peer's own server, small and as its documentation has it, and what it needs pinned
+usual          the model as a Hugging Face user serves it, the same in every peer
+environments   build/peers/NAME: one virtual environment a peer
+contenders     who takes part: a peer or ours, its batching, workers and threads
+servers        one server: start, where to post, its processes, stop
+usage          memory and processor time of a server's processes
+work           the clips, and the answer that each gets alone
+burst          saturation: every clip at once
+steps          open arrivals at one rate
+contest        rounds within a time box
+results        measurements → rows of the CSV (`targets`, `plots`, `report`: what is judged, drawn and written)
+"""
+
+from measure import ROOT
+
+RESULTS = ROOT / "measure" / "compare" / "results"  # committed
+BUILD = ROOT / "build" / "compare"  # clips, logs and quick runs; ignored by git

@@ -1,0 +1,124 @@
+"""The two servers that run in TorchServe: ours, whole, and the usual handler with the same server-wide settings."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from bundle import BundleError, archive
+from bundle.sources import ModelSpec
+from measure import ROOT
+from measure.compare import BUILD
+from measure.compare.contenders import Contender
+from measure.compare.environments import Unavailable
+from measure.compare.servers import QUIET, wait
+from measure.compare.usual import TIMEOUT, Setup
+from measure.loadtest.clips import Clip
+from measure.loadtest.target import Target
+from serving.host import ports
+from serving.service import Service
+from serving.torchserve.process import TorchServe
+
+HANDLER = ROOT / "measure" / "compare" / "peers" / "torchserve" / "handler.py"
+NAME = "usual"
+
+
+class Ours:
+    """Gateway, TorchServe and handler as `make serve` starts them; only the precision is chosen."""
+
+    def __init__(self, spec: ModelSpec, contender: Contender, run: Path) -> None:
+        settings = spec.speaker_id.model_copy(update={"precision": contender.precision})
+        self.spec = spec.model_copy(update={"speaker_id": settings})
+        self.store = BUILD / "store" / contender.precision
+        self.service = Service([self.spec], self.store, run, ports.free(1)[0])
+
+    @property
+    def target(self) -> Target:
+        return Target(f"{self.service.gateway.url}/predictions/{self.spec.name}", timeout=TIMEOUT)
+
+    def start(self, probe: Clip) -> None:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # what it says at every start is no news
+                archive.build(self.spec, self.store)
+            self.service.start()
+        except BundleError as exc:
+            raise Unavailable(str(exc)) from exc
+        wait(self, probe, self.service.fault)
+
+    def processes(self) -> list[psutil.Process]:
+        found = [identity.process() for identity in self.service.torchserve.identities()]
+        if gateway := self.service.gateway.pid:
+            found.append(psutil.Process(gateway))
+        return [process for process in found if process]
+
+    def stop(self) -> None:
+        self.service.stop(grace=0.0)
+
+
+class Usual:
+    """TorchServe with the usual handler, and nothing in front of it."""
+
+    def __init__(self, setup: Setup, run: Path) -> None:
+        self.setup = setup
+        self.store = BUILD / "store" / f"usual-{setup.batch}"
+        self.server = TorchServe(self.store, [NAME], run, environment=QUIET | setup.variables())
+
+    @property
+    def target(self) -> Target:
+        return Target(f"{self.server.url}/predictions/{NAME}", timeout=TIMEOUT)
+
+    def start(self, probe: Clip) -> None:
+        try:
+            pack(self.setup, self.store)
+            self.server.start()
+            self.server.wait_ready()
+        except BundleError as exc:
+            raise Unavailable(str(exc)) from exc
+        wait(self, probe, lambda: None if self.server.running else "TorchServe has ended")
+
+    def processes(self) -> list[psutil.Process]:
+        return [process for identity in self.server.identities() if (process := identity.process())]
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+def pack(setup: Setup, store: Path) -> None:
+    """The usual handler's archive, by torch-model-archiver; its settings are ours but for the workers.
+
+    Raises:
+        BundleError: the archiver failed.
+    """
+    stage, scratch = store / "stage", store / "tmp"
+    shutil.rmtree(stage, ignore_errors=True)
+    for folder in (stage / "compare", scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    for module in ("__init__.py", "usual.py"):
+        shutil.copy(ROOT / "measure" / "compare" / module, stage / "compare")
+    (stage / "checkpoint").symlink_to(setup.model.resolve())
+    settings = {"minWorkers": setup.workers, "maxWorkers": setup.workers, "batchSize": setup.batch}
+    settings |= {"maxBatchDelay": 5, "responseTimeout": TIMEOUT, "startupTimeout": 300}
+    config = store / "model-config.yaml"
+    config.write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    command = [
+        sys.executable,
+        "-m",
+        "model_archiver.model_packaging",
+        "--model-name",
+        NAME,
+        "--version",
+        "1.0",
+    ]
+    command += ["--handler", str(HANDLER), "--extra-files", str(stage), "--config-file", str(config)]
+    command += ["--archive-format", "zip-store", "--export-path", str(store), "--force"]
+    done = subprocess.run(command, env={**os.environ, "TMPDIR": str(scratch)}, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise BundleError(f"torch-model-archiver failed for the usual handler: {lines[-1]}")

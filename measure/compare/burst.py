@@ -1,0 +1,93 @@
+"""Saturation: every clip is posted at once, and the whole answers are read, scores included."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from measure.compare.work import Answer, Reference
+from measure.loadtest.clips import Clip
+from measure.loadtest.target import Target, encode
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What one burst gave.
+
+    Attributes:
+        seconds: from go to the last answer.
+        audio_seconds: that were answered.
+        answers: by the clip's name; what got none is not there.
+        errors: why, by the clip's name.
+    """
+
+    seconds: float
+    audio_seconds: float
+    answers: Reference
+    errors: dict[str, str]
+
+    @property
+    def throughput(self) -> float:
+        """Seconds of audio a second."""
+        return self.audio_seconds / self.seconds
+
+
+def burst(target: Target, clips: Sequence[Clip]) -> Burst:
+    """A thread and a connection for each clip; bodies are made, and threads started, before the clock."""
+    bodies = [encode(target, clip, clip.path.read_bytes()) for clip in clips]
+    go = threading.Barrier(len(clips) + 1)
+
+    def post(body: bytes, headers: dict[str, str]) -> Answer | str:
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy reaches this machine
+            go.wait()
+            try:
+                response = session.post(target.url, body, headers=headers, timeout=(5.0, target.timeout))
+            except requests.RequestException as exc:
+                return type(exc).__name__
+        return read(response.status_code, response.content)
+
+    with ThreadPoolExecutor(len(clips)) as pool:
+        futures = [pool.submit(post, *body) for body in bodies]
+        go.wait()
+        began = time.perf_counter()
+        answers = [future.result() for future in futures]
+        seconds = time.perf_counter() - began
+    named = list(zip(clips, answers, strict=True))
+    return Burst(
+        seconds=seconds,
+        audio_seconds=sum(clip.seconds for clip, answer in named if isinstance(answer, Answer)),
+        answers={clip.name: answer for clip, answer in named if isinstance(answer, Answer)},
+        errors={clip.name: answer for clip, answer in named if isinstance(answer, str)},
+    )
+
+
+def read(status: int, body: bytes) -> Answer | str:
+    """The best label with its score, however the server wraps its ranking; else what is wrong."""
+    if status != 200:
+        return f"{status}: {body[:200].decode('utf-8', 'replace')}"
+    try:
+        found = best(json.loads(body))
+    except ValueError:
+        found = None
+    return found or f"an answer without a ranking: {body[:200].decode('utf-8', 'replace')}"
+
+
+def best(content: Any) -> Answer | None:
+    """The first entry with a label and a score, in reading order, through lists, objects and JSON within text."""
+    if isinstance(content, str) and content.startswith("["):
+        content = json.loads(content)
+    if isinstance(content, dict):
+        if isinstance(content.get("label"), str) and isinstance(content.get("score"), float):
+            return Answer(content["label"], content["score"])
+        content = list(content.values())
+    if isinstance(content, list):
+        return next((found for entry in content if (found := best(entry))), None)
+    return None

@@ -1,0 +1,92 @@
+"""One virtual environment a peer: build/peers/NAME, with what measure/compare/peers/NAME/requirements.txt pins.
+
+    python -m measure.compare.environments [NAME …]
+
+torch, transformers and what decodes audio are not installed again: a peer finds this bundle's behind its own packages,
+so that all of them run the very same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from measure import ROOT
+
+PEERS = ROOT / "measure" / "compare" / "peers"
+ENVIRONMENTS = ROOT / "build" / "peers"
+STAMP = "inputs.sha256"
+BEHIND = "bundle.pth"  # names this bundle's own packages, found after the peer's
+
+
+class Unavailable(Exception):
+    """This peer cannot run here; the message says why."""
+
+
+def python(peer: str) -> Path:
+    """The interpreter of the peer's environment, made on first use and again when its requirements change.
+
+    Raises:
+        Unavailable: it cannot be installed; pip's reason.
+    """
+    requirements, folder = PEERS / peer / "requirements.txt", ENVIRONMENTS / peer
+    interpreter = folder / "bin" / "python"
+    shared = sysconfig.get_path("purelib")
+    wanted = hashlib.sha256(f"{sys.version} {shared}\n{requirements.read_text()}".encode()).hexdigest()
+    stamp = folder / STAMP
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return interpreter
+    venv.create(folder, clear=True, with_pip=True)
+    (own,) = folder.glob("lib/python*/site-packages")
+    (own / BEHIND).write_text(f"{shared}\n")
+    command = [str(interpreter), "-m", "pip", "install", "-q", "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise Unavailable(f"pip cannot install it: {(reasons or ['no reason given'])[-1]}")
+    stamp.write_text(wanted)
+    return interpreter
+
+
+def versions(peer: str, interpreter: Path) -> str:
+    """What the requirements pin, as installed: `litserve 0.2.19`."""
+    pins = [
+        line.split("#")[0].strip() for line in (PEERS / peer / "requirements.txt").read_text().splitlines()
+    ]
+    names = [pin.split("==")[0].split("[")[0] for pin in pins if "==" in pin]
+    code = (
+        "import sys, importlib.metadata as m; print(', '.join(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
+    )
+    done = subprocess.run([str(interpreter), "-c", code, *names], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def own(package: str) -> str:
+    """A package of this bundle's own environment."""
+    return f"{package} {version(package)}"
+
+
+def names() -> list[str]:
+    return sorted(file.parent.name for file in PEERS.glob("*/requirements.txt"))
+
+
+def build(peers: list[str], say: Callable[[str], None]) -> dict[str, str]:
+    """Makes each; gives the reason of each that cannot be had."""
+    absent = {}
+    for peer in peers:
+        try:
+            say(f"{peer}: {versions(peer, python(peer))}")
+        except Unavailable as exc:
+            absent[peer] = str(exc)
+            say(f"{peer}: {exc}")
+    return absent
+
+
+if __name__ == "__main__":
+    sys.exit(1 if build(sys.argv[1:] or names(), lambda text: print(text, flush=True)) else 0)

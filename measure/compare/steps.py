@@ -1,0 +1,99 @@
+"""Open arrivals at one rate, and the highest rate at which they still meet the bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from measure.compare.work import Reference
+from measure.loadtest import arrivals, drive
+from measure.loadtest.clips import Clip
+from measure.loadtest.summary import Summary
+from measure.loadtest.summary import summary as summarise
+from measure.loadtest.target import Target
+
+PATIENCE = 3.0  # times the bound that an answer may take before it counts as none
+FEWEST = 20  # requests of a step, in the mean
+LADDER = (0.85, 0.7, 0.55, 0.4, 0.25)  # of a server's own saturation, downwards until the bound holds
+ABOVE = 0.95  # tried where the first of the ladder holds
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rate for some time.
+
+    Attributes:
+        rate: requests a second that were asked for.
+        summary: rates and percentiles; a failed request is infinitely late.
+        changed: answers whose best label is not the one of the clip alone.
+        met: whether the 99th percentile stayed within the bound.
+        whole: whether all of it was sent; a step that has broken the bound beyond repair is cut short.
+    """
+
+    rate: float
+    summary: Summary
+    changed: int
+    met: bool
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Load:
+    """What every step shares: the clips, their right answers, the bound, the length and the seed of the arrivals."""
+
+    clips: Sequence[Clip]
+    reference: Reference
+    bound: float  # s, of the 99th percentile
+    seconds: float  # of a step, at least
+    seed: int = 0
+
+    def lasting(self, rate: float) -> float:
+        """Seconds of a step: long enough for some requests even of the slowest."""
+        return max(self.seconds, FEWEST / rate)
+
+    def step(self, target: Target, rate: float, cut_short: bool) -> Step:
+        """Equal seeds give equal arrivals and clips, so every server gets the very same load at a rate."""
+        seconds = self.lasting(rate)
+        moments = arrivals.times("poisson", rate, seconds, self.seed)
+        target = Target(target.url, target.form, target.headers, timeout=PATIENCE * self.bound)
+        plan = drive.plan(self.clips, [target], moments, seconds, self.seed)
+        late = 0
+
+        def watch(record: drive.Record) -> None:
+            nonlocal late
+            late += record.error is not None or record.latency > self.bound
+
+        records = drive.drive(plan, watch, lambda: cut_short and late > 0.01 * len(moments))
+        summary = summarise(records, 0.0, seconds)
+        changed = sum(
+            record.label is not None and record.label != self.reference[record.clip].label
+            for record in records
+        )
+        return Step(rate, summary, changed, summary.p99 <= self.bound, len(records) == len(moments))
+
+
+def capacity(run: Callable[[float], Step], saturation: float) -> list[Step]:
+    """Climbs down the ladder until a rate holds, and once up if the first does; the steps in order.
+
+    Args:
+        run: measures one rate, in requests a second.
+        saturation: the server's own, in requests a second.
+    """
+    steps: list[Step] = []
+    for fraction in LADDER:
+        steps.append(run(fraction * saturation))
+        if steps[-1].met:
+            break
+    if len(steps) == 1:
+        steps.append(run(ABOVE * saturation))
+    return steps
+
+
+def held(steps: Sequence[Step]) -> float | None:
+    """The highest rate that met the bound; None if none did."""
+    return max((step.rate for step in steps if step.met), default=None)
+
+
+def broken(steps: Sequence[Step]) -> float | None:
+    """The lowest rate that did not; None if none failed."""
+    return min((step.rate for step in steps if not step.met), default=None)

@@ -1,0 +1,90 @@
+"""The work: clips as long as VoxCeleb1's, as VoxCeleb1 has them (16-bit WAV at 16 kHz), and what each gets alone.
+
+No format that only some peers decode, and no decoding that outweighs the model: servers are compared, not codecs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import soundfile
+from speaker_id.manifest import Manifest
+
+from measure import workload as voxceleb
+from measure.compare import BUILD
+from measure.loadtest.clips import Clip
+
+SAMPLING_RATE = 16_000  # Hz, of every checkpoint compared here
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best label, and its score."""
+
+    label: str
+    score: float
+
+
+Reference = Mapping[str, Answer]  # by the clip's name
+
+
+def clips(folder: Path, count: int, seed: int = SEED) -> list[Clip]:
+    """Written into the folder; equal seeds give equal files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lengths = [float(length) for length in voxceleb.durations(count, seed)]
+    waveforms = voxceleb.work(voxceleb.voices(SAMPLING_RATE), lengths, SAMPLING_RATE, seed)
+    made = []
+    for number, (length, waveform) in enumerate(zip(lengths, waveforms, strict=True)):
+        path = folder / f"clip-{number:02d}.wav"
+        soundfile.write(path, waveform, SAMPLING_RATE, subtype="PCM_16")
+        made.append(Clip(path.name, path, length, "audio/wav"))
+    return made
+
+
+def seconds(work: Sequence[Clip]) -> float:
+    return sum(clip.seconds for clip in work)
+
+
+def describe(work: Sequence[Clip]) -> str:
+    lengths = [clip.seconds for clip in work]
+    mean = seconds(work) / len(work)
+    return f"{len(work)} clips of {min(lengths):.1f} to {max(lengths):.1f} s, mean {mean:.1f} s, seed {SEED}"
+
+
+def alone(checkpoint: Path, work: Sequence[Clip]) -> Reference:
+    """Hugging Face's model on each clip by itself, in fp32 and unpadded; kept from run to run."""
+    digest = hashlib.sha256(Manifest.read(checkpoint).files["model.safetensors"].sha256.encode())
+    for clip in work:
+        digest.update(clip.path.read_bytes())
+    file = BUILD / "references" / f"{digest.hexdigest()[:16]}.json"
+    if not file.is_file():
+        paths = [clip.path for clip in work]
+        with ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn")
+        ) as process:  # its memory goes with it
+            answers = process.submit(identify, checkpoint, paths).result()
+        content = {clip.name: asdict(answer) for clip, answer in zip(work, answers, strict=True)}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=2))
+    return {name: Answer(**answer) for name, answer in json.loads(file.read_text()).items()}
+
+
+def identify(folder: Path, paths: Sequence[Path]) -> list[Answer]:
+    from speaker_id import checkpoint
+    from speaker_id.encoder.reference import ReferenceEncoder
+
+    loaded = checkpoint.load(folder)
+    encoder = ReferenceEncoder(loaded.model, loaded.feature_extractor, "cpu")
+    answers = []
+    for path in paths:
+        waveform, _ = soundfile.read(path, dtype="float32")
+        score, place = encoder([waveform])[0].softmax(-1).max(-1)
+        answers.append(Answer(loaded.labels[int(place)], float(score)))
+    return answers

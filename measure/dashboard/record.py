@@ -1,0 +1,101 @@
+"""A server under load for two and a half minutes, scraped as Prometheus would, → deploy/grafana/recorded.csv.gz.
+
+    python -m measure.dashboard.record
+
+The minutes hold what a dashboard is there to show: a quiet stretch, a busier one, a burst beyond the queue, a worker
+that is killed in the middle of its work, and now and then a clip that cannot be decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import requests
+from rich.console import Console
+
+from bundle import BundleError, sources
+from measure.dashboard.recording import Recording, of_scrapes, write
+from measure.loadtest.arrivals import times
+from measure.loadtest.clip import Clip
+from measure.loadtest.clips import default_mix
+from measure.loadtest.drive import drive, plan
+from measure.loadtest.target import Target
+from serving.service import Service
+from serving.temporary import serving, step
+
+PATH = Path("deploy/grafana/recorded.csv.gz")
+SEED = 6
+SCRAPE_SECONDS = 2.0
+LENGTH = 150.0  # s
+# (from, to, requests a second): the burst is beyond what the demo model answers on two cores
+PHASES = ((5.0, 35.0, 4.0), (35.0, 60.0, 12.0), (60.0, 68.0, 120.0), (80.0, 145.0, 6.0))
+KILL_AT = 100.0
+BAD_CLIPS = 3  # among the mix of 48
+
+
+def arrivals() -> list[float]:
+    """When requests are due, in seconds from the start."""
+    moments: list[float] = []
+    for number, (begin, end, rate) in enumerate(PHASES):
+        moments += [begin + moment for moment in times("poisson", rate, end - begin, SEED + number)]
+    return moments
+
+
+def record(console: Console) -> Recording:
+    """The whole run; the server is one of its own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving([sources.resolve("demo")], "record", console) as service,
+        step(console, "record", f"loading it for {LENGTH:.0f} s"),
+    ):
+        clips = default_mix(Path(folder), SEED)
+        for number in range(BAD_CLIPS):
+            bad = Path(folder) / f"bad-{number}.flac"
+            bad.write_bytes(clips[number].path.read_bytes()[: 200 + number])
+            clips.append(Clip(bad.name, bad, 0.0, "audio/flac"))
+        target = Target(f"{service.gateway.url}/predictions/demo")
+        shots = plan(clips, [target], arrivals(), LENGTH, SEED)
+        load = threading.Thread(target=drive, args=(shots,))
+        load.start()
+        try:
+            return scraped(service)
+        finally:
+            load.join()
+
+
+def scraped(service: Service) -> Recording:
+    """Scrapes for the length of the run, and kills a worker on the way."""
+    moments, texts, killed = [], [], False
+    start = time.monotonic()
+    while (now := time.monotonic() - start) < LENGTH:
+        if not killed and now > KILL_AT:
+            os.kill(service.torchserve.worker_pids()[0], signal.SIGKILL)
+            killed = True
+        moments.append(now)
+        texts.append(requests.get(service.exporter.url, timeout=10).text)
+        time.sleep(max(0.0, SCRAPE_SECONDS - (time.monotonic() - start - now)))  # the scrape's interval
+    return of_scrapes(moments, texts)
+
+
+def main() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        write(record(Console()), PATH)
+    except BundleError as exc:
+        print(f"record: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"wrote {PATH}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

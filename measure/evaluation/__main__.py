@@ -1,0 +1,166 @@
+"""`make evaluate` and `make robustness`: how often a served model names the right speaker.
+
+python -m measure.evaluation --data VoxCeleb1 --model wav2vec2-base-superb-sid
+
+Exit codes: 0 every clip was answered, 1 some failed (they count as wrong), 2 wrong usage or nothing to evaluate with,
+3 the server cannot be reached, 130 interrupted. Run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from speaker_id.manifest import CheckpointError
+
+from bundle import BundleError, sources
+from bundle.command_line import Parser
+from bundle.samples import FOLDER as SAMPLES
+from bundle.sources import ModelSpec
+from clients.identify import ENVIRONMENT_TOKEN, ClientError, Unreachable
+from measure.evaluation import EvaluationError, corpus, report, run, terminal
+from measure.evaluation.conditions import CLEAN, CONDITIONS
+from measure.evaluation.endpoint import Endpoint
+from measure.evaluation.journal import journal
+from measure.evaluation.question import Answerer
+from measure.evaluation.report import Report
+from serving.signals import SIGNALS
+from serving.temporary import chosen
+
+WIDTH = 150  # of the tables where there is no terminal to ask
+UNFINISHED = "what was answered is kept: run it again to go on"
+
+
+def evaluate(options: argparse.Namespace, console: Console) -> Report:
+    """The whole evaluation; its files lie in a folder of their own below --out.
+
+    Raises:
+        EvaluationError, BundleError, CheckpointError, ClientError: it cannot be done.
+    """
+    asked_about = corpus.load(options.data, options.split_file, options.split)
+    if options.limit:
+        asked_about = asked_about.sample(options.limit)
+    names = [CLEAN, *CONDITIONS] if options.robustness else [CLEAN]
+    spec = known(options.model, options)
+    with ExitStack() as stack:
+        answerer = open_answerer(stack, options, spec, console)
+        identity = answerer.identity()
+        parts = (identity.model, identity.version, identity.through, corpus.slug(asked_about.name))
+        folder = options.out / "evaluation" / "-".join(parts)
+        kept = stack.enter_context(journal(folder / "journal.jsonl", identity))
+        questions = run.missing(asked_about, names, kept)
+        done = len(names) * len(asked_about.clips) - len(questions)
+        if done:
+            console.print(f"evaluate: going on: {done} of {done + len(questions)} are answered already")
+        run.ask(answerer, questions, done, kept, console)
+        found = report.build(identity, asked_about, names, kept.entries, spec)
+    write(found, folder, console)
+    return found
+
+
+def known(model: str, options: argparse.Namespace) -> ModelSpec | None:
+    """What models/ says about the model; a server elsewhere may have models that nobody here knows."""
+    try:
+        spec = sources.resolve(model)
+    except BundleError:
+        if options.url and not options.local:
+            return None
+        raise
+    if spec.speaker_id.heads:
+        heads = ", ".join(spec.speaker_id.heads)
+        raise EvaluationError(f"MODEL={model} has several heads ({heads}); only one classifier is evaluated")
+    return spec
+
+
+def open_answerer(
+    stack: ExitStack, options: argparse.Namespace, spec: ModelSpec | None, console: Console
+) -> Answerer:
+    if options.local:
+        from measure.evaluation.local import (
+            Local,  # here, not above: torch takes seconds, and an endpoint needs none
+        )
+
+        assert spec is not None  # `known` has refused
+        return Local(spec)
+    specs = [spec] if spec is not None else []
+    url, _ = stack.enter_context(chosen(options.url, specs, "evaluate", console))
+    name = spec.name if spec is not None else options.model
+    return Endpoint(url, name, options.concurrency, options.token, options.timeout)
+
+
+def write(found: Report, folder: Path, console: Console) -> None:
+    terminal.show(found, console)
+    (folder / report.REPORT_FILE).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    with (folder / "speakers.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["speaker", "clips", "right", "failures", "taken_for"])
+        for row in found.speakers:
+            taken = " ".join(f"{label}×{times}" for label, times in row.taken_for.items())
+            rows.writerow([row.speaker, row.clips, row.right, row.failures, taken])
+    if len(found.conditions) > 1:
+        from measure.evaluation import plot  # here, not above: matplotlib takes a second
+
+        plot.draw(found, folder / "robustness.png")
+    console.print(f"all of it: {folder}/")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = Parser(prog="make evaluate", description="Count how often a model is right.", allow_abbrev=False)
+    option = parser.add_argument
+    option("--data", type=Path, help="VoxCeleb1's root, a folder speaker/clip.wav, or a CSV clip,label")
+    option("--split-file", type=Path, help="VoxCeleb1's veri_test_class.txt or iden_split.txt (in the root)")
+    option("--split", type=int, default=3, help="of VoxCeleb1: 1 train, 2 dev, 3 test (%(default)s)")
+    option("--limit", type=int, default=0, help="only so many clips, always the same ones")
+    option("--url", default="", help="of a server (the one that runs here, else one of its own)")
+    option("--model", default="demo", help="a name under models/, or what URL= calls it (%(default)s)")
+    option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
+    option("--local", action="store_true", help="no server: the handler's pipeline in this process")
+    option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
+    option("--timeout", type=float, default=300.0, help="seconds to wait for an answer (%(default)s)")
+    option("--robustness", action="store_true", help="also after codecs, noise, gain, cutting")
+    option("--out", type=Path, default=Path("reports"), help="folder of journal and report (%(default)s)")
+    option("--record", action="store_true", help="write the results into docs/results/accuracy.md")
+    options = parser.parse_args(arguments)
+    options.data = options.data or SAMPLES / "manifest.csv"
+    if options.concurrency < 1 or options.limit < 0 or options.timeout <= 0:
+        parser.error("--concurrency must be 1 or more, --limit 0 or more, --timeout above 0")
+    if options.local and options.url:
+        parser.error("--local asks no server: leave out --url")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    terminal_console = Console()
+    console = terminal_console if terminal_console.is_terminal else Console(width=WIDTH)
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        found = evaluate(options, console)
+        if options.record:
+            from measure.evaluation import page
+
+            page.record(found)
+    except (EvaluationError, BundleError, CheckpointError) as exc:
+        print(f"evaluate: {exc}", file=sys.stderr)
+        return 2
+    except Unreachable as exc:
+        print(f"evaluate: {exc}; {UNFINISHED}", file=sys.stderr)
+        return 3
+    except ClientError as exc:
+        print(f"evaluate: the server does not answer the probe: {exc}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"evaluate: interrupted; {UNFINISHED}", file=sys.stderr)
+        return 130
+    return 1 if found.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

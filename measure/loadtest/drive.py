@@ -1,0 +1,199 @@
+"""Runs a plan of shots and gives one record each; the shooting is done by `python -m measure.loadtest.worker`.
+
+A process of its own, since locust rewires Python's sockets (gevent) for the process that imports it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from measure import ROOT
+from measure.loadtest import LoadTestError
+from measure.loadtest.clip import Clip
+from measure.loadtest.target import Target
+
+MOST_IN_FLIGHT = 1000  # unanswered requests; each holds a connection
+NOT_SENT, UNANSWERED = "not_sent", "unanswered"  # codes of the generator's own
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one request. Moments are in seconds from the start of the run.
+
+    Attributes:
+        scheduled: when the request was due, or, in a closed loop, sent.
+        sent, finished: when it left, and when its whole answer was there.
+        status: of HTTP; 0 means no answer.
+        clip, audio_seconds, url: what was sent where.
+        label: the best one of the answer.
+        error: a code, or None if the answer was right in form.
+        decode_ms, inference_ms, batch_size: where the answer's headers say them.
+    """
+
+    scheduled: float
+    sent: float
+    finished: float
+    status: int
+    clip: str
+    audio_seconds: float
+    url: str
+    label: str | None = None
+    error: str | None = None
+    decode_ms: float | None = None
+    inference_ms: float | None = None
+    batch_size: int | None = None
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the moment it was due: a late generator flatters no server."""
+        return self.finished - self.scheduled
+
+    @property
+    def lag(self) -> float:
+        """Seconds by which the generator sent it late."""
+        return self.sent - self.scheduled
+
+    @property
+    def queue_ms(self) -> float | None:
+        """What is left of the latency: the wait for a worker, for batch mates, and the transport."""
+        if self.decode_ms is None or self.inference_ms is None:
+            return None
+        return max(0.0, 1000 * self.latency - self.decode_ms - self.inference_ms)
+
+
+@dataclass(frozen=True)
+class Shot:
+    time: float
+    clip: Clip
+    target: Target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is sent, fixed before it starts.
+
+    Attributes:
+        shots: in order of time.
+        seconds: length of the run, without the wait for the last answers.
+        callers: None for open arrivals. Else a closed loop: so many callers take the shots in order, each the next
+            as soon as it has its answer, and the shots' times mean nothing.
+    """
+
+    shots: tuple[Shot, ...]
+    seconds: float
+    callers: int | None = None
+
+
+def plan(
+    clips: Sequence[Clip],
+    targets: Sequence[Target],
+    moments: Sequence[float],
+    seconds: float,
+    seed: int,
+    callers: int | None = None,
+) -> Plan:
+    """Clips dealt to moments: every clip once, in random order, before any comes again; targets at random."""
+    rng = np.random.default_rng(seed)
+    order: list[int] = []
+    while len(order) < len(moments):
+        order += [int(index) for index in rng.permutation(len(clips))]
+    choice = rng.integers(len(targets), size=len(moments))
+    dealt = zip(moments, order, choice, strict=False)
+    shots = tuple(Shot(moment, clips[clip], targets[target]) for moment, clip, target in dealt)
+    return Plan(shots, seconds, callers)
+
+
+def drive(
+    plan: Plan,
+    progress: Callable[[Record], None] = lambda _: None,
+    enough: Callable[[], bool] = lambda: False,
+) -> list[Record]:
+    """Sends everything and waits for the answers, at most the targets' timeout after the last shot.
+
+    Args:
+        progress: called with every record as it comes.
+        enough: asked after every record; True sends nothing more, and waits for what is in flight.
+
+    Returns:
+        One record a shot that was due, in order of `scheduled`.
+
+    Raises:
+        LoadTestError: the worker failed.
+    """
+    records: list[Record] = []
+    with tempfile.TemporaryFile("w+") as words, _worker(words) as worker:
+        assert worker.stdin
+        assert worker.stdout
+        with contextlib.suppress(BrokenPipeError):  # it has ended: its exit code says so below
+            json.dump(to_json(plan), worker.stdin)
+            worker.stdin.close()
+        stopped = False
+        for line in worker.stdout:
+            record = Record(**json.loads(line))
+            records.append(record)
+            progress(record)
+            if not stopped and (stopped := enough()):
+                worker.terminate()  # the worker takes it as: send nothing more
+        if worker.wait() != 0:
+            words.seek(0)
+            last = (words.read().strip().splitlines() or ["no reason given"])[-1]
+            raise LoadTestError(f"the load generator failed: {last}")
+    return sorted(records, key=lambda record: record.scheduled)
+
+
+@contextlib.contextmanager
+def _worker(words: IO[str]) -> Any:
+    paths = [str(ROOT), str(ROOT / "handler"), os.environ.get("PYTHONPATH", "")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "measure.loadtest.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=words,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close() if stream else None
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as the worker reads it: clips and targets once, shots as their positions."""
+    clips = list(dict.fromkeys(shot.clip for shot in plan.shots))
+    targets: list[Target] = []
+    for shot in plan.shots:
+        if shot.target not in targets:
+            targets.append(shot.target)
+    place = {clip: index for index, clip in enumerate(clips)}
+    return {
+        "clips": [{**asdict(clip), "path": str(clip.path)} for clip in clips],
+        "targets": [asdict(target) for target in targets],
+        "shots": [[shot.time, place[shot.clip], targets.index(shot.target)] for shot in plan.shots],
+        "seconds": plan.seconds,
+        "callers": plan.callers,
+    }
+
+
+def from_json(content: dict[str, Any]) -> Plan:
+    """`to_json` backwards."""
+    clips = [Clip(**{**clip, "path": Path(clip["path"])}) for clip in content["clips"]]
+    targets = [Target(**target) for target in content["targets"]]
+    shots = tuple(Shot(time, clips[clip], targets[target]) for time, clip, target in content["shots"])
+    return Plan(shots, content["seconds"], content["callers"])

@@ -1,0 +1,141 @@
+"""The capacity, and the same by k6, from the command line's options to their files."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from measure.loadtest import k6, page, plots, report, slo, terminal
+from measure.loadtest.capacity import PRECISION, Capacity, Step, search
+from measure.loadtest.clips import Clip
+from measure.loadtest.run import settings
+from measure.loadtest.server import Endpoint
+from measure.loadtest.slo import Slo
+from measure.loadtest.step import estimate, measure, measured_seconds, warmup_seconds
+from measure.loadtest.summary import Summary
+from measure.noise import Neighbours, warning
+
+DEFAULT_SLO = "p99=2s"
+BELOW, ABOVE = 0.6, 1.15  # of what the server answers of a burst: a first bracket that mostly holds
+K6_BELOW, K6_ABOVE = 0.85, 1.2  # of our capacity, where k6 begins
+K6_STEPS = 5
+CHECK_CLIPS = 16  # k6 holds every clip once a user, in memory
+AGREEMENT = 0.1  # largest relative difference between the two generators
+
+
+def capacity(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
+    """Finds and writes the capacity; the exit code."""
+    promised = slo.parse(args.slo or DEFAULT_SLO)
+    neighbours = Neighbours()
+    found = ours(args, clips, endpoint, screen, promised)
+    foreign = neighbours.cores() if endpoint.started_here else None
+    path = plots.capacity(found, {}, args.out / "capacity.png")
+    content = {"foreign_cores": foreign, "capacity": found.to_json()}
+    write(args, clips, endpoint, content, args.out / "capacity.json")
+    if foreign is not None and (text := warning(foreign)):
+        screen.print(text, style="bold red")
+    screen.print(f"{path} and capacity.json have the details")
+    return 0
+
+
+def check(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
+    """Finds the capacity with both generators under constant arrivals, k6's only kind; 1 if they disagree."""
+    k6.executable()
+    promised = slo.parse(args.slo or DEFAULT_SLO)
+    by_length = sorted(clips, key=lambda clip: clip.seconds)
+    clips = by_length[:: max(1, len(by_length) // CHECK_CLIPS)]
+    found = ours(args, clips, endpoint, screen, promised)
+    screen.print(f"k6, from {K6_BELOW * found.rate:.3g}/s to {K6_ABOVE * found.rate:.3g}/s", style="bold")
+    seeds = itertools.count(args.seed)
+
+    def run(rate: float) -> Summary:
+        with screen.status(f"k6 at {rate:.2f}/s"):
+            return k6.measure(clips, endpoint.targets[0], promised, rate, next(seeds))
+
+    other = search(
+        run,
+        promised,
+        K6_BELOW * found.rate,
+        K6_ABOVE * found.rate,
+        most_steps=K6_STEPS,
+        on_step=announce(screen, promised),
+    )
+    difference = abs(other.rate - found.rate) / max(other.rate, found.rate)
+    agree = difference <= AGREEMENT
+    path = plots.capacity(found, {"k6": other}, args.out / "capacity-check.png")
+    content = {
+        "locust": found.to_json(),
+        "k6": other.to_json(),
+        "difference": round(difference, 4),
+        "agree": agree,
+    }
+    write(args, clips, endpoint, content, args.out / "capacity-check.json", args.record)
+    screen.print(
+        f"locust {found.rate:.3g}/s, k6 {other.rate:.3g}/s: {100 * difference:.0f} % apart, "
+        f"{100 * AGREEMENT:.0f} % is allowed; {path}",
+        style="bold" if agree else "bold red",
+    )
+    return 0 if agree else 1
+
+
+def ours(
+    args: argparse.Namespace,
+    clips: Sequence[Clip],
+    endpoint: Endpoint,
+    screen: Console,
+    promised: Slo,
+) -> Capacity:
+    """The search with our generator, and its result on the terminal."""
+    with screen.status("a burst, to know where to begin"):
+        full = estimate(clips, endpoint.targets, args.seed)
+    low, high = BELOW * full, ABOVE * full
+    length = warmup_seconds(promised) + measured_seconds(promised, low)
+    screen.print(
+        f"SLO {promised}, {args.shape} arrivals; a burst is answered at {full:.3g}/s, "
+        f"so from {low:.3g}/s to {high:.3g}/s, {args.steps} steps of {length:.0f} s at most"
+    )
+    seeds = itertools.count(args.seed)
+
+    def run(rate: float) -> Summary:
+        seconds = warmup_seconds(promised) + measured_seconds(promised, rate)
+        with terminal.Progression(screen, f"{rate:8.2f}/s", round(rate * seconds)) as shown:
+            return measure(
+                clips, endpoint.targets, promised, rate, next(seeds), shape=args.shape, progress=shown.add
+            )
+
+    found = search(run, promised, low, high, most_steps=args.steps, on_step=announce(screen, promised))
+    screen.print(verdict(found), style="bold")
+    return found
+
+
+def announce(screen: Console, promised: Slo) -> Callable[[Step], None]:
+    return lambda step: screen.print(terminal.step_line(step, promised), highlight=False)
+
+
+def verdict(found: Capacity) -> str:
+    """The capacity and how sure it is, in a line."""
+    low = "unknown" if found.low is None else f"{found.low:.3g}"
+    high = "unknown" if found.high is None else f"{found.high:.3g}"
+    text = f"capacity {found.rate:.3g} requests/s at {found.slo} (95 %: holds at {low}, breaks at {high})"
+    if not found.repeated:
+        text += "; not repeated, as the steps were used up"
+    if all(step.passed for step in found.steps):
+        text += "; no rate tried broke it"
+    return text
+
+
+def write(
+    args: argparse.Namespace,
+    clips: Sequence[Clip],
+    endpoint: Endpoint,
+    content: dict[str, Any],
+    path: Path,
+    record: bool = False,
+) -> None:
+    asked = settings(args, clips, endpoint.targets)
+    page.keep({**report.provenance(), "settings": asked, "precision": PRECISION, **content}, path, record)

@@ -1,0 +1,137 @@
+"""What is loaded: the server at a URL, else the one that runs here, else one of our own for the length of the test."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import requests
+from rich.console import Console
+
+from bundle import sources
+from measure.loadtest import LoadTestError
+from measure.loadtest.clips import Clip
+from measure.loadtest.drive import drive, plan
+from measure.loadtest.target import GRPC, Target
+from serving.temporary import chosen
+
+COUNTERS = (
+    "ts_queue_latency_microseconds",
+    "ts_inference_latency_microseconds",
+    "ts_inference_requests_total",
+)
+HINTS = {
+    "unreachable": "is it running, and is that its address?",
+    "unauthorized": "set SPEAKER_ID_TOKEN to a token that it takes",
+    "http_401": "set SPEAKER_ID_TOKEN to a token that it takes",
+    "http_403": "set SPEAKER_ID_TOKEN to a token that it takes",
+    "model_not_found": "name a model that it serves, by MODEL= or MODELS=",
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is loaded.
+
+    Attributes:
+        metrics_url: TorchServe's own, of a server that was started here.
+    """
+
+    targets: Sequence[Target]
+    metrics_url: str | None = None
+
+    @property
+    def started_here(self) -> bool:
+        return self.metrics_url is not None
+
+    def counters(self) -> dict[str, float]:
+        """TorchServe's own counts since its start: microseconds in the queue and in the worker, and requests."""
+        if self.metrics_url is None:
+            return {}
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy from the environment has no business on loopback
+            text = session.get(f"{self.metrics_url}/metrics", timeout=5).text
+        return {
+            name: sum(float(value) for value in re.findall(rf"^{name}\{{.*\}} (\S+)$", text, re.MULTILINE))
+            for name in COUNTERS
+        }
+
+
+@contextmanager
+def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -> Iterator[Endpoint]:
+    """The server that the options name, that runs, or one of our own while the block lasts; it has answered once.
+
+    Raises:
+        LoadTestError, BundleError: it does not start, or does not answer.
+    """
+    models, specs = args.models.split(), []
+    if args.url:
+        targets(args.url, models, args)  # before a word is said of it
+    elif models:
+        specs = sources.resolve_all(args.models)
+    else:
+        specs = [sources.resolve(args.model, args.revision or None)]
+    with chosen(args.url, specs, "loadtest", screen, running=not args.revision) as (url, service):
+        found = targets(url, [spec.name for spec in specs] or models, args)
+        check(found, clips[0])
+        yield Endpoint(found, service.torchserve.metrics_url if service else None)
+
+
+def targets(url: str, models: Sequence[str], args: argparse.Namespace) -> list[Target]:
+    """One target a model at a base address, NAME or NAME:VERSION, else MODEL='s; a URL with a path is one itself.
+
+    Raises:
+        LoadTestError: the URL is none, or has a path although models are named.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LoadTestError(f"URL={url} is no address: write it as URL=http://host:8080")
+    headers = {"Authorization": f"Bearer {args.token}"} if args.token else {}
+    names = models or [Path(args.model).name]
+    whole = parts.path not in ("", "/")
+    if args.form == GRPC:
+        if whole or parts.scheme == "https":
+            raise LoadTestError(
+                f"URL={url}: gRPC takes an address without encryption and path, http://host:8080"
+            )
+        addresses = [f"{parts.netloc}/{model}" for model in names]
+    elif whole:
+        if models:
+            raise LoadTestError(f"URL={url} has a path, so it names the model already: leave MODELS= out")
+        addresses = [url]
+    else:
+        base = url.rstrip("/")
+        addresses = [f"{base}/predictions/{quote(model.replace(':', '/'))}" for model in names]
+    return [Target(address, args.form, headers, args.timeout) for address in addresses]
+
+
+def check(targets: Sequence[Target], clip: Clip) -> None:
+    """One request to each target.
+
+    Raises:
+        LoadTestError: it is not answered rightly; says by what.
+    """
+    for target in targets:
+        (record,) = drive(plan([clip], [target], [0.0], 0.0, 0))
+        if record.error:
+            hint = HINTS.get(record.error)
+            status = f" (status {record.status})" if record.status else ""
+            raise LoadTestError(
+                f"{target.url} does not answer {clip.name}: {record.error}{status}"
+                + (f": {hint}" if hint else "")
+            )
+
+
+def means(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Milliseconds a request between two looks at the counters: in the queue, and in the worker with its batch."""
+    if not before or not after:
+        return {}
+    queue, inference, requests_total = (after[name] - before[name] for name in COUNTERS)
+    if not requests_total or not inference:  # gRPC is counted, but not timed
+        return {}
+    return {"queue": queue / requests_total / 1000, "inference": inference / requests_total / 1000}

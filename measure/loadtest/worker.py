@@ -1,0 +1,196 @@
+"""The load generator: a plan on stdin, one record a line on stdout as it comes. SIGTERM: send nothing more.
+
+One greenlet an arrival, each with a locust user of its own, and so a connection of its own; users that have their
+answer serve again, the latest first, so that there are as many connections as there are requests in flight.
+"""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything else is imported that opens a socket
+
+# ruff: noqa: E402
+import gc
+import itertools
+import json
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import gevent
+import requests
+from gevent.event import Event
+from gevent.pool import Group
+from locust import HttpUser
+from locust.env import Environment
+
+from clients.identify import LOOPBACK
+from measure.loadtest import LoadTestError, answer
+from measure.loadtest.drive import MOST_IN_FLIGHT, NOT_SENT, UNANSWERED, Plan, Shot, from_json
+from measure.loadtest.target import GRPC, encode
+
+if TYPE_CHECKING:
+    from measure.loadtest.grpc_stub import Channel
+
+CONNECT_SECONDS = 5.0
+LEAD_SECONDS = 0.1  # between the worker's being ready and the first moment
+GRACE_SECONDS = 1.0  # beyond the timeout, for the timeout itself to be reported
+
+
+class Caller(HttpUser):
+    """A user with one `requests` session; never run by locust's own scheduler, which is a closed loop."""
+
+    host = "http://unused"  # every request has its whole URL
+    abstract = True
+
+
+class Generator:
+    """Sends a plan's shots and prints their records."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.environment = Environment(user_classes=[], catch_exceptions=False)
+        self.idle: list[Caller] = []
+        self.in_flight = Group()
+        self.unfinished: dict[int, tuple[Shot, float, float]] = {}
+        self.stopping = Event()
+        self.bodies = self._bodies()
+        self.channels = self._channels()
+        self.start = time.monotonic() + LEAD_SECONDS
+
+    def run(self) -> None:
+        """The whole plan, and the wait for its last answers."""
+        if self.plan.callers is None:
+            self._open()
+        else:
+            self._closed(self.plan.callers)
+        left = 0.0 if self.plan.callers is None or self.stopping.is_set() else self.plan.seconds - self.now()
+        patience = max((shot.target.timeout for shot in self.plan.shots), default=0.0)
+        self.in_flight.join(timeout=left + patience + GRACE_SECONDS)
+        for shot, due, sent in list(self.unfinished.values()):
+            self._report(shot, due, sent, 0, error=UNANSWERED)
+
+    def now(self) -> float:
+        return time.monotonic() - self.start
+
+    def _open(self) -> None:
+        for number, shot in enumerate(self.plan.shots):
+            if self.stopping.wait(max(0.0, shot.time - self.now())):
+                return
+            if len(self.in_flight) >= MOST_IN_FLIGHT:
+                self._report(shot, shot.time, self.now(), 0, error=NOT_SENT)
+            else:
+                self.in_flight.spawn(self._fire, number, shot)
+
+    def _closed(self, callers: int) -> None:
+        shots = itertools.takewhile(
+            lambda _: self.now() < self.plan.seconds and not self.stopping.is_set(),
+            enumerate(self.plan.shots),
+        )
+        for _ in range(callers):
+            self.in_flight.spawn(self._loop, shots)
+
+    def _loop(self, shots: Iterator[tuple[int, Shot]]) -> None:
+        for number, shot in shots:
+            self._fire(number, shot)
+
+    def _fire(self, number: int, shot: Shot) -> None:
+        sent = self.now()
+        due = shot.time if self.plan.callers is None else sent
+        self.unfinished[number] = (shot, due, sent)
+        if shot.target.form == GRPC:
+            self._call(shot, due, sent)
+        else:
+            self._post(shot, due, sent)
+        del self.unfinished[number]
+
+    def _post(self, shot: Shot, due: float, sent: float) -> None:
+        body, headers = self.bodies[shot.target.url, shot.target.form, shot.clip.name]
+        user = self.idle.pop() if self.idle else Caller(self.environment)  # type: ignore[no-untyped-call]
+        user.client.trust_env = (
+            urlsplit(shot.target.url).hostname not in LOOPBACK
+        )  # no proxy reaches this machine
+        response = user.client.post(
+            shot.target.url,
+            data=body,
+            headers=headers,
+            timeout=(CONNECT_SECONDS, shot.target.timeout),
+            allow_redirects=False,
+        )
+        finished = self.now()
+        self.idle.append(user)
+        if response.status_code:
+            label, error = answer.read(response.status_code, response.content)
+            more = answer.timings(response.headers)
+            self._report(shot, due, sent, response.status_code, finished, label=label, error=error, **more)
+        else:
+            timeout = isinstance(response.error, requests.Timeout)
+            self._report(shot, due, sent, 0, finished, error="timeout" if timeout else "unreachable")
+
+    def _call(self, shot: Shot, due: float, sent: float) -> None:
+        body, _ = self.bodies[shot.target.url, shot.target.form, shot.clip.name]
+        status, content = self.channels[shot.target.url].predict(body, shot.target)
+        finished = self.now()
+        label, error = answer.read(status, content) if status else (None, content.decode())
+        self._report(shot, due, sent, status, finished, label=label, error=error)
+
+    def _report(
+        self, shot: Shot, due: float, sent: float, status: int, finished: float | None = None, **rest: object
+    ) -> None:
+        record = {
+            "scheduled": due,
+            "sent": sent,
+            "finished": self.now() if finished is None else finished,
+            "status": status,
+            "clip": shot.clip.name,
+            "audio_seconds": shot.clip.seconds,
+            "url": shot.target.url,
+            **rest,
+        }
+        sys.stdout.write(json.dumps(record) + "\n")
+        sys.stdout.flush()
+
+    def _bodies(self) -> dict[tuple[str, str, str], tuple[bytes, dict[str, str]]]:
+        """Every request that occurs, made before the clock runs."""
+        files: dict[str, bytes] = {}
+        made: dict[tuple[str, str, str], tuple[bytes, dict[str, str]]] = {}
+        for shot in self.plan.shots:
+            key = (shot.target.url, shot.target.form, shot.clip.name)
+            if key not in made:
+                if shot.clip.name not in files:
+                    files[shot.clip.name] = shot.clip.path.read_bytes()
+                made[key] = encode(shot.target, shot.clip, files[shot.clip.name])
+        return made
+
+    def _channels(self) -> dict[str, Channel]:
+        addresses = {shot.target.url for shot in self.plan.shots if shot.target.form == GRPC}
+        if not addresses:
+            return {}
+        from measure.loadtest.grpc_stub import Channel  # here, as it hooks gRPC's core into gevent
+
+        return {address: Channel(address) for address in addresses}
+
+
+def main() -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MOST_IN_FLIGHT  # sockets, and what the libraries keep open
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
+    try:
+        generator = Generator(from_json(json.load(sys.stdin)))
+        gevent.signal_handler(signal.SIGTERM, generator.stopping.set)
+        gc.freeze()  # the plan and its bodies stay: no collection need look at them
+        generator.run()
+    except (LoadTestError, OSError, ValueError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""`make archive`: python -m serving.archive --model demo. Here and not in `bundle`, since it asks what is running."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bundle import BundleError, archive, store
+from bundle.command_line import Parser
+from bundle.sources import resolve
+from serving import state
+from serving.rollout import journal
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = Parser(prog="python -m serving.archive", description="Build a model archive (.mar).")
+    parser.add_argument(
+        "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
+    )
+    parser.add_argument("--revision", help="commit, branch or tag of a hub model")
+    parser.add_argument("--store", type=Path, default=store.STORE, help="model store (default: %(default)s)")
+    parser.add_argument("--calibration", type=Path, help="folder of clips to check a precision below fp32 on")
+    chosen = parser.parse_args(arguments)
+    try:
+        spec = resolve(chosen.model, chosen.revision)
+        journal.refuse(state.RUN, spec.name)
+        archive.build(spec, chosen.store, calibration=chosen.calibration)
+        store.forget(chosen.store, spec.name)  # one that is built by hand is to be served
+    except BundleError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return 1
+    except OSError as exc:
+        print(f"error: {exc.strerror or exc}: {exc.filename or chosen.store}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

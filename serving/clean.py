@@ -1,0 +1,57 @@
+"""The part of `make clean` that must look: archives that are the way back stay, and so does what a server uses."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bundle import BundleError, store
+from bundle.terminal import say
+from serving import state
+from serving.host import orphans
+
+
+def clean(folder: Path, everything: bool) -> None:
+    """Remove the archives of a store.
+
+    Args:
+        folder: the store.
+        everything: also what cannot be built again: versions that a roll-out has promoted or replaced.
+
+    Raises:
+        BundleError: a server runs, whose logs and state would go with its folder.
+    """
+    for _, running in state.states():
+        if running.serve.alive:
+            raise BundleError(f"{', '.join(running.models)} at {running.url} is running: `make stop` first")
+    # their state, which says what killed servers have left, goes with build/run
+    if left := orphans.clear_all(state.RUN):
+        raise BundleError(f"processes {left} of a killed server are still there although they were killed")
+    kept = []
+    for mar in sorted(folder.glob("*.mar")):
+        if not everything and store.needed(mar):
+            kept.append(mar.name)
+        else:
+            mar.unlink()
+    if everything:
+        store.forget_all(folder)
+    if kept:
+        say(f"kept, since a roll-out put them there: {', '.join(kept)} (ALL=1 removes them too)")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make clean", description="Remove the archives that can be built again."
+    )
+    parser.add_argument("--all", default="", help="anything: also those that are the way back")
+    try:
+        clean(store.STORE, bool(parser.parse_args().all))
+    except BundleError as exc:
+        print(f"clean: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

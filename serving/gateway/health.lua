@@ -1,0 +1,207 @@
+-- Answers everything that is no inference call: health, readiness and metadata of the Open Inference Protocol and of
+-- KServe v1, from what serving/torchserve/watch.py last found, and 404 or 405 to the rest. Nothing of it reaches TorchServe, and no
+-- body is read.
+--
+-- serving/gateway/envoy.py puts two lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several heads, and
+-- FOUND = "/path" of what the watch writes: a line of milliseconds since the epoch, of the look and of TorchServe's last
+-- answer, then one line a version: NAME VERSION default|other ready, or its reason in place of the last word.
+
+local STALE = 4000  -- ms since the last look; the watch looks twice a second
+local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
+local GRPC = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
+
+local function answer(handle, status, body, allow)
+  handle:headers():replace("x-answered-in-lua", "yes")  -- says to envoy.yaml that the body is worded already
+  handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow}, body)
+end
+
+local function fail(handle, status, code, message, allow)
+  answer(handle, status, string.format('{"error": "%s", "code": "%s"}', message, code), allow)
+end
+
+-- What was found: models by name, in order, and for how many ms the server is silent, or nil where nobody looks any more
+local function found(handle)
+  local file = io.open(FOUND)
+  if file == nil then
+    return nil
+  end
+  local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)  -- os.time() knows whole seconds
+  local looked, answered = (file:read("*l") or ""):match("^(%d+) (%d+)$")
+  local state = {names = {}, models = {}, silent = looked and now - tonumber(answered)}
+  for line in file:lines() do
+    local name, version, role, reason = line:match("^(%S+) (%S+) (%S+) (.+)$")
+    local model = state.models[name]
+    if model == nil then
+      model = {versions = {}, reasons = {}}
+      state.models[name] = model
+      state.names[#state.names + 1] = name
+    end
+    model.versions[#model.versions + 1] = version
+    model.reasons[version] = reason ~= "ready" and reason or ""
+    model.default = role == "default" and version or model.default
+  end
+  file:close()
+  if looked == nil or now - tonumber(looked) > STALE then
+    return nil
+  end
+  return state
+end
+
+-- Why nothing at all can be answered just now, or nil
+local function outage(state)
+  if state == nil then
+    return "nobody watches the model server any more"
+  elseif #state.names == 0 then
+    return state.silent > 1000 and "the model server does not answer" or "no model is loaded"
+  end
+end
+
+-- Why the server is not ready, or nil: the default version of every model has to be
+local function unready(state)
+  local reason = outage(state)
+  for _, name in ipairs(reason and {} or state.names) do
+    local model = state.models[name]
+    local why = model.reasons[model.default or ""] or name .. ": no version of it is the default"
+    if why ~= "" then
+      return why
+    end
+  end
+  return reason
+end
+
+local function live(handle, state)
+  local alive = state ~= nil and state.silent <= GONE
+  answer(handle, alive and 200 or 503, '{"live": ' .. tostring(alive) .. '}')
+end
+
+local function server_ready(handle, state)
+  local reason = unready(state)
+  answer(handle, reason and 503 or 200,
+    reason and '{"ready": false, "reason": "' .. reason .. '"}' or '{"ready": true}')
+end
+
+-- As TorchServe words it, which says "Healthy" whatever has happened
+local function ping(handle, state)
+  local reason = unready(state)
+  answer(handle, reason and 503 or 200,
+    reason and '{"status": "Unhealthy", "reason": "' .. reason .. '"}' or '{"status": "Healthy"}')
+end
+
+local function model_ready(handle, state, name, version)
+  local reason = outage(state)
+  if reason == nil then
+    local model = state.models[name]
+    reason = model and model.reasons[version or model.default]
+    if reason == nil then
+      return fail(handle, 404, "model_not_found", "no such model, or no such version of it: " .. name:sub(1, 64))
+    end
+  end
+  if reason == "" then
+    answer(handle, 200, string.format('{"name": "%s", "ready": true}', name))
+  else
+    answer(handle, 503, string.format('{"name": "%s", "ready": false, "reason": "%s"}', name, reason))
+  end
+end
+
+local function server_metadata(handle)
+  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": []}')
+end
+
+local function metadata(handle, state, name, version)
+  local reason = outage(state)
+  if reason then
+    return fail(handle, 503, "unavailable", reason)
+  end
+  local model = state.models[name]
+  if model == nil or version and model.reasons[version] == nil then
+    return fail(handle, 404, "model_not_found", "no such model, or no such version of it: " .. name:sub(1, 64))
+  end
+  local outputs = {}
+  for _, head in ipairs(HEADS[name] or {""}) do
+    local prefix = head == "" and "" or head .. "."
+    outputs[#outputs + 1] = '{"name": "' .. prefix .. 'label", "datatype": "BYTES", "shape": [-1, -1]}'
+    outputs[#outputs + 1] = '{"name": "' .. prefix .. 'score", "datatype": "FP32", "shape": [-1, -1]}'
+  end
+  answer(handle, 200, string.format(
+    '{"name": "%s", "versions": ["%s"], "platform": "pytorch_torchserve", ' ..
+    '"inputs": [{"name": "audio", "datatype": "BYTES", "shape": [-1]}], "outputs": [%s]}',
+    name, table.concat(model.versions, '", "'), table.concat(outputs, ", ")))
+end
+
+-- What answers a question, and about which model and version; nil for a path that asks none
+local function question(path)
+  local plain = {
+    ["/v2/health/live"] = live, ["/v2/health/ready"] = server_ready, ["/ping"] = ping, ["/v2"] = server_metadata,
+  }
+  if plain[path] then
+    return plain[path]
+  end
+  local v1 = path:match("^/v1/models/([%w._-]+)$")
+  if v1 then
+    return model_ready, v1
+  end
+  local name, rest = path:match("^/v2/models/([%w._-]+)(.*)$")
+  local version = rest and rest:match("^/versions/([%w._-]+)")
+  rest = rest and (version and rest:sub(#"/versions/" + #version + 1) or rest)
+  if rest == "/ready" then
+    return model_ready, name, version
+  elseif rest == "" then
+    return metadata, name, version
+  end
+end
+
+-- The path at TorchServe of an inference call, or nil
+local function inference(path)
+  local v1 = path:match("^/v1/models/[%w._-]+:predict$")
+  local name, version = path:match("^/v2/models/([%w._-]+)/versions/([%w._-]+)/infer$")
+  if name then
+    return "/predictions/" .. name .. "/" .. version
+  elseif v1 or path:match("^/v2/models/[%w._-]+/infer$") or path:match("^/predictions/[%w._-]+$") then
+    return path
+  end
+  return path:match("^/predictions/[%w._-]+/[%d.]+$") or path:match("^/predictions/[%w._-]+/[%d.]+/[%w._/-]+$")
+end
+
+local function over_grpc(handle, path)
+  if path == GRPC .. "Ping" then
+    local reason = unready(found(handle))
+    if reason then
+      fail(handle, 503, "unavailable", reason)
+    end
+  elseif path ~= GRPC .. "Predictions" then
+    fail(handle, 404, "not_found", "of gRPC, Ping and Predictions of InferenceAPIsService are served")
+  end
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local method, path = headers:get(":method"), headers:get(":path")
+  if path == nil then
+    return  -- CONNECT, which envoy.yaml refuses
+  end
+  local kind = (headers:get("content-type") or ""):lower()
+  if method == "POST" and (kind == "application/grpc" or kind:match("^application/grpc[+;]")) then
+    return over_grpc(handle, path)
+  end
+  local on = inference(path)
+  if on and (method == "POST" or method == "PUT") then
+    if on ~= path then
+      headers:replace(":path", on)
+      handle:clearRouteCache()
+    end
+    return
+  end
+  local respond, name, version = question(path)
+  local length = headers:get("content-length")
+  if on then
+    fail(handle, 405, "method_not_allowed", "clips are sent here with POST or PUT", "POST, PUT")
+  elseif respond == nil then
+    fail(handle, 404, "not_found", "nothing is served at this path; clips go to /predictions/NAME")
+  elseif method ~= "GET" and method ~= "HEAD" then
+    fail(handle, 405, "method_not_allowed", "this is asked for with GET or HEAD", "GET, HEAD")
+  elseif length and length ~= "0" then
+    fail(handle, 413, "request_too_large", "no body is read here: send none")
+  else
+    respond(handle, found(handle), name, version)
+  end
+end

@@ -1,0 +1,35 @@
+"""The file of bearer tokens that the gateway lets in: checked before a server starts on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bundle import BundleError, private
+
+SHORTEST = 16  # characters, as serving/gateway/tokens.lua has it
+HOW = "make one with `openssl rand -base64 32 > FILE; chmod 600 FILE`"
+
+
+def read(file: Path) -> list[str]:
+    """The tokens of a file: one a line, empty lines and those that begin with # left out.
+
+    Raises:
+        BundleError: no such file, others may read it, nothing in it, a token that is too short or has spaces.
+    """
+    try:
+        private.check(file, f"TOKENS={file}")
+        lines = file.read_text("utf-8").splitlines()
+    except OSError as exc:
+        raise BundleError(f"TOKENS={file} cannot be read, {exc.strerror}: {HOW}") from exc
+    except UnicodeDecodeError as exc:
+        raise BundleError(f"TOKENS={file} is not UTF-8 text: {HOW}") from exc
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    tokens = [(number, token) for number, token in numbered if token and not token.startswith("#")]
+    for number, token in tokens:
+        if len(token) < SHORTEST or not token.isascii() or len(token.split()) > 1:
+            raise BundleError(
+                f"TOKENS={file} line {number} is no token: {SHORTEST} or more ASCII characters without spaces; {HOW}"
+            )
+    if not tokens:
+        raise BundleError(f"TOKENS={file} holds no token: {HOW}")
+    return [token for _, token in tokens]

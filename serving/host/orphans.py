@@ -1,0 +1,44 @@
+"""What a server leaves behind whose `make serve` was killed: its temp folders, and processes that are still ending."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bundle import BundleError
+from bundle.terminal import say
+from serving.host import processes, scratch
+from serving.state import FILE, read, skip, states
+
+
+def clear_all(run: Path) -> list[int]:
+    """What every killed server left that wrote its state below a folder; gives the ids of processes still there."""
+    left = []
+    for file, state in states(run):
+        if not state.serve.alive:
+            left += clear(file.parent)
+    return left
+
+
+def clear(run: Path) -> list[int]:
+    """End and remove what is left of the server of a run folder, and say so. Its `make serve` must have ended.
+
+    Returns:
+        Ids of processes that are still there although they were killed, which should be none.
+    """
+    try:
+        state = read(run / FILE)
+    except BundleError as exc:
+        skip(str(exc))
+        return []
+    if state is None:
+        return []
+    say(f"cleaning up after {', '.join(state.models)} at {state.url}, whose `make serve` was killed")
+    gateway = state.gateway.process() if state.gateway else None
+    left = processes.end([gateway] if gateway else [], grace=5.0)
+    for folder in map(Path, state.temp):
+        for grace in (10.0, 2.0):  # first Java, which would replace its workers, then those it did not end
+            left += processes.end(scratch.belonging_to(folder), grace)
+        shutil.rmtree(folder, ignore_errors=True)
+    (run / FILE).unlink(missing_ok=True)
+    return left

@@ -1,0 +1,61 @@
+"""`make identify`: ask a server who speaks, by the client that API consumers copy.
+
+python -m serving.identify --port 8080 -- --top-k 3 clip.wav
+
+What stands behind `--` is the client's. Exit codes are the client's too; 3 also where no server runs, and 0 where
+nobody reads on (`make identify … | head`), since make would report anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bundle import BundleError
+from bundle.command_line import Parser
+from clients import identify as client
+from serving import asked, state
+from serving.host import ports
+
+UNREACHABLE, NOBODY_READS = 3, 141
+
+
+def server(url: str, model: str, port: int | None, run: Path) -> list[str]:
+    """The client's options for the server at a URL, else for the one that runs here.
+
+    Raises:
+        BundleError: none does.
+    """
+    name = Path(model).name  # superb/hubert-base-superb-ks is served as hubert-base-superb-ks
+    if url:
+        return [f"--url={url}", *([f"--model={name}"] if name else [])]
+    found = asked.running([name] if name else [], port, run)
+    where, trust = asked.address(found)
+    name = name or found.models[0]
+    print(f"identify: asking {name} at {where}, which runs here", file=sys.stderr)
+    return [f"--url={where}", f"--model={name}", *([f"--cacert={trust}"] if trust else [])]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make identify", description="Say who speaks in audio files.")
+    parser.add_argument("--url", default="", help="of a server; the one that runs here without it")
+    parser.add_argument(
+        "--model", default="", help="the name it is served under; the server's first without it"
+    )
+    parser.add_argument("--port", type=ports.number, help="of the server, where several run here")
+    parser.add_argument("--run", type=Path, default=state.RUN, help="where servers write (%(default)s)")
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    args = parser.parse_args(given[:end])
+    try:
+        options = server(args.url, args.model, args.port, args.run)
+    except BundleError as exc:
+        print(f"identify: {exc}", file=sys.stderr)
+        return UNREACHABLE
+    code = client.main([*options, *given[end + 1 :]], Parser)
+    return 0 if code == NOBODY_READS else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The one scrape address: asks every part of the server at every scrape, and serves what those say that answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Lock, Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Metric, start_http_server
+from prometheus_client.registry import Collector
+
+from bundle import BundleError
+from serving.gateway.envoy import EVERYWHERE
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+from serving.metrics import families
+
+Part = Callable[[], Iterable[Metric]]
+# For all parts together; Prometheus' own time-out is 10 s. Too high: one that hangs costs the others their scrape. Too
+# low: a busy server looks as if it were down.
+DEADLINE = 4.0
+
+
+class Exporter(Collector):
+    """Serves /metrics in Prometheus' format.
+
+    Args:
+        parts: name → what it says now. One that raises, or is not done in time, is down for this scrape.
+        address, port: where it listens: on loopback, unless a scraper of another machine or pod is to reach it.
+        deadline: seconds for all parts together.
+    """
+
+    def __init__(
+        self, parts: Mapping[str, Part], address: str, port: int, deadline: float = DEADLINE
+    ) -> None:
+        self.parts = dict(parts)
+        self.port = port
+        self.address = address
+        self.deadline = deadline
+        self.url = f"http://{LOOPBACK if address == EVERYWHERE else address}:{port}/metrics"
+        self._lock = Lock()
+        self._busy: dict[str, Future[tuple[list[Metric], float]]] = {}
+        self._pool = ThreadPoolExecutor(len(parts), thread_name_prefix="metrics")
+        self._server: tuple[WSGIServer, Thread] | None = None
+
+    def check_port(self) -> None:
+        """Raises BundleError if another process listens on the port."""
+        if ports.is_taken(self.port):
+            raise BundleError(
+                f"port {self.port} is taken by another process: choose another with METRICS_PORT="
+            )
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            BundleError: the port is taken.
+        """
+        self.check_port()
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        self._server = start_http_server(self.port, addr=self.address, registry=registry)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            server, thread = self._server
+            server.shutdown()
+            server.server_close()
+            thread.join()
+            self._server = None
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        up, seconds = families.gauge("speaker_id_up"), families.gauge("speaker_id_scrape_seconds")
+        with self._lock:  # one scrape at a time: several scrapers shall not multiply the questions
+            asked = {name: self._ask(name) for name in self.parts}
+            wait(asked.values(), self.deadline)
+            for name, future in asked.items():
+                good = future.done() and future.exception() is None
+                up.add_metric([name], float(good))
+                if good:
+                    found, took = future.result()
+                    seconds.add_metric([name], took)
+                    yield from found
+        yield from (up, seconds)
+
+    def _ask(self, name: str) -> Future[tuple[list[Metric], float]]:
+        """Begin to ask a part, unless the question of an earlier scrape is still open."""
+        pending = self._busy.get(name)
+        if pending is None or pending.done():
+            pending = self._busy[name] = self._pool.submit(_timed, self.parts[name])
+        return pending
+
+
+def _timed(part: Part) -> tuple[list[Metric], float]:
+    began = time.monotonic()
+    return list(part()), time.monotonic() - began

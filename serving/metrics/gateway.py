@@ -1,0 +1,47 @@
+"""Envoy's own statistics → the few that say how the gateway is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from prometheus_client import Metric
+
+from serving.metrics import families
+
+CLASS = "http.public.downstream_rq_{}xx"
+COUNTERS = {
+    "speaker_id_gateway_retries_total": "cluster.torchserve.upstream_rq_retry",
+    "speaker_id_gateway_overflows_total": "cluster.torchserve.upstream_rq_pending_overflow",
+    "speaker_id_gateway_connect_failures_total": "cluster.torchserve.upstream_cx_connect_fail",
+}
+GAUGES = {
+    "speaker_id_gateway_active_requests": "http.public.downstream_rq_active",
+    "speaker_id_gateway_connections": "http.public.downstream_cx_active",
+    "speaker_id_gateway_memory_bytes": "server.memory_allocated",
+}
+CLASSES = {f"{digit}xx": CLASS.format(digit) for digit in range(1, 6)}
+_NAMES = "|".join([*COUNTERS.values(), *GAUGES.values(), CLASS.format("[1-5]")]).replace(".", "[.]")
+PATH = f"/stats?format=json&filter={quote(f'^({_NAMES})$')}"
+
+
+def collect(answer: str) -> Iterator[Metric]:
+    """The families of an answer of Envoy's admin interface to `PATH`.
+
+    Raises:
+        ValueError, KeyError: it is no such answer.
+    """
+    stats = {entry["name"]: entry["value"] for entry in json.loads(answer)["stats"] if "name" in entry}
+    classes = families.counter("speaker_id_gateway_requests_total")
+    for name, stat in CLASSES.items():
+        classes.add_metric([name], stats[stat])
+    yield classes
+    for name, stat in COUNTERS.items():
+        family = families.counter(name)
+        family.add_metric([], stats[stat])
+        yield family
+    for name, stat in GAUGES.items():
+        gauge = families.gauge(name)
+        gauge.add_metric([], stats[stat])
+        yield gauge

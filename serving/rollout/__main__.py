@@ -1,0 +1,62 @@
+"""`make rollout`: python -m serving.rollout --model demo --version 2.0."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bundle import BundleError, sources
+from bundle.command_line import Parser
+from serving import asked
+from serving.host import ports
+from serving.rollout import agreement
+from serving.rollout.rollout import Rollout
+from serving.signals import Interrupted, Stopper
+
+LOCK = "rollout.lock"
+
+
+def main() -> int:
+    parser = Parser(prog="make rollout", description="Replace the version that is served.")
+    parser.add_argument("--model", default="demo", help="as for `make serve`")
+    parser.add_argument("--version", required=True, help="the new version's number, such as 2.0")
+    parser.add_argument(
+        "--canary", type=int, default=0, help="percent of requests for it, 1 to 99; 0 switches"
+    )
+    parser.add_argument("--abort", action="store_true", help="end the canary of this version")
+    parser.add_argument(
+        "--data", type=Path, help="folder SPEAKER/clip: the new version must be right as often as the old"
+    )
+    parser.add_argument("--port", type=ports.number, help="of the server, where several serve this model")
+    args = parser.parse_args()
+    stopper = Stopper()
+    try:
+        if not 0 <= args.canary <= 99:
+            raise BundleError(f"CANARY={args.canary} is no share: 1 to 99 percent, or nothing to switch")
+        declared = sources.resolve(args.model)
+        spec = sources.with_version(declared, args.version, f"VERSION={args.version}")
+        run, server = asked.with_folder([spec.name], args.port)
+        clips = agreement.clips(args.data)
+        with FileLock(run / LOCK, timeout=0, mode=0o600):
+            rollout = Rollout(spec, server, run, declared.version, stopper)
+            if args.abort:
+                rollout.abort()
+            else:
+                rollout.to_new(clips, args.canary)
+    except Timeout:
+        print(f"rollout: another roll-out on {server.url} is under way: wait for its end", file=sys.stderr)
+        return 1
+    except (BundleError, OSError) as exc:
+        print(f"rollout: {exc}", file=sys.stderr)
+        return 1
+    except Interrupted:
+        print("rollout: interrupted", file=sys.stderr)
+        return os.EX_TEMPFAIL
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

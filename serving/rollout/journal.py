@@ -1,0 +1,69 @@
+"""What a roll-out is about to do, in the server's folder: the next one goes on from here if it was killed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bundle import BundleError, private
+from serving import state
+
+
+@dataclass(frozen=True)
+class Change:
+    """One model's change from the version that serves to another."""
+
+    old: str
+    new: str
+
+
+class Journal:
+    """The change of a model that has begun and is neither finished nor undone; a canary is one that lasts.
+
+    Args:
+        run: the server's folder.
+        model: its name.
+    """
+
+    def __init__(self, run: Path, model: str) -> None:
+        self.file = run / f"rollout.{model}.json"
+
+    def read(self) -> Change | None:
+        try:
+            return Change(**json.loads(self.file.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def begin(self, change: Change) -> None:
+        private.write(self.file, json.dumps(asdict(change)))
+
+    def end(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+
+def refuse(run: Path, model: str) -> None:
+    """Refuse what would come between the steps of a model's roll-out, or between its canary and the end of that.
+
+    Args:
+        run: the folder that the servers' folders are in.
+        model: its name.
+
+    Raises:
+        BundleError: one is under way on a server that runs.
+    """
+    for file, server in state.states(run):
+        if server.serve.alive and (change := Journal(file.parent, model).read()):
+            raise BundleError(
+                f"a roll-out of {model} from {change.old} to {change.new} is under way on {server.url}: wait for "
+                f"its end; a canary takes over with make rollout MODEL={model} VERSION={change.new}, or ends with "
+                "ARGS=--abort"
+            )
+
+
+def forget(run: Path) -> list[str]:
+    """Drop what is noted of a former server, whose versions went with it; the models that were under way."""
+    found = sorted(run.glob("rollout.*.json"))
+    for file in found:
+        file.unlink()
+    return [file.name.removeprefix("rollout.").removesuffix(".json") for file in found]

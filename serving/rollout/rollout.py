@@ -1,0 +1,253 @@
+"""Another version of a model takes the place of the one that is served, and no request is lost.
+
+The server must have been started by `make serve`. Each step up to the promotion is undone if a later one fails, so that
+the server is left as it was found. What a killed roll-out left is finished or undone by the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bundle import BundleError, archive, store
+from bundle.sources import ModelSpec
+from bundle.terminal import say
+from serving.gateway import canary
+from serving.host.polling import wait_until
+from serving.host.processes import idle
+from serving.rollout import agreement
+from serving.rollout.journal import Change, Journal
+from serving.signals import Interrupted, Stopper
+from serving.state import State
+from serving.torchserve import startup_log
+from serving.torchserve.management import Management, ManagementError, Version
+
+REGISTER_SECONDS = 120.0  # for hashing and unpacking an archive; 400 MB take ten
+# times responseTimeout, for an old version to answer what it was given: one batch, and one queued
+PATIENCE = 2.0
+ENDING_SECONDS, IDLE_SECONDS = 60.0, 0.5  # for a version's workers to end; that make workers idle
+
+
+class Rollout:
+    """One model's change from the version that is the default to another.
+
+    Args:
+        spec: what is to be served, under its new version.
+        server: the running server.
+        run: its folder.
+        declared: the version of the model's model.yaml.
+        stopper: the signals that this process gets, if it listens to any.
+
+    Attributes:
+        new: the version that is to serve.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, server: State, run: Path, declared: str, stopper: Stopper | None = None
+    ) -> None:
+        self.spec, self.server, self.declared, self.stopper = spec, server, declared, stopper
+        self.name, self.new = spec.name, spec.version
+        self.store, self.logs = Path(server.store), run / "logs"
+        self.management = Management(Path(server.management))
+        self.weights = canary.Weights(run)
+        self.journal = Journal(run, spec.name)
+        self.began = time.monotonic()
+
+    def to_new(self, clips: Sequence[agreement.Clip], share: int) -> None:
+        """Load the new version, check its answers, and make it the default; with a share, leave it at that.
+
+        Args:
+            clips: what both versions are asked.
+            share: percent of the requests that the new version gets while the old one stays the default; 0 switches.
+
+        Raises:
+            BundleError: says which step failed and why. Up to the promotion the server is as it was; after it, the same
+                command again finishes what is left.
+        """
+        finished = self.recover()
+        if self.stopper:
+            self.stopper.let_go()
+        change = Change(self.management.default(self.name), self.new)
+        if change.new == change.old:
+            if finished == change.new:
+                return
+            raise BundleError(
+                f"VERSION={self.new} is the version of {self.name} that is served: choose another"
+            )
+        for other in self.weights.of(self.name):
+            if other != self.new:
+                raise BundleError(
+                    f"a canary of {self.name} {other} is running: let it take over (VERSION={other}) or end it "
+                    f"(VERSION={other} ARGS=--abort) before VERSION={self.new}"
+                )
+        self._fits(change.old)
+        try:
+            if self.new not in self.weights.of(self.name):
+                self.journal.begin(change)
+                self._load(change)
+            self._check(change, clips)
+            if share:
+                self.weights.set(self.name, {self.new: share})
+                self._say(f"{share} % of requests go to {self.new}, the others to {change.old}")
+                return
+            self._switch(change, clips[0])
+        except BaseException as exc:
+            self._undo_because(change, exc)
+            raise
+        self._finish(change)
+
+    def recover(self) -> str | None:
+        """Finish or undo what a roll-out began that was killed or could not end; a running canary stays.
+
+        Returns:
+            The version that serves, if there was something to recover.
+        """
+        change = self.journal.read()
+        if change is None:
+            return None
+        if change.new in self.weights.of(self.name) and not self._default(change.new):
+            return None
+        self._hold()
+        if not self._default(change.new):
+            self._undo(change)
+            self._say(f"undone what an interrupted roll-out to {change.new} left: {change.old} is served")
+            return change.old
+        self._say(f"finishing an interrupted roll-out to {change.new}")
+        self._promote(change)
+        self._finish(change)
+        return change.new
+
+    def abort(self) -> None:
+        """End a canary: the new version gets no more requests, finishes those it has, and goes."""
+        if self.recover():
+            return
+        change = Change(self.management.default(self.name), self.new)
+        if change.new == change.old:
+            raise BundleError(f"VERSION={self.new} is the version that is served, and no canary")
+        if self.new not in self.management.versions(self.name):
+            raise BundleError(f"VERSION={self.new} of {self.name} is not loaded: there is nothing to end")
+        self._hold()
+        self._undo(change)
+        self._say(f"{change.old} is served as before")
+
+    def _load(self, change: Change) -> None:
+        file = store.of_version(self.store, self.name, self.new)
+        if file.is_file() and not store.marked(self.store, self.name, self.new):
+            self._say(f"{file.name} is in the store already and is used as it is")
+        else:
+            store.mark(self.store, self.name, self.new)
+            archive.build(self.spec, self.store, file=file)
+        logged = startup_log.position(self.logs)
+        seconds = self.spec.torchserve.startupTimeout
+        try:
+            self.management.register(file.name, REGISTER_SECONDS)
+        except ManagementError as exc:
+            why = startup_log.refusal(self.logs, logged) or exc
+            raise BundleError(f"{self.name} {self.new} does not load: {why}") from exc
+
+        def settled() -> bool:
+            if why := startup_log.refusal(self.logs, logged):
+                raise BundleError(f"{self.name} {self.new} does not load: {why}")
+            return self._version(self.new).ready
+
+        if not wait_until(settled, seconds):
+            raise BundleError(f"{self.name} {self.new} is not ready after {seconds} s (logs: {self.logs})")
+        self._say(f"{self.new} is loaded and warm, beside {change.old}")
+
+    def _check(self, change: Change, clips: Sequence[agreement.Clip]) -> None:
+        before = agreement.answers(self.server.inference_url, self.name, change.old, clips)
+        after = agreement.answers(self.server.inference_url, self.name, change.new, clips)
+        self._say(agreement.judge(clips, before, after, self.spec.min_agreement))
+
+    def _switch(self, change: Change, clip: agreement.Clip) -> None:
+        """Send requests to the new version, see that it answers them, and make that last over a restart."""
+        self.management.set_default(self.name, change.new)
+        found = agreement.answering_version(self.server.inference_url, self.name, clip)
+        if found != change.new:
+            raise BundleError(f"requests are answered by {found} although {change.new} is the default")
+        self._hold()
+        self._promote(change)
+
+    def _promote(self, change: Change) -> None:
+        store.promote(self.store, self.name, change.new, self.declared)
+
+    def _finish(self, change: Change) -> None:
+        """What is left once the new version is promoted, and is never undone."""
+        self.weights.remove(self.name)
+        self._say(f"requests go to {change.new}")
+        self._retire(change.old)
+        self.journal.end()
+        self._say(f"the way back: make rollout MODEL={self.name} VERSION={change.old}")
+
+    def _retire(self, version: str) -> None:
+        """Wait until a version has answered everything it was given, then unregister it."""
+        described = self.management.versions(self.name).get(version)
+        if described is None:
+            return
+        patience = PATIENCE * described.response_timeout
+
+        def drained() -> bool:
+            if self.stopper and self.stopper.again:
+                raise Interrupted
+            now = self._version(version)
+            return now.pending == 0 and idle(now.pids, IDLE_SECONDS) and self._version(version).pending == 0
+
+        if not wait_until(drained, patience):
+            raise BundleError(
+                f"{self.name} {version} still works on requests after {patience:.0f} s: it stays loaded and gets no "
+                f"new ones; the same command again ends it"
+            )
+        # unregistering waits for the workers' end, on a thread that callers' requests need: end them before
+        self.management.scale(self.name, version, 0)
+        wait_until(lambda: self._version(version).workers == 0, ENDING_SECONDS)
+        self.management.unregister(self.name, version)
+        self._say(f"{version} has answered everything it was given and is gone")
+
+    def _undo_because(self, change: Change, exc: BaseException) -> None:
+        """Undo first, and speak after: nothing that is said, and no signal, may come in between."""
+        self._hold()
+        reason = str(exc) if isinstance(exc, BundleError) else type(exc).__name__
+        try:
+            self._undo(change)
+        except (BundleError, Interrupted) as also:
+            stopped = str(also) or "it was interrupted again"
+            raise BundleError(
+                f"{reason}; and undoing it has stopped: {stopped}; the next roll-out goes on with that"
+            ) from exc
+        self._say(f"rolled back: {reason}")
+        self._say(f"{change.old} is served as before")
+
+    def _undo(self, change: Change) -> None:
+        if self._default(change.new):
+            self.management.set_default(self.name, change.old)
+        record = store.promoted(self.store, self.name)
+        if record and record.version == change.new:  # the promotion itself failed half-way
+            store.promote(self.store, self.name, change.old, self.declared)
+        self.weights.remove(self.name)
+        self._retire(change.new)
+        store.discard(self.store, self.name, change.new)
+        self.journal.end()
+
+    def _hold(self) -> None:
+        """From now on a signal interrupts nothing that must be done whole; waiting still ends at the next one."""
+        if self.stopper:
+            self.stopper.hold()
+
+    def _default(self, version: str) -> bool:
+        return self.management.default(self.name) == version
+
+    def _version(self, version: str) -> Version:
+        return self.management.versions(self.name)[version]
+
+    def _fits(self, old: str) -> None:
+        """Raises BundleError for what only a restart can change: the gateway's limits are made when it starts."""
+        longest = self._version(old).response_timeout
+        if self.spec.torchserve.responseTimeout > longest:
+            raise BundleError(
+                f"responseTimeout {self.spec.torchserve.responseTimeout} of the new version is above the {longest} s "
+                f"that the gateway at {self.server.url} was started with: restart the server for it"
+            )
+
+    def _say(self, text: str) -> None:
+        say(f"rollout: {time.monotonic() - self.began:5.1f} s  {text}")

@@ -1,0 +1,228 @@
+"""A whole server: TorchServe, the gateway in front of it, and the state file that says so."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from bundle import private, shipped
+from bundle.sources import ModelSpec
+from serving.gateway import canary
+from serving.gateway.envoy import Gateway
+from serving.gateway.limits import Limits
+from serving.host import logs, orphans, ports
+from serving.host.polling import wait_until
+from serving.host.ports import LOOPBACK
+from serving.host.processes import Identity
+from serving.metrics.assembly import exporter
+from serving.rollout import journal
+from serving.state import FILE, State
+from serving.torchserve.process import JVM_STOP_SECONDS, ServerError, TorchServe
+from serving.torchserve.repair import Repair
+
+LOCK = "serve.lock"  # in the run folder; held as long as its server's process lives, however that ends
+ROTATE_SECONDS = 5.0  # between two looks at the logs' sizes; what is written in between goes past the limit
+FAULT_GRACE_SECONDS = 2.0  # for what is under way when TorchServe has ended by itself: uploads, mostly
+
+
+class Service:
+    """Models served on one public port.
+
+    Args:
+        specs: the models, of different names; their archives are in the store.
+        store: the model store.
+        run: this server's folder, for logs, configuration and the state file.
+        port: the public port.
+        environment: variables for TorchServe and its workers.
+        tokens: file of the bearer tokens that callers must have one of; everybody is let in without it.
+        address: where the public port is; TorchServe stays on loopback.
+        certificate: folder of tls.crt and tls.key for the public port; plain HTTP without one.
+        origins: of the web pages whose scripts may ask.
+        metrics: address and port of the scrape address; a free port on loopback without it.
+        otlp: host:port of an OpenTelemetry collector for the gateway's spans.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        store: Path,
+        run: Path,
+        port: int,
+        environment: Mapping[str, str] | None = None,
+        tokens: Path | None = None,
+        address: str = LOOPBACK,
+        *,
+        certificate: Path | None = None,
+        origins: Sequence[str] = (),
+        metrics: tuple[str, int] | None = None,
+        otlp: str | None = None,
+    ) -> None:
+        self.specs = list(specs)
+        self.run = run.resolve()
+        self._lock: FileLock | None = None
+        self._rotate_at, self._rotation_fault = 0.0, ""
+        self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
+        heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
+        longest = max(spec.torchserve.responseTimeout for spec in specs)
+        self.gateway = Gateway(
+            self.torchserve,
+            port,
+            longest,
+            heads,
+            tokens,
+            address,
+            certificate=certificate,
+            origins=origins,
+            limits=Limits(waiting=room(specs)),
+            otlp=otlp,
+        )
+        # as many seconds as the workers may take to load, one model after the other, and the JVM's own start
+        self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
+        self.repair: Repair | None = None  # once it serves: loading may take minutes
+        self.exporter = exporter(
+            self.torchserve, self.gateway, specs, *(metrics or (LOOPBACK, ports.free(1)[0]))
+        )
+
+    def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Start both and return once a request would be answered.
+
+        Whatever a killed server of the same folder left is ended before. A start that is refused changes nothing.
+
+        Raises:
+            ServerError: says in one line why it does not start. Call `stop` all the same.
+        """
+        self._claim()
+        orphans.clear(self.run)
+        self.exporter.check_port()
+        self.gateway.check_port()  # before the half minute that a model takes to load
+        self.torchserve.prepare()
+        for model in journal.forget(self.run):
+            progress(
+                f"a roll-out of {model} was under way when the last server ended; it is as if it had not begun"
+            )
+        self.gateway.prepare()
+        self._write_state()  # before there is a process that would have to be found
+        self.torchserve.start()
+        self.torchserve.wait_ready(self.patience, progress)
+        self.gateway.start()
+        self.repair = Repair(self.torchserve, self.patience, self._start_again)
+        self.exporter.start()
+        self._write_state()
+
+    def _claim(self) -> None:
+        """Make the run folder this server's, or say whose it is."""
+        private.folder(self.run)
+        lock = FileLock(self.run / LOCK, timeout=0, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ServerError(
+                f"another server runs in {self.run}: end it with `make stop`, or choose another PORT="
+            ) from None
+        self._lock = lock
+
+    def rotate_logs(self) -> str | None:
+        """Begin new logs in place of those that are too large; call it again and again.
+
+        Returns:
+            Why that does not succeed, once; it is tried again at later calls.
+        """
+        if time.monotonic() < self._rotate_at:
+            return None
+        said = ""
+        try:
+            logs.cut(self.run / logs.JVM)
+            self.gateway.rotate_logs()
+        except (OSError, http.client.HTTPException) as exc:
+            said = str(exc) or type(exc).__name__
+        news = said if said != self._rotation_fault else ""
+        self._rotation_fault, self._rotate_at = said, time.monotonic() + ROTATE_SECONDS
+        return news or None
+
+    def fault(self) -> str | None:
+        """Which of the processes has ended by itself, or None if all is well."""
+        if not self.torchserve.running:
+            return f"TorchServe has ended (logs: {self.torchserve.run})"
+        if not self.gateway.running:
+            return f"the gateway has ended (log: {self.gateway.log})"
+        return None
+
+    def mend(self, say: Callable[[str], None]) -> None:
+        """Mend what does not answer, a step at a time; call it again and again.
+
+        Args:
+            say: is told what was done, in one line.
+
+        Raises:
+            ServerError: nothing more can be done here.
+        """
+        if self.repair and self.gateway.watch and (done := self.repair.step(self.gateway.watch)):
+            say(done)
+
+    def _start_again(self) -> None:
+        self.torchserve.stop(0.0, again=True)
+        # it loads what the store has as each model's version, and nothing of a canary or a roll-out that was under way
+        canary.forget(self.run)
+        journal.forget(self.run)
+        self.torchserve.start()
+
+    def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False, delay: float = 0.0) -> int:
+        """Say "not ready", stop taking traffic, wait for what is in flight, end every process, remove what they left.
+
+        Args:
+            grace: seconds to wait for requests in flight. Too high: a hung worker holds up every stop. Too low:
+                long clips are cut off.
+            hurry: asked all the while; True ends the waiting.
+            delay: seconds between "not ready" and refusing connections, in which whoever balances load has time to
+                notice. Too high: every stop takes that long. Too low: a balancer sends requests to a closed port.
+
+        Returns:
+            How many requests were cut off.
+        """
+        cut = 0
+        try:
+            if self.gateway.running and self.torchserve.running:
+                self.gateway.not_ready()
+                wait_until(hurry, delay)  # requests are answered meanwhile
+                cut = self.gateway.drain(grace, hurry)
+            elif self.gateway.running:  # everything gets its 503 in no time, and none a broken connection
+                cut = self.gateway.drain(min(grace, FAULT_GRACE_SECONDS), hurry)
+        finally:
+            self.exporter.stop()
+            self.gateway.stop()
+            self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
+            if self._lock is not None:  # else the state is of a server that holds the folder, and runs on
+                (self.run / FILE).unlink(missing_ok=True)
+                (self.run / LOCK).unlink(
+                    missing_ok=True
+                )  # while it is held; whoever waits for it makes another
+                self._lock.release()
+                self._lock = None
+        return cut
+
+    def _write_state(self) -> None:
+        gateway = self.gateway.pid
+        State(
+            models=[spec.name for spec in self.specs],
+            url=self.gateway.url,
+            certificate=str(self.gateway.certificate) if self.gateway.certificate else None,
+            store=str(self.torchserve.store),
+            inference_url=self.torchserve.url,
+            management=str(self.torchserve.management.path),
+            metrics_url=self.exporter.url,
+            grpc=self.torchserve.grpc,
+            serve=Identity.of(psutil.Process()),
+            gateway=Identity.of(psutil.Process(gateway)) if gateway else None,
+            temp=[str(folder) for folder in (self.torchserve.temp, self.gateway.folder) if folder],
+        ).write(self.run)
+
+
+def room(specs: Sequence[ModelSpec]) -> int:
+    """Requests that fit the queues of all models and their workers' batches."""
+    queue = shipped.shipped("job_queue_size")
+    return sum(queue + spec.torchserve.batchSize * spec.torchserve.maxWorkers for spec in specs)

@@ -1,0 +1,104 @@
+"""What is running: one `build/run/PORT/serve.json` a server, written by `make serve`, read by everybody else."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bundle import BundleError, private
+from serving.host.processes import Identity
+
+RUN = Path("build/run")
+FILE = "serve.json"
+GRACE_SECONDS = 60.0  # for requests in flight when a server is asked to stop
+
+
+@dataclass(frozen=True)
+class State:
+    """One server.
+
+    Attributes:
+        models: the names they are served under, as they were asked for.
+        url: where callers reach it.
+        store: the model store.
+        management: path of the socket of TorchServe's management API.
+        inference_url, grpc: TorchServe's own, behind the gateway.
+        metrics_url: what Prometheus scrapes.
+        serve: the process that started it, and ends it in an orderly way.
+        gateway: Envoy.
+        temp: the folders that go when it stops. TorchServe's processes are known by theirs.
+        certificate: the folder of its TLS certificate and key; None for plain HTTP.
+    """
+
+    models: list[str]
+    url: str
+    store: str
+    management: str
+    inference_url: str
+    metrics_url: str
+    grpc: str
+    serve: Identity
+    gateway: Identity | None
+    temp: list[str]
+    certificate: str | None = None
+
+    @property
+    def port(self) -> int | None:
+        """Of `url`."""
+        return urlsplit(self.url).port
+
+    def write(self, folder: Path) -> None:
+        """Write it whole or not at all."""
+        private.write(folder / FILE, json.dumps(asdict(self), indent=2))
+
+
+def read(file: Path) -> State | None:
+    """The server of a state file; None if the file is gone.
+
+    Raises:
+        BundleError: it is empty, cut short, or another version's.
+    """
+    try:
+        written = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise BundleError(f"{file} cannot be read: {exc.strerror}") from exc
+    try:
+        content = json.loads(written)
+        content["serve"] = Identity(**content["serve"])
+        content["gateway"] = Identity(**content["gateway"]) if content["gateway"] else None
+        return State(**content)
+    except ValueError as exc:
+        raise BundleError(f"{file} is {'damaged' if written else 'empty'}, and says of no server") from exc
+    except (KeyError, TypeError) as exc:
+        raise BundleError(f"{file} was written by another version of the bundle") from exc
+
+
+@functools.cache  # once: several steps of one command look
+def skip(why: str) -> None:
+    """Say why a file is left alone."""
+    print(f"skipped: {why}", file=sys.stderr)
+
+
+def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
+    """Every server that was started and not stopped, the latest first, with its state file.
+
+    A file that cannot be read is skipped, with a warning.
+    """
+    found: list[tuple[float, Path, State]] = []
+    for file in run.glob(f"*/{FILE}"):
+        try:
+            if (state := read(file)) is not None:
+                found.append((file.stat().st_mtime, file, state))
+        except FileNotFoundError:  # stopped since
+            continue
+        except BundleError as exc:
+            skip(str(exc))
+    for _, file, state in sorted(found, key=lambda each: each[0], reverse=True):
+        yield file, state

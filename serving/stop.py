@@ -1,0 +1,77 @@
+"""`make stop`: end every server that `make serve` started, or the one at PORT=, also what a killed one left."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from bundle.terminal import say
+from serving.host import orphans, ports
+from serving.host.polling import wait_until
+from serving.host.processes import Identity
+from serving.state import GRACE_SECONDS, RUN, State, states
+
+SERVE_SECONDS = GRACE_SECONDS + 30  # its drain and the end of its processes
+SAY_SECONDS = 5.0  # between two lines that say what is waited for
+KILLED_SECONDS = 5.0  # for a killed process to be gone
+
+
+def stop(run: Path, state: State) -> list[int]:
+    """End one server, in order if its `make serve` still lives, else by its processes' ids.
+
+    Returns:
+        Ids that are still there, which should be none.
+    """
+    if state.serve.alive:
+        say(f"stopping {', '.join(state.models)} at {state.url}")
+        ask(state.serve)
+    return orphans.clear(run)
+
+
+def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
+    """Send SIGTERM and wait for the end, saying so; kill it if the end does not come."""
+    process = serve.process()
+    if process is None:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGTERM)
+        if process.status() == psutil.STATUS_STOPPED:
+            say(f"process {serve.pid} was stopped, by SIGSTOP or Ctrl-Z, and goes on now to end in order")
+        process.send_signal(signal.SIGCONT)
+    ends = time.monotonic() + seconds
+    while not wait_until(lambda: not serve.alive, min(SAY_SECONDS, ends - time.monotonic())):
+        if (left := ends - time.monotonic()) <= 0:
+            say(f"process {serve.pid} has not ended within {seconds:.0f} s and is killed")
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+            wait_until(lambda: not serve.alive, KILLED_SECONDS)
+            return
+        say(
+            f"waiting for process {serve.pid} to answer what it has accepted, and end: {left:.0f} s more at most"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make stop", description="End what `make serve` started.")
+    parser.add_argument("--port", type=ports.number, help="of the one to end; all of them without it")
+    port = parser.parse_args().port
+    left: list[int] = []
+    found = [(file, state) for file, state in states(RUN) if port is None or state.port == port]
+    for file, state in found:
+        left += stop(file.parent, state)
+    if left:
+        print(f"stop: processes {left} are still there although they were killed", file=sys.stderr)
+        return 1
+    where = f" on port {port}" if port else ""
+    say("stopped" if found else f"nothing is running{where}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""TorchServe's management API, on a unix socket in a folder that only its owner may enter.
+
+No TCP port has it: whoever registers an archive makes the server run code, and whoever scales a model to no worker
+turns it off.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from bundle import BundleError
+from serving.host import unix_http
+
+
+class ManagementError(BundleError):
+    """The management API refused or did not answer; the message is one line that says why.
+
+    Attributes:
+        status: the HTTP status, or None where nobody answered.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a model, as it is served.
+
+    Attributes:
+        version: as in its archive.
+        pids: the workers that are READY, by process id.
+        workers: how many there are in any state.
+        wanted: how many there should be at least.
+        pending: requests that wait in its queue; those that a worker has are not among them.
+        response_timeout: seconds that one batch may take.
+    """
+
+    version: str
+    pids: tuple[int, ...]
+    workers: int
+    wanted: int
+    pending: int
+    response_timeout: int
+
+    @property
+    def ready(self) -> bool:
+        """Every worker has loaded and is warm."""
+        return len(self.pids) >= max(self.wanted, 1) and len(self.pids) == self.workers
+
+
+class Management:
+    """The management API behind one socket.
+
+    Args:
+        path: the socket.
+        patience: seconds for an answer, where nothing else is said.
+    """
+
+    def __init__(self, path: Path, patience: float = 5.0) -> None:
+        self.path = path
+        self.patience = patience
+
+    def models(self) -> list[str]:
+        """The names of all models that are registered."""
+        return [model["modelName"] for model in self._ask("GET", "/models?limit=1000")["models"]]
+
+    def describe(self, model: str, version: str = "all") -> list[dict[str, Any]]:
+        """TorchServe's own description of a model, one entry a version."""
+        described: list[dict[str, Any]] = self._ask("GET", f"/models/{model}/{version}")
+        return described
+
+    def versions(self, model: str) -> dict[str, Version]:
+        """Every version of a model that is registered, by number."""
+        found = (_version(entry) for entry in self.describe(model))
+        return {each.version: each for each in found}
+
+    def default(self, model: str) -> str:
+        """The version that answers requests which name none."""
+        (described,) = self._ask("GET", f"/models/{model}")
+        return str(described["modelVersion"])
+
+    def register(self, archive: str, timeout: float) -> None:
+        """Unpack an archive of the model store and ask for its workers, as many as its model-config.yaml says.
+
+        It does not wait for the workers: TorchServe would wait on one of the few threads that callers' requests are
+        read and answered by, and freeze those until the last worker is READY.
+
+        Args:
+            archive: file name in the store.
+            timeout: seconds for hashing and unpacking.
+
+        Raises:
+            ManagementError: it is refused. Why a worker does not start stands in the logs.
+        """
+        self._ask("POST", f"/models?{urlencode({'url': archive, 'synchronous': 'false'})}", timeout)
+
+    def scale(self, model: str, version: str, workers: int) -> None:
+        """Ask for so many workers; TorchServe starts or ends them after it has answered."""
+        query = urlencode({"min_worker": workers, "max_worker": workers})
+        self._ask("PUT", f"/models/{model}/{version}?{query}")
+
+    def set_default(self, model: str, version: str) -> None:
+        """Send requests that name no version to this one from now on."""
+        self._ask("PUT", f"/models/{model}/{version}/set-default")
+
+    def unregister(self, model: str, version: str, timeout: float = 60.0) -> None:
+        """End a version's workers at once and forget it. What they have in hand is lost: drain before."""
+        self._ask("DELETE", f"/models/{model}/{version}", timeout)
+
+    def _ask(self, method: str, target: str, timeout: float | None = None) -> Any:
+        try:
+            answer = unix_http.ask(self.path, method, target, timeout or self.patience)
+        except (OSError, http.client.HTTPException) as exc:
+            raise ManagementError(
+                f"TorchServe's management API does not answer ({type(exc).__name__}): has the server ended?"
+            ) from exc
+        try:
+            content = json.loads(answer.body)
+        except ValueError:
+            content = None
+        if answer.status >= 400:
+            said = content.get("message") if isinstance(content, dict) else "it gives no reason"
+            what = f"{method} {target.split('?')[0]}"
+            raise ManagementError(f"TorchServe refuses {what} with {answer.status}: {said}", answer.status)
+        return content
+
+
+def _version(entry: dict[str, Any]) -> Version:
+    return Version(
+        version=entry["modelVersion"],
+        pids=tuple(worker["pid"] for worker in entry["workers"] if worker["status"] == "READY"),
+        workers=len(entry["workers"]),
+        wanted=entry["minWorkers"],
+        pending=entry["jobQueueStatus"]["pendingRequests"],
+        response_timeout=entry["responseTimeout"],
+    )

@@ -1,0 +1,297 @@
+"""One TorchServe: start it, know when it is ready or why it never will be, and end it with nothing left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ts
+
+from bundle import BundleError, java, private, shipped
+from serving.host import logs, processes, scratch
+from serving.host.leash import Leashed
+from serving.host.polling import wait_until
+from serving.host.ports import LOOPBACK, Ports
+from serving.host.processes import Identity
+from serving.torchserve import properties, startup_log
+from serving.torchserve.management import Management, ManagementError
+
+LOG4J = Path(__file__).with_name("log4j2.xml")
+JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
+MANAGEMENT_SOCKET = "management"  # in the temp folder, which nobody else may enter
+# What the user exported for other programs, and what would change this one: TorchServe reads the first three
+# before its own configuration, and an archive must do with what is in it.
+NOT_PASSED_ON = {
+    "TS_CONFIG_FILE",
+    "TS_MODEL_SERVER_HOME",
+    "TS_OPEN_INFERENCE_PROTOCOL",
+    "PYTHONPATH",
+    "PYTHONHOME",
+}
+
+
+class ServerError(BundleError):
+    """The server did not start, or did not stop; the message is one line that says why."""
+
+
+class TorchServe:
+    """TorchServe on loopback with its own ports, temp folder, working directory and logs.
+
+    The JVM is started directly, with the command that `torchserve --start --foreground` runs: that wrapper
+    takes a SIGTERM without passing it on, and leaves Java behind.
+
+    Args:
+        store: folder of the .mar files; nothing outside it can be loaded.
+        models: names of the models to load at start; each is `NAME.mar` in the store.
+        run: folder for the logs and the rendered configuration, made if it is not there.
+        ports: the ports to listen on; free ones if None.
+        environment: variables for Java and the workers, over what is inherited.
+
+    Attributes:
+        url, metrics_url: base addresses, without a slash at the end.
+        management: the management API, while it runs.
+        grpc: host:port of the gRPC inference service.
+        logs: folder of access_log.log, model_log.log and ts_log.log.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        models: Sequence[str],
+        run: Path,
+        ports: Ports | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.store = store.resolve()
+        self.models = tuple(models)
+        self.run = run.resolve()
+        self.logs = self.run / logs.FOLDER
+        self.ports = ports or Ports.free()
+        self.environment = dict(environment or {})
+        self.url = f"http://{LOOPBACK}:{self.ports.inference}"
+        self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
+        self.grpc = f"{LOOPBACK}:{self.ports.grpc_inference}"
+        self.temp: Path | None = None
+        self._java: Leashed | None = None
+        self._seen: dict[int, Identity] = {}
+
+    def __enter__(self) -> TorchServe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Refuse a start that cannot succeed, before anything of a former one is touched.
+
+        Raises:
+            ServerError: no Java, an archive that is not there, a store that others may write to, a port that is taken.
+        """
+        if java.find() is None:
+            raise ServerError(f"no Java {java.MINIMUM} or newer: install one, or run `make setup`")
+        for model in self.models:
+            if not (self.store / f"{model}.mar").is_file():
+                raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
+        if self.store.stat().st_mode & stat.S_IWOTH:  # an archive is code, and any in the store may be loaded
+            raise ServerError(f"others may write to the model store {self.store}: chmod o-w it")
+        if taken := self.ports.taken():
+            raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
+
+    def prepare(self) -> None:
+        """Make the folders, whose names can be written down before there is a process to be found by them.
+
+        Raises:
+            ServerError: as `check`; or TMPDIR's path is too long.
+        """
+        self.check()
+        private.folder(self.run)
+        logs.keep(self.run)
+        self.logs.mkdir(mode=0o700)
+        self.temp = scratch.folder()
+
+    def start(self) -> None:
+        """Start the JVM; `wait_ready` says when it serves.
+
+        Raises:
+            ServerError: as `prepare`, which it calls unless that has been done.
+        """
+        if self.temp is None:
+            self.prepare()
+        assert self.temp is not None
+        runtime = java.find()
+        assert runtime is not None
+        config = self.run / "config.properties"
+        text = shipped.SHIPPED.read_text("utf-8")
+        private.write(config, properties.render(text, self.ports, self.store, self.temp / MANAGEMENT_SOCKET))
+        cwd = self.temp / "cwd"  # TorchServe writes where it stands
+        cwd.mkdir()
+        with (self.run / logs.JVM).open("ab") as output:  # to append, so that it can be emptied
+            (self.run / logs.JVM).chmod(0o600)
+            self._java = Leashed(
+                self._command(runtime, config),
+                cwd=cwd,
+                env=self._environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                umask=private.UMASK,
+            )
+
+    def wait_ready(self, timeout: float = 600.0, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Return once every worker of every model is READY.
+
+        Args:
+            timeout: seconds from now.
+            progress: called with one line whenever the state changes.
+
+        Raises:
+            ServerError: the JVM ended, an archive refused to load, or the time is over.
+        """
+        waiting: str | None = ""
+
+        def ready() -> bool:
+            nonlocal waiting
+            self._look()
+            said, waiting = waiting, self._waiting()
+            if waiting is None:
+                return True
+            if why := startup_log.refusal(self.logs):
+                raise ServerError(f"the model does not load: {why}")
+            if not self.running:
+                why = startup_log.java_error((self.run / logs.JVM).read_text("utf-8", "replace"))
+                raise ServerError(f"TorchServe ended while starting: {why} (logs: {self.run})")
+            if waiting != said:
+                progress(waiting)
+            return False
+
+        if not wait_until(ready, timeout):
+            raise ServerError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.run})")
+
+    @property
+    def running(self) -> bool:
+        return self._java is not None and self._java.poll() is None
+
+    @property
+    def management(self) -> Management:
+        assert self.temp is not None, "the server has not been started"
+        return Management(self.temp / MANAGEMENT_SOCKET)
+
+    def describe(self, model: str, version: str = "all") -> list[dict[str, Any]]:
+        """The management API's description of a model, one entry a version."""
+        return self.management.describe(model, version)
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of all workers that the management API lists as READY."""
+        versions = (self.management.versions(model) for model in self.models)
+        return [pid for found in versions for version in found.values() for pid in version.pids]
+
+    def identities(self) -> list[Identity]:
+        """The JVM and every descendant of it seen so far, for whoever must clean up after this process."""
+        self._look()
+        return list(self._seen.values())
+
+    def stop(self, grace: float = JVM_STOP_SECONDS, *, again: bool = False) -> None:
+        """End Java and the workers, and remove the temp folder. What is in flight is lost: drain before.
+
+        Args:
+            grace: seconds that Java has to end by itself.
+            again: it will be started again, at the same addresses: its temp folder is emptied and stays.
+
+        Raises:
+            ServerError: a process is still there although it was killed.
+        """
+        left: list[int] = []
+        if self._java is not None:
+            self._look()
+            self._java.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._java.wait(grace)
+            self._java.kill()
+            self._java.wait()
+            self._java.release()
+            # Java kills its workers; those that it did not get to are ended here
+            workers = [process for each in self._seen.values() if (process := each.process())]
+            left = processes.end(
+                [*workers, *scratch.belonging_to(self.temp)] if self.temp else workers, grace=2.0
+            )
+            self._java = None
+        if self.temp is not None:
+            shutil.rmtree(self.temp, ignore_errors=True)
+            if again:
+                self.temp.mkdir(mode=0o700)
+            else:
+                self.temp = None
+        if left:
+            raise ServerError(f"processes {left} are still there although they were killed")
+
+    def _waiting(self) -> str | None:
+        """What is not ready yet, in words, or None if all is."""
+        for model in self.models:
+            try:
+                versions = self.management.versions(model)
+            except ManagementError as exc:
+                return "TorchServe is starting" if exc.status is None else f"{model} is being unpacked"
+            for version in versions.values():
+                if not version.ready:
+                    wanted = max(version.wanted, version.workers, 1)
+                    ready = f"{model} {version.version}: {len(version.pids)} of {wanted} workers ready"
+                    return f"{ready}, {startup_log.stage(self.logs, model)}"
+        return None
+
+    def _look(self) -> None:
+        """Remember every process that belongs to this server."""
+        if self._java is not None:
+            for process in processes.family(self._java.pid):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    self._seen[process.pid] = Identity.of(process)
+
+    def _command(self, runtime: Path, config: Path) -> list[str]:
+        home = Path(ts.__file__).resolve().parent.parent
+        return [
+            str(runtime),
+            f"-Dmodel_server_home={home}",
+            f"{scratch.OPTION}{self.temp}",
+            f"-Dlog4j.configurationFile={LOG4J.as_uri()}",
+            "-cp",
+            str(home / "ts" / "frontend" / "*"),
+            "org.pytorch.serve.ModelServer",
+            "--python",
+            sys.executable,
+            "-f",
+            str(config),
+            "-s",
+            str(self.store),
+            "-ncs",  # no snapshots: a start depends on these arguments, never on how the last run ended
+            "-m",
+            *(f"{model}.mar" for model in self.models),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
+        temp = str(self.temp)
+        return {
+            **inherited,
+            "TMPDIR": temp,
+            "TEMP": temp,
+            "LOG_LOCATION": str(self.logs),
+            "METRICS_LOCATION": str(self.logs),
+            # nothing is fetched while serving: an archive that tries to fails at load, in the open
+            "HF_HUB_OFFLINE": "1",
+            **self.environment,
+        }
+
+
+@contextlib.contextmanager
+def serving(store: Path, models: Sequence[str], run: Path) -> Iterator[TorchServe]:
+    """A TorchServe that is ready, on free ports, for as long as the block lasts."""
+    with TorchServe(store, models, run) as server:
+        server.start()
+        server.wait_ready()
+        yield server

@@ -1,0 +1,102 @@
+"""What the watch finds to be broken is mended, in steps: end its workers, have TorchServe start others, start
+TorchServe again. What TorchServe mends by itself, a worker that has ended or is too slow, is left to it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serving.torchserve.management import ManagementError
+from serving.torchserve.process import ServerError, TorchServe
+from serving.torchserve.watch import Found, Key, Trouble, Watch
+
+# Seconds of one trouble until the first step. Too high: callers wait. Too low: what would have come back by itself
+# loses the batch that it has in hand (the gateway asks again, once).
+FIRST_STEP = {Trouble.STOPPED: 10.0, Trouble.ENDED: 10.0, Trouble.SILENT: 30.0}
+NEXT_STEP = 15.0  # from one step to the next, if that does not help
+NO_ANSWER = 30.0  # s without an answer of the management API, until TorchServe is started again
+LEAST_PAUSE = 600.0  # s between two starts of TorchServe; what breaks sooner ends `make serve`
+
+
+@dataclass
+class _Case:
+    """One version's trouble: when it began, how many steps were taken, and when the next is due."""
+
+    began: float
+    steps: int
+    due: float
+
+
+class Repair:
+    """Mends one TorchServe, which is watched from now on.
+
+    Args:
+        server: which.
+        patience: seconds that all its models may take to load after it was started again.
+        start_again: ends it and starts it.
+    """
+
+    def __init__(self, server: TorchServe, patience: float, start_again: Callable[[], None]) -> None:
+        self.server = server
+        self.patience = patience
+        self.start_again = start_again
+        self._cases: dict[Key, _Case] = {}
+        self._again = -math.inf  # when TorchServe was last started again
+        self._watched = time.monotonic()
+
+    def step(self, watch: Watch) -> str | None:
+        """Do what is due; to be called again and again.
+
+        Returns:
+            What was done, in one line.
+
+        Raises:
+            ServerError: nothing more can be done here.
+        """
+        now = time.monotonic()
+        if now - self._again < self.patience:
+            return None  # it is loading
+        if now - max(watch.answered, self._watched, self._again) > NO_ANSWER:
+            return self._start_again(f"has not answered for {NO_ANSWER:.0f} s")
+        found = dict(watch.found)
+        for key in self._cases.keys() - found.keys():
+            del self._cases[key]
+        for key, version in found.items():
+            if version.trouble is None:
+                self._cases.pop(key, None)
+                continue
+            case = self._cases.setdefault(key, _Case(now, 0, now + FIRST_STEP[version.trouble]))
+            if now >= case.due:
+                case.steps, case.due = case.steps + 1, now + NEXT_STEP
+                return self._next(key, version, case)
+        return None
+
+    def _next(self, key: Key, version: Found, case: _Case) -> str:
+        model, number = key
+        if case.steps == 1 and version.suspects:
+            for pid in version.suspects:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            pids = ", ".join(map(str, version.suspects))
+            return f"{version.reason}: ended {pids}, in whose place TorchServe starts others"
+        if case.steps <= 2:
+            case.steps = 2
+            with contextlib.suppress(ManagementError):
+                for workers in (0, max(version.wanted, 1)):
+                    self.server.management.scale(model, number, workers)
+            return f"{version.reason}: TorchServe has been told to start its workers again"
+        return self._start_again(f"does not mend {model} {number} ({version.reason})")
+
+    def _start_again(self, why: str) -> str:
+        now = time.monotonic()
+        if now - self._again < LEAST_PAUSE:
+            raise ServerError(f"TorchServe {why}, although it was started again (logs: {self.server.run})")
+        self._again = now
+        self._cases.clear()
+        self.start_again()
+        return f"TorchServe {why}: started again"

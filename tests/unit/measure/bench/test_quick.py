@@ -1,0 +1,128 @@
+"""The harness itself, end to end: real processes, real rounds, the demo model and three clips."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from measure.bench import RESULTS
+from measure.bench.contest import agreement, difference
+from measure.bench.encoder import main
+from measure.bench.engines import BASE, CONTESTANTS, HF_ONE, NAMES, ONE_BY_TWO, Contestant, Engine, choose
+from measure.bench.loaders import LOADERS
+from measure.bench.peers import Unavailable
+from measure.bench.team import Team, variables
+from measure.bench.worker import Turn, answer, batches
+from measure.results import ENCODER_FILE, GROWTH_FILE, GrowthRow, Row, read
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    committed = RESULTS / ENCODER_FILE
+    before = committed.read_bytes() if committed.exists() else None
+    assert main(["--quick", "--results", str(folder)]) == 0
+    assert (committed.read_bytes() if committed.exists() else None) == before
+    return folder
+
+
+def test_a_quick_run_measures_ours_against_the_reference(results: Path) -> None:
+    base, ours = read(results / ENCODER_FILE, Row)
+    assert (base.engine, base.ratio_same_layout, base.max_logit_difference) == ("hf-one", 1.0, 0.0)
+    assert (ours.engine, ours.layout) == ("packed-fp32", "2×1")
+    assert ours.max_logit_difference < 1e-4
+    assert ours.top1_agreement == 1.0
+    assert ours.throughput > 0
+    assert ours.latency_3s is not None
+    assert ours.latency_3s < 60
+    assert 50 < ours.peak_mb < 20_000
+
+
+def test_a_quick_run_never_counts_as_complete(results: Path) -> None:
+    assert not any(row.complete for row in read(results / ENCODER_FILE, Row))
+
+
+def test_a_row_says_what_it_ran_on(results: Path) -> None:
+    row = read(results / ENCODER_FILE, Row)[0]
+    assert row.cores == len(os.sched_getaffinity(0))
+    assert "torch" in row.versions
+    assert row.clips.startswith("3 clips of ")
+    assert row.peak_gflops > row.gflops > 0
+
+
+def test_growth_and_plots_are_written(results: Path) -> None:
+    assert [row.clip_seconds for row in read(results / GROWTH_FILE, GrowthRow)] == [1.0, 5.0]
+    for name in ("throughput.png", "growth.png"):
+        assert (results / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_process_is_left(results: Path) -> None:
+    assert multiprocessing.active_children() == []
+
+
+def test_an_unknown_engine_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "hf-one,warp-drive"])
+    assert "warp-drive: not one of hf-one," in capsys.readouterr().err
+
+
+def test_the_reference_always_takes_part() -> None:
+    chosen = choose(CONTESTANTS, ["packed-bf16"])
+    assert chosen[0] == BASE
+    assert {it.engine.name for it in chosen[1:]} == {"packed-bf16"}
+
+
+def test_every_engine_has_its_loader() -> None:
+    assert {it.engine.loader for it in CONTESTANTS} == set(LOADERS)
+    assert len(NAMES) == 11
+
+
+def test_no_two_contestants_are_the_same() -> None:
+    assert len({str(it) for it in CONTESTANTS}) == len(CONTESTANTS)
+
+
+def test_answers_come_in_the_order_of_the_clips_whatever_the_batches() -> None:
+    seen: list[list[int]] = []
+
+    def encode(waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        seen.append([len(it) for it in waveforms])
+        return np.array([[len(it)] for it in waveforms], np.float32)
+
+    clips = [np.zeros(length, np.float32) for length in (5, 1, 4, 2, 3)]
+    by_length = Engine("any", "any", "fp32", batch=2, by_length=True)
+    assert answer(encode, Turn(by_length, clips)).tolist() == [[5], [1], [4], [2], [3]]
+    assert seen == [[1, 2], [3, 4], [5]]
+
+
+def test_batches_keep_the_given_order_unless_asked() -> None:
+    assert batches([9, 1, 5], 2, by_length=False) == [[0, 1], [2]]
+
+
+def test_an_allocator_that_is_missing_skips_the_contestant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    with pytest.raises(Unavailable, match=r"jemalloc is not installed here; .* apt install libjemalloc2"):
+        variables(Contestant(HF_ONE, ONE_BY_TWO, "jemalloc"))
+
+
+def test_a_worker_that_dies_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
+    """A folder that holds no checkpoint ends the worker while it loads."""
+    team = Team(BASE, tmp_path)
+    with pytest.raises(Unavailable, match="exit code 1"):
+        team.__enter__()
+    assert multiprocessing.active_children() == []
+
+
+def test_difference_is_relative_to_the_clips_largest_logit() -> None:
+    reference = {0: np.array([4.0, -8.0]), 1: np.array([1.0, 2.0])}
+    found = {0: np.array([4.0, -7.0]), 1: np.array([1.5, 2.0])}
+    assert difference(found, reference) == 0.25
+
+
+def test_agreement_counts_clips_with_the_same_best_label() -> None:
+    reference = {0: np.array([1.0, 0.0]), 1: np.array([1.0, 0.0])}
+    assert agreement({0: np.array([9.0, 8.0]), 1: np.array([0.0, 1.0])}, reference) == 0.5

@@ -1,0 +1,106 @@
+"""The report says what the rows say, and the committed document says what the committed CSV says."""
+
+from pathlib import Path
+
+import pytest
+
+from measure import ROOT
+from measure.bench import RESULTS
+from measure.bench.report import COMMAND, DOCUMENT, main, report
+from measure.bench.targets import verdicts
+from measure.document import END, begin, insert
+from measure.results import ENCODER_FILE, GROWTH_FILE, append, newest
+from tests.unit.measure.bench.rows import growth, row
+
+
+def test_the_document_is_the_newest_complete_runs() -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert insert(document, report(*newest(RESULTS)), COMMAND) == document, (
+        "run python -m measure.bench.report"
+    )
+
+
+def test_the_readme_quotes_the_newest_complete_run() -> None:
+    found = {verdict.what: verdict.measured for verdict in verdicts(*newest(RESULTS))}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for what, digits in (
+        ("packed-fp32 against hf-one, each at its best", 2),
+        ("packed-bf16 against hf-one, each at its best", 2),
+        ("packed-fp32 against hf-padded8-random", 1),
+        ("packed-bf16 against openvino-bf16", 2),
+    ):
+        assert f"{found[what]:.{digits}f}×" in readme, what
+
+
+def test_no_partial_or_quick_run_is_committed_with_the_results() -> None:
+    rows, _ = newest(RESULTS)
+    assert all(row.complete and row.model != "demo" for row in rows)
+
+
+def test_the_fastest_comes_first_with_its_ratio() -> None:
+    text = report([row(), row(engine="packed-bf16", ratio_best=2.5, throughput=12.0)], [])
+    table = [line for line in text.splitlines() if line.startswith("| **")]
+    assert [line.split(" | ")[0] for line in table] == ["| **2.50**", "| **1.00**"]
+
+
+def test_a_latency_that_was_not_measured_is_blank() -> None:
+    text = report([row(latency_3s=None, latency_8s=None, latency_20s=None)], [])
+    assert "|  |  |  | 1000 MB |" in text
+
+
+def test_growth_has_a_row_an_engine_and_a_column_a_length() -> None:
+    text = report([row()], growth("hf-one 1×2 glibc", s5=100.0, s60=150.0))
+    assert "| ms a second of audio, by clip length | 5 s | 60 s |" in text
+    assert "| hf-one 1×2 glibc | 100 | 150 |" in text
+
+
+def test_a_document_keeps_what_is_outside_the_markers() -> None:
+    opening = begin(COMMAND)
+    assert insert(f"a\n{opening}\nold\n{END}\nb", "new", COMMAND) == f"a\n{opening}\n\nnew\n\n{END}\nb"
+
+
+def test_a_document_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="markers"):
+        insert("nothing here", "new", COMMAND)
+
+
+def test_the_command_writes_the_document(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(f"{begin(COMMAND)}\n{END}\n")
+    append(tmp_path / ENCODER_FILE, [row()])
+    append(tmp_path / GROWTH_FILE, growth("hf-one 1×2 glibc", s5=100.0))
+    assert main(["--results", str(tmp_path), "--document", str(document)]) == 0
+    assert "imagined" in document.read_text()
+
+
+def test_a_speed_target_is_judged_by_the_median_of_the_rounds() -> None:
+    ours = row(engine="packed-fp32", layout="2×1", throughputs="6.0 7.6 9.0")
+    theirs = row(layout="2×1", throughputs="4.0 5.0 6.0")
+    found = {it.what: it for it in verdicts([ours, theirs], [])}
+    speed = found["packed-fp32 against hf-one, both 2×1"]
+    assert (speed.wanted, speed.measured, speed.met) == (1.5, 1.5, True)
+
+
+def test_a_target_of_each_at_its_best_takes_the_fastest_set_ups() -> None:
+    rows = [
+        row(engine="packed-bf16", throughput=10.0, throughputs="10.0"),
+        row(engine="packed-bf16", layout="2×1", throughput=11.0, throughputs="11.0"),
+        row(throughput=5.0, throughputs="5.0"),
+        row(allocator="jemalloc", throughput=5.5, throughputs="5.5"),
+    ]
+    found = {it.what: it for it in verdicts(rows, [])}
+    best = found["packed-bf16 against hf-one, each at its best"]
+    assert (best.measured, best.met) == (2.0, False)
+
+
+def test_memory_is_met_below_the_wanted_ratio() -> None:
+    rows = [row(), row(engine="packed-fp32", peak_mb=1001.0)]
+    found = {it.what: it for it in verdicts(rows, [])}
+    memory = found["memory of packed-fp32 against hf-one, both 1×2"]
+    assert memory.measured == pytest.approx(1.001)
+    assert not memory.met
+
+
+def test_growth_is_judged_from_5_s_to_60_s() -> None:
+    (verdict,) = verdicts([], growth("packed-fp32 1×2 glibc", s1=300.0, s5=100.0, s60=159.0, s120=400.0))
+    assert (verdict.measured, verdict.met) == (1.59, True)

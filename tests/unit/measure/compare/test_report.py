@@ -1,0 +1,88 @@
+"""The report says what the rows say, and the committed document says what the committed CSVs say."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from measure.compare import RESULTS
+from measure.compare.overhead import Measured
+from measure.compare.overhead import row as overhead_row
+from measure.compare.report import COMMAND, DOCUMENT, main, newest_overhead, overhead, report
+from measure.compare.results import CONTENDERS_FILE, newest
+from measure.document import END, begin, insert
+from measure.results import append
+from tests.unit.measure.compare.rows import row, step
+
+
+def test_the_document_is_the_newest_complete_runs() -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    text = report(*newest(RESULTS)) + "\n\n" + overhead(newest_overhead(RESULTS))
+    assert insert(document, text, COMMAND) == document, "run python -m measure.compare.report"
+
+
+def test_the_fastest_comes_first_and_ours_are_bold() -> None:
+    text = report([row("litserve-padded", "4"), row("ours-fp32", "12", capacity=1.25)], [])
+    table = [line for line in text.splitlines() if "1000 MB" in line]
+    assert table[0].startswith("| **ours-fp32** | 8 | 1×2 | 12.0 | 1.25 |")
+    assert table[1].startswith("| litserve-padded | 8 | 1×2 | 4.0 |  |")
+
+
+def test_a_peer_that_could_not_be_measured_is_named_with_the_reason() -> None:
+    text = report(
+        [row("ours-fp32", "12"), row("ray-padded", "", absent="pip cannot install it", right=False)], []
+    )
+    assert "- `ray-padded` was not measured: pip cannot install it" in text
+    assert "| ray-padded |" not in text
+    assert "- `mlserver-alone` was not measured: it took no part in this run" in text
+
+
+def test_latencies_have_their_number_of_requests_and_a_load_above_saturation_says_so() -> None:
+    steps = [
+        step("ours-fp32", 0.25, 0.5, 1.5),
+        step("ours-fp32", 0.5, 0.75, math.inf),
+        step("ours-fp32", None, 9, 9),
+    ]
+    text = report([row("ours-fp32", "12")], steps)
+    assert "| ours-fp32 | 0.50 / 1.50 (30) | 0.75 / ∞ (30) | above its saturation |" in text
+
+
+def test_without_a_capacity_of_ours_there_are_no_shares_of_it() -> None:
+    assert "above its saturation" not in report([row("ours-fp32", "12")], [step("ours-fp32", None, 9, 9)])
+
+
+def test_a_target_is_met_or_missed_by_its_own_measure() -> None:
+    rows = [row("ours-fp32", "12", capacity=1.0), row("fastapi-pipeline", "5", capacity=0.6)]
+    text = report(rows, [])
+    assert "| ours-fp32 against fastapi-pipeline | capacity | ≥ 2× | 1.67× | missed |" in text
+    assert "| ours-fp32 against fastapi-pipeline | saturation | ≥ 2× | 2.4× | met |" in text
+
+
+def test_overhead_is_the_median_of_neighbours_and_judged() -> None:
+    measured = Measured([10.0, 10.0, 20.0], [9.0, 9.8, 19.8], [0.270, 0.280, 0.300], [0.250, 0.270, 0.281])
+    run = {"model": "a", "clips": "b", "run": "c", "complete": True, "commit": "d", "dirty": False}
+    made = overhead_row(
+        "fp32", measured, 100.0, run | {"cpu": "e", "cpu_flags": "f", "cores": 2, "versions": "g"}
+    )
+    assert (made.served, made.kept, made.lone_added) == pytest.approx((10.0, 0.98, 0.019))
+    text = overhead([made])
+    assert "| fp32 | 10.0 | 10.2 | 98.0% | met | 280 ms | 270 ms | 19 ms | missed |" in text
+
+
+def test_a_partial_run_is_not_quoted(tmp_path: Path) -> None:
+    append(tmp_path / CONTENDERS_FILE, [row("ours-fp32", "12", complete=False)])
+    assert report(*newest(tmp_path)).startswith("No complete run is committed")
+
+
+def test_main_writes_between_the_markers_and_nowhere_else(tmp_path: Path) -> None:
+    append(tmp_path / CONTENDERS_FILE, [row("ours-fp32", "12.34")])
+    document = tmp_path / "compare.md"
+    document.write_text(f"before\n{begin(COMMAND)}\nold\n{END}\nafter\n")
+    assert main(["--results", str(tmp_path), "--document", str(document)]) == 0
+    written = document.read_text()
+    assert written.startswith("before\n")
+    assert written.endswith("after\n")
+    assert "12.3" in written
+    assert "old" not in written

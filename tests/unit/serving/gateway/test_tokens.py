@@ -1,0 +1,63 @@
+"""The file of bearer tokens is checked before a server starts on it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bundle import BundleError
+from serving.gateway import tokens
+
+TOKEN = "0123456789abcdef"
+
+
+def written(folder: Path, text: str, mode: int = 0o600) -> Path:
+    file = folder / "tokens"
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+def test_tokens_stand_one_a_line_beside_comments(tmp_path: Path) -> None:
+    file = written(tmp_path, f"# a comment\n\n{TOKEN}\n  second-{TOKEN}  \n")
+    assert tokens.read(file) == [TOKEN, f"second-{TOKEN}"]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(BundleError, match=f"may be read by others .mode {mode:o}.: chmod 600"):
+        tokens.read(written(tmp_path, TOKEN, mode))
+
+
+def test_a_secret_of_root_that_our_group_may_read_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, TOKEN, 0o440)
+    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    assert tokens.read(file) == [TOKEN]
+    file.chmod(0o444)
+    with pytest.raises(BundleError, match="may be read by others"):
+        tokens.read(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no token"),
+        ("# only words\n", "holds no token"),
+        (f"{TOKEN}\nshort\n", "line 2 is no token: 16 or more"),
+        (f"{TOKEN} {TOKEN}\n", "line 1 is no token"),
+        ("ümlaut-0123456789\n", "line 1 is no token"),
+    ],
+)
+def test_what_is_no_token_is_named_by_its_line_and_never_shown(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BundleError, match=said) as caught:
+        tokens.read(written(tmp_path, text))
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="openssl rand"):
+        tokens.read(tmp_path / "nothing")

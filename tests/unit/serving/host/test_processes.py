@@ -1,0 +1,106 @@
+"""Processes are known by id and start, whatever the clock says, and ended for certain."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving.host import ports, processes
+from serving.host.processes import Identity
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a Python that runs some code and says `ready`."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(code: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", f"{code}\nprint('ready', flush=True)\ninput()", *arguments]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_an_identity_ends_with_its_process(start: Start) -> None:
+    child = start("")
+    identity = Identity.of(psutil.Process(child.pid))
+    assert identity.alive
+    child.kill()
+    child.wait()
+    assert not identity.alive
+
+
+def test_another_process_under_the_same_id_is_not_taken_for_it(start: Start) -> None:
+    identity = Identity.of(psutil.Process(start("").pid))
+    former = replace(identity, started=identity.started - 60)
+    assert former.process() is None
+
+
+def test_a_process_of_an_earlier_boot_is_not_taken_for_it(start: Start) -> None:
+    identity = Identity.of(psutil.Process(start("").pid))
+    assert replace(identity, boot="another boot").process() is None
+
+
+def test_a_clock_that_is_set_changes_no_identity(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Creation times since the epoch move with the clock; psutil takes them from the boot time of now."""
+    child = psutil.Process(start("").pid)
+    identity = Identity.of(child)
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 1.0)
+    monkeypatch.setattr("psutil._pslinux.BOOT_TIME", 1.0, raising=False)
+    assert identity.alive
+
+
+def test_a_name_with_blanks_and_parentheses_hides_no_start(tmp_path: Path) -> None:
+    program = tmp_path / "a) S 1 (b"
+    program.symlink_to("/bin/sleep")
+    process = subprocess.Popen([program, "60"])
+    try:
+        ticks = Identity.of(psutil.Process(process.pid)).started / os.sysconf("SC_CLK_TCK")
+        assert 0 <= time.clock_gettime(time.CLOCK_BOOTTIME) - ticks < 60
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_process_that_ignores_sigterm_is_killed(start: Start) -> None:
+    child = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    identity = Identity.of(psutil.Process(child.pid))
+    assert processes.end([psutil.Process(child.pid)], grace=0.3) == []
+    assert not identity.alive
+
+
+def test_ending_what_has_ended_already_is_no_error(start: Start) -> None:
+    child = start("")
+    process = psutil.Process(child.pid)
+    child.kill()
+    child.wait()
+    assert processes.end([process], grace=0.1) == []
+
+
+def test_orphans_are_found_by_an_argument(start: Start) -> None:
+    child = start("", "--mark=7f3a")
+    found = processes.matching(lambda argument: argument == "--mark=7f3a")
+    assert [process.pid for process in found] == [child.pid]
+
+
+def test_free_ports_are_distinct_and_free() -> None:
+    found = ports.free(20)
+    assert len(set(found)) == 20
+    assert not any(map(ports.is_taken, found))

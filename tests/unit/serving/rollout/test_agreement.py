@@ -1,0 +1,76 @@
+"""What a new version must answer before it gets callers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bundle import BundleError
+from serving.rollout import agreement
+from serving.rollout.agreement import Clip
+
+UNKNOWN = [Clip(Path(f"{name}.wav")) for name in "abcd"]
+KNOWN = [Clip(Path(f"{name}.wav"), speaker) for name, speaker in zip("abcd", "xxyy", strict=True)]
+
+
+def answers(text: str) -> list[agreement.Answer]:
+    return [(label,) for label in text]
+
+
+def test_versions_that_agree_often_enough_pass() -> None:
+    assert (
+        agreement.judge(UNKNOWN, answers("xxyy"), answers("xxyx"), 0.75)
+        == "old and new version agree on 3 of 4 clips"
+    )
+
+
+def test_versions_that_agree_too_rarely_do_not_and_the_changed_clips_are_named() -> None:
+    with pytest.raises(
+        BundleError, match=r"agree on 3 of 4 clips, fewer than the 80\.0% asked for: d\.wav y → x"
+    ):
+        agreement.judge(UNKNOWN, answers("xxyy"), answers("xxyx"), 0.8)
+
+
+def test_where_the_speakers_are_known_being_right_as_often_is_enough_whatever_the_answers() -> None:
+    verdict = agreement.judge(KNOWN, answers("xxzz"), answers("zzyy"), 1.0)
+    assert verdict == "the new version is right on 2 of 4 clips, the old version on 2"
+
+
+def test_where_the_speakers_are_known_being_right_less_often_is_refused() -> None:
+    with pytest.raises(BundleError, match="right on 1 of 4 clips, the old version on 2"):
+        agreement.judge(KNOWN, answers("xxzz"), answers("zzyz"), 0.0)
+
+
+def test_of_several_heads_every_best_label_counts() -> None:
+    ranking = [{"label": "a", "score": 0.9}, {"label": "b", "score": 0.1}]
+    assert agreement.best(ranking) == ("a",)
+    assert agreement.best({"action": ranking, "object": ranking[::-1]}) == ("a", "b")
+
+
+def test_a_folder_of_speakers_says_who_speaks(tmp_path: Path) -> None:
+    for name in ("anna/1.wav", "bert/deep/2.wav"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert [(clip.path.name, clip.speaker) for clip in agreement.clips(tmp_path)] == [
+        ("1.wav", "anna"),
+        ("2.wav", "bert"),
+    ]
+
+
+def test_without_a_folder_the_demos_clips_are_asked_unlabelled() -> None:
+    found = agreement.clips(None)
+    assert (len(found), {clip.speaker for clip in found}) == (16, {None})
+
+
+def test_a_clip_outside_a_speakers_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "1.wav").touch()
+    with pytest.raises(BundleError, match=r"SPEAKER/clip\.wav"):
+        agreement.clips(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"DATA=.*gone is no folder"):
+        agreement.clips(tmp_path / "gone")
+    with pytest.raises(BundleError, match=r"DATA=.* holds no audio files"):
+        agreement.clips(tmp_path)

@@ -1,0 +1,87 @@
+"""How long a version may owe an answer: no server, a clock that the tests move."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.host import unix_http
+from serving.torchserve import watch
+from serving.torchserve.probe import Reply
+from serving.torchserve.watch import Trouble, Watch
+
+KEY = ("demo", "1.0")
+WORKER = {"pid": 7, "status": "READY"}
+VERSION = {
+    "modelVersion": "1.0",
+    "minWorkers": 1,
+    "workers": [WORKER],
+    "maxBatchDelay": 50,
+    "responseTimeout": 30,
+}
+ANSWER_WITHIN = 2 * 30 + 60  # s, for which the gateway keeps callers waiting
+FULL, NONE = Reply(503, answered=False), None
+
+
+class Scene:
+    """One version, its worker's CPU time, and what becomes of every probe."""
+
+    def __init__(self, file: Path) -> None:
+        self.now, self.cpu = 1000.0, 0.0
+        self.reply: Reply | None = Reply(422, answered=True)
+        self.watch = Watch(self, file)  # type: ignore[arg-type]
+        self.temp, self.ports = file.parent, self
+        self.inference = 0
+
+    def ask(self, _: Path, __: str, target: str, ___: float) -> Any:
+        answer = {"models": [{"modelName": "demo"}]} if target.startswith("/models?") else [VERSION]
+        return type("Answer", (), {"status": 200, "body": json.dumps(answer)})
+
+    def probe(self, *_: object) -> Any:
+        return type("Probe", (), {"reply": lambda _: self.reply, "close": lambda _: None})()
+
+    def pass_time(self, seconds: float, cpu: float) -> Trouble | None:
+        """The trouble after so many seconds in each of which the worker computes that long."""
+        for _ in range(int(seconds / watch.LOOK_SECONDS)):
+            self.now += watch.LOOK_SECONDS
+            self.cpu += cpu * watch.LOOK_SECONDS
+            self.watch.look()
+        return self.watch.found[KEY].trouble
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tmp_path / "found")
+    replaced: dict[str, Callable[..., Any]] = {
+        "_status": lambda _: "sleeping", "_cpu": lambda _: made.cpu, "Probe": made.probe
+    }  # fmt: skip
+    for name, value in replaced.items():
+        monkeypatch.setattr(watch, name, value)
+    monkeypatch.setattr(watch.time, "monotonic", lambda: made.now)
+    monkeypatch.setattr(unix_http, "ask", made.ask)
+    return made
+
+
+def test_a_version_that_answers_is_well(scene: Scene) -> None:
+    assert scene.pass_time(100, cpu=0.0) is None
+
+
+def test_no_answer_and_no_work_is_trouble_within_five_seconds(scene: Scene) -> None:
+    scene.reply = NONE
+    assert scene.pass_time(5, cpu=0.0) is Trouble.SILENT
+
+
+def test_no_answer_is_trouble_despite_work_once_no_caller_would_wait_for_it(scene: Scene) -> None:
+    scene.reply = NONE
+    assert scene.pass_time(ANSWER_WITHIN - 5, cpu=1.0) is None
+    assert scene.pass_time(10, cpu=1.0) is Trouble.SILENT
+
+
+def test_a_flood_that_keeps_the_queue_full_is_no_trouble_while_the_workers_compute(scene: Scene) -> None:
+    scene.reply = FULL
+    assert scene.pass_time(10 * ANSWER_WITHIN, cpu=1.0) is None
+    assert scene.pass_time(5, cpu=0.0) is Trouble.SILENT
