@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -159,17 +160,19 @@ class TestLarge:
 
 
 class TestMany:
-    def test_idle_connections_are_bounded_and_the_next_is_closed_at_once(self, narrow: Gateway) -> None:
+    def test_idle_connections_are_bounded_and_those_beyond_are_closed_at_once(self, narrow: Gateway) -> None:
         with contextlib.ExitStack() as stack:
-            first = [stack.enter_context(connected(narrow)) for _ in range(CONNECTIONS)]
-            beyond = [stack.enter_context(connected(narrow)) for _ in range(CONNECTIONS)]
-            for sock in beyond:
-                with contextlib.suppress(ConnectionError):
-                    assert sock.recv(1) == b""
-            for sock in first:
-                sock.setblocking(False)
-                with pytest.raises(BlockingIOError):
-                    sock.recv(1)
+            waiting = [stack.enter_context(connected(narrow)) for _ in range(2 * CONNECTIONS)]
+            # which of them are beyond is not said: Envoy's threads accept them in an order of their own
+            while len(waiting) > CONNECTIONS:
+                readable, _, _ = select.select(waiting, [], [], 20)
+                assert readable, f"{len(waiting)} connections stay open"
+                for sock in readable:
+                    with contextlib.suppress(ConnectionError):
+                        assert sock.recv(1) == b""
+                    waiting.remove(sock)
+            assert len(waiting) == CONNECTIONS
+            assert not select.select(waiting, [], [], 0.1)[0]
         wait_until_well(narrow)
 
     def test_http_2_has_limits(self, gateway: Gateway) -> None:
