@@ -22,7 +22,7 @@ from measure.document import insert
 DOCUMENT = ROOT / "docs" / "results" / "autoscaling.md"
 COMMAND = "measure.autoscale.report"  # as the markers name it
 SIMULATION, VALIDATION = "simulation.json", "validation.json"
-IMAGES = "../measure/autoscale/results"
+IMAGES = "../../measure/autoscale/results"
 
 
 def report(folder: Path) -> str:

@@ -54,9 +54,9 @@ def report(rows: Sequence[Row], growth: Sequence[GrowthRow]) -> str:
                 for name in dict.fromkeys(row.name for row in growth)
             ),
         ]
-    lines += ["", "![Throughput of every contestant](../measure/bench/results/throughput.png)"]
+    lines += ["", "![Throughput of every contestant](../../measure/bench/results/throughput.png)"]
     lines += (
-        ["", "![What a second of audio costs as clips grow](../measure/bench/results/growth.png)"]
+        ["", "![What a second of audio costs as clips grow](../../measure/bench/results/growth.png)"]
         if growth
         else []
     )

@@ -52,7 +52,7 @@ def report(rows: Sequence[Row], steps: Sequence[StepRow]) -> str:
         "|---|---|---:|---:|---|",
         *(target_row(verdict) for verdict in verdicts(rows)),
         "",
-        "![Saturation, capacity and latencies of every contender](../measure/compare/results/compare.png)",
+        "![Saturation, capacity and latencies of every contender](../../measure/compare/results/compare.png)",
     ]
     return "\n".join(lines)
 

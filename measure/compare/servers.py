@@ -97,7 +97,7 @@ def launch(peer: str, setup: Setup, folder: Path) -> Launch:
             "/v2/models/speaker/infer",
             f"json:{OPEN_INFERENCE}",
         )
-    module = ("-m", f"compare.peers.{peer}.server")
+    module = ("-m", f"measure.compare.peers.{peer}.server")
     return (
         Launch(module, "/predict", "multipart:audio") if peer == "litserve" else Launch(module, "/identify")
     )

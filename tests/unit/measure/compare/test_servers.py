@@ -104,6 +104,12 @@ def test_mlserver_listens_on_loopback_and_batches_only_where_asked(tmp_path: Pat
         assert json.loads((tmp_path / "model-settings.json").read_text()).get("max_batch_size", 1) == batch
 
 
+@pytest.mark.parametrize("name", ["litserve", "ray", "fastapi"])
+def test_a_peer_that_is_a_module_of_ours_is_started_by_a_name_that_exists(name: str, tmp_path: Path) -> None:
+    module = launch(name, Setup(tmp_path, 8, 1, 2, 12345), tmp_path).arguments[1]
+    assert (servers.ROOT / f"{module.replace('.', '/')}.py").is_file()
+
+
 @pytest.mark.parametrize("name", ["litserve", "ray", "bentoml", "fastapi", "mlserver"])
 def test_every_peer_is_spoken_to_in_a_form_that_the_load_generator_knows(
     name: str, tmp_path: Path, clip: Clip
