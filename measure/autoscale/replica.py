@@ -62,7 +62,7 @@ def record(scheduled: float, finished: float, error: str | None) -> Record:
 
 
 def step(service: Service, clips: Sequence[Clip], slo: Slo, rate: float, seed: int) -> Summary:
-    """`measure.loadtest.step.measure` with the simulated replica in the server's place: the same moments, the same clips."""
+    """`measure.loadtest.step.measure` with the simulated replica in the server's place: same times, same clips."""
     warmup = warmup_seconds(slo)
     seconds = warmup + measured_seconds(slo, rate)
     planned = plan(clips, [Target("")], arrivals.times("poisson", rate, seconds, seed), seconds, seed)

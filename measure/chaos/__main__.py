@@ -1,4 +1,4 @@
-"""python -m measure.chaos: every fault, one after the other, against one server. Exit codes: 0 all held, 1 not, 2 no result."""
+"""python -m measure.chaos: every fault, one after the other. Exit codes: 0 all held, 1 not, 2 no result."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a panel asks, once: as PromQL for Grafana, and computed from a recording for the picture.
 
-Only as much of PromQL as the panels need. `tests/unit/measure/dashboard` holds the computed values to numbers worked by hand.
+Only as much of PromQL as the panels need; `tests/unit/measure/dashboard` has values worked out by hand.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def section(report: Report, file: Path) -> Iterator[str]:
         yield from ("", "| condition | top-1 | top-5 | lost | gained | p |", "|---|---:|---:|---:|---:|---:|")
         for row in report.conditions:
             yield f"| {row.name} | {percent(row.top1)} | {percent(row.top5)} | {' | '.join(changes(row))} |"
-        yield from ("", f"![Accuracy under every condition](../../measure/evaluation/results/{file.stem}.png)")
+        yield from ("", f"![Accuracy by condition](../../measure/evaluation/results/{file.stem}.png)")
     if worst := [row for row in report.speakers if row.right < row.clips][:WORST]:
         yield from ("", "| the worst speakers | right | taken for |", "|---|---:|---|")
         for speaker in worst:
