@@ -19,29 +19,16 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 def start(server: Server, table: Path, out: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "evaluation",
-        "--url",
-        server.url,
-        "--model",
-        "sid",
-        "--data",
-        str(table),
-    ]
+    command = [sys.executable, "-m", "measure.evaluation", "--url", server.url, "--model", "sid"]
+    command += ["--data", str(table), "--out", str(out), "--concurrency", "2", *arguments]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'handler'}"}
     return subprocess.Popen(
-        [*command, "--out", str(out), "--concurrency", "2", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
 def lines(out: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in out.glob("measure/evaluation/*/journal.jsonl"))
+    return sum(path.read_bytes().count(b"\n") for path in out.glob("evaluation/*/journal.jsonl"))
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])

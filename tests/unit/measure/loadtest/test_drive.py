@@ -50,7 +50,18 @@ def test_connections_are_kept_and_used_again(clips: list[Clip]) -> None:
     with endpoint() as seen:
         records = drive(plan(clips, [Target(seen.url)], [index * 0.05 for index in range(20)], 1.0, 0))
     assert [record.error for record in records] == [None] * 20
-    assert seen.connections <= 3
+    # on a busy machine a request may be sent before the one before it is answered: then it needs another connection
+    begun = [record.sent for record in records]
+    assert seen.connections == max(
+        sum(record.sent <= moment < record.finished for record in records) for moment in begun
+    )
+
+
+def test_a_caller_who_waits_for_each_answer_keeps_one_connection(clips: list[Clip]) -> None:
+    with endpoint() as seen:
+        records = drive(plan(clips, [Target(seen.url)], [0.0] * 1000, 0.5, 0, callers=1))
+    assert len(records) > 1
+    assert seen.connections == 1
 
 
 def test_latency_counts_from_the_moment_a_request_was_due(clips: list[Clip]) -> None:
