@@ -15,13 +15,12 @@ from pathlib import Path
 import torch
 from rich.progress import track
 from speaker_id import audio, checkpoint, labels
-from speaker_id.checkpoint import ScoreFunction
 from speaker_id.clip import EncodedAudio
 from speaker_id.encoder.packed import PackedEncoder, supports
 from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.errors import RequestError
 from speaker_id.manifest import Manifest, PrecisionCheck
-from speaker_id.settings import Settings
+from speaker_id.settings import ScoreFunction, Settings
 
 from bundle import BundleError
 from bundle.samples import FOLDER as SAMPLES

@@ -1,7 +1,7 @@
-"""Waveforms, decoded ahead of the encoder within a budget of CPU time, and cut into turns of bounded audio.
+"""What bounds the memory and the time of a batch: micro-batches, read-ahead, and a budget of CPU time.
 
-Whatever arrives, no more than the turns' budget is held and encoded at once. Each thread that decodes waits for a
-decoder process (`decoders`), which works beside the encoder. What needs none is done AtOnce.
+Whatever arrives, no more audio than one micro-batch is held and encoded at once. Clips are decoded ahead of the
+encoder, each in a thread that waits for a decoder process (`decoders`), or AtOnce where none is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
-from speaker_id.clip import Waveform as Waveform
+from speaker_id.clip import Waveform
 from speaker_id.errors import AudioTooCostly
 
 Key = TypeVar("Key")
@@ -21,34 +21,34 @@ Result = TypeVar("Result")
 
 
 def pack(clips: Iterable[tuple[Key, Waveform]], budget: int) -> Iterator[list[tuple[Key, Waveform]]]:
-    """Cut a stream of clips, in order, into turns of at most `budget` samples together.
+    """Cut a stream of clips, in order, into micro-batches of at most `budget` samples together.
 
-    The stream is drawn lazily: at most one turn, and the clip that did not fit in it, are alive at a time.
-    A clip longer than the budget is a turn of its own.
+    The stream is drawn lazily: at most one micro-batch, and the clip that did not fit in it, exist at a time.
+    A clip longer than the budget is a micro-batch of its own.
 
     Args:
         clips: pairs of a caller's key and a waveform of shape (samples,), float32.
-        budget: samples a turn.
+        budget: samples of a micro-batch.
     """
-    turn: list[tuple[Key, Waveform]] = []
+    micro_batch: list[tuple[Key, Waveform]] = []
     used = 0
     for key, waveform in clips:
-        if turn and used + len(waveform) > budget:
-            yield turn
-            turn, used = [], 0
-        turn.append((key, waveform))
+        if micro_batch and used + len(waveform) > budget:
+            yield micro_batch
+            micro_batch, used = [], 0
+        micro_batch.append((key, waveform))
         used += len(waveform)
-    if turn:
-        yield turn
+    if micro_batch:
+        yield micro_batch
 
 
 def ahead(
     start: Callable[[Item], Future[Result]], items: Iterable[Item], depth: int
 ) -> Iterator[tuple[Item, Future[Result]]]:
-    """Start the items, at most `depth` beyond the one asked for, and give them back in order.
+    """Start the items, at most `depth` beyond the one asked for, and yield them in order.
 
-    The bound is what keeps memory flat: a caller of 64 clips has no more than depth + 1 waveforms alive that
-    nobody has asked for yet.
+    The bound keeps memory constant: of a request of 64 clips no more than depth + 1 waveforms exist that have not
+    been asked for yet.
     """
     started: deque[tuple[Item, Future[Result]]] = deque()
     for item in items:
@@ -61,13 +61,13 @@ def ahead(
 class Budget:
     """CPU seconds that decoding one request's clips may take together, however many are decoded at once.
 
-    A clip that starts is lent its part of what is left, in equal parts for as many as may start before any has ended;
-    what it did not use is the next one's. So a clip by itself is lent all. Safe to use from many threads.
+    A clip that starts is lent an equal share of what is left: the divisor is how many clips may start before one of
+    them has ended. What it did not use goes back. So a clip by itself is lent everything. Thread-safe.
 
     Args:
         limit: CPU seconds.
-        clips: of the request.
-        at_once: how many clips are decoded at a time.
+        clips: how many will be decoded.
+        at_once: how many of them concurrently.
     """
 
     def __init__(self, limit: float, clips: int, at_once: int) -> None:
@@ -76,7 +76,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def lend(self) -> float:
-        """CPU seconds for the clip that starts now. Raises AudioTooCostly if there are none left."""
+        """Return the CPU seconds of the clip that starts now. Raises AudioTooCostly if none are left."""
         with self._lock:
             if self._left <= 0:
                 raise AudioTooCostly(
@@ -89,14 +89,14 @@ class Budget:
             return lent
 
     def settle(self, lent: float, used: float) -> None:
-        """A clip has ended and has used so much, perhaps a little more than it was lent."""
+        """Take back what a clip was lent, less what it used, which may be a little more."""
         with self._lock:
             self._left += lent - used
             self._free += 1
 
 
 class AtOnce(Executor):
-    """Runs in the caller's own thread what takes less time than waking another would."""
+    """Run in the caller's own thread what takes less time than waking another thread would."""
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         future: Future[Result] = Future()

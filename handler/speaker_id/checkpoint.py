@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -29,13 +29,12 @@ from speaker_id.manifest import (
     check_config,
     verify,
 )
+from speaker_id.settings import ScoreFunction
 
-__all__ = ["Checkpoint", "CheckpointError", "Manifest", "ScoreFunction", "load", "verify"]
+__all__ = ["Checkpoint", "CheckpointError", "Manifest", "load", "verify"]
 
 # what transformers raises for a config or a weights file that it cannot make sense of
 UNLOADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
-
-ScoreFunction = Literal["softmax", "sigmoid", "none"]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch import Tensor
 from speaker_id import protocol
 from speaker_id.batching import Budget
 from speaker_id.certainty import Certainty
-from speaker_id.errors import DeadlineExceeded, RequestError
+from speaker_id.clip import Clip
+from speaker_id.errors import DeadlineExceeded, OutOfMemory, RequestError
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Outcome:
         error: what was wrong with the request; None for an answer.
         audio_seconds: decoded audio, in seconds at the model's sampling rate.
         decode_seconds: time spent decoding this request's clips, summed over threads.
-        inference_seconds: time of the encoder's turns that this request had a part in.
+        inference_seconds: time of the micro-batches that held clips of this request.
         clips: how many it carried.
         skipped_frames: damaged frames that decoding left out, of all its clips.
         certainties: of its answer, one a clip and head; for monitoring, never for a log.
@@ -46,28 +48,71 @@ class Outcome:
         return json.loads(self.answer)
 
     def fail(self, error: RequestError) -> None:
+        """Answer with an error."""
         self.error, self.answer = error, json.dumps(error.body(), separators=(",", ":")).encode()
+
+    @contextmanager
+    def catching(self, out_of_memory: str) -> Iterator[None]:
+        """Answer with the request error that is raised inside; a bug still raises.
+
+        Args:
+            out_of_memory: message for a caller whose request has no memory left for it.
+        """
+        try:
+            yield
+        except RequestError as error:
+            self.fail(error)
+        except MemoryError:
+            self.fail(OutOfMemory(out_of_memory))
 
 
 @dataclass
 class Job:
-    """A request on its way through the stages."""
+    """A request on its way through the stages.
+
+    Attributes:
+        request: parsed, and within the limits that can be checked before decoding.
+        outcome: filled in by every stage.
+        budget: CPU time that decoding its clips may still take.
+        deadline: seconds since the epoch after which nobody waits for the answer; None for no deadline.
+        logits: by the clip's index; each (labels,), fp32.
+        decode_seconds: one a clip; several threads append.
+    """
 
     request: protocol.Request
     outcome: Outcome
     budget: Budget
-    deadline: float | None = None  # seconds since the epoch
+    deadline: float | None = None
     logits: dict[int, Tensor] = field(default_factory=dict)
-    decode_seconds: list[float] = field(default_factory=list)  # one a clip; several threads append
+    decode_seconds: list[float] = field(default_factory=list)
 
-    def fail(self, error: RequestError) -> None:
-        self.outcome.fail(error)
-        self.logits.clear()
+    @property
+    def failed(self) -> bool:
+        return self.outcome.error is not None
 
     def check_deadline(self) -> None:
-        """Raises DeadlineExceeded once nobody waits for the answer any more."""
+        """Raise DeadlineExceeded once nobody waits for the answer any more."""
         if self.deadline is not None and (late := time.time() - self.deadline) > 0:
             over = f"{late:.1f} s before" if late >= 0.05 else "just before"
             raise DeadlineExceeded(
-                f"the request was not worked on: the time for which its caller waits was over {over}"
+                f"the request was not processed: the time for which its caller waits was over {over}"
             )
+
+
+@dataclass(frozen=True)
+class JobClip:
+    """One clip of a job, by its index in the request."""
+
+    job: Job
+    index: int
+
+    @property
+    def clip(self) -> Clip:
+        return self.job.request.clips[self.index]
+
+    def fail(self, error: RequestError) -> None:
+        """Fail the whole request with an error that names this clip, unless it has failed already."""
+        if not self.job.failed:
+            error.instance = self.job.request.instance(self.index)
+            self.job.outcome.fail(error)
+            self.job.logits.clear()

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from speaker_id.protocol import Ranking, Rankings
-from speaker_id.protocol.request import Function
+from speaker_id.settings import ScoreFunction
 
 
 def answer(
-    logits: torch.Tensor, labels: Sequence[str], heads: Mapping[str, int], top_k: int, function: Function
+    logits: torch.Tensor, labels: Sequence[str], heads: Mapping[str, int], top_k: int, function: ScoreFunction
 ) -> Rankings:
     """One clip's ranking, or one a head, each over its own logits.
 
@@ -34,7 +34,7 @@ def parts(heads: Mapping[str, int]) -> Iterator[tuple[str, slice]]:
         start += count
 
 
-def rank(logits: torch.Tensor, labels: Sequence[str], top_k: int, function: Function) -> Ranking:
+def rank(logits: torch.Tensor, labels: Sequence[str], top_k: int, function: ScoreFunction) -> Ranking:
     """The `top_k` best labels of one clip, best first.
 
     Args:

@@ -26,6 +26,9 @@ JSON_STRINGS_A_CLIP = 32  # keys and values
 JSON_FLAT = 64  # of either, whatever the clips
 
 
+ScoreFunction = Literal["softmax", "sigmoid", "none"]  # how logits become scores
+
+
 class Settings(BaseModel):
     """Serving settings of one model."""
 

@@ -24,10 +24,10 @@ class LoudnessEncoder:
     min_samples = 400
 
     def __init__(self) -> None:
-        self.turns: list[list[int]] = []
+        self.micro_batches: list[list[int]] = []
 
     def __call__(self, waveforms: Sequence[Waveform]) -> torch.Tensor:
-        self.turns.append([len(waveform) for waveform in waveforms])
+        self.micro_batches.append([len(waveform) for waveform in waveforms])
         means = torch.tensor([float(waveform.mean()) for waveform in waveforms])
         return torch.stack([means, -means], 1)
 

@@ -13,7 +13,6 @@ import pytest
 import soundfile
 import torch
 from speaker_id import audio
-from speaker_id import pipeline as pipeline_module
 from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.protocol import Payload
 
@@ -56,7 +55,7 @@ def test_after_a_fault_the_rest_of_the_request_is_not_decoded() -> None:
     encoder = LoudnessEncoder()
     bad = {"instances": [raw(float("nan"), 0.5), raw(0.1, 0.5)]}
     pipeline(encoder).identify([payload(bad)])
-    assert encoder.turns == []
+    assert encoder.micro_batches == []
 
 
 def test_clips_are_decoded_side_by_side() -> None:
@@ -76,11 +75,11 @@ def test_a_request_longer_than_its_limit_is_refused() -> None:
     assert "1 s together" in outcome.body["error"]
 
 
-def test_a_batch_is_worked_off_in_turns_of_the_budget() -> None:
+def test_a_batch_is_encoded_in_micro_batches_of_the_budget() -> None:
     encoder = LoudnessEncoder()
     payloads = [Payload({"body": wav(0.1, samples)}) for samples in (8000, 8000, 16000, 4000)]
     pipeline(encoder, max_batch_audio_seconds=1.0).identify(payloads)
-    assert encoder.turns == [[8000, 8000], [16000], [4000]]
+    assert encoder.micro_batches == [[8000, 8000], [16000], [4000]]
 
 
 def most_alive(budget: float) -> float:
@@ -110,7 +109,7 @@ def most_alive(budget: float) -> float:
 
 
 def test_the_budget_bounds_the_decoded_audio_whatever_the_batch_holds() -> None:
-    # a turn of 4 s, the clip that did not fit into it, and the 2 + 1 that may be decoded before they are asked for
+    # a micro-batch of 4 s, the clip that did not fit, and the 2 + 1 decoded before they are asked for
     assert most_alive(budget=4.0) <= 4 + 1 + 3
     assert most_alive(budget=40.0) == 40  # as it would be without
 
@@ -119,7 +118,7 @@ def test_a_request_of_no_clips_is_answered_without_the_encoder() -> None:
     encoder = LoudnessEncoder()
     (outcome,) = pipeline(encoder).identify([payload({"instances": []})])
     assert outcome.body == {"predictions": []}
-    assert encoder.turns == []
+    assert encoder.micro_batches == []
 
 
 def test_the_default_is_the_models_and_the_caller_may_choose() -> None:
@@ -171,7 +170,7 @@ def test_a_request_past_its_deadline_is_not_worked_on_and_its_mates_are() -> Non
     assert first.body["error"].endswith(": the time for which its caller waits was over 5.0 s before")
     assert first.audio_seconds == first.decode_seconds == first.inference_seconds == 0
     assert top(second.body) == ("up", 0.25)
-    assert encoder.turns == [[8000]]
+    assert encoder.micro_batches == [[8000]]
 
 
 def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_the_request(
@@ -179,7 +178,7 @@ def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_
 ) -> None:
     encoder = LoudnessEncoder()
     moments = iter([0.0, 0.0, 5.04])  # at the batch's start, before the first clip, before the second
-    monkeypatch.setattr(pipeline_module.time, "time", lambda: next(moments))
+    monkeypatch.setattr(time, "time", lambda: next(moments))
     body = {"instances": [raw(0.1, 0.5), raw(0.1, 0.5)]}
     (outcome,) = pipeline(encoder, InThisProcess(1)).identify([payload(body, received=0.0, within=5.0)])
     assert (outcome.body["code"], outcome.body["instance"]) == ("deadline_exceeded", 1)
@@ -198,9 +197,9 @@ def test_a_clip_that_needs_no_decoder_wakes_no_thread() -> None:
     (outcome,) = ours.identify([Payload({"body": plain()})])
     assert top(outcome.body) == ("up", 0.5)
     assert outcome.decode_seconds > 0
-    assert "pool" not in vars(ours)
+    assert "pool" not in vars(ours.decoding)
     ours.identify([Payload({"body": wav(0.5)})])
-    assert "pool" in vars(ours)
+    assert "pool" in vars(ours.decoding)
 
 
 def test_a_clip_that_needs_no_decoder_takes_nothing_of_its_requests_budget() -> None:

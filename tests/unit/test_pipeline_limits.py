@@ -44,7 +44,7 @@ def test_a_clip_that_memory_does_not_suffice_for_costs_its_mates_nothing(error: 
         Payload({"body": wav(-0.25)}),
     ]
     first, large, last = pipeline(encoder).identify(payloads)
-    assert encoder.turns == [[8000, 16_000, 8000], [8000], [16_000], [8000]]
+    assert encoder.micro_batches == [[8000, 16_000, 8000], [8000], [16_000], [8000]]
     assert (top(first.body), top(last.body)) == (("up", 0.5), ("down", 0.25))
     assert large.body == {
         "error": "the server ran out of memory over this clip of 1.0 s; try again, or send a shorter one",
@@ -104,7 +104,7 @@ def test_an_answer_beyond_the_limit_is_refused_before_anything_is_decoded() -> N
     assert many.error is not None
     assert (many.error.code, one.error) == ("request_too_large", None)
     assert "at most 1024 are sent: ask for a smaller top_k" in many.error.message
-    assert encoder.turns == [[3200]]
+    assert encoder.micro_batches == [[3200]]
 
 
 def test_what_is_asked_for_decides_and_not_what_there_is() -> None:

@@ -23,11 +23,11 @@ from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_layout, check_length
 from speaker_id.audio.media import Media
 from speaker_id.audio.sniff import sniff
-from speaker_id.audio.waveform import Waveform, assemble
+from speaker_id.audio.waveform import assemble
 from speaker_id.clip import Decoded, EncodedAudio, RawAudio
 from speaker_id.errors import EmptyAudio, UnsupportedLayout
 
-__all__ = ["Decoded", "Waveform", "decode"]
+__all__ = ["decode"]
 
 SHORTEST_FRAME = 0.001  # s; the shortest blocks of any codec here are Vorbis's, 64 samples at 48 kHz
 

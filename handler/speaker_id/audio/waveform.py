@@ -13,8 +13,7 @@ import numpy.typing as npt
 import soxr
 
 from speaker_id.audio.layout import Block
-from speaker_id.clip import MAX_LEVEL, max_frames
-from speaker_id.clip import Waveform as Waveform
+from speaker_id.clip import MAX_LEVEL, Waveform, max_frames
 from speaker_id.errors import AudioTooLong, AudioTooShort, CorruptAudio, EmptyAudio, NonFiniteAudio
 
 MOST_RATES = 64  # stretches of one sampling rate in a clip; each costs a resampler

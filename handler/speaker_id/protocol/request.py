@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from speaker_id.clip import Clip
+from speaker_id.settings import ScoreFunction
 
 Bytes = bytes | bytearray
 Form = Literal["ranking", "v1", "v2"]
-Function = Literal["softmax", "sigmoid", "none"]
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
 Rankings = Ranking | dict[str, Ranking]  # of a clip: the classifier's, or one a head, by its name
 
@@ -48,7 +48,7 @@ class Options:
     """
 
     top_k: int | None = None
-    function_to_apply: Function | None = None
+    function_to_apply: ScoreFunction | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 
 from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
-from speaker_id.protocol.request import Function, Options
-from speaker_id.settings import MAX_DATA_URL_HEAD, MAX_DIMENSIONS, Settings
+from speaker_id.protocol.request import Options
+from speaker_id.settings import MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFunction, Settings
 
-FUNCTIONS = get_args(Function)
+FUNCTIONS = get_args(ScoreFunction)
 OPTION_NAMES = ("top_k", "function_to_apply")
 NUMBERS = frozenset({int, float})  # exactly: a boolean is an int's subclass, and no sample
 STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")  # from the URL-safe one
@@ -48,7 +48,7 @@ def top_k(value: Any, where: str) -> int:
     return text
 
 
-def function_to_apply(value: Any, where: str) -> Function:
+def function_to_apply(value: Any, where: str) -> ScoreFunction:
     """One of the names that Hugging Face's pipeline takes."""
     text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
     for name in FUNCTIONS:

@@ -6,8 +6,8 @@ import io
 
 import av
 import numpy as np
-from speaker_id.audio import Waveform, decode
-from speaker_id.clip import EncodedAudio
+from speaker_id.audio import decode
+from speaker_id.clip import EncodedAudio, Waveform
 
 from measure.chaos.recordings import FORMATS, Samples, by_ffmpeg, by_libsndfile, recording, tones
 

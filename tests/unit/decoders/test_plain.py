@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from speaker_id import audio
-from speaker_id.clip import Clip, EncodedAudio, RawAudio
+from speaker_id.clip import Clip, EncodedAudio, RawAudio, Waveform
 from speaker_id.decoders import Decoders, plain
 from speaker_id.errors import AudioTooLong, AudioTooShort, RequestError
 
@@ -28,12 +28,12 @@ def wav(samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16", containe
     return file.getvalue()
 
 
-def decode(body: bytes | bytearray) -> audio.Waveform | None:
+def decode(body: bytes | bytearray) -> Waveform | None:
     samples = plain.samples_of(EncodedAudio(body), **LIMITS)
     return None if samples is None else plain.decode(samples)
 
 
-def decoded_there(body: bytes) -> audio.Waveform | None:
+def decoded_there(body: bytes) -> Waveform | None:
     """What a decoder process makes of it; None for an error."""
     try:
         return audio.decode(EncodedAudio(body), **LIMITS).waveform
