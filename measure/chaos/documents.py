@@ -40,9 +40,8 @@ def wrap(draw: random.Random, encoded: str) -> bytes:
 def base64_text(draw: random.Random) -> bytes:
     whole = base64.b64encode(mutations.clip(draw)).decode()
     cut = whole[: draw.randrange(1, len(whole))]
-    return wrap(
-        draw, draw.choice((cut, "###", "", "=", "A", whole + "=", "-_-_", "\u0000", "é" * 40, "data:" + cut))
-    )
+    wrong = (cut, "###", "", "=", "A", whole + "=", "-_-_", "\u0000", "é" * 40, "data:" + cut)
+    return wrap(draw, draw.choice(wrong))
 
 
 def damaged_clip(draw: random.Random) -> bytes:
@@ -52,9 +51,8 @@ def damaged_clip(draw: random.Random) -> bytes:
 
 def deep(draw: random.Random) -> bytes:
     depth = draw.choice((50, 500, 900, 1100, 5_000, DEEPEST))
-    opened, closed = draw.choice(
-        (("[", "]"), ('{"a":', "}"), ('{"instances":[', "]}"), ('{"inputs":[', "]}"))
-    )
+    pairs = (("[", "]"), ('{"a":', "}"), ('{"instances":[', "]}"), ('{"inputs":[', "]}"))
+    opened, closed = draw.choice(pairs)
     bottom = draw.choice(("", "1", '"x"'))
     return (opened * depth + bottom + closed * (depth if draw.random() < 0.7 else depth // 2)).encode()
 
@@ -88,16 +86,10 @@ def shapes(draw: random.Random) -> bytes:
     """Shapes of 1e9 and the like, with a few numbers or none behind them."""
     shape = [draw.choice(SIZES) for _ in range(draw.randrange(0, 5))]
     data: Any = draw.choice(([], [0.0] * 16, [[0.0] * 4] * 4, "AAAA", None, ["AAAA"]))
-    tensor = {
-        "name": "audio",
-        "shape": shape,
-        "datatype": draw.choice(("FP32", "BYTES", "INT8", 7)),
-        "data": data,
-    }
-    count = draw.choice((1, 1, 2, 70, 3_000))
-    return text(
-        {"inputs": [tensor] * count, "parameters": {"sampling_rate": draw.choice((16_000, 1, 10**9))}}
-    )
+    kind = draw.choice(("FP32", "BYTES", "INT8", 7))
+    tensor = {"name": "audio", "shape": shape, "datatype": kind, "data": data}
+    inputs = [tensor] * draw.choice((1, 1, 2, 70, 3_000))
+    return text({"inputs": inputs, "parameters": {"sampling_rate": draw.choice((16_000, 1, 10**9))}})
 
 
 def excess(draw: random.Random) -> bytes:
@@ -125,12 +117,8 @@ def unlikely(draw: random.Random) -> bytes:
     """Well-formed JSON that asks for nothing that is served."""
     values: list[Any] = [
         *(None, True, 7, "text", [], {}, [[]], {"a": 1}, {"instances": 1}, {"inputs": 1}),
-        {"instances": []},
-        {"instances": [None]},
-        {"instances": [{"b64": 7}]},
-        {"instances": [{}] * 1_000},
-        {"inputs": []},
-        {"inputs": [[]]},
+        *({"instances": each} for each in ([], [None], [{"b64": 7}], [{}] * 1_000)),
+        *({"inputs": each} for each in ([], [[]])),
         {"inputs": "AAAA", "parameters": {"top_k": draw.choice((0, -1, 1e30, "x", None, [], 10**30))}},
         {"inputs": "AAAA", "parameters": 3, "extra": {"x": "y" * 10_000}},
         {"k" * 10_000: 1},

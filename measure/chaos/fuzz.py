@@ -16,31 +16,9 @@ from measure.chaos.archives import DEMO
 
 OCTETS = "application/octet-stream"
 JSON = "application/json"
-TYPES = (
-    OCTETS,
-    "audio/wav",
-    "audio/flac",
-    "audio/ogg",
-    "audio/mpeg",
-    JSON,
-    "text/plain",
-    "text/plain; charset=x",
-)
-OPTIONS = (
-    "0",
-    "-1",
-    "1e9",
-    "99999999999999999999",
-    "NaN",
-    "three",
-    "",
-    "5",
-    "٣",
-    "0x10",
-    "true",
-    "[1]",
-    "a" * 5000,
-)
+AUDIO = tuple(f"audio/{kind}" for kind in ("wav", "flac", "ogg", "mpeg"))
+TYPES = (OCTETS, *AUDIO, JSON, "text/plain", "text/plain; charset=x")
+OPTIONS = ("0", "-1", "1e9", "9" * 20, "NaN", "three", "", "5", "٣", "0x10", "true", "[1]", "a" * 5000)
 BOUNDARY = "frontier"
 
 
@@ -65,15 +43,11 @@ def body(model: str, kind: str, number: int, seed: int) -> Body:
     """One body, which depends on nothing but its kind, its number and the seed."""
     draw = random.Random(f"{seed} {number}")  # noqa: S311  # bodies, no secret
     content, headers, path = KINDS[kind](draw)
-    paths = {
-        "": f"/predictions/{model}",
-        "v1": f"/v1/models/{model}:predict",
-        "v2": f"/v2/models/{model}/infer",
-    }
-    return Body(number, kind, paths[path], content, headers)
+    return Body(number, kind, path.format(model), content, headers)
 
 
-Made = tuple[bytes, dict[str, str], str]
+PATHS = ("/predictions/{}", "/v1/models/{}:predict", "/v2/models/{}/infer")
+Made = tuple[bytes, dict[str, str], str]  # content, headers, one of the paths
 
 
 def audio(make: Callable[[random.Random], bytes]) -> Callable[[random.Random], Made]:
@@ -81,7 +55,7 @@ def audio(make: Callable[[random.Random], bytes]) -> Callable[[random.Random], M
 
     def made(draw: random.Random) -> Made:
         kind = OCTETS if draw.random() < 0.7 else draw.choice(TYPES)
-        return make(draw), {"Content-Type": kind}, ""
+        return make(draw), {"Content-Type": kind}, PATHS[0]
 
     return made
 
@@ -91,7 +65,7 @@ def document(make: Callable[[random.Random], bytes]) -> Callable[[random.Random]
 
     def made(draw: random.Random) -> Made:
         kind = JSON if draw.random() < 0.7 else draw.choice(TYPES)
-        return make(draw), {"Content-Type": kind}, draw.choice(("", "v1", "v2"))
+        return make(draw), {"Content-Type": kind}, draw.choice(PATHS)
 
     return made
 
@@ -100,7 +74,7 @@ def options(draw: random.Random) -> Made:
     """A whole clip with an option that is none."""
     header = draw.choice(("X-Top-K", "X-Function-To-Apply"))
     value = draw.choice([text for text in OPTIONS if text.isascii()])
-    return mutations.clip(draw), {"Content-Type": OCTETS, header: value}, ""
+    return mutations.clip(draw), {"Content-Type": OCTETS, header: value}, PATHS[0]
 
 
 def form(draw: random.Random) -> Made:
@@ -114,7 +88,14 @@ def form(draw: random.Random) -> Made:
     if draw.random() < 0.5:
         whole = whole[: draw.randrange(len(whole))]
     boundary = draw.choice((BOUNDARY, BOUNDARY, "other", "x" * 500))
-    return whole, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, ""
+    return whole, {"Content-Type": f"multipart/form-data; boundary={boundary}"}, PATHS[0]
+
+
+def compressed(draw: random.Random) -> Made:
+    """A body that says it is compressed, and is: a bomb, a clip, or broken in the middle."""
+    how, content = mutations.compressed(draw)
+    kind = draw.choice((OCTETS, JSON))
+    return content, {"Content-Type": kind, "Content-Encoding": draw.choice((how, how, "br", "x"))}, PATHS[0]
 
 
 KINDS: dict[str, Callable[[random.Random], Made]] = {
@@ -124,7 +105,7 @@ KINDS: dict[str, Callable[[random.Random], Made]] = {
     "spliced audio": audio(mutations.spliced),
     "random bytes": audio(mutations.noise),
     "bomb": audio(mutations.bomb),
-    "compressed body": mutations.compressed,
+    "compressed body": compressed,
     "damaged form": form,
     "option that is none": options,
     "wrong base64": document(documents.base64_text),
@@ -140,7 +121,7 @@ KINDS: dict[str, Callable[[random.Random], Made]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m measure.chaos.fuzz", description="Write one body to standard output."
+        "python -m measure.chaos.fuzz", description="Write one body to standard output."
     )
     parser.add_argument("--number", type=int, required=True, help="its place in the run, from 0")
     parser.add_argument("--seed", type=int, default=0)

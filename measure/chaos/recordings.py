@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import av
@@ -111,94 +112,78 @@ def _caf_opus(samples: Samples, rate: int) -> bytes:
     return _caf(b"opus", 48_000, 960, len(samples), packets)
 
 
-def _renamed(data: bytes, at: int, name: bytes) -> bytes:
-    return data[:at] + name + data[at + len(name) :]
+Encode = Callable[[Samples, int], bytes]
+Format = tuple[Encode, int, int]  # encode, rate, channels
 
 
-def _wav(subtype: str) -> Callable[[Samples, int], bytes]:
-    return lambda samples, rate: by_libsndfile("WAV", subtype, samples, rate)
+def _sndfile(container: str, subtype: str, rate: int = 44_100, channels: int = 2) -> Format:
+    return partial(by_libsndfile, container, subtype), rate, channels
 
 
-# name → (encode, rate, channels); one of every supported container and codec
-FORMATS: dict[str, tuple[Callable[[Samples, int], bytes], int, int]] = {
-    **{
-        f"WAV {subtype}": (_wav(subtype), 44_100, 2)
-        for subtype in (
-            "PCM_U8",
-            "PCM_16",
-            "PCM_24",
-            "PCM_32",
-            "FLOAT",
-            "DOUBLE",
-            "ALAW",
-            "ULAW",
-            "IMA_ADPCM",
-        )
-    },
-    "WAV MS_ADPCM": (_wav("MS_ADPCM"), 22_050, 2),
-    "WAV GSM610": (_wav("GSM610"), 8_000, 1),
-    "WAV extensible": (lambda x, r: by_libsndfile("WAVEX", "PCM_16", x, r), 48_000, 6),
-    "RF64": (lambda x, r: by_libsndfile("RF64", "PCM_16", x, r), 44_100, 2),
-    "WAV from a pipe": (lambda x, r: by_ffmpeg("wav", "pcm_s16le", x, r, seekable=False), 44_100, 2),
-    "WAV G.722": (lambda x, r: by_ffmpeg("wav", "g722", x, r), 16_000, 1),
-    "WAV MP3": (lambda x, r: by_ffmpeg("wav", "libmp3lame", x, r), 44_100, 2),
-    "BW64": (lambda x, r: _renamed(by_libsndfile("RF64", "PCM_16", x, r), 0, b"BW64"), 44_100, 2),
-    "W64": (lambda x, r: by_libsndfile("W64", "PCM_16", x, r), 44_100, 2),
-    "W64 float": (lambda x, r: by_ffmpeg("w64", "pcm_f32le", x, r), 44_100, 2),
-    "AU": (lambda x, r: by_libsndfile("AU", "PCM_16", x, r), 44_100, 2),
-    "AU µ-law": (lambda x, r: by_libsndfile("AU", "ULAW", x, r), 8_000, 1),
-    "AU from a pipe": (lambda x, r: by_ffmpeg("au", "pcm_s16be", x, r, seekable=False), 16_000, 1),
-    "NIST SPHERE": (lambda x, r: by_libsndfile("NIST", "PCM_16", x, r), 16_000, 2),
-    "NIST SPHERE µ-law": (lambda x, r: by_libsndfile("NIST", "ULAW", x, r), 8_000, 2),
-    "VOC": (lambda x, r: by_ffmpeg("voc", "pcm_s16le", x, r), 44_100, 2),
-    "CAF": (lambda x, r: by_libsndfile("CAF", "PCM_16", x, r), 44_100, 2),
-    "CAF ALAC": (lambda x, r: by_libsndfile("CAF", "ALAC_16", x, r), 44_100, 2),
+def _ffmpeg(container: str, codec: str, rate: int = 44_100, channels: int = 2, **muxer: str) -> Format:
+    return partial(by_ffmpeg, container, codec, muxer=muxer), rate, channels
+
+
+def _piped(container: str, codec: str, rate: int = 44_100, channels: int = 2, **muxer: str) -> Format:
+    return partial(by_ffmpeg, container, codec, muxer=muxer, seekable=False), rate, channels
+
+
+def _changed(change: Callable[[bytes], bytes], format: Format) -> Format:
+    encode, rate, channels = format
+    return lambda samples, rate: change(encode(samples, rate)), rate, channels
+
+
+WAV_SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW", "IMA_ADPCM")
+FORMATS: dict[str, Format] = {  # one of every supported container and codec
+    **{f"WAV {subtype}": _sndfile("WAV", subtype) for subtype in WAV_SUBTYPES},
+    "WAV MS_ADPCM": _sndfile("WAV", "MS_ADPCM", 22_050),
+    "WAV GSM610": _sndfile("WAV", "GSM610", 8_000, 1),
+    "WAV extensible": _sndfile("WAVEX", "PCM_16", 48_000, 6),
+    "RF64": _sndfile("RF64", "PCM_16"),
+    "WAV from a pipe": _piped("wav", "pcm_s16le"),
+    "WAV G.722": _ffmpeg("wav", "g722", 16_000, 1),
+    "WAV MP3": _ffmpeg("wav", "libmp3lame"),
+    "BW64": _changed(lambda data: b"BW64" + data[4:], _sndfile("RF64", "PCM_16")),
+    "W64": _sndfile("W64", "PCM_16"),
+    "W64 float": _ffmpeg("w64", "pcm_f32le"),
+    "AU": _sndfile("AU", "PCM_16"),
+    "AU µ-law": _sndfile("AU", "ULAW", 8_000, 1),
+    "AU from a pipe": _piped("au", "pcm_s16be", 16_000, 1),
+    "NIST SPHERE": _sndfile("NIST", "PCM_16", 16_000),
+    "NIST SPHERE µ-law": _sndfile("NIST", "ULAW", 8_000),
+    "VOC": _ffmpeg("voc", "pcm_s16le"),
+    "CAF": _sndfile("CAF", "PCM_16"),
+    "CAF ALAC": _sndfile("CAF", "ALAC_16"),
     "CAF AAC": (_caf_aac, 44_100, 2),
     "CAF Opus": (_caf_opus, 48_000, 1),
-    "AIFF": (lambda x, r: by_libsndfile("AIFF", "PCM_16", x, r), 44_100, 2),
-    "AIFF 24 bit": (lambda x, r: by_libsndfile("AIFF", "PCM_24", x, r), 44_100, 2),
-    "AIFC float": (lambda x, r: by_libsndfile("AIFF", "FLOAT", x, r), 44_100, 2),
-    "AIFC A-law": (lambda x, r: by_libsndfile("AIFF", "ALAW", x, r), 8_000, 1),
-    "FLAC": (lambda x, r: by_libsndfile("FLAC", "PCM_16", x, r), 44_100, 2),
-    "FLAC 24 bit": (lambda x, r: by_libsndfile("FLAC", "PCM_24", x, r), 96_000, 2),
-    "FLAC from a pipe": (lambda x, r: by_ffmpeg("flac", "flac", x, r, seekable=False), 44_100, 2),
-    "Ogg Vorbis": (lambda x, r: by_libsndfile("OGG", "VORBIS", x, r), 44_100, 2),
-    "Ogg Opus": (lambda x, r: by_libsndfile("OGG", "OPUS", x, r), 48_000, 2),
-    "Ogg FLAC": (lambda x, r: by_ffmpeg("ogg", "flac", x, r), 44_100, 2),
-    "MP3": (lambda x, r: by_libsndfile("MP3", "MPEG_LAYER_III", x, r), 44_100, 2),
-    "MP3 with ID3": (lambda x, r: by_ffmpeg("mp3", "libmp3lame", x, r), 44_100, 2),
-    "MP3 bare": (
-        lambda x, r: by_ffmpeg("mp3", "libmp3lame", x, r, muxer={"write_xing": "0", "id3v2_version": "0"}),
-        22_050,
-        1,
-    ),
-    "MP2": (lambda x, r: by_ffmpeg("mp2", "mp2", x, r), 44_100, 2),
-    "M4A": (lambda x, r: by_ffmpeg("ipod", "aac", x, r), 44_100, 2),
-    "M4A ALAC": (lambda x, r: by_ffmpeg("ipod", "alac", x, r), 44_100, 2),
-    "MP4 in fragments": (
-        lambda x, r: by_ffmpeg("mp4", "aac", x, r, muxer={"movflags": "frag_keyframe+empty_moov"}),
-        44_100,
-        2,
-    ),
-    "MOV PCM": (lambda x, r: by_ffmpeg("mov", "pcm_s16le", x, r), 44_100, 2),
+    "AIFF": _sndfile("AIFF", "PCM_16"),
+    "AIFF 24 bit": _sndfile("AIFF", "PCM_24"),
+    "AIFC float": _sndfile("AIFF", "FLOAT"),
+    "AIFC A-law": _sndfile("AIFF", "ALAW", 8_000, 1),
+    "FLAC": _sndfile("FLAC", "PCM_16"),
+    "FLAC 24 bit": _sndfile("FLAC", "PCM_24", 96_000),
+    "FLAC from a pipe": _piped("flac", "flac"),
+    "Ogg Vorbis": _sndfile("OGG", "VORBIS"),
+    "Ogg Opus": _sndfile("OGG", "OPUS", 48_000),
+    "Ogg FLAC": _ffmpeg("ogg", "flac"),
+    "MP3": _sndfile("MP3", "MPEG_LAYER_III"),
+    "MP3 with ID3": _ffmpeg("mp3", "libmp3lame"),
+    "MP3 bare": _ffmpeg("mp3", "libmp3lame", 22_050, 1, write_xing="0", id3v2_version="0"),
+    "MP2": _ffmpeg("mp2", "mp2"),
+    "M4A": _ffmpeg("ipod", "aac"),
+    "M4A ALAC": _ffmpeg("ipod", "alac"),
+    "MP4 in fragments": _ffmpeg("mp4", "aac", movflags="frag_keyframe+empty_moov"),
+    "MOV PCM": _ffmpeg("mov", "pcm_s16le"),
     # a `wide` box, which reserves room for a long size, is how files from before `ftyp` begin
-    "MOV without ftyp": (lambda x, r: _renamed(by_ffmpeg("mov", "pcm_s16le", x, r), 4, b"wide"), 44_100, 2),
-    "ADTS AAC": (lambda x, r: by_ffmpeg("adts", "aac", x, r), 44_100, 2),
-    "WebM Opus": (lambda x, r: by_ffmpeg("webm", "libopus", x, r), 48_000, 1),
-    "WebM Opus from a browser": (
-        lambda x, r: by_ffmpeg("webm", "libopus", x, r, muxer={"live": "1"}, seekable=False),
-        48_000,
-        1,
-    ),
-    "Matroska Vorbis": (
-        lambda x, r: remuxed(by_libsndfile("OGG", "VORBIS", x, r), "ogg", "matroska"),
-        44_100,
-        2,
-    ),
-    "Matroska FLAC": (lambda x, r: by_ffmpeg("matroska", "flac", x, r), 44_100, 2),
-    "Matroska PCM": (lambda x, r: by_ffmpeg("matroska", "pcm_s16le", x, r), 44_100, 2),
-    "AMR": (lambda x, r: by_ffmpeg("amr", "libopencore_amrnb", x, r), 8_000, 1),
-    "3GP AMR": (lambda x, r: by_ffmpeg("3gp", "libopencore_amrnb", x, r), 8_000, 1),
+    "MOV without ftyp": _changed(lambda data: data[:4] + b"wide" + data[8:], _ffmpeg("mov", "pcm_s16le")),
+    "ADTS AAC": _ffmpeg("adts", "aac"),
+    "WebM Opus": _ffmpeg("webm", "libopus", 48_000, 1),
+    "WebM Opus from a browser": _piped("webm", "libopus", 48_000, 1, live="1"),
+    "Matroska Vorbis": _changed(lambda data: remuxed(data, "ogg", "matroska"), _sndfile("OGG", "VORBIS")),
+    "Matroska FLAC": _ffmpeg("matroska", "flac"),
+    "Matroska PCM": _ffmpeg("matroska", "pcm_s16le"),
+    "AMR": _ffmpeg("amr", "libopencore_amrnb", 8_000, 1),
+    "3GP AMR": _ffmpeg("3gp", "libopencore_amrnb", 8_000, 1),
 }
 
 

@@ -6,11 +6,12 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from measure.chaos.attacks import Attack
+from measure.chaos.attacks import named, repeated
 from measure.chaos.recordings import by_ffmpeg, tones
 
 RATE = 16_000
 SAMPLES = 16_000  # of one byte, A-law
+Numbers = Sequence[int]
 FTYP = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"isom")
 
 
@@ -42,6 +43,12 @@ def alac(frame: int, channels: int) -> bytes:
     return box(b"alac", bytes(6), struct.pack(">H8xHHIHH", 1, channels, 16, 0, RATE, 0), cookie)
 
 
+def tables(times: Numbers, chunks: Numbers, sizes: Numbers, offsets: Numbers) -> list[bytes]:
+    """What finds a track's samples."""
+    kinds = {b"stts": times, b"stsc": chunks, b"stsz": sizes, b"stco": offsets}
+    return [full(kind, numbers(*entries)) for kind, entries in kinds.items()]
+
+
 def track(
     number: int = 1,
     samples: int = SAMPLES,
@@ -49,23 +56,18 @@ def track(
     entry: bytes | None = None,
     edits: bytes = b"",
     handler: bytes = b"soun",
-    tables: Sequence[bytes] | None = None,
+    found_by: Sequence[bytes] | None = None,
     size: int = 1,
 ) -> bytes:
     """A track of one chunk, or with other tables."""
-    if tables is None:
-        tables = (
-            full(b"stts", numbers(1, samples, 1)),
-            full(b"stsc", numbers(1, 1, samples, 1)),
-            full(b"stsz", numbers(size, samples)),
-            full(b"stco", numbers(1, offset)),
-        )
+    if found_by is None:
+        found_by = tables((1, samples, 1), (1, 1, samples, 1), (size, samples), (1, offset))
     description = full(b"stsd", numbers(1), entry or alaw())
     media = box(
         b"mdia",
         full(b"mdhd", numbers(0, 0, RATE, samples, 0x55C40000)),
         full(b"hdlr", numbers(0), handler, bytes(13)),
-        box(b"minf", full(b"smhd", bytes(4)), box(b"stbl", description, *tables)),
+        box(b"minf", full(b"smhd", bytes(4)), box(b"stbl", description, *found_by)),
     )
     return box(b"trak", full(b"tkhd", numbers(0, 0, number, 0, samples), bytes(60), flags=3), edits, media)
 
@@ -93,18 +95,15 @@ def tracks(size: int) -> bytes:
 
 def silent_tracks(size: int) -> bytes:
     """Tracks whose kind nobody knows."""
-    one = track(2, samples=1, offset=OFFSET, handler=b"none", tables=())
+    one = track(2, samples=1, offset=OFFSET, handler=b"none", found_by=())
     return movie(track(offset=OFFSET), *[one] * max(1, size // len(one)))
 
 
 def claims(samples: int, table: bytes) -> bytes:
-    tables = [
-        full(b"stts", numbers(1, samples, 1)),
-        full(b"stsc", numbers(1, 1, samples if table == b"stsc" else 1, 1)),
-        full(b"stsz", numbers(1, samples if table != b"stco" else SAMPLES)),
-        full(b"stco", numbers(samples if table == b"stco" else 1, OFFSET)),
-    ]
-    return movie(track(tables=tables, entry=amr()))
+    chunks = (1, 1, samples if table == b"stsc" else 1, 1)
+    sizes = (1, samples if table != b"stco" else SAMPLES)
+    offsets = (samples if table == b"stco" else 1, OFFSET)
+    return movie(track(found_by=tables((1, samples, 1), chunks, sizes, offsets), entry=amr()))
 
 
 def packed_index(_: int) -> bytes:
@@ -117,21 +116,16 @@ def fragments(size: int) -> bytes:
     """Fragments of one sample each."""
     header = full(b"mvhd", numbers(0, 0, RATE, 0, 0x10000), bytes(76), numbers(2))
     extends = box(b"mvex", full(b"trex", numbers(1, 1, 1, 1, 0)))
-    tables = [
-        full(b"stts", numbers(0)),
-        full(b"stsc", numbers(0)),
-        full(b"stsz", numbers(0, 0)),
-        full(b"stco", numbers(0)),
-    ]
-    fragment = box(
-        b"moof", full(b"mfhd", numbers(1)), box(b"traf", full(b"tfhd", numbers(1)), full(b"trun", numbers(1)))
+    content = full(b"tfhd", numbers(1)) + full(b"trun", numbers(1))
+    fragment = box(b"moof", full(b"mfhd", numbers(1)), box(b"traf", content))
+    empty = track(found_by=tables((0,), (0,), (0, 0), (0,)))
+    parts = (
+        FTYP,
+        box(b"moov", header, empty, extends),
+        repeated(fragment, size),
+        box(b"mdat", b"\xd5" * 16_000),
     )
-    return (
-        FTYP
-        + box(b"moov", header, track(tables=tables), extends)
-        + fragment * max(1, size // len(fragment))
-        + box(b"mdat", b"\xd5" * 16_000)
-    )
+    return b"".join(parts)
 
 
 def claimed_fragment(_: int) -> bytes:
@@ -142,9 +136,8 @@ def claimed_fragment(_: int) -> bytes:
 
 def tags(size: int) -> bytes:
     item = box(b"\xa9nam", box(b"data", numbers(1, 0), b"a"))
-    content = full(
-        b"meta", full(b"hdlr", numbers(0), b"mdir", bytes(13)), box(b"ilst", item * (size // len(item)))
-    )
+    listed = box(b"ilst", repeated(item, size))
+    content = full(b"meta", full(b"hdlr", numbers(0), b"mdir", bytes(13)), listed)
     return movie(track(offset=OFFSET), more=box(b"udta", content))
 
 
@@ -161,27 +154,29 @@ def nested(size: int) -> bytes:
     return movie(track(offset=OFFSET), more=content)
 
 
-ATTACKS = (
-    Attack("MP4", "an edit list of the whole track again and again", edit_list),
-    Attack("MP4", "tracks without end", tracks),
-    Attack("MP4", "tracks of no kind", silent_tracks),
-    Attack("MP4", "80 million samples claimed", lambda _: claims(80_000_000, b"stsz")),
-    Attack("MP4", "80 million samples in a chunk claimed", lambda _: claims(80_000_000, b"stsc")),
-    Attack("MP4", "80 million chunks claimed", lambda _: claims(80_000_000, b"stco")),
-    Attack("MP4", "80 million samples in a fragment claimed", claimed_fragment),
-    Attack("MP4", "an index packed by zlib", packed_index),
-    Attack(
-        "MP4",
-        "empty boxes without end",
-        lambda size: FTYP + box(b"free") * (size // 8) + movie(track(offset=OFFSET))[20:],
-    ),
-    Attack("MP4", "fragments of one sample", fragments),
-    Attack("MP4", "tags without end", tags),
-    Attack("MP4", "sample descriptions without end", descriptions),
-    Attack("MP4", "boxes in boxes", nested),
-    Attack(
-        "MP4",
-        "ALAC: frames of 16 million samples",
-        lambda _: movie(track(offset=OFFSET, samples=10, size=100, entry=alac(1 << 24, 8))),
-    ),
+def free(size: int) -> bytes:
+    return FTYP + repeated(box(b"free"), size) + movie(track(offset=OFFSET))[len(FTYP) :]
+
+
+def large_frames(_: int) -> bytes:
+    return movie(track(offset=OFFSET, samples=10, size=100, entry=alac(1 << 24, 8)))
+
+
+ATTACKS = named(
+    {
+        "MP4: an edit list of the whole track again and again": edit_list,
+        "MP4: tracks without end": tracks,
+        "MP4: tracks of no kind": silent_tracks,
+        "MP4: 80 million samples claimed": lambda _: claims(80_000_000, b"stsz"),
+        "MP4: 80 million samples in a chunk claimed": lambda _: claims(80_000_000, b"stsc"),
+        "MP4: 80 million chunks claimed": lambda _: claims(80_000_000, b"stco"),
+        "MP4: 80 million samples in a fragment claimed": claimed_fragment,
+        "MP4: an index packed by zlib": packed_index,
+        "MP4: empty boxes without end": free,
+        "MP4: fragments of one sample": fragments,
+        "MP4: tags without end": tags,
+        "MP4: sample descriptions without end": descriptions,
+        "MP4: boxes in boxes": nested,
+        "MP4: ALAC: frames of 16 million samples": large_frames,
+    }
 )

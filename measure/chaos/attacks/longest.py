@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import av
@@ -13,7 +12,7 @@ import numpy as np
 import soundfile
 from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE
 
-from measure.chaos.attacks import Attack, ogg, others, riff
+from measure.chaos.attacks import Build, named, ogg, others, riff
 from measure.chaos.recordings import LAYOUTS, Samples
 
 SECONDS = 119
@@ -35,7 +34,7 @@ def noise(rate: int, channels: int, level: float, seed: int = 0) -> Samples:
     return one
 
 
-def by_libsndfile(container: str, subtype: str, level: float) -> Callable[[int], bytes]:
+def by_libsndfile(container: str, subtype: str, level: float) -> Build:
     def build(size: int) -> bytes:
         body, second = io.BytesIO(), noise(MAX_SAMPLE_RATE, MAX_CHANNELS, level).T
         with soundfile.SoundFile(
@@ -58,7 +57,7 @@ def encoded(
     level: float,
     muxer: dict[str, str] | None = None,
     **options: str,
-) -> Callable[[int], bytes]:
+) -> Build:
     """Second after second through FFmpeg's encoder."""
 
     def build(size: int) -> bytes:
@@ -77,7 +76,7 @@ def encoded(
     return build
 
 
-def again(container: str, codec: str, rate: int, channels: int, **options: str) -> Callable[[int], bytes]:
+def again(container: str, codec: str, rate: int, channels: int, **options: str) -> Build:
     """A few seconds of frames without a container, again and again."""
     muxer = {"write_xing": "0", "id3v2_version": "0"} if container == "mp3" else {}
 
@@ -88,7 +87,7 @@ def again(container: str, codec: str, rate: int, channels: int, **options: str) 
     return build
 
 
-def packets(head: bytes, packet: int, count: int) -> Callable[[int], bytes]:
+def packets(head: bytes, packet: int, count: int) -> Build:
     """Frames of random content behind the byte that says their kind, so many a second."""
 
     def build(size: int) -> bytes:
@@ -100,7 +99,7 @@ def packets(head: bytes, packet: int, count: int) -> Callable[[int], bytes]:
     return build
 
 
-def wav(tag: int, block: int, samples: int, channels: int, extra: bytes = b"") -> Callable[[int], bytes]:
+def wav(tag: int, block: int, samples: int, channels: int, extra: bytes = b"") -> Build:
     """Blocks of random content at the highest rate."""
 
     def build(size: int) -> bytes:
@@ -137,32 +136,32 @@ def voc(size: int) -> bytes:
 
 
 MS_COEFFICIENTS = struct.pack("<14h", 256, 0, 512, -256, 0, 0, 192, 64, 240, 0, 460, -208, 392, -232)
-ATTACKS = tuple(
-    Attack(container, f"{codec}: the longest that is accepted", build, honest=True)
-    for container, codec, build in (
-        ("WAV", "PCM", by_libsndfile("WAV", "PCM_U8", LOUD)),
-        ("WAV", "float", by_libsndfile("WAV", "FLOAT", LOUD)),
-        ("WAV", "MS ADPCM", wav(riff.MS_ADPCM, 1024, 1012, 2, struct.pack("<HHH", 32, 1012, 7) + MS_COEFFICIENTS)),
-        ("WAV", "IMA ADPCM", wav(riff.IMA_ADPCM, 1024, 1017, 2, struct.pack("<HH", 2, 1017))),
-        ("WAV", "GSM 6.10", wav(riff.GSM, 65, 320, 1, struct.pack("<HH", 2, 320))),
-        ("WAV", "G.722", wav(0x028F, 64, 128, 1)),
-        ("AIFF", "PCM", by_libsndfile("AIFF", "PCM_S8", LOUD)),
-        ("FLAC", "8 channels, 192 kHz", by_libsndfile("FLAC", "PCM_16", QUIET)),
-        ("Ogg", "Vorbis", by_libsndfile("OGG", "VORBIS", QUIET)),
-        ("Ogg", "Opus", encoded("ogg", "libopus", 48_000, 8, LOUD, compression_level="0")),
-        ("Ogg", "FLAC", encoded("ogg", "flac", MAX_SAMPLE_RATE, 8, QUIET)),
-        ("Ogg", "Speex", speex),
-        ("WebM/Matroska", "Opus", encoded("webm", "libopus", 48_000, 8, LOUD, compression_level="0")),
-        ("MP4", "ALAC", encoded("ipod", "alac", MAX_SAMPLE_RATE, 2, LOUD)),
-        ("AAC", "7.1, 96 kHz", again("adts", "aac", 96_000, 8)),
-        ("MP3", "320 kbit/s", again("mp3", "libmp3lame", 48_000, 2, b="320000")),
-        ("MP2", "384 kbit/s", again("mp2", "mp2", 48_000, 2, b="384000")),
-        ("AU", "G.722", g722),
-        ("CAF", "ALAC", lambda size: by_libsndfile("CAF", "ALAC_16", QUIET)(size // 2)),
-        ("W64", "PCM", by_libsndfile("W64", "PCM_U8", LOUD)),
-        ("VOC", "PCM", voc),
-        ("NIST SPHERE", "PCM", by_libsndfile("NIST", "PCM_S8", LOUD)),
-        ("AMR", "12.2 kbit/s", packets(b"#!AMR\n\x3c", 32, 50)),
-        ("AMR", "wide band, 23.85 kbit/s", packets(b"#!AMR-WB\n\x44", 61, 50)),
-    )
-)  # fmt: skip
+RECORDINGS: dict[str, Build] = {
+    "WAV: PCM": by_libsndfile("WAV", "PCM_U8", LOUD),
+    "WAV: float": by_libsndfile("WAV", "FLOAT", LOUD),
+    "WAV: MS ADPCM": wav(riff.MS_ADPCM, 1024, 1012, 2, struct.pack("<HHH", 32, 1012, 7) + MS_COEFFICIENTS),
+    "WAV: IMA ADPCM": wav(riff.IMA_ADPCM, 1024, 1017, 2, struct.pack("<HH", 2, 1017)),
+    "WAV: GSM 6.10": wav(riff.GSM, 65, 320, 1, struct.pack("<HH", 2, 320)),
+    "WAV: G.722": wav(0x028F, 64, 128, 1),
+    "AIFF: PCM": by_libsndfile("AIFF", "PCM_S8", LOUD),
+    "FLAC: 8 channels, 192 kHz": by_libsndfile("FLAC", "PCM_16", QUIET),
+    "Ogg: Vorbis": by_libsndfile("OGG", "VORBIS", QUIET),
+    "Ogg: Opus": encoded("ogg", "libopus", 48_000, 8, LOUD, compression_level="0"),
+    "Ogg: FLAC": encoded("ogg", "flac", MAX_SAMPLE_RATE, 8, QUIET),
+    "Ogg: Speex": speex,
+    "WebM/Matroska: Opus": encoded("webm", "libopus", 48_000, 8, LOUD, compression_level="0"),
+    "MP4: ALAC": encoded("ipod", "alac", MAX_SAMPLE_RATE, 2, LOUD),
+    "AAC: 7.1, 96 kHz": again("adts", "aac", 96_000, 8),
+    "MP3: 320 kbit/s": again("mp3", "libmp3lame", 48_000, 2, b="320000"),
+    "MP2: 384 kbit/s": again("mp2", "mp2", 48_000, 2, b="384000"),
+    "AU: G.722": g722,
+    "CAF: ALAC": lambda size: by_libsndfile("CAF", "ALAC_16", QUIET)(size // 2),
+    "W64: PCM": by_libsndfile("W64", "PCM_U8", LOUD),
+    "VOC: PCM": voc,
+    "NIST SPHERE: PCM": by_libsndfile("NIST", "PCM_S8", LOUD),
+    "AMR: 12.2 kbit/s": packets(b"#!AMR\n\x3c", 32, 50),
+    "AMR: wide band, 23.85 kbit/s": packets(b"#!AMR-WB\n\x44", 61, 50),
+}
+ATTACKS = named(
+    {f"{name}: the longest that is accepted": each for name, each in RECORDINGS.items()}, honest=True
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from measure.chaos.attacks import Attack
+from measure.chaos.attacks import Build, named, repeated
 from measure.chaos.recordings import by_ffmpeg, tones
 
 ZLIB, LZO, STRIPPED = 0, 2, 3  # ContentCompAlgo; FFmpeg comes without bzip2
@@ -67,7 +67,7 @@ def stripped(size: int) -> bytes:
 
 def deflated(size: int) -> bytes:
     one = block(zlib.compress(padded(MOST_UNPACKED), 9))
-    return segment(opus_track(packing(ZLIB)), one * max(1, size // len(one)))
+    return segment(opus_track(packing(ZLIB)), repeated(one, size))
 
 
 def lzo(length: int) -> bytes:
@@ -88,67 +88,52 @@ def run(length: int, literals: int = 0) -> bytes:
 
 def by_lzo(size: int) -> bytes:
     one = block(lzo(MOST_UNPACKED))
-    return segment(opus_track(packing(LZO)), one * max(1, size // len(one)))
+    return segment(opus_track(packing(LZO)), repeated(one, size))
 
 
-def recording() -> bytes:
-    return by_ffmpeg("webm", "libopus", tones(1.0, 48_000), 48_000)
+def junk_behind(size: int) -> bytes:
+    return by_ffmpeg("webm", "libopus", tones(1.0, 48_000), 48_000) + repeated(b"\x1f\x43\xb6\x00", size)
 
 
 def tracks(size: int) -> bytes:
-    one = opus_track(identifier=2)
-    return segment(opus_track() + one * (size // len(one)), block(padded(10)) * 400)
+    return segment(opus_track() + repeated(opus_track(identifier=2), size), SECOND)
 
 
-def tags(size: int) -> bytes:
-    one = element(0x67C8, element(0x45A3, b"A"), element(0x4487, b"b"))
-    content = element(0x1254C367, element(0x7373, element(0x63C0), one * (size // len(one))))
-    return segment(opus_track(), block(padded(10)) * 400, content)
+def without_end(one: bytes, *masters: int, before: bytes = b"") -> Build:
+    """A recording of a second before which an element stands again and again, in these masters, outermost first."""
+
+    def build(size: int) -> bytes:
+        content = before + repeated(one, size)
+        for identifier in reversed(masters):
+            content = element(identifier, content)
+        return segment(opus_track(), SECOND, content)
+
+    return build
 
 
-def cues(size: int) -> bytes:
-    one = element(0xBB, number(0xB3, 1), element(0xB7, number(0xF7, 1), number(0xF1, 1)))
-    return segment(opus_track(), block(padded(10)) * 400, element(0x1C53BB6B, one * (size // len(one))))
+def behind(blocks: bytes) -> Build:
+    """A recording of a second with these blocks behind it, again and again."""
+    return lambda size: segment(opus_track(), SECOND + repeated(blocks, size))
 
 
-def laces(size: int) -> bytes:
-    """Blocks of 256 empty frames."""
-    one = element(0xA3, b"\x81", struct.pack(">hB", 0, 0x82), b"\xff" + bytes(255))
-    return segment(opus_track(), block(padded(10)) * 400 + one * (size // len(one)))
-
-
-def voids(size: int) -> bytes:
-    return segment(opus_track(), block(padded(10)) * 400 + b"\xec\x80" * (size // 2))
-
-
-def attachments(size: int) -> bytes:
-    one = element(
-        0x61A7, element(0x466E, b"a"), element(0x4660, b"b"), element(0x465C, b"c"), number(0x46AE, 1)
-    )
-    return segment(opus_track(), block(padded(10)) * 400, element(0x1941A469, one * (size // len(one))))
-
-
-def chapters(size: int) -> bytes:
-    one = element(0xB6, number(0x73C4, 1), number(0x91, 1), element(0x80, element(0x85, b"a")))
-    return segment(
-        opus_track(), block(padded(10)) * 400, element(0x1043A770, element(0x45B9, one * (size // len(one))))
-    )
-
-
-ATTACKS = (
-    Attack("WebM/Matroska", "a stripped header of half the body", stripped),
-    Attack("WebM/Matroska", "blocks packed by zlib", deflated),
-    Attack("WebM/Matroska", "blocks packed by LZO", by_lzo),
-    Attack("WebM/Matroska", "tracks without end", tracks),
-    Attack("WebM/Matroska", "tags without end", tags),
-    Attack("WebM/Matroska", "cues without end", cues),
-    Attack("WebM/Matroska", "attachments without end", attachments),
-    Attack("WebM/Matroska", "chapters without end", chapters),
-    Attack("WebM/Matroska", "blocks of empty frames", laces),
-    Attack("WebM/Matroska", "void elements", voids),
-    Attack(
-        "WebM/Matroska",
-        "junk behind a recording",
-        lambda size: recording() + b"\x1f\x43\xb6\x00" * (size // 4),
-    ),
+SECOND = block(padded(10)) * 400
+TAG = element(0x67C8, element(0x45A3, b"A"), element(0x4487, b"b"))
+CUE = element(0xBB, number(0xB3, 1), element(0xB7, number(0xF7, 1), number(0xF1, 1)))
+FILE = element(0x61A7, element(0x466E, b"a"), element(0x4660, b"b"), element(0x465C, b"c"), number(0x46AE, 1))
+CHAPTER = element(0xB6, number(0x73C4, 1), number(0x91, 1), element(0x80, element(0x85, b"a")))
+LACE = element(0xA3, b"\x81", struct.pack(">hB", 0, 0x82), b"\xff" + bytes(255))  # 256 empty frames
+ATTACKS = named(
+    {
+        "WebM/Matroska: a stripped header of half the body": stripped,
+        "WebM/Matroska: blocks packed by zlib": deflated,
+        "WebM/Matroska: blocks packed by LZO": by_lzo,
+        "WebM/Matroska: tracks without end": tracks,
+        "WebM/Matroska: tags without end": without_end(TAG, 0x1254C367, 0x7373, before=element(0x63C0)),
+        "WebM/Matroska: cues without end": without_end(CUE, 0x1C53BB6B),
+        "WebM/Matroska: attachments without end": without_end(FILE, 0x1941A469),
+        "WebM/Matroska: chapters without end": without_end(CHAPTER, 0x1043A770, 0x45B9),
+        "WebM/Matroska: blocks of empty frames": behind(LACE),
+        "WebM/Matroska: void elements": behind(b"\xec\x80"),
+        "WebM/Matroska: junk behind a recording": junk_behind,
+    }
 )

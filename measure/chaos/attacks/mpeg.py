@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from measure.chaos.attacks import Attack
+from measure.chaos.attacks import named, repeated
 
 MP3_SIZE = 24  # bytes: MPEG 2, 8 kbit/s at 24 kHz, 576 samples
 
@@ -36,10 +36,6 @@ def aac(mono: bool) -> bytes:
     return adts(1, silence(0)) if mono else adts(2, silence(1))
 
 
-def repeated(part: bytes, size: int) -> bytes:
-    return part * max(1, size // len(part))
-
-
 def id3(content: bytes, major: int = 4) -> bytes:
     return b"ID3" + bytes([major, 0, 0]) + sevens(len(content)) + content
 
@@ -54,7 +50,7 @@ def unpacking_tag(size: int) -> bytes:
     length = 64 << 20
     packed = zlib.compress(bytes(length), 9)
     frame = b"TXXX" + sevens(4 + len(packed)) + b"\0\x09" + struct.pack(">I", length) + packed
-    return id3(frame * max(1, size // len(frame)))
+    return id3(repeated(frame, size))
 
 
 def in_wav(tag: bytes) -> bytes:
@@ -75,46 +71,28 @@ def two_aac(behind: bytes) -> bytes:
     return aac(mono=True) * 60 + behind
 
 
-ATTACKS = (
-    Attack("MP3", "mono and stereo by turns", lambda size: repeated(mp3(True) + mp3(False), size)),
-    Attack(
-        "MP3",
-        "sync words with nothing behind them",
-        lambda size: two_mp3(repeated(b"\xff\xf3\x14\xc4", size)),
-    ),
-    Attack(
-        "MP3",
-        "sync words before the first frame",
-        lambda size: repeated(b"\xff\xf3\xf4\xc4", size) + two_mp3(b""),
-    ),
-    Attack(
-        "MP3",
-        "half the frames are damaged",
-        lambda size: repeated(mp3(True) + b"\xff\xf3\x14\xc4".ljust(24, b"\xff"), min(size, 200_000)),
-    ),
-    Attack("MP3", "tags without end", lambda size: repeated(id3(b""), size) + two_mp3(b"")),
-    Attack("MP3", "tags between the frames", lambda size: repeated(mp3(True) + id3(b""), size)),
-    Attack("MP3", "one tag of the whole body", lambda size: id3(bytes(size)) + two_mp3(b"")),
-    Attack(
-        "MP3",
-        "frames of a tag without end",
-        lambda size: id3(b"TXXX\0\0\0\1\0\0\0" * (size // 11)) + two_mp3(b""),
-    ),
-    Attack("WAV", "MP3: a tag of frames packed by zlib", lambda size: in_wav(unpacking_tag(size))),
-    Attack(
-        "WAV",
-        "MP3: frames of a tag without end",
-        lambda size: in_wav(id3(b"TXXX\0\0\0\1\0\0\0" * (size // 11))),
-    ),
-    Attack("AAC", "mono and stereo by turns", lambda size: repeated(aac(True) + aac(False), size)),
-    Attack(
-        "AAC",
-        "sync words with nothing behind them",
-        lambda size: two_aac(repeated(b"\xff\xf1\x60\x40", size)),
-    ),
-    Attack("AAC", "headers without frames", lambda size: two_aac(repeated(adts(1, b"\xff"), size))),
-    Attack("AAC", "tags between the frames", lambda size: repeated(aac(True) + id3(b""), size)),
-    Attack("AMR", "frames without data", lambda size: b"#!AMR\n" + b"\x7c" * size),
-    Attack("AMR", "frames of no kind", lambda size: b"#!AMR\n" + b"\x54" * size),
-    Attack("AMR", "wide band without data", lambda size: b"#!AMR-WB\n" + b"\x7c" * size),
+TAG_FRAME = b"TXXX\0\0\0\1\0\0\0"
+DAMAGED = b"\xff\xf3\x14\xc4".ljust(24, b"\xff")
+ATTACKS = named(
+    {
+        "MP3: mono and stereo by turns": lambda size: repeated(mp3(True) + mp3(False), size),
+        "MP3: sync words with nothing behind them": lambda size: two_mp3(repeated(b"\xff\xf3\x14\xc4", size)),
+        "MP3: sync words before the first frame": lambda size: (
+            repeated(b"\xff\xf3\xf4\xc4", size) + two_mp3(b"")
+        ),
+        "MP3: half the frames are damaged": lambda size: repeated(mp3(True) + DAMAGED, min(size, 200_000)),
+        "MP3: tags without end": lambda size: repeated(id3(b""), size) + two_mp3(b""),
+        "MP3: tags between the frames": lambda size: repeated(mp3(True) + id3(b""), size),
+        "MP3: one tag of the whole body": lambda size: id3(bytes(size)) + two_mp3(b""),
+        "MP3: frames of a tag without end": lambda size: id3(repeated(TAG_FRAME, size)) + two_mp3(b""),
+        "WAV: MP3: a tag of frames packed by zlib": lambda size: in_wav(unpacking_tag(size)),
+        "WAV: MP3: frames of a tag without end": lambda size: in_wav(id3(repeated(TAG_FRAME, size))),
+        "AAC: mono and stereo by turns": lambda size: repeated(aac(True) + aac(False), size),
+        "AAC: sync words with nothing behind them": lambda size: two_aac(repeated(b"\xff\xf1\x60\x40", size)),
+        "AAC: headers without frames": lambda size: two_aac(repeated(adts(1, b"\xff"), size)),
+        "AAC: tags between the frames": lambda size: repeated(aac(True) + id3(b""), size),
+        "AMR: frames without data": lambda size: b"#!AMR\n" + b"\x7c" * size,
+        "AMR: frames of no kind": lambda size: b"#!AMR\n" + b"\x54" * size,
+        "AMR: wide band without data": lambda size: b"#!AMR-WB\n" + b"\x7c" * size,
+    }
 )

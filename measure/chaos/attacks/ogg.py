@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 
-from measure.chaos.attacks import Attack
+from measure.chaos.attacks import Crc, named, repeated
 
 RATE = 16_000
 MOST_PACKETS = 255  # of one segment each in a page
@@ -16,17 +16,7 @@ BEGIN, END = 2, 4  # flags of the first and the last page
 ONCE = 1 << 14  # entries of a codebook that FFmpeg takes, too
 
 
-def _checksums() -> list[int]:
-    table = []
-    for byte in range(256):
-        value = byte << 24
-        for _ in range(8):
-            value = (value << 1 ^ 0x04C11DB7) & 0xFFFFFFFF if value & 0x80000000 else value << 1
-        table.append(value)
-    return table
-
-
-TABLE = _checksums()
+checksum = Crc(32, 0x04C11DB7)
 
 
 def page(packets: Sequence[bytes], number: int, granule: int, flags: int = 0, serial: int = 1) -> bytes:
@@ -34,10 +24,7 @@ def page(packets: Sequence[bytes], number: int, granule: int, flags: int = 0, se
     lacing = bytes(part for packet in packets for part in (*[255] * (len(packet) // 255), len(packet) % 255))
     head = struct.pack("<4sBBqIII", b"OggS", 0, flags, granule, serial, number, 0)
     body = head + bytes([len(lacing)]) + lacing + b"".join(packets)
-    checksum = 0
-    for byte in body:
-        checksum = (checksum << 8 & 0xFFFFFFFF) ^ TABLE[checksum >> 24 ^ byte]
-    return body[:22] + struct.pack("<I", checksum) + body[26:]
+    return body[:22] + struct.pack("<I", checksum(body)) + body[26:]
 
 
 class Bits:
@@ -113,16 +100,13 @@ OPUS_TAGS = b"OpusTags" + struct.pack("<II", 0, 0)
 
 def many_comments(size: int) -> bytes:
     count = size // 5
-    comment = b"\x03vorbis" + struct.pack("<II", 0, count) + struct.pack("<I", 1) * 0 + b"\x01\0\0\0=" * count
+    comment = b"\x03vorbis" + struct.pack("<II", 0, count) + b"\x01\0\0\0=" * count
     packet = comment + b"\x01"
     chunks = [packet[at : at + 255 * 254] for at in range(0, len(packet), 255 * 254)]
     pages = [page([vorbis_head()], 0, 0, BEGIN)]
     pages += [_part(chunk, number, last=number == len(chunks)) for number, chunk in enumerate(chunks, 1)]
-    tail = [
-        page([vorbis_setup([(ONCE, 14)])], len(pages), 0),
-        page([b"\0\0"] * 126, len(pages) + 1, RATE, END),
-    ]
-    return b"".join(pages + tail)
+    pages += [page([vorbis_setup([(ONCE, 14)])], len(pages), 0)]
+    return b"".join([*pages, page([b"\0\0"] * 126, len(pages), RATE, END)])
 
 
 def _part(chunk: bytes, number: int, last: bool) -> bytes:
@@ -132,16 +116,13 @@ def _part(chunk: bytes, number: int, last: bool) -> bytes:
         return whole
     lacing = whole[26] - 1  # without the empty segment that would end the packet
     body = whole[:22] + bytes(4) + bytes([lacing]) + whole[27 : 27 + lacing] + chunk
-    checksum = 0
-    for byte in body:
-        checksum = (checksum << 8 & 0xFFFFFFFF) ^ TABLE[checksum >> 24 ^ byte]
-    return body[:22] + struct.pack("<I", checksum) + body[26:]
+    return body[:22] + struct.pack("<I", checksum(body)) + body[26:]
 
 
 def chained(size: int) -> bytes:
     """Recordings end to end, each with codebooks that cost to set up."""
     link = vorbis([(1 << 18, 18)] * 8, granule=160)
-    return link * max(1, size // len(link))
+    return repeated(link, size)
 
 
 def logical_streams(size: int) -> bytes:
@@ -149,36 +130,30 @@ def logical_streams(size: int) -> bytes:
     return b"".join(heads) + vorbis([(ONCE, 14)])
 
 
-ATTACKS = (
-    Attack("Ogg", "Vorbis: one codebook of 2^22 entries", lambda _: vorbis([(1 << 22, 22)])),
-    Attack("Ogg", "Vorbis: 256 codebooks of 2^19 entries", lambda _: vorbis([(1 << 19, 19)] * 256)),
-    Attack("Ogg", "Vorbis: 30 codebooks of 2^19 entries", lambda _: vorbis([(1 << 19, 19)] * 30)),
-    Attack("Ogg", "Vorbis: chained streams of large codebooks", chained),
-    Attack("Ogg", "Vorbis: packets without a position", lambda size: vorbis([(ONCE, 14)], size // 3)),
-    Attack("Ogg", "Vorbis: comments without end", many_comments),
-    Attack("Ogg", "logical streams without end", logical_streams),
-    Attack(
-        "Ogg", "pages without packets", lambda size: vorbis([(ONCE, 14)]) + page([], 9, -1) * (size // 27)
-    ),
-    Attack(
-        "Ogg",
-        "Opus: packets without a position",
-        lambda size: stream([opus_head(), OPUS_TAGS], size // 2, b"\xe0", 48_000),
-    ),
-    Attack(
-        "Ogg",
-        "Opus: packets that are skipped",
-        lambda size: stream([opus_head(2, 65535), OPUS_TAGS], size // 3, b"\xe7\x30", 48_000),
-    ),
-    Attack(
-        "Ogg",
-        "Speex: packets without a position",
-        lambda size: stream([speex_head(10), b"\0" * 8], size // 2, b"\xff", 16_000),
-    ),
-)
-
-
 def speex_head(frames: int) -> bytes:
     """https://www.speex.org/docs/manual/speex-manual/node8.html"""
     fields = (1, 80, 16_000, 1, 4, 1, -1, 320, 0, frames, 0, 0, 0)
     return b"Speex   " + b"1.2".ljust(20, b"\0") + struct.pack("<13i", *fields)
+
+
+ATTACKS = named(
+    {
+        "Ogg: Vorbis: one codebook of 2^22 entries": lambda _: vorbis([(1 << 22, 22)]),
+        "Ogg: Vorbis: 256 codebooks of 2^19 entries": lambda _: vorbis([(1 << 19, 19)] * 256),
+        "Ogg: Vorbis: 30 codebooks of 2^19 entries": lambda _: vorbis([(1 << 19, 19)] * 30),
+        "Ogg: Vorbis: chained streams of large codebooks": chained,
+        "Ogg: Vorbis: packets without a position": lambda size: vorbis([(ONCE, 14)], size // 3),
+        "Ogg: Vorbis: comments without end": many_comments,
+        "Ogg: logical streams without end": logical_streams,
+        "Ogg: pages without packets": lambda size: vorbis([(ONCE, 14)]) + page([], 9, -1) * (size // 27),
+        "Ogg: Opus: packets without a position": lambda size: stream(
+            [opus_head(), OPUS_TAGS], size // 2, b"\xe0", 48_000
+        ),
+        "Ogg: Opus: packets that are skipped": lambda size: stream(
+            [opus_head(2, 65535), OPUS_TAGS], size // 3, b"\xe7\x30", 48_000
+        ),
+        "Ogg: Speex: packets without a position": lambda size: stream(
+            [speex_head(10), bytes(8)], size // 2, b"\xff", 16_000
+        ),
+    }
+)

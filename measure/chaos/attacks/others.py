@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from measure.chaos.attacks import Attack, mpeg, riff
+from measure.chaos.attacks import mpeg, named, riff
 
 RATE = 16_000
 MP2_FRAME = b"\xff\xf5\x14\xc4".ljust(48, b"\0")  # MPEG 2 Layer II of 8 kbit/s at 24 kHz: 1152 samples
@@ -44,13 +44,8 @@ def packet_table(size: int) -> bytes:
 
 def voc(blocks: bytes) -> bytes:
     head = b"Creative Voice File\x1a" + struct.pack("<HHH", 26, 0x10A, 0x1129)
-    sound = (
-        b"\x09"
-        + (12 + 32_000).to_bytes(3, "little")
-        + struct.pack("<IBBHI", RATE, 16, 1, 4, 0)
-        + bytes(32_000)
-    )
-    return head + blocks + sound + b"\0"
+    sound = struct.pack("<IBBHI", RATE, 16, 1, 4, 0) + bytes(32_000)
+    return head + blocks + b"\x09" + len(sound).to_bytes(3, "little") + sound + b"\0"
 
 
 def w64_chunk(name: bytes, content: bytes) -> bytes:
@@ -77,23 +72,24 @@ def joined(part: bytes) -> bytes:
     return part * 64
 
 
-SPACES = (
-    b"a -s9 " + b" " * 60_000 + b"x\n"
-)  # what an expression with two stretches of blanks tries in every way
-ATTACKS = (
-    Attack("AU", "a comment of the whole body", lambda size: au(bytes(32_000), bytes(size))),
-    Attack("AU", "G.721: samples of four bits", lambda size: au(bytes(min(size, 900_000)), coding=23)),
-    Attack("CAF", "chunks without end", lambda size: caf(caf_chunk(b"free", b"") * (size // 12))),
-    Attack("CAF", "texts without end", lambda size: caf(texts(size // 4))),
-    Attack("CAF", "AAC: packets of one byte", lambda size: packet_table(size // 2)),
-    Attack("CAF", "2^31 packets claimed", lambda _: caf(caf_chunk(b"pakt", CLAIM), b"aac ", 0, 1024)),
-    Attack("VOC", "blocks without end", lambda size: voc(b"\5\1\0\0a" * (size // 5))),
-    Attack("VOC", "silence without end", lambda size: voc(b"\3\3\0\0\xff\xff\x83" * (size // 7))),
-    Attack("W64", "chunks without end", lambda size: w64(w64_chunk(b"junk", b"") * (size // 24))),
-    Attack("NIST SPHERE", "fields without end", lambda _: sphere(b"a -i 1\n" * 9_000)),
-    Attack("NIST SPHERE", "blanks without end", lambda _: sphere(SPACES)),
-    Attack("MP2", "sync words with nothing behind them", lambda size: MP2_FRAME * 60 + MP2_FRAME[:4] * (size // 4)),
-    Attack("MP2", "tags between the frames", lambda size: (MP2_FRAME + mpeg.id3(b"")) * (size // 58)),
-    Attack("FLAC", "joined recordings", lambda _: joined(riff.flac(b"", riff.frame(0, 16_000), 16_000))),
-    Attack("WAV", "joined recordings", lambda _: joined(riff.wav(riff.PCM, bytes(2000)))),
-)  # fmt: skip
+# what an expression with two stretches of blanks tries in every way
+SPACES = b"a -s9 " + b" " * 60_000 + b"x\n"
+ATTACKS = named(
+    {
+        "AU: a comment of the whole body": lambda size: au(bytes(32_000), bytes(size)),
+        "AU: G.721: samples of four bits": lambda size: au(bytes(min(size, 900_000)), coding=23),
+        "CAF: chunks without end": lambda size: caf(caf_chunk(b"free", b"") * (size // 12)),
+        "CAF: texts without end": lambda size: caf(texts(size // 4)),
+        "CAF: AAC: packets of one byte": lambda size: packet_table(size // 2),
+        "CAF: 2^31 packets claimed": lambda _: caf(caf_chunk(b"pakt", CLAIM), b"aac ", 0, 1024),
+        "VOC: blocks without end": lambda size: voc(b"\5\1\0\0a" * (size // 5)),
+        "VOC: silence without end": lambda size: voc(b"\3\3\0\0\xff\xff\x83" * (size // 7)),
+        "W64: chunks without end": lambda size: w64(w64_chunk(b"junk", b"") * (size // 24)),
+        "NIST SPHERE: fields without end": lambda _: sphere(b"a -i 1\n" * 9_000),
+        "NIST SPHERE: blanks without end": lambda _: sphere(SPACES),
+        "MP2: sync words with nothing behind them": lambda size: MP2_FRAME * 60 + MP2_FRAME[:4] * (size // 4),
+        "MP2: tags between the frames": lambda size: (MP2_FRAME + mpeg.id3(b"")) * (size // 58),
+        "FLAC: joined recordings": lambda _: joined(riff.flac(b"", riff.frame(0, 16_000), 16_000)),
+        "WAV: joined recordings": lambda _: joined(riff.wav(riff.PCM, bytes(2000))),
+    }
+)

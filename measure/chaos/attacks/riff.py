@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from measure.chaos.attacks import Attack
+from measure.chaos.attacks import Crc, named, repeated
 
 PCM, MS_ADPCM, IMA_ADPCM, GSM = 1, 2, 0x11, 0x31
+crc8, crc16 = Crc(8, 0x07), Crc(16, 0x8005)  # of a FLAC frame: its header, the whole
 
 
 def chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
@@ -48,24 +49,6 @@ def flac(blocks: bytes, frames: bytes, samples: int = 0) -> bytes:
     return b"fLaC" + bytes([0, 0, 0, len(info)]) + info + blocks + b"\x81\0\0\0" + frames
 
 
-def crc8(header: bytes) -> int:
-    remainder = 0
-    for byte in header:
-        remainder ^= byte
-        for _ in range(8):
-            remainder = (remainder << 1 ^ 0x07) & 0xFF if remainder & 0x80 else remainder << 1
-    return remainder
-
-
-def crc16(content: bytes) -> int:
-    remainder = 0
-    for byte in content:
-        remainder ^= byte << 8
-        for _ in range(8):
-            remainder = (remainder << 1 ^ 0x8005) & 0xFFFF if remainder & 0x8000 else remainder << 1
-    return remainder
-
-
 def frame(number: int, samples: int = 65_536) -> bytes:
     """A frame of silence (RFC 9639, section 9), in 14 bytes at most."""
     coded = bytes([number]) if number < 128 else bytes([0xC0 | number >> 6, 0x80 | number & 0x3F])
@@ -75,63 +58,47 @@ def frame(number: int, samples: int = 65_536) -> bytes:
 
 
 def headers(size: int) -> bytes:
-    """Frame headers whose checksums are right, and no frames: FFmpeg's parser weighs each against the ones before."""
+    """Frame headers whose checksums are right, and no frames: FFmpeg's parser weighs each named the ones before."""
     head = b"\xff\xf8\xc9\x08\x00"
-    return (head + bytes([crc8(head)])) * (size // 6)
+    return repeated(head + bytes([crc8(head)]), size)
 
 
-ATTACKS = (
-    Attack("WAV", "chunks without end", lambda size: pcm(chunk(b"junk", b"") * (size // 8))),
-    Attack(
-        "WAV",
-        "texts without end",
-        lambda size: pcm(chunk(b"LIST", b"INFO" + chunk(b"INAM", b"a\0") * (size // 10))),
-    ),
-    Attack(
-        "WAV",
-        "cue points without end",
-        lambda size: pcm(chunk(b"cue ", struct.pack("<I", 1 << 30) + bytes(size))),
-    ),
-    Attack(
-        "WAV",
-        "loops without end",
-        lambda size: pcm(chunk(b"smpl", bytes(28) + struct.pack("<II", 1 << 28, 0) + bytes(size))),
-    ),
-    Attack(
-        "WAV",
-        "GSM 6.10",
-        lambda size: wav(
-            GSM, bytes(min(size, 195_000)), rate=8000, align=65, extra=struct.pack("<HH", 2, 320)
+def seek_points(size: int) -> bytes:
+    table = bytes(min(size, 0xFFFFFF))
+    return flac(b"\3" + len(table).to_bytes(3, "big") + table, frame(0, 16_000), 16_000)
+
+
+def marks(size: int) -> bytes:
+    return aiff(chunk(b"MARK", struct.pack(">H", 65_535) + bytes(min(size, 65_535 * 8)), ">"))
+
+
+def gsm(size: int) -> bytes:
+    return wav(GSM, bytes(min(size, 195_000)), rate=8000, align=65, extra=struct.pack("<HH", 2, 320))
+
+
+# how many there are, overstated
+CUES, LOOPS = struct.pack("<I", 1 << 30), bytes(28) + struct.pack("<II", 1 << 28, 0)
+FLAC_SYNC = b"\xff\xf8\xc9\x18\0\0"
+ATTACKS = named(
+    {
+        "WAV: chunks without end": lambda size: pcm(repeated(chunk(b"junk", b""), size)),
+        "WAV: texts without end": lambda size: pcm(
+            chunk(b"LIST", b"INFO" + repeated(chunk(b"INAM", b"a\0"), size))
         ),
-    ),
-    Attack("AIFF", "chunks without end", lambda size: aiff(chunk(b"junk", b"", ">") * (size // 8))),
-    Attack("AIFF", "texts without end", lambda size: aiff(chunk(b"NAME", b"ab", ">") * (size // 10))),
-    Attack(
-        "AIFF",
-        "marks without end",
-        lambda size: aiff(chunk(b"MARK", struct.pack(">H", 65_535) + bytes(min(size, 65_535 * 8)), ">")),
-    ),
-    Attack(
-        "FLAC",
-        "metadata without end",
-        lambda size: flac(b"\2\0\0\4test" * (size // 8), frame(0, 16_000), 16_000),
-    ),
-    Attack(
-        "FLAC",
-        "seek points without end",
-        lambda size: flac(
-            b"\3" + min(size, 0xFFFFFF).to_bytes(3, "big") + bytes(min(size, 0xFFFFFF)),
-            frame(0, 16_000),
-            16_000,
+        "WAV: cue points without end": lambda size: pcm(chunk(b"cue ", CUES + bytes(size))),
+        "WAV: loops without end": lambda size: pcm(chunk(b"smpl", LOOPS + bytes(size))),
+        "WAV: GSM 6.10": gsm,
+        "AIFF: chunks without end": lambda size: aiff(repeated(chunk(b"junk", b"", ">"), size)),
+        "AIFF: texts without end": lambda size: aiff(repeated(chunk(b"NAME", b"ab", ">"), size)),
+        "AIFF: marks without end": marks,
+        "FLAC: metadata without end": lambda size: flac(
+            repeated(b"\2\0\0\4test", size), frame(0, 16_000), 16_000
         ),
-    ),
-    Attack(
-        "FLAC", "frame headers without frames, no length", lambda size: flac(b"", frame(0) + headers(size))
-    ),
-    Attack("FLAC", "frame headers without frames", lambda size: flac(b"", frame(0) + headers(size), 65_536)),
-    Attack(
-        "FLAC",
-        "sync words with nothing behind them",
-        lambda size: flac(b"", frame(0) + b"\xff\xf8\xc9\x18\0\0" * (size // 6), 65_536),
-    ),
+        "FLAC: seek points without end": seek_points,
+        "FLAC: frame headers without frames, no length": lambda size: flac(b"", frame(0) + headers(size)),
+        "FLAC: frame headers without frames": lambda size: flac(b"", frame(0) + headers(size), 65_536),
+        "FLAC: sync words with nothing behind them": lambda size: flac(
+            b"", frame(0) + repeated(FLAC_SYNC, size), 65_536
+        ),
+    }
 )
