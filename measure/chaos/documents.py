@@ -117,8 +117,8 @@ def unlikely(draw: random.Random) -> bytes:
     """Well-formed JSON that asks for nothing that is served."""
     values: list[Any] = [
         *(None, True, 7, "text", [], {}, [[]], {"a": 1}, {"instances": 1}, {"inputs": 1}),
-        *({"instances": each} for each in ([], [None], [{"b64": 7}], [{}] * 1_000)),
-        *({"inputs": each} for each in ([], [[]])),
+        *({"instances": []}, {"instances": [None]}, {"instances": [{"b64": 7}]}, {"instances": [{}] * 1_000}),
+        *({"inputs": []}, {"inputs": [[]]}),
         {"inputs": "AAAA", "parameters": {"top_k": draw.choice((0, -1, 1e30, "x", None, [], 10**30))}},
         {"inputs": "AAAA", "parameters": 3, "extra": {"x": "y" * 10_000}},
         {"k" * 10_000: 1},

@@ -34,7 +34,8 @@ class Attack(NamedTuple):
 
 def named(builds: Mapping[str, Build], honest: bool = False) -> tuple[Attack, ...]:
     """Attacks from their names, `container: what`."""
-    return tuple(Attack(*name.split(": ", 1), build, honest) for name, build in builds.items())
+    parts = ((name.partition(": "), build) for name, build in builds.items())
+    return tuple(Attack(container, what, build, honest) for (container, _, what), build in parts)
 
 
 def repeated(part: bytes, size: int) -> bytes:
