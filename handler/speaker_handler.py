@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from speaker_id import errors
+from speaker_id.activity import Activity
 from speaker_id.encoder.contract import warm_up
 from speaker_id.job import Outcome
 from speaker_id.pipeline import Pipeline
@@ -63,6 +64,7 @@ class SpeakerHandler:
         self.pipeline = Pipeline.load(folder, device, settings, self.model)
         self.telemetry.event("warming")
         warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
+        self.activity = Activity()
         self.telemetry.started(
             device=device,
             threads=torch.get_num_threads(),
@@ -73,6 +75,10 @@ class SpeakerHandler:
 
     def handle(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer every row of a batch with its own status, headers and body."""
+        with self.activity:
+            return self.answers(rows, context)
+
+    def answers(self, rows: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         began = time.perf_counter()
         headers = [context.get_all_request_header(index) for index in range(len(rows))]
         asked = [index for index, each in enumerate(headers) if not is_probe(each)]

@@ -16,8 +16,8 @@ from serving.torchserve.process import ServerError, TorchServe
 from serving.torchserve.watch import Found, Key, Trouble, Watch
 
 # Seconds of one trouble until the first step. Too high: callers wait. Too low: what would have come back by itself
-# loses the batch that it has in hand (the gateway asks again, once).
-FIRST_STEP = {Trouble.STOPPED: 10.0, Trouble.ENDED: 10.0, Trouble.SILENT: 30.0}
+# loses the batch that it has in hand (the gateway asks again, once). A hung worker has had its time.
+FIRST_STEP = {Trouble.STOPPED: 10.0, Trouble.ENDED: 10.0, Trouble.HUNG: 0.0, Trouble.SILENT: 30.0}
 NEXT_STEP = 15.0  # from one step to the next, if that does not help
 NO_ANSWER = 30.0  # s without an answer of the management API, until TorchServe is started again
 LEAST_PAUSE = 600.0  # s between two starts of TorchServe; what breaks sooner ends `make serve`

@@ -4,7 +4,8 @@ TorchServe's management API states what Java remembers of its workers: one that 
 in Java has ended is READY for ever. So a worker counts only as long as its process lives, and a version only as long as
 it answers: a request of no bytes goes through the queue to a worker whenever the last was answered a second ago. It may
 wait behind honest work, so an unanswered one is held against a version only once none of its workers has computed
-anything since.
+anything since. One of several workers that hangs leaves the answers to the others: it shows which batch it has in hand
+(`speaker_id.activity`), and computes nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from speaker_id import activity
 
 from serving.host import processes
 from serving.host.ports import LOOPBACK
+from serving.torchserve import hung
+from serving.torchserve.hung import Hung
 from serving.torchserve.management import Management, ManagementError
 from serving.torchserve.probe import Probe
 from serving.torchserve.process import MANAGEMENT_SOCKET, TorchServe
@@ -36,8 +40,6 @@ ASK_SECONDS = 1.0  # from an answer to the next question
 # Without an answer and without work. Too high: callers are sent to a server that does not answer. Too low: a busy
 # machine that lets a worker wait for the processor makes it not ready.
 SILENT_SECONDS = 2.5
-SUSPECT_SECONDS = 1.0  # without an answer, before anybody looks how much the workers compute
-WORK = 0.02  # CPU seconds between two looks that are work: an idle worker uses less
 PATIENCE = 2.0  # s for the management API
 HELD = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
 ENDED = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
@@ -50,6 +52,7 @@ class Trouble(Enum):
 
     STOPPED = "its process is stopped"
     ENDED = "its process has ended"
+    HUNG = "it has a batch in hand, and computes nothing"
     SILENT = "nothing is answered, and nothing is computed"
 
 
@@ -122,6 +125,7 @@ class Watch:
         self._asked: dict[Key, _Question] = {}
         self._held: Mapping[int, str] = {}  # the state of a stopped process that a worker has started
         self._families_seen = -math.inf
+        self._hung = Hung()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -179,13 +183,15 @@ class Watch:
         wanted, listed = int(entry["minWorkers"]), len(entry["workers"])
         ready = _ready(entry)
         states = {pid: self._held.get(pid) or _status(pid) for pid in ready}
-        usable = tuple(pid for pid in ready if states[pid] not in HELD | ENDED)
+        hanging = tuple(pid for pid in ready if states[pid] not in HELD | ENDED and self._hung.hangs(pid))
+        usable = tuple(pid for pid in ready if states[pid] not in HELD | ENDED and pid not in hanging)
         found = Found(default, wanted, usable)
         if len(usable) < max(wanted, listed, 1):
             found.reason = f"{model}: {len(usable)} of {max(wanted, listed, 1)} workers ready"
-            found.suspects = tuple(pid for pid in ready if states[pid] in HELD)
+            stopped = tuple(pid for pid in ready if states[pid] in HELD)
+            found.suspects = stopped + hanging
             if len(usable) < len(ready):
-                found.trouble = Trouble.STOPPED if found.suspects else Trouble.ENDED
+                found.trouble = Trouble.STOPPED if stopped else Trouble.HUNG if hanging else Trouble.ENDED
         question = self._asked.setdefault(key, _Question(time.monotonic()))
         if not ready:
             # a worker that has ended has answered what it had; one whose thread has ended never will
@@ -204,7 +210,9 @@ class Watch:
                 found.reason = (
                     f"{model}: no answer for {now - question.since:.0f} s from {len(usable)} workers"
                 )
-                found.trouble, found.suspects = Trouble.SILENT, usable
+                # one that shows no batch is idle, and lets the next request through
+                busy = tuple(pid for pid in usable if activity.batch_of(pid))
+                found.trouble, found.suspects = Trouble.SILENT, busy or usable
         return found
 
     def _question(self, question: _Question, key: Key, pids: Iterable[int]) -> None:
@@ -224,11 +232,11 @@ class Watch:
             with contextlib.suppress(OSError):  # asked again at the next look
                 ports = self.server.ports
                 question.probe = Probe(LOOPBACK, ports.inference, "/predictions/{}/{}".format(*key))
-        if question.since is None or now - question.since < SUSPECT_SECONDS:
+        if question.since is None or now - question.since < hung.SUSPECT_SECONDS:
             question.cpu.clear()
             return
-        before, question.cpu = question.cpu, {pid: _cpu(pid) for pid in pids}
-        if any(used - before.get(pid, used) > WORK for pid, used in question.cpu.items()):
+        before, question.cpu = question.cpu, {pid: hung.cpu(pid) for pid in pids}
+        if any(used - before.get(pid, used) > hung.WORK for pid, used in question.cpu.items()):
             question.worked = now
 
     def _write(self) -> None:
@@ -265,12 +273,3 @@ def _held_by_its_own(pid: int) -> str | None:
             if (status := str(process.status())) in HELD:
                 return status
     return None
-
-
-def _cpu(pid: int) -> float:
-    """CPU seconds of a worker and of what it has started."""
-    used = 0.0
-    for process in processes.family(pid):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            used += processes.cpu_seconds(process)
-    return used

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import struct
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import speaker_handler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from speaker_handler import SpeakerHandler, fair_share, payload
+from speaker_id.activity import batch_of
 from speaker_id.manifest import CheckpointError
 from ts.context import Context, RequestProcessor
 from ts.model_loader import list_classes_from_module
@@ -69,6 +71,19 @@ def test_each_row_gets_its_own_status_and_type(handler: SpeakerHandler) -> None:
     assert {batch.get_response_content_type(index) for index in range(3)} == {"application/json"}
     assert bodies[0] == bodies[2]
     assert bodies[1]["code"] == "unsupported_media"
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="this system has no /proc")
+def test_the_worker_shows_a_batch_while_it_has_one_in_hand(
+    handler: SpeakerHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str | None] = []
+    monkeypatch.setattr(handler.telemetry, "event", lambda *_, **__: shown.append(batch_of(os.getpid())))
+    for _ in range(2):
+        handle(handler, [{"body": b"?"}])
+        assert batch_of(os.getpid()) is None
+    assert len(set(shown)) == 2
+    assert None not in shown
 
 
 def test_frames_that_were_skipped_are_said_in_a_header(handler: SpeakerHandler) -> None:

@@ -1,7 +1,8 @@
 """A TorchServe handler for tests of the server around it: it starts in a second and does what the body says.
 
 `sleep 1.5` answers after that many seconds, with a file busy-PID in the working directory meanwhile, `wait 1` too, but
-a batch of them waits once, `spin 1.5` computes as long, `start 60` starts a process that lives as long, `die` ends the
+a batch of them waits once, `lock 1.5` waits in a lock for as long and shows its batch as the shipped handler does,
+`spin 1.5` computes as long, `start 60` starts a process that lives as long, `die` ends the
 worker's process, `raise` is a bug; any other body is measured, and answered with the request's headers, in the form of
 a label. The `stub:` section of model-config.yaml makes it refuse to load, or makes loading slow, or a second worker's.
 """
@@ -9,6 +10,7 @@ a label. The `stub:` section of model-config.yaml makes it refuse to load, or ma
 import json
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,15 @@ class StubHandler:
                 busy.touch()
                 time.sleep(float(words[1]))
                 busy.unlink()
+            if words[:1] == [b"lock"]:
+                lock, name = (
+                    threading.Lock(),
+                    Path("/proc/self/comm"),
+                )  # as speaker_id.activity, which is not here
+                name.write_text("batch 1")
+                lock.acquire()
+                lock.acquire(timeout=float(words[1]))
+                name.write_text("idle")
             if words[:1] == [b"spin"]:
                 until = time.monotonic() + float(words[1])
                 while time.monotonic() < until:

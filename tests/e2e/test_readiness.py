@@ -17,7 +17,7 @@ import requests
 
 from serving.gateway.envoy import Gateway
 from serving.host import ports
-from serving.torchserve import probe, watch
+from serving.torchserve import hung, probe, watch
 from serving.torchserve.process import TorchServe
 from tests.waiting import wait_until
 
@@ -144,6 +144,32 @@ def test_one_of_several_workers_that_hangs_is_ended_after_its_time_and_the_other
             wait_until(
                 lambda: len(set(several.worker_pids()) - before) == 1 and len(several.worker_pids()) == 2
             )
+
+
+def test_one_of_several_workers_that_hangs_and_shows_its_batch_is_told_from_the_idle_one(
+    stub_archive: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hung, "HUNG_SECONDS", 3.0)
+    stub_archive(tmp_path, "stub", minWorkers=2, maxWorkers=2)
+    with TorchServe(tmp_path, ["stub"], tmp_path / "run") as several:
+        several.start()
+        several.wait_ready()
+        with (
+            Gateway(several, ports.free(1)[0], response_timeout=30) as gateway,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            gateway.start()
+            wait_for(gateway, 200)
+            lost = pool.submit(requests.post, f"{several.url}/predictions/stub", b"lock 600", timeout=600)
+            wait_for(gateway, 503)
+            assert gateway.watch
+            found = gateway.watch.found["stub", "1.0"]
+            idle = worker(gateway)
+            assert found.trouble is watch.Trouble.HUNG
+            assert (found.ready, {idle, *found.suspects}) == ((idle,), set(several.worker_pids()))
+            os.kill(found.suspects[0], signal.SIGKILL)
+            assert lost.result().status_code >= 500
+            wait_for(gateway, 200)
 
 
 def test_a_worker_that_computes_for_long_is_taken_at_its_word(gateway: Gateway) -> None:

@@ -80,6 +80,15 @@ def test_a_stopped_worker_is_ended_after_its_time_and_not_before(scene: Scene, m
     assert said.startswith("demo: a reason: ended 7, 8")
 
 
+def test_a_hung_worker_which_the_watch_has_given_its_time_is_ended_at_once(
+    scene: Scene, mended: Repair
+) -> None:
+    scene.found[KEY] = trouble(Trouble.HUNG, 8)
+    (said,) = scene.pass_time(mended, 1)
+    assert scene.done == [(8, signal.SIGKILL)]
+    assert said.startswith("demo: a reason: ended 8")
+
+
 def test_a_silent_one_has_longer_and_one_that_comes_back_begins_again(scene: Scene, mended: Repair) -> None:
     scene.found[KEY] = trouble(Trouble.SILENT, 7)
     scene.pass_time(mended, 20)

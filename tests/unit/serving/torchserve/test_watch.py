@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from speaker_id.decoders.pool import HANG_SECONDS
 
 from serving.host import unix_http
-from serving.torchserve import watch
+from serving.torchserve import hung, watch
 from serving.torchserve.probe import Reply
 from serving.torchserve.watch import Trouble, Watch
 
 KEY = ("demo", "1.0")
-WORKER = {"pid": 7, "status": "READY"}
+WORKERS = [{"pid": pid, "status": "READY"} for pid in (7, 8)]
 VERSION = {
     "modelVersion": "1.0",
     "minWorkers": 1,
-    "workers": [WORKER],
+    "workers": WORKERS,
     "maxBatchDelay": 50,
     "responseTimeout": 30,
 }
@@ -32,6 +33,7 @@ class Scene:
 
     def __init__(self, file: Path) -> None:
         self.now, self.cpu = 1000.0, 0.0
+        self.batches: dict[int, str] = {}
         self.reply: Reply | None = Reply(422, answered=True)
         self.watch = Watch(self, file)  # type: ignore[arg-type]
         self.temp, self.ports = file.parent, self
@@ -57,10 +59,12 @@ class Scene:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path / "found")
     replaced: dict[str, Callable[..., Any]] = {
-        "_status": lambda _: "sleeping", "_cpu": lambda _: made.cpu, "Probe": made.probe
+        "_status": lambda _: "sleeping", "Probe": made.probe
     }  # fmt: skip
     for name, value in replaced.items():
         monkeypatch.setattr(watch, name, value)
+    monkeypatch.setattr(hung, "cpu", lambda _: made.cpu)
+    monkeypatch.setattr(hung.activity, "batch_of", lambda pid: made.batches.get(pid))
     monkeypatch.setattr(watch.time, "monotonic", lambda: made.now)
     monkeypatch.setattr(unix_http, "ask", made.ask)
     return made
@@ -85,3 +89,37 @@ def test_a_flood_that_keeps_the_queue_full_is_no_trouble_while_the_workers_compu
     scene.reply = FULL
     assert scene.pass_time(10 * ANSWER_WITHIN, cpu=1.0) is None
     assert scene.pass_time(5, cpu=0.0) is Trouble.SILENT
+
+
+def test_a_worker_that_computes_nothing_over_one_batch_is_ended_though_others_answer(scene: Scene) -> None:
+    scene.batches[8] = "batch 3"
+    assert scene.pass_time(hung.HUNG_SECONDS, cpu=0.0) is None
+    assert scene.pass_time(3, cpu=0.0) is Trouble.HUNG
+    found = scene.watch.found[KEY]
+    assert (found.ready, found.suspects, found.reason) == ((7,), (8,), "demo: 1 of 2 workers ready")
+    del scene.batches[8]
+    assert scene.pass_time(1, cpu=0.0) is None
+
+
+def test_of_a_silent_version_only_the_workers_with_a_batch_in_hand_are_suspects(scene: Scene) -> None:
+    scene.reply = NONE
+    assert scene.pass_time(5, cpu=0.0) is Trouble.SILENT
+    assert scene.watch.found[KEY].suspects == (7, 8), "where none shows one"
+    scene.batches[8] = "batch 3"
+    scene.pass_time(1, cpu=0.0)
+    assert scene.watch.found[KEY].suspects == (8,)
+
+
+def test_a_worker_that_computes_has_its_time_for_a_batch(scene: Scene) -> None:
+    scene.batches[8] = "batch 3"
+    assert scene.pass_time(10 * hung.HUNG_SECONDS, cpu=1.0) is None
+
+
+def test_batch_after_batch_is_work_however_little_each_computes(scene: Scene) -> None:
+    for number in range(100):
+        scene.batches[8] = f"batch {number}"
+        assert scene.pass_time(2, cpu=0.0) is None
+
+
+def test_a_worker_itself_gives_up_a_clip_whose_decoder_hangs_before_it_counts_as_hung() -> None:
+    assert hung.HUNG_SECONDS > HANG_SECONDS

@@ -1,0 +1,61 @@
+"""Which worker hangs: it has had one batch in hand for long, and has computed nothing since."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from dataclasses import dataclass
+
+import psutil
+from speaker_id import activity
+
+from serving.host import processes
+
+SUSPECT_SECONDS = 1.0  # without an answer, or at one batch, before anybody looks how much the workers compute
+# At one batch without work. Too high: the batch waits. Too low: a worker is ended over one clip whose decoder
+# hangs, which it would itself give up (speaker_id.decoders.pool.HANG_SECONDS).
+HUNG_SECONDS = 65.0
+WORK = 0.02  # CPU seconds between two looks that are work: an idle worker uses less
+
+
+@dataclass
+class _Batch:
+    """The one that a worker has in hand: since when, and when it was last seen to compute."""
+
+    name: str
+    since: float
+    worked: float
+    cpu: float = math.inf
+
+
+class Hung:
+    """Remembers the batch that each worker shows; to be asked at every look."""
+
+    def __init__(self) -> None:
+        self._batches: dict[int, _Batch] = {}
+
+    def hangs(self, pid: int) -> bool:
+        """Whether a worker has had one batch in hand for HUNG_SECONDS in which it computed nothing."""
+        now, name = time.monotonic(), activity.batch_of(pid)
+        batch = self._batches.get(pid)
+        if name is None or batch is None or batch.name != name:
+            self._batches.pop(pid, None)
+            if name is not None:
+                self._batches[pid] = _Batch(name, now, now)
+            return False
+        if now - batch.since < SUSPECT_SECONDS:
+            return False
+        before, batch.cpu = batch.cpu, cpu(pid)
+        if batch.cpu - before > WORK or before == math.inf:
+            batch.worked = now
+        return now - batch.worked > HUNG_SECONDS
+
+
+def cpu(pid: int) -> float:
+    """Return the CPU seconds of a worker and of what it has started."""
+    used = 0.0
+    for process in processes.family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            used += processes.cpu_seconds(process)
+    return used
