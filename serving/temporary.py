@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bundle import BundleError, archive, store
+from bundle import archive, store
 from bundle.sources import ModelSpec
-from serving import asked, state
+from serving import state
 from serving.host import orphans, ports
 from serving.service import Service
 from serving.signals import SIGNALS
@@ -40,48 +40,6 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
     service = Service(specs, store.STORE, run, ports.free(1)[0])
     with ended(service.start, service.stop, run, command, console):
         yield service
-
-
-@contextmanager
-def chosen(
-    url: str, specs: Sequence[ModelSpec], command: str, console: Console, running: bool = True
-) -> Iterator[tuple[str, Service | None]]:
-    """The server that a command asks: the one at a URL, else the one that runs here, else one of its own; said aloud.
-
-    Args:
-        url: what URL= says.
-        specs: the models, for the latter two.
-        command: who asks.
-        console: where it is said.
-        running: whether one that runs will do; not where a revision is asked for, which it need not have.
-
-    Yields:
-        Its base address, and the service if it is one of its own.
-
-    Raises:
-        BundleError: it does not start; says in one line why.
-    """
-    names = [spec.name for spec in specs]
-    if url:
-        console.print(f"{command}: asking the server at URL={url}")
-        yield url, None
-        return
-    if not specs:
-        raise BundleError("MODEL= is needed to start a server, or URL= of one that runs")
-    try:
-        found = asked.running(names) if running else None
-    except asked.NoServer:
-        found = None
-    if found:
-        where, trust = asked.address(found)
-        if trust:
-            os.environ.setdefault("REQUESTS_CA_BUNDLE", str(trust))
-        console.print(f"{command}: asking {', '.join(names)} at {where}, which runs here")
-        yield where, None
-        return
-    console.print(f"{command}: asking a server of its own, as none of {', '.join(names)} runs here")
-    with serving(specs, command, console) as service:
-        yield service.gateway.url, service
 
 
 @contextmanager

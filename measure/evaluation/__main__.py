@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -23,7 +22,8 @@ from bundle import BundleError, sources
 from bundle.command_line import Parser
 from bundle.samples import FOLDER as SAMPLES
 from bundle.sources import ModelSpec
-from clients.identify import ENVIRONMENT_TOKEN, ClientError, Unreachable
+from clients.identify import ClientError, Unreachable
+from measure import server
 from measure.evaluation import EvaluationError, corpus, report, run, terminal
 from measure.evaluation.conditions import CLEAN, CONDITIONS
 from measure.evaluation.endpoint import Endpoint
@@ -31,7 +31,6 @@ from measure.evaluation.journal import journal
 from measure.evaluation.question import Answerer
 from measure.evaluation.report import Report
 from serving.signals import SIGNALS
-from serving.temporary import chosen
 
 WIDTH = 150  # of the tables where there is no terminal to ask
 UNFINISHED = "what was answered is kept: run it again to go on"
@@ -89,7 +88,7 @@ def open_answerer(
         assert spec is not None  # `known` has refused
         return Local(spec)
     specs = [spec] if spec is not None else []
-    url, _ = stack.enter_context(chosen(options.url, specs, "evaluate", console))
+    url, _ = stack.enter_context(server.chosen(options.url, specs, "evaluate", console))
     name = spec.name if spec is not None else options.model
     return Endpoint(url, name, options.concurrency, options.token, options.timeout)
 
@@ -117,9 +116,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     option("--split-file", type=Path, help="VoxCeleb1's veri_test_class.txt or iden_split.txt (in the root)")
     option("--split", type=int, default=3, help="of VoxCeleb1: 1 train, 2 dev, 3 test (%(default)s)")
     option("--limit", type=int, default=0, help="only so many clips, always the same ones")
-    option("--url", default="", help="of a server (the one that runs here, else one of its own)")
-    option("--model", default="demo", help="a name under models/, or what URL= calls it (%(default)s)")
-    option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
+    server.add_options(parser)
     option("--local", action="store_true", help="no server: the handler's pipeline in this process")
     option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
     option("--timeout", type=float, default=300.0, help="seconds to wait for an answer (%(default)s)")

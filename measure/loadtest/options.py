@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from pathlib import Path
 
 from bundle.command_line import Parser
-from clients.identify import ENVIRONMENT_TOKEN
+from measure import server
 from measure.loadtest import arrivals
 from measure.loadtest.capacity import MOST_STEPS
 from measure.loadtest.target import GRPC, RAW
@@ -23,16 +22,14 @@ def duration(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = Parser(prog="python -m measure.loadtest", description="How much traffic a server holds.")
+    made = Parser(
+        prog="python -m measure.loadtest",
+        description="How much traffic a server holds. --url may be a whole URL to post to.",
+    )
     commands = made.add_subparsers(dest="command", required=True)
     shared = Parser(add_help=False)
+    server.add_options(shared)
     option = shared.add_argument
-    option(
-        "--url",
-        default="",
-        help="base address of a server, or a whole URL to post to; else the one that runs here, else one of its own",
-    )
-    option("--model", default="demo", help="that the server serves")
     option("--revision", default="", help="of a hub model")
     option(
         "--models",
@@ -52,7 +49,6 @@ def parser() -> argparse.ArgumentParser:
     option("--grpc", dest="form", action="store_const", const=GRPC, help="TorchServe's inference API")
     option("--timeout", type=duration, default=60.0, help="seconds that an answer may take (60)")
     option("--seed", type=int, default=0, help="of arrivals, clips and their order (%(default)s)")
-    option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
 
     run = commands.add_parser("run", parents=[shared], help="one rate, with a report")
     run.add_argument("--rate", type=float, default=5.0, help="requests a second (%(default)s)")

@@ -18,7 +18,7 @@ from measure.loadtest import LoadTestError
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import drive, plan
 from measure.loadtest.target import GRPC, Target
-from serving.temporary import chosen
+from measure.server import chosen
 
 COUNTERS = (
     "ts_queue_latency_microseconds",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from bundle import BundleError, sources
-from serving import asked, temporary
+from measure import server
+from serving import asked
 from serving.host.processes import Identity
 from serving.state import RUN, State
 
@@ -37,7 +36,7 @@ def test_the_server_that_make_serve_started_for_this_model_is_taken(
     left(tmp_path, "demo", "http://127.0.0.1:2", alive)
     left(tmp_path, "other", "http://127.0.0.1:3", alive)
     left(tmp_path, "demo", "http://127.0.0.1:loadtest-77", alive)  # another command's own
-    with temporary.chosen("", [DEMO], "evaluate", Console(width=200)) as (url, own):
+    with server.chosen("", [DEMO], "evaluate", Console(width=200)) as (url, own):
         assert (url, own) == ("http://127.0.0.1:2", None)
     assert capsys.readouterr().out == "evaluate: asking demo at http://127.0.0.1:2, which runs here\n"
     with pytest.raises(asked.NoServer, match=r"no server of demo, other is running: these run: .*:[23].*; "):
@@ -52,46 +51,22 @@ def test_one_of_its_own_where_none_runs_or_the_one_that_runs_may_be_of_another_r
         gateway = SimpleNamespace(url="http://127.0.0.1:9")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(temporary, "serving", lambda *_: contextlib.nullcontext(Own))
+    monkeypatch.setattr(server, "serving", lambda *_: contextlib.nullcontext(Own))
     said = "loadtest: asking a server of its own, as none of demo runs here\n"
-    with temporary.chosen("", [DEMO], "loadtest", Console(width=200)) as (url, own):
+    with server.chosen("", [DEMO], "loadtest", Console(width=200)) as (url, own):
         assert (url, own) == ("http://127.0.0.1:9", Own)
     assert capsys.readouterr().out == said
     left(tmp_path, "demo", "http://127.0.0.1:2", Identity.of(psutil.Process()))
-    with temporary.chosen("", [DEMO], "loadtest", Console(width=200), running=False) as (_, own):
+    with server.chosen("", [DEMO], "loadtest", Console(width=200), running=False) as (_, own):
         assert own
 
 
 def test_a_url_beats_a_server_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    with temporary.chosen("http://elsewhere", [DEMO], "loadtest", Console(width=200)) as (url, own):
+    with server.chosen("http://elsewhere", [DEMO], "loadtest", Console(width=200)) as (url, own):
         assert (url, own) == ("http://elsewhere", None)
     assert capsys.readouterr().out == "loadtest: asking the server at URL=http://elsewhere\n"
 
 
 def test_a_model_that_nobody_knows_cannot_be_started() -> None:
-    with pytest.raises(BundleError, match="URL="), temporary.chosen("", [], "evaluate", Console(width=200)):
+    with pytest.raises(BundleError, match="URL="), server.chosen("", [], "evaluate", Console(width=200)):
         pytest.fail("started")
-
-
-def test_what_a_killed_evaluation_left_is_ended_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    dead, alive = Identity(psutil.Process().pid, "b00t", 1.0), Identity.of(psutil.Process())
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as gateway:
-        try:
-            running = Identity.of(psutil.Process(gateway.pid))
-            for name, process, child in (
-                ("evaluate-1", dead, running),
-                ("evaluate-2", alive, None),
-                ("8080", dead, None),
-            ):
-                (RUN / name).mkdir(parents=True)
-                State(["demo"], "http://127.0.0.1:1", "", "", "", "", "", process, child, []).write(
-                    RUN / name
-                )
-            temporary.clean("evaluate")
-            assert not running.alive
-        finally:
-            gateway.kill()
-    assert sorted(each.name for each in RUN.iterdir()) == ["8080", "evaluate-2"]
