@@ -1,11 +1,13 @@
 """Measurements of what is served, and the ground floor that they share.
 
-machine    what a figure was measured on: processor, versions, commit, and how busy the machine was
+machine    what a figure was measured on: processor, versions, commit
+noise      how busy the machine was with other work
 workload   clips to measure with: seeded durations as VoxCeleb's, filled with real voices
-full_size  the demo model at wav2vec2-base's size
-results    files of results: appended, read, compared
-document   tables put between a document's markers
-noise      how long the machine's other work took
+command    what the commands share: progress, signals, errors, the model that is measured
+results    files of results: CSV rows of runs, and JSON
+verdict    one target, and whether a run reached it
+document   tables for terminal and document, and the part of a page that a command writes
+figures    style and palette of every figure
 
 bench the encoders, loadtest a server, evaluation how often the right speaker is named, compare other servers, chaos
 what survives a fault, autoscale fleets, dashboard the monitoring pages.
@@ -14,3 +16,11 @@ what survives a fault, autoscale fleets, dashboard the monitoring pages.
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+class MeasureError(Exception):
+    """A measurement cannot go on: one line that says why and what to do."""
+
+
+class Unavailable(MeasureError):
+    """Something that is measured cannot run here; the message says why."""

@@ -5,42 +5,60 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
-from importlib.metadata import version
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
+from pydantic import BaseModel, ConfigDict
 
 from measure import ROOT
 
 # what decides a product's speed: on x86-64, then on arm64
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "sve", "sve2", "bf16", "i8mm")
-QUIET = 0.5  # load average for each core, above which results are doubtful
 LIBRARIES = ("torch", "transformers", "numpy")
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Processor, versions and commit, as the CSV has them."""
+class Machine(BaseModel):
+    """Processor, versions and commit, as results have them."""
 
+    model_config = ConfigDict(frozen=True)
+
+    commit: str
+    dirty: bool
     cpu: str
     cpu_flags: str
     cores: int
     versions: str
-    commit: str
-    dirty: bool
+
+    def words(self, *, flags: bool = False, software: str = "") -> str:
+        """For the line above a table: processor, software (that of `versions` if none is given), commit."""
+        capable = f", {self.cpu_flags}" if flags else ""
+        changed = " with changes on top" if self.dirty else ""
+        return f"{self.cpu}, {self.cores} cores{capable}; {software or self.versions}; commit {self.commit}{changed}"
 
 
-def describe() -> Machine:
+def describe(*packages: str) -> Machine:
+    """This machine and checkout; `packages` are those whose versions matter beside torch and what it computes with."""
     model, flags = processor(Path("/proc/cpuinfo").read_text())
     return Machine(
         cpu=model,
         cpu_flags=flags,
         cores=len(os.sched_getaffinity(0)),
-        versions=versions(),
+        versions=", ".join([versions(), *(f"{name} {installed(name)}" for name in packages)]),
         commit=git("rev-parse", "--short=12", "HEAD"),
         dirty=bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!*/results/*")),
     )
+
+
+def provenance(*packages: str) -> dict[str, Any]:
+    """When and on what, for a JSON file."""
+    return {"date": now(), "machine": describe(*packages).model_dump()}
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def busy_seconds() -> float:
@@ -71,6 +89,13 @@ def versions() -> str:
     onednn = re.search(r"MKL-DNN v([\d.]+)", torch.__config__.show())
     found = [f"{name} {version(name)}" for name in LIBRARIES]
     return ", ".join([*found, f"oneDNN {onednn.group(1) if onednn else 'none'}"])
+
+
+def installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # Envoy's wheel is for Linux; elsewhere it is a program
+        return "(not a package here)"
 
 
 def git(*arguments: str) -> str:

@@ -1,80 +1,45 @@
-"""Measurements → rows of results/encoder.csv and results/growth.csv, and back."""
+"""Results on disk: runs as rows of a CSV, and JSON files."""
 
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-ENCODER_FILE, GROWTH_FILE = "encoder.csv", "growth.csv"
-LATENCIES = (3.0, 8.0, 20.0)  # s, lengths of a lone clip
+from measure import MeasureError
+from measure.machine import Machine
 
-Record = TypeVar("Record", bound=BaseModel)
+Maybe = Annotated[float | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
-class Row(BaseModel):
-    """One contestant in one run. Ratios are medians over the rounds, each against the same round's reference."""
+class Record(BaseModel):
+    """A row of a CSV; a `Maybe` that was not measured is an empty cell."""
 
     model_config = ConfigDict(frozen=True)
 
-    ratio_same_layout: float | None  # to hf-one in the same layout with the same allocator
-    ratio_best: float  # to hf-one in its best layout and allocator
-    engine: str
-    layout: str  # workers × threads
-    allocator: str
-    precision: str
-    backend: str
-    throughput: float  # seconds of audio a second, median over the rounds
-    throughputs: str  # of each round
-    latency_3s: float | None  # seconds, median over the rounds
-    latency_8s: float | None
-    latency_20s: float | None
-    peak_mb: float  # largest resident set while serving, all processes together, shared pages counted in each
-    max_logit_difference: float  # to the clip-alone fp32 reference, relative to the clip's largest logit
-    top1_agreement: float  # with the same
-    gflops: float  # the model's work a second
-    peak_gflops: float  # of one large matrix product in this precision
-    peak_fraction: float
+    @classmethod
+    def columns(cls) -> list[str]:
+        """What a kind of row adds stands before what it shares with others."""
+        inherited = {name for base in cls.__bases__ for name in getattr(base, "model_fields", ())}
+        return sorted(cls.model_fields, key=lambda name: name in inherited)
+
+
+class Measurement(Machine, Record):
+    """A row of a run, with what all rows of that run share."""
+
     model: str
     clips: str
     run: str  # when it began, UTC
-    complete: bool  # every default contestant, the whole work
-    commit: str
-    dirty: bool
-    cpu: str
-    cpu_flags: str
-    cores: int
-    foreign_cores: float  # cores that anything but the contestant of the moment kept busy while it ran
-    versions: str
-
-    @field_validator("ratio_same_layout", "latency_3s", "latency_8s", "latency_20s", mode="before")
-    @classmethod
-    def _empty(cls, value: object) -> object:
-        return None if value == "" else value
-
-    @property
-    def name(self) -> str:
-        return f"{self.engine} {self.layout} {self.allocator}"
-
-    @property
-    def rounds(self) -> list[float]:
-        return [float(value) for value in self.throughputs.split()]
+    complete: bool  # the whole work, and everybody who takes part by default
 
 
-class GrowthRow(BaseModel):
-    """What a second of audio costs in a clip of some length."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    clip_seconds: float
-    ms_per_audio_second: float
-    run: str
-    complete: bool
+Kind = TypeVar("Kind", bound=Record)
+Run = TypeVar("Run", bound=Measurement)
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
@@ -82,38 +47,59 @@ def ratio(one: Sequence[float], other: Sequence[float]) -> float:
     return statistics.median(mine / theirs for mine, theirs in zip(one, other, strict=False))
 
 
-def append(path: Path, records: Iterable[BaseModel]) -> None:
+def append(path: Path, records: Iterable[Record]) -> None:
     """Adds rows to a CSV; one written with other columns is refused, not mixed up.
 
     Raises:
-        ValueError: names the file.
+        MeasureError: names the file.
     """
-    rows = [record.model_dump() for record in records]
+    rows = list(records)
     if not rows:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
+    columns, new = rows[0].columns(), not path.exists()
     if not new:
         with path.open(newline="", encoding="utf-8") as file:
-            if next(csv.reader(file), []) != list(rows[0]):
-                raise ValueError(f"{path} has other columns than this version writes: move it away")
+            found = next(csv.reader(file), [])
+        if set(found) != set(columns):
+            raise MeasureError(f"{path} has other columns than this version writes: move it away")
+        columns = found
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         if new:
             writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row.model_dump() for row in rows)
 
 
-def read(path: Path, kind: type[Record]) -> list[Record]:
+def read(path: Path, kind: type[Kind]) -> list[Kind]:
+    """All rows; none where there is no file."""
+    if not path.is_file():
+        return []
     with path.open(newline="", encoding="utf-8") as file:
         return [kind.model_validate(row) for row in csv.DictReader(file)]
 
 
-def newest(folder: Path) -> tuple[list[Row], list[GrowthRow]]:
-    """Rows of the newest complete run; none where there is no such run."""
-    if not (folder / ENCODER_FILE).is_file():
-        return [], []
-    rows = [row for row in read(folder / ENCODER_FILE, Row) if row.complete]
-    run = max((row.run for row in rows), default="")
-    growth = [row for row in read(folder / GROWTH_FILE, GrowthRow) if row.run == run]
-    return [row for row in rows if row.run == run], growth
+def newest(path: Path, kind: type[Run]) -> list[Run]:
+    """The rows of the newest complete run; none where there is no such run."""
+    rows = [row for row in read(path, kind) if row.complete]
+    date = max((row.run for row in rows), default="")
+    return [row for row in rows if row.run == date]
+
+
+def save_json(content: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return path
+
+
+def load_json(path: Path, command: str) -> dict[str, Any]:
+    """What `command` wrote.
+
+    Raises:
+        MeasureError: it has not; names the command.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise MeasureError(f"there is no {path}: `{command}` writes it") from None
+    return content

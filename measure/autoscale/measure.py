@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from measure import machine
 from measure.autoscale import RESULTS, AutoscaleError, service
 from measure.autoscale.batches import Batch, batches, write_batches
 from measure.autoscale.service import Service
-from measure.full_size import FULL_SIZE, widen
+from measure.command import FULL_SIZE, widened
 from measure.loadtest import LoadTestError, arrivals, terminal
 from measure.loadtest import clips as clip_files
 from measure.loadtest.clips import Clip
@@ -51,7 +50,7 @@ def spec(model: str, say: Console) -> ModelSpec:
     if model == DEMO:
         return sources.resolve(DEMO)
     if not FULL_SIZE.is_dir():
-        widen(say.print)
+        widened(say.print)
     return sources.resolve(str(FULL_SIZE))
 
 
@@ -108,7 +107,7 @@ def measure(model: str, folder: Path, screen: Console, mix: Sequence[Clip]) -> S
         **service.fit(found, delay, settings.batchSize),
     )
     provenance = {
-        "machine": asdict(here),
+        "machine": here.model_dump(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "foreign_cores": round(foreign, 3),
         "measured_seconds": round(time.monotonic() - began, 1),

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from measure.autoscale.day import Day
 from measure.autoscale.sweep import SHARE, Score, Trial
-from measure.bench.plots import save
-from measure.loadtest.plots import BLUE, GREEN, GREY, ORANGE, RED, style
+from measure.figures import BLUE, GREEN, GREY, ORANGE, RED, save, style
 
 COSTS = (0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3, 5, 8)
 BROKEN = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)  # %

@@ -125,7 +125,7 @@ def validate(folder: Path, screen: Console) -> dict[str, Any]:
         foreign = neighbours.cores()
     difference = predicted / found.rate - 1
     content = {
-        "machine": asdict(machine.describe()),
+        "machine": machine.describe().model_dump(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "foreign_cores": round(foreign, 3),
         "seconds": round(time.monotonic() - began, 1),

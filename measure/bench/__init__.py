@@ -3,15 +3,16 @@
 python -m measure.bench.encoder     measures, appends to results/*.csv, draws results/*.png     (`make bench`)
 python -m measure.bench.report      writes the newest complete run's tables into docs/results/benchmark.md
 
-clips         the work: 48 seeded durations as VoxCeleb's, filled with real voices
 engines       who takes part: an engine, a layout of processes and threads, an allocator
 loaders       checkpoint folder → callable (`peers`: ONNX Runtime and OpenVINO, from files that `export` made)
-worker        one process: loads once, then sleeps on its pipe until it is its turn
+worker        one process: loads once, then waits at its pipe for its turn
 team          the processes of one contestant, started once, told to run one at a time
 contest       rounds A B C A B C, lone clips, growth with length → measurements
-machine       what it ran on (`peak`: matrix multiplications a second; `flops`: the work of a second of audio)
-results       measurements → rows of the CSV (`plots`, `report`, `document`: what is drawn and written from them)
+results       measurements → rows of the CSV (`plots`, `report`, `targets`: what is drawn, written, judged)
+peak, flops   what the machine can compute in a second, and the work of a second of audio
 handler       what a freshly started worker needs for its first request, and its memory for many long clips
+served        what serving costs beside the encoder (`null_handler`, `recordings`)
+hostile       what the worst bodies known cost a decoder
 """
 
 from measure import ROOT

@@ -1,6 +1,6 @@
-"""Rounds A B C, A B C …: every contestant answers a round's clips before any goes on to the next round's.
+"""Rounds A B C, A B C …: every contestant answers a round's clips before the next round starts.
 
-A neighbour on the machine, or its clock, then slows all of them alike, and ratios within a round stay honest.
+Other work on the machine, or its clock, then slows all of them alike, and ratios within a round stay valid.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from speaker_id.clip import Waveform
 
+from measure import Unavailable
 from measure.bench.engines import BASE, Contestant
 from measure.bench.loaders import Logits
-from measure.bench.peers import Unavailable
-from measure.bench.team import Run, Team
-from measure.full_size import Say
+from measure.bench.team import Team, TeamRun
+from measure.command import Say
 from measure.machine import busy_seconds
 
 
@@ -89,7 +89,7 @@ class Contest:
                 self.say(f"skipped {it}: {exc}")
                 self.absent[it] = str(exc)
 
-    def run(self, it: Contestant, clips: Sequence[Waveform]) -> Run:
+    def run(self, it: Contestant, clips: Sequence[Waveform]) -> TeamRun:
         team = self.teams[it.engine.loader, str(it.layout), it.allocator]
         before = busy_seconds() - team.cpu_seconds()
         run = team.run(it.engine, clips)

@@ -7,31 +7,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
-from pathlib import Path
 
-from rich.console import Console
-
-from bundle import BundleError
 from bundle.archive import prepare
 from bundle.command_line import Parser
 from bundle.sources import resolve
-from measure import machine, workload
-from measure.bench import BUILD, RESULTS, engines, peak, plots, summary
+from measure import command, machine, workload
+from measure.bench import BUILD, RESULTS, engines, peak, plots, results
 from measure.bench.contest import Contest, Plan
-from measure.bench.peers import Unavailable
-from measure.full_size import Say, model
-from measure.machine import QUIET
-from measure.results import ENCODER_FILE, GROWTH_FILE, LATENCIES, append
+from measure.bench.engines import HF_ONE, LATENCIES, PACKED_BF16, PACKED_FP32
+from measure.command import Say
+from measure.noise import check_quiet
+from measure.results import append
 
 CLIPS, ROUNDS, SEED = 48, 3, 0
 ROUND_SIZE = 16  # clips: two batches of eight
 GROWTH = (1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)  # s
-GROWTH_ENGINES = ("hf-one", "packed-fp32", "packed-bf16")
+GROWTH_ENGINES = (HF_ONE, PACKED_FP32, PACKED_BF16)
 QUICK_GROWTH = (1.0, 5.0)
 
 
@@ -39,40 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m measure.bench.encoder", description="Measure the encoders.")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=CLIPS, help="default: %(default)s")
-    parser.add_argument(
-        "--only", type=lambda text: text.split(","), help=f"of {','.join(engines.NAMES)}; hf-one always runs"
-    )
-    parser.add_argument(
-        "--model", help="as MODEL= of make serve; default: the demo model widened to full size"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="try the harness: demo model, 3 clips, one round"
-    )
-    parser.add_argument(
-        "--results", type=Path, help="default: measure/bench/results, for --quick build/bench/quick"
-    )
+    only = f"of {','.join(engines.NAMES)}; hf-one always runs"
+    parser.add_argument("--only", type=command.names, default=engines.NAMES, help=only)
+    command.add_run_options(parser, quick="3 clips, one round")
     chosen = parser.parse_args(arguments)
-    if unknown := set(chosen.only or ()) - set(engines.NAMES):
+    if unknown := set(chosen.only) - set(engines.NAMES):
         parser.error(f"--only {','.join(sorted(unknown))}: not one of {','.join(engines.NAMES)}")
-    console = Console(highlight=False, soft_wrap=True)
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        console.print(f"{time.monotonic() - started:5.0f} s  {text}", markup=False)
-
-    try:
-        run(chosen, say)
-    except (BundleError, Unavailable) as exc:
-        console.print(f"error: {exc}", markup=False)
-        return 1
-    return 0
+    return command.guarded("bench", lambda: run(chosen, command.progress()))
 
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
     here = machine.describe()
-    if (load := os.getloadavg()[0]) > QUIET * here.cores:
-        say(f"load average {load:.1f}: the machine is not quiet, the numbers will be worth little")
-    folder = prepare(resolve(model(chosen, say)))
+    date = machine.now()
+    check_quiet(say)
+    folder = prepare(resolve(command.model(chosen, say)))
     config = json.loads((folder / "config.json").read_text())
     rate = json.loads((folder / "preprocessor_config.json").read_text())["sampling_rate"]
     count, rounds = (3, 1) if chosen.quick else (chosen.clips, chosen.rounds)
@@ -83,33 +56,29 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     with Contest(plan, folder, say) as contest:
         contest.enter(entrants)
         contest.play()
-        contest.grow(
-            [
-                it
-                for it in entrants
-                if it.engine.name in GROWTH_ENGINES
-                and it.layout == engines.ONE_BY_TWO
-                and it.allocator == "glibc"
-            ]
-        )
+        growing = [engines.Contestant(it, engines.ONE_BY_TWO, "glibc") for it in GROWTH_ENGINES]
+        contest.grow([it for it in entrants if it in growing])
     after = before if chosen.quick else peak.measure(here.cores)
     say(f"{contest.foreign_cores:.2f} cores were busy with anything else while an engine ran")
-    whole = not (chosen.quick or chosen.only or contest.absent) and count >= CLIPS and rounds >= ROUNDS
-    shared = summary.Run(
-        date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        complete=whole,
-        model=chosen.model or ("demo" if chosen.quick else "demo widened to wav2vec2-base's shape"),
-        clips=work,
-        machine=here,
-        peaks={precision: max(before[precision], after[precision]) for precision in before},
-        foreign_cores=contest.foreign_cores,
+    everybody = set(chosen.only) == set(engines.NAMES) and not contest.absent
+    shared = {
+        "model": command.described(chosen),
+        "clips": work,
+        "run": date,
+        "complete": not chosen.quick and everybody and count >= CLIPS and rounds >= ROUNDS,
+        "foreign_cores": round(contest.foreign_cores, 3),
+        **here.model_dump(),
+    }
+    peaks = {precision: max(before[precision], after[precision]) for precision in before}
+    target = command.folder(chosen, RESULTS, BUILD)
+    rows, growth = results.rows(contest, config, peaks, shared), results.growth_rows(contest, shared)
+    append(target / results.ENCODER_FILE, rows)
+    append(target / results.GROWTH_FILE, growth)
+    plots.draw(target, rows, growth)
+    say(
+        f"wrote {target}"
+        + ("" if shared["complete"] else "; the run is not complete: no report will quote it")
     )
-    results = chosen.results or (BUILD / "quick" if chosen.quick else RESULTS)
-    rows, growth = summary.rows(contest, config, shared), summary.growth_rows(contest, shared)
-    append(results / ENCODER_FILE, rows)
-    append(results / GROWTH_FILE, growth)
-    plots.draw(results, rows, growth)
-    say(f"wrote {results}" + ("" if whole else "; not a complete run, so no report will quote it"))
 
 
 def planned(count: int, rounds: int, rate: int, growth: Sequence[float]) -> tuple[Plan, str]:

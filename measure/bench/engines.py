@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from serving.host.allocator import Allocator
@@ -11,6 +11,7 @@ from serving.host.allocator import Allocator
 Precision = Literal["fp32", "bf16"]
 
 BATCH = 8  # clips: TorchServe's batchSize in this bundle
+LATENCIES = (3.0, 8.0, 20.0)  # s, lengths of a lone clip
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ class Contestant:
 
     Attributes:
         lone: whether the latency of a lone clip is measured; for a batching engine it is its twin's, which takes one.
-        once: in the first round alone: far from the contest, and a run is to end within a quarter of an hour.
+        once: in the first round only: far slower than the others, and a run should take a quarter of an hour.
     """
 
     engine: Engine
     layout: Layout
     allocator: Allocator
-    lone: bool = True
-    once: bool = False
+    lone: bool = field(default=True, compare=False)
+    once: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.engine.name} {self.layout} {self.allocator}"
@@ -106,7 +107,6 @@ QUICK: tuple[Contestant, ...] = (BASE, Contestant(PACKED_FP32, TWO_BY_ONE, "glib
 NAMES = tuple(dict.fromkeys(contestant.engine.name for contestant in CONTESTANTS))
 
 
-def choose(contestants: Sequence[Contestant], only: Iterable[str] | None) -> list[Contestant]:
+def choose(contestants: Iterable[Contestant], only: Collection[str]) -> list[Contestant]:
     """Those whose engine is named, and always the base, which gives the reference answers."""
-    wanted = set(only) if only is not None else set(NAMES)
-    return [it for it in contestants if it == BASE or it.engine.name in wanted]
+    return [it for it in contestants if it == BASE or it.engine.name in only]

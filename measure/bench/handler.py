@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,18 @@ from ts.context import Context
 
 from bundle.archive import prepare
 from bundle.sources import resolve
-from measure import ROOT, machine
+from measure import command, machine
 from measure.bench import BUILD, RESULTS
 from measure.bench.worker import peak, reset_peak
-from measure.document import insert
-from measure.full_size import FULL_SIZE, widen
+from measure.document import Page, Table, join
+from measure.machine import Machine
+from measure.results import save_json
 
 LENGTHS = (1.0, 3.0, 8.0, 20.0)  # s; the warm-up runs 1, 4 and 15
 LATER = 8  # requests after the first
 LONG = 60.0  # s
 CLIPS = (2, 16)  # of LONG: what one turn of the default budget holds, and a batch of many turns
-FILE, DOCUMENT, COMMAND = "handler.json", ROOT / "docs" / "results" / "benchmark.md", "measure.bench.handler"
+FILE, PAGE = "handler.json", Page.of("benchmark", "measure.bench.handler")
 FIRST, MEMORY = "first request by later ones", "resident MB, idle and peak"
 
 
@@ -61,10 +61,10 @@ def load(folder: Path, settings: dict[str, Any]) -> SpeakerHandler:
 
 
 def first_and_later(folder: Path, settings: dict[str, Any], seconds: float) -> list[float]:
-    """Seconds that the first request takes, then some more, of lengths that differ by a hundredth each.
+    """Seconds that the first request takes, then those of some more, whose lengths differ by a hundredth each.
 
-    Traffic has no two clips of one length, and a length that was never seen costs some milliseconds of compiling: a
-    later request of the same length would be faster than any that a server gets.
+    Traffic has no two clips of one length, and a new length costs some milliseconds of compiling: a later request of
+    the same length would be faster than any that a server gets.
     """
     handler = load(folder, settings)
     times = []
@@ -93,8 +93,8 @@ def memory(folder: Path, settings: dict[str, Any], clips: float, seconds: float)
 def child(folder: Path, settings: dict[str, Any], what: str, *values: float) -> list[float]:
     """One measurement in a fresh process."""
     job = json.dumps({"folder": str(folder), "settings": settings, "what": what, "values": values})
-    command = [sys.executable, "-W", "ignore", "-m", "measure.bench.handler", "--child", job]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    again = [sys.executable, "-W", "ignore", "-m", "measure.bench.handler", "--child", job]
+    done = subprocess.run(again, check=True, capture_output=True, text=True)
     numbers: list[float] = json.loads(done.stdout.splitlines()[-1])
     return numbers
 
@@ -114,24 +114,24 @@ def measure(folder: Path, settings: dict[str, Any], starts: int, lengths: Sequen
 
 def table(found: dict[str, Any]) -> str:
     """The Markdown of what `main` writes as JSON."""
-    here, lengths, loads = found["machine"], found["fp32"][FIRST], found["fp32"][MEMORY]
-    heads = [
-        *(f"first by later, {length}" for length in lengths),
+    lengths, loads = found["fp32"][FIRST], found["fp32"][MEMORY]
+    headings = [
+        "",
+        *(f"first by later, {it}" for it in lengths),
         "idle",
         *(f"peak, {load}" for load in loads),
     ]
-    lines = [
-        f"{here['cpu']}, {here['cores']} cores; {here['versions']}; commit {here['commit']}.",
-        "",
-        "| | " + " | ".join(heads) + " |",
-        "|---|" + "---:|" * len(heads),
-    ]
-    for precision in (each for each in DTYPES if each in found):
-        ratios = [f"{value:.2f}×" for value in found[precision][FIRST].values()]
+
+    def cells(precision: str) -> list[str]:
         memory = list(found[precision][MEMORY].values())
-        sizes = [f"{value:.0f} MB" for value in (memory[0][0], *(peak for _, peak in memory))]
-        lines.append(f"| {precision} | " + " | ".join(ratios + sizes) + " |")
-    return "\n".join(lines)
+        sizes = [memory[0][0], *(peak for _, peak in memory)]
+        ratios = (f"{value:.2f}×" for value in found[precision][FIRST].values())
+        return [precision, *ratios, *(f"{size:.0f} MB" for size in sizes)]
+
+    return join(
+        f"{Machine(**found['machine']).words()}.",
+        Table(headings, [cells(precision) for precision in DTYPES if precision in found]),
+    )
 
 
 def model_dir(checkpoint: Path, folder: Path = BUILD / "worker") -> Path:
@@ -158,19 +158,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Callable[..., Sequence[float]] = first_and_later if job["what"] == "first" else memory
         print(json.dumps(run(Path(job["folder"]), job["settings"], *job["values"])))
         return 0
-    name = chosen.model or f"./{FULL_SIZE}"
-    if not chosen.model:
-        widen(lambda text: print(text, flush=True))
-    found: dict[str, Any] = {"model": name, "machine": asdict(machine.describe())}
+    name = chosen.model or command.widened(lambda text: print(text, flush=True))
+    found: dict[str, Any] = {"model": name, "machine": machine.describe().model_dump()}
     for precision in precisions(torch.device("cpu")):
         settings = {"precision": precision}
         spec = resolve(name).model_copy(update={"speaker_id": Settings.model_validate(settings)})
         found[precision] = measure(model_dir(prepare(spec)), settings, chosen.starts, LENGTHS)
         print(json.dumps({precision: found[precision]}, indent=2, ensure_ascii=False), flush=True)
-    chosen.results.mkdir(parents=True, exist_ok=True)
-    (chosen.results / FILE).write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    save_json(found, chosen.results / FILE)
     if chosen.results == RESULTS:
-        DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
+        PAGE.write(table(found))
     return 0
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +24,20 @@ from speaker_id.decoders.wire import Lost
 from speaker_id.errors import RequestError
 from speaker_id.settings import Settings
 
-from measure import ROOT, machine
+from measure import machine
 from measure.bench import RESULTS
 from measure.chaos.attacks import Attack, attacks
-from measure.document import insert
+from measure.document import Page, Table, join
+from measure.machine import Machine
+from measure.results import save_json
 from serving.host import processes
 
 SIZES = (1 << 20, 30 << 20)  # bytes of body: what costs are divided by, and the most that the gateway lets in
 RATE, MIN_SAMPLES = 16_000, 400
 PATIENCE = 300.0  # s for one body; the limit is on CPU time, this only ends what hangs
-LOOK = 0.01  # s between two looks at a decoder that may end
+POLL_SECONDS = 0.01  # between two samples of a decoder that may end
 PEAKS = re.compile(r"^Vm(Peak|HWM):\s+(\d+) kB$", re.MULTILINE)
-FILE, DOCUMENT, COMMAND = "hostile.json", ROOT / "docs" / "results" / "hostile.md", "measure.bench.hostile"
+FILE, PAGE = "hostile.json", Page.of("hostile", "measure.bench.hostile")
 LIMITS = Settings.model_validate({})
 
 
@@ -62,7 +63,7 @@ class Cost:
 
 
 class Watch:
-    """What one decoder has used since it was idle, also once it has ended: looked at again and again until then."""
+    """What one decoder has used since it was idle, sampled until it ends, so that it is known afterwards too."""
 
     def __init__(self, pid: int) -> None:
         self._process, self._over = psutil.Process(pid), threading.Event()
@@ -86,7 +87,7 @@ class Watch:
         return {name: max(0, peak - self._idle[name]) for name, peak in self.peaks.items()}
 
     def _look(self) -> None:
-        while not self._over.wait(LOOK):
+        while not self._over.wait(POLL_SECONDS):
             self._note()
 
     def _note(self) -> None:
@@ -151,33 +152,33 @@ def measure(chosen: Sequence[Attack]) -> list[dict[str, Any]]:
     found = []
     with fork_server() as server:
         for attack in chosen:
-            sizes = SIZES[:1] if attack.honest else SIZES
             costs: list[Cost] = []
-            for size in sizes:
+            for size in SIZES[:1] if attack.honest else SIZES:
                 body = attack.build(size)
                 if not costs or len(body) != costs[-1].size:
                     costs.append(cost(body, server))
                     print(f"{attack.name}: {costs[-1]}", flush=True)
             found.append(
-                {"name": attack.name, "honest": attack.honest, "costs": [asdict(each) for each in costs]}
+                {"name": attack.name, "honest": attack.honest, "costs": [vars(each) for each in costs]}
             )
     return found
 
 
 def table(found: dict[str, Any]) -> str:
     """The Markdown of what `main` writes as JSON."""
-    here = found["machine"]
-    lines = [
-        f"{here['cpu']}, {here['cores']} cores; {found['libraries']}; commit {here['commit']}. Limits: "
-        f"{found['cpu_seconds']:g} s of CPU time, {found['memory'] >> 20} MiB.",
-        "",
-        "| body | size | outcome | CPU | CPU a MB | address space | memory | memory a MB |",
-        "|---|---:|---|---:|---:|---:|---:|---:|",
-    ]
-    for each in found["attacks"]:
-        for number, spent in enumerate(Cost(**values) for values in each["costs"]):
-            lines.append("| " + " | ".join(row(each["name"] if number == 0 else "", spent)) + " |")
-    return "\n".join(lines)
+    return join(
+        f"{Machine(**found['machine']).words(software=found['libraries'])}. Limits: {found['cpu_seconds']:g} s of CPU "
+        f"time, {found['memory'] >> 20} MiB.",
+        Table(
+            ("body", "size", "outcome", "CPU", "CPU a MB", "address space", "memory", "memory a MB"),
+            [
+                row("" if number else each["name"], Cost(**values))
+                for each in found["attacks"]
+                for number, values in enumerate(each["costs"])
+            ],
+            "lrl",
+        ),
+    )
 
 
 def row(name: str, spent: Cost) -> list[str]:
@@ -212,12 +213,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m measure.bench.hostile", description="Measure the worst bodies known."
     )
     parser.add_argument(
-        "--only", default="", help="attacks whose name holds this; the results are printed alone"
+        "--only", default="", help="attacks whose name contains this; the result is only printed"
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args(arguments)
     found = {
-        "machine": asdict(machine.describe()),
+        "machine": machine.describe().model_dump(),
         "libraries": libraries(),
         "cpu_seconds": LIMITS.max_decode_seconds,
         "memory": pool.MEMORY,
@@ -226,10 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.only:
         print(table(found))
         return 0
-    chosen.results.mkdir(parents=True, exist_ok=True)
-    (chosen.results / FILE).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    save_json(found, chosen.results / FILE)
     if chosen.results == RESULTS:
-        DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
+        PAGE.write(table(found))
     return 0
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from speaker_id.clip import Waveform
 
+from measure import Unavailable
 from measure.bench import peers
 from measure.bench.engines import BATCH, Precision
-from measure.bench.peers import Unavailable
 
 if TYPE_CHECKING:
     from speaker_id.checkpoint import Checkpoint

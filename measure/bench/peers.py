@@ -18,15 +18,13 @@ import numpy.typing as npt
 from filelock import FileLock
 from speaker_id.clip import Waveform
 
+from measure import Unavailable
 from measure.bench import BUILD
+from measure.command import last_line
 
 Format = Literal["onnx", "openvino"]
 Peer = tuple[Callable[[Sequence[Waveform]], npt.NDArray[np.float32]], str]
 FILES: dict[Format, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
-
-
-class Unavailable(Exception):
-    """This engine cannot run here; the message says why."""
 
 
 def library(name: str) -> Any:
@@ -46,8 +44,7 @@ def exported(folder: Path, form: Format) -> Path:
             command = [sys.executable, "-m", "measure.bench.export", str(folder), form, str(file)]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode != 0:
-                reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-                raise Unavailable(f"the export to {form} failed: {reason}")
+                raise Unavailable(f"the export to {form} failed: {last_line(done.stderr)}")
     return file
 
 
@@ -87,7 +84,7 @@ def openvino(folder: Path, threads: int, precision: Literal["fp32", "bf16"]) -> 
         exported(folder, "openvino"),
         "CPU",
         {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
         },

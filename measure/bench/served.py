@@ -1,4 +1,4 @@
-"""What serving costs beside the encoder: gateway, TorchServe, handler and decoding around one that does nothing.
+"""What serving costs beside the encoder: gateway, TorchServe, handler and decoding around an encoder that does nothing.
 
     python -m measure.bench.served [--against CHECKOUT] [--rounds 5] [--seconds 5] [--formats wav,mp3] [--full]
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import json
 import os
 import shutil
 import statistics
@@ -21,8 +20,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -30,17 +29,19 @@ from typing import Any
 import psutil
 
 from bundle import archive
-from measure import ROOT, machine
+from measure import ROOT, MeasureError, command, machine
 from measure.bench import BUILD, RESULTS
 from measure.bench.recordings import CLIP_SECONDS, recordings
-from measure.document import insert
+from measure.document import Page, Table, join
+from measure.machine import Machine
+from measure.results import save_json
 from serving.host import ports, processes
 
-FILE, DOCUMENT, COMMAND = "served.json", ROOT / "docs" / "results" / "benchmark.md", "measure.bench.served"
+FILE, PAGE = "served.json", Page.of("benchmark", "measure.bench.served")
 CONNECTIONS, LONE = 16, 40
 MODEL = "demo"
 START_SECONDS = 300.0
-# in the checkout's own Python path, whose settings are its own
+# run with the checkout's own Python path, so that its own settings apply
 BUILD_ARCHIVE = """\
 import sys; from pathlib import Path; from bundle import archive, sources
 model, store, handler = sys.argv[1:]
@@ -103,23 +104,10 @@ def serving(checkout: Path, name: str, full: bool) -> Iterator[Served]:
         environment = {**os.environ, "PYTHONPATH": str(checkout / "handler")}
         build = [sys.executable, "-c", BUILD_ARCHIVE, MODEL, str(store), str(handler)]
         subprocess.run(build, cwd=checkout, env=environment, check=True)
-        command = [
-            sys.executable,
-            "-m",
-            "serving.serve",
-            "--archived",
-            str(store),
-            "--run",
-            str(folder / "run"),
-        ]
+        serve = [sys.executable, "-m", "serving.serve", "--archived", str(store), "--port", str(port)]
+        serve += ["--run", str(folder / "run")]
         with (BUILD / f"served-{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "--port", str(port)],
-                cwd=checkout,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+            process = subprocess.Popen(serve, cwd=checkout, env=environment, stdout=log, stderr=log)
         try:
             wait_ready(process, name, port)
             yield Served(name, port, process.pid)
@@ -132,10 +120,8 @@ def wait_ready(process: subprocess.Popen[bytes], name: str, port: int) -> None:
     ends = time.monotonic() + START_SECONDS
     while not is_ready(port):
         if process.poll() is not None or time.monotonic() > ends:
-            raise SystemExit(
-                f"measure.bench.served: {name} does not start: see {BUILD / f'served-{name}.log'}"
-            )
-        time.sleep(0.2)  # between two looks
+            raise MeasureError(f"{name} does not start: see {BUILD / f'served-{name}.log'}")
+        time.sleep(0.2)  # poll interval
 
 
 def is_ready(port: int) -> bool:
@@ -152,7 +138,7 @@ def ask(connection: http.client.HTTPConnection, body: bytes) -> None:
     response = connection.getresponse()
     text = response.read()
     if response.status != HTTPStatus.OK:
-        raise SystemExit(f"measure.bench.served: {response.status} {text[:200]!r}")
+        raise MeasureError(f"{response.status} {text[:200]!r}")
 
 
 def at_once(port: int, body: bytes, seconds: float) -> tuple[int, float]:
@@ -189,13 +175,12 @@ def measure(server: Served, name: str, body: bytes, seconds: float) -> None:
 
 def summary(servers: Sequence[Served]) -> list[dict[str, Any]]:
     """A row a format and server: medians of requests/s and of the lone clip's ms, CPU ms a request by process."""
-    middle: Callable[[Sequence[float]], float] = statistics.median
     return [
         {
             "format": name,
             "server": server.name,
-            "requests/s": round(middle(rates), 1),
-            "lone ms": round(middle(server.lone[name]), 1),
+            "requests/s": round(statistics.median(rates), 1),
+            "lone ms": round(statistics.median(server.lone[name]), 1),
             **{f"{kind} ms": round(used, 1) for kind, used in server.cpu[name].items()},
         }
         for server in servers
@@ -219,57 +204,54 @@ def ratios(ours: Served, other: Served) -> list[dict[str, Any]]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """What is found, as the document has it."""
-    about = found["machine"]
+    """What was found, as the document has it."""
     columns = list(found["rows"][0])
-    lines = [
-        f"{about['cpu']}, {about['cores']} cores; {about['versions']}; commit {about['commit']}. Clips of "
-        f"{CLIP_SECONDS:g} s, {CONNECTIONS} connections, then one.",
-        "",
-        f"| {' | '.join(columns)} |",
-        f"|---|---|{'---:|' * (len(columns) - 2)}",
-        *(f"| {' | '.join(str(row.get(column, '')) for column in columns)} |" for row in found["rows"]),
-        "",
+    return join(
+        f"{Machine(**found['machine']).words()}. Clips of {CLIP_SECONDS:g} s, {CONNECTIONS} connections, then one.",
+        Table(columns, [[str(row.get(column, "")) for column in columns] for row in found["rows"]], "ll"),
         f"Resident: fork server and decoders {', '.join(found['decoders MB'])} MB.",
-    ]
-    return "\n".join(lines)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.bench.served", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--against", type=Path, help="another checkout of this repository")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each format in each round")
-    parser.add_argument("--formats", default="wav,flac,opus,mp3,m4a")
-    parser.add_argument("--full", action="store_true", help="with the demo's encoder")
-    parser.add_argument("--results", type=Path, help=f"folder to write to; with {RESULTS} the document too")
-    args = parser.parse_args()
+
+
+def run(chosen: argparse.Namespace) -> None:
     made = recordings()
-    clips = {name: made[name] for name in args.formats.split(",")}
+    clips = {name: made[name] for name in chosen.formats}
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(serving(ROOT, "this", args.full))]
-        if args.against:
-            servers.append(stack.enter_context(serving(args.against.resolve(), "other", args.full)))
-        for number in range(args.rounds + 1):
+        servers = [stack.enter_context(serving(ROOT, "this", chosen.full))]
+        if chosen.against:
+            servers.append(stack.enter_context(serving(chosen.against.resolve(), "other", chosen.full)))
+        for number in range(chosen.rounds + 1):
             if number == 1:  # the round before warmed up
                 for server in servers:
                     server.rates.clear()
                     server.lone.clear()
             for name, body in clips.items():
                 for server in servers if number % 2 else servers[::-1]:
-                    measure(server, name, body, args.seconds)
+                    measure(server, name, body, chosen.seconds)
         memory = [f"{mb:.0f}" for mb in servers[0].decoders_mb()]
-    rows = summary(servers) + (ratios(*servers) if args.against else [])
-    found = {"machine": asdict(machine.describe()), "encoder": args.full, "rows": rows, "decoders MB": memory}
+    rows = summary(servers) + (ratios(*servers) if chosen.against else [])
+    here = machine.describe().model_dump()
+    found = {"machine": here, "encoder": chosen.full, "rows": rows, "decoders MB": memory}
     print(table(found))
-    if args.results:
-        args.results.mkdir(parents=True, exist_ok=True)
-        (args.results / FILE).write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-        if args.results.resolve() == RESULTS:
-            DOCUMENT.write_text(insert(DOCUMENT.read_text("utf-8"), table(found), COMMAND), "utf-8")
-    return 0
+    if chosen.results:
+        save_json(found, chosen.results / FILE)
+        if chosen.results.resolve() == RESULTS:
+            PAGE.write(table(found))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m measure.bench.served", description=__doc__.splitlines()[0]
+    )
+    option = parser.add_argument
+    option("--against", type=Path, help="another checkout of this repository")
+    option("--rounds", type=int, default=5)
+    option("--seconds", type=float, default=5.0, help="of each format in each round")
+    option("--formats", type=command.names, default=list(recordings()))
+    option("--full", action="store_true", help="with the demo's encoder")
+    option("--results", type=Path, help=f"folder to write to; with {RESULTS} the document too")
+    chosen = parser.parse_args()
+    return command.guarded("measure.bench.served", lambda: run(chosen))
 
 
 if __name__ == "__main__":

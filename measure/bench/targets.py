@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from measure.results import GrowthRow, Row, ratio
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One target: `measured` must be at least (or at most) `wanted`, both ratios."""
-
-    what: str
-    wanted: float
-    measured: float
-    at_least: bool = True
-
-    @property
-    def met(self) -> bool:
-        return self.measured >= self.wanted if self.at_least else self.measured <= self.wanted
-
+from measure.bench.results import BenchmarkRow, GrowthRow
+from measure.results import ratio
+from measure.verdict import Verdict
 
 SPEED = {  # ours by precision: to hf-one in the same layout, to hf-one at its best
     "fp32": (1.5, 1.35),
@@ -30,21 +16,16 @@ PEERS = (("fp32", "hf-padded8-random", 2.5), ("bf16", "openvino-bf16", 1.1))
 GROWTH = 1.6  # cost of a second of audio in a clip of 60 s, by that in one of 5 s
 
 
-def verdicts(rows: Sequence[Row], growth: Sequence[GrowthRow]) -> list[Verdict]:
+def verdicts(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> list[Verdict]:
     """Every target that these rows can judge."""
     found: list[Verdict] = []
 
-    def best(engine: str) -> Row | None:
-        return max(
-            (row for row in rows if row.engine == engine), key=lambda row: row.throughput, default=None
-        )
+    def best(engine: str) -> BenchmarkRow | None:
+        mine = (row for row in rows if row.engine == engine)
+        return max(mine, key=lambda row: row.throughput, default=None)
 
-    def judge(what: str, wanted: float, one: Row | None, other: Row | None, cost: Cost | None = None) -> None:
-        if one is None or other is None:
-            return
-        if cost:
-            found.append(Verdict(what, wanted, cost(one) / cost(other), at_least=False))
-        else:
+    def judge(what: str, wanted: float, one: BenchmarkRow | None, other: BenchmarkRow | None) -> None:
+        if one and other:
             found.append(Verdict(what, wanted, ratio(one.rounds, other.rounds)))
 
     by_name = {row.name: row for row in rows}
@@ -53,7 +34,9 @@ def verdicts(rows: Sequence[Row], growth: Sequence[GrowthRow]) -> list[Verdict]:
         for layout in ("1×2", "2×1"):
             mine, theirs = by_name.get(f"{ours} {layout} glibc"), by_name.get(f"hf-one {layout} glibc")
             judge(f"{ours} against hf-one, both {layout}", same, mine, theirs)
-            judge(f"memory of {ours} against hf-one, both {layout}", 1.0, mine, theirs, memory)
+            if mine and theirs:
+                what = f"memory of {ours} against hf-one, both {layout}"
+                found.append(Verdict(what, 1.0, mine.peak_mb / theirs.peak_mb, at_least=False))
             alone = by_name.get(f"{ours}-alone {layout} glibc")
             judge(f"{ours} in batches against the same clips one by one, both {layout}", 1.0, mine, alone)
         judge(f"{ours} against hf-one, each at its best", at_best, best(ours), best("hf-one"))
@@ -65,10 +48,3 @@ def verdicts(rows: Sequence[Row], growth: Sequence[GrowthRow]) -> list[Verdict]:
             what = f"{name}: a second of audio in a clip of 60 s against one of 5 s"
             found.append(Verdict(what, GROWTH, costs[name, 60.0] / costs[name, 5.0], at_least=False))
     return found
-
-
-Cost = Callable[[Row], float]
-
-
-def memory(row: Row) -> float:
-    return row.peak_mb

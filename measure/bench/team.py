@@ -21,10 +21,10 @@ import psutil
 from speaker_id.clip import Waveform
 
 from bundle import BundleError
+from measure import Unavailable
 from measure.bench.engines import Contestant, Engine
 from measure.bench.loaders import Logits
-from measure.bench.peers import Unavailable
-from measure.bench.worker import Answer, Failed, Ready, Turn, work
+from measure.bench.worker import Answer, Failed, Turn, work
 from measure.workload import deal
 from serving.host import allocator
 
@@ -33,8 +33,8 @@ END_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Run:
-    """One turn of a team: wall time from go to the last answer, in seconds, and memory of its processes, in bytes."""
+class TeamRun:
+    """Wall time from go to the last answer, in seconds, and memory of the processes, in bytes."""
 
     seconds: float
     logits: Logits
@@ -63,7 +63,6 @@ class Team:
                 state = self.receive(pipe)
                 if isinstance(state, Failed):
                     raise Unavailable(state.reason)
-                assert isinstance(state, Ready)
                 self.backend = state.backend
         except BaseException:
             self.close()
@@ -105,7 +104,7 @@ class Team:
             process.join(END_SECONDS)
             raise Unavailable(f"its process ended with exit code {process.exitcode}; out of memory?") from exc
 
-    def run(self, engine: Engine, clips: Sequence[Waveform]) -> Run:
+    def run(self, engine: Engine, clips: Sequence[Waveform]) -> TeamRun:
         """All processes share the clips; handing them over is not timed."""
         shares = [share for share in deal([len(clip) for clip in clips], len(self.pipes)) if share]
         busy = self.pipes[: len(shares)]
@@ -124,7 +123,7 @@ class Team:
             for index, row in zip(share, answer.logits, strict=True)
         }
         logits = np.stack([rows[index] for index in range(len(clips))])
-        return Run(seconds, logits, sum(answer.peak for answer in answers))
+        return TeamRun(seconds, logits, sum(answer.peak for answer in answers))
 
     def cpu_seconds(self) -> float:
         """Processor time that its processes have used so far."""
@@ -137,7 +136,7 @@ class Team:
 
 
 def variables(contestant: Contestant) -> dict[str, str]:
-    """What must stand in the environment before a process starts."""
+    """What the environment must hold before a process starts."""
     threads = str(contestant.layout.threads)
     chosen = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1"}
     try:
@@ -148,7 +147,7 @@ def variables(contestant: Contestant) -> dict[str, str]:
 
 @contextmanager
 def environment(chosen: Mapping[str, str]) -> Iterator[None]:
-    """A spawned process inherits the environment of the moment."""
+    """Set variables for the length of the block; a spawned process inherits them."""
     before = dict(os.environ)
     os.environ.update(chosen)
     try:

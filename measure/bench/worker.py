@@ -1,4 +1,4 @@
-"""One process of a contestant: loads its engine once, then sleeps on its pipe until it is its turn."""
+"""One process of a contestant: loads its engine once, then waits at its pipe for its turn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from speaker_id.clip import Waveform
 
+from measure import Unavailable
 from measure.bench.engines import Engine
 from measure.bench.loaders import LOADERS, Encode, Logits
-from measure.bench.peers import Unavailable
 
 WARM_UP = (64_000, 130_000)  # samples of noise, about the shortest and the mean clip
 
@@ -51,7 +51,7 @@ class Answer:
 
 def work(pipe: Connection, loader: str, folder: Path, threads: int, allocator: str) -> None:
     """Until the pipe closes."""
-    warnings.simplefilter("ignore")  # of third parties, about their own future
+    warnings.simplefilter("ignore")  # of third parties' deprecations
     try:
         if allocator != "glibc" and allocator not in Path("/proc/self/maps").read_text():
             raise Unavailable(f"{allocator} was preloaded, yet is not in this process")
@@ -66,7 +66,7 @@ def work(pipe: Connection, loader: str, folder: Path, threads: int, allocator: s
         try:
             turn = pipe.recv()
         except EOFError:
-            os._exit(0)  # at once: taking torch down in good order costs a second a process
+            os._exit(0)  # at once: an orderly exit of torch takes a second a process
         reset_peak()
         pipe.send("received")
         pipe.recv()  # go
@@ -92,7 +92,7 @@ def batches(lengths: Sequence[int], size: int, by_length: bool) -> list[list[int
 
 
 def reset_peak() -> None:
-    """Let the kernel's high-water mark start anew: loading a model takes more than serving it."""
+    """Reset the kernel's high-water mark: loading a model takes more than serving it."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

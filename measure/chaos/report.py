@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -64,7 +63,7 @@ def memory(row: Row) -> str:
 
 def provenance() -> dict[str, Any]:
     """When, on which machine, from which commit, with which versions, by which command."""
-    machine = asdict(describe())
+    machine = describe().model_dump()
     machine["versions"] += "".join(f", {name} {installed(name)}" for name in SERVERS)
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {"date": date, "machine": machine, "command": " ".join(["python -m measure.chaos", *sys.argv[1:]])}

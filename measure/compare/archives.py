@@ -14,10 +14,9 @@ import psutil
 
 from bundle import BundleError, archive
 from bundle.sources import ModelSpec
-from measure import ROOT
+from measure import ROOT, Unavailable
 from measure.compare import BUILD
 from measure.compare.contenders import Contender
-from measure.compare.environments import Unavailable
 from measure.compare.servers import QUIET, wait
 from measure.compare.usual import TIMEOUT, Setup
 from measure.loadtest.clips import Clip

@@ -7,7 +7,7 @@ time, which is the fastest way to run Hugging Face's model on two cores (docs/re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from measure.bench.engines import ONE_BY_TWO, TWO_BY_ONE, Layout, Precision
@@ -53,13 +53,12 @@ CONTENDERS: tuple[Contender, ...] = (
 NAMES = tuple(contender.name for contender in CONTENDERS)
 
 
-def choose(only: Iterable[str] | None) -> list[Contender]:
-    """Those that are named, in the order of the table; all if None.
+def choose(only: Collection[str]) -> list[Contender]:
+    """Those that are named, in the order of the table.
 
     Raises:
-        ValueError: an unknown name, with those there are.
+        ValueError: an unknown name, with the known ones.
     """
-    wanted = list(NAMES if only is None else only)
-    if unknown := [name for name in wanted if name not in NAMES]:
+    if unknown := [name for name in only if name not in NAMES]:
         raise ValueError(f"--only {','.join(unknown)}: not one of {','.join(NAMES)}")
-    return [contender for contender in CONTENDERS if contender.name in wanted]
+    return [contender for contender in CONTENDERS if contender.name in only]

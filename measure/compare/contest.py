@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from measure import Unavailable
+from measure.command import Say
 from measure.compare.burst import Burst, burst
 from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL, Contender
-from measure.compare.environments import Unavailable
 from measure.compare.servers import Server, serving
 from measure.compare.steps import Load, Step, capacity, held
 from measure.compare.usage import Usage
 from measure.compare.work import Reference, seconds
 from measure.loadtest.clips import Clip
 
-Say = Callable[[str], None]
 SHARES = (0.25, 0.5, 0.8)  # of our capacity in fp32, at which everybody's latencies are taken
 SAME_SCORE = 0.01  # largest difference of a score that is still the same answer: bf16 moves scores by less
 WARM_UP = 4  # of the shortest clips, at once

@@ -1,32 +1,28 @@
 """One virtual environment a peer: build/peers/NAME, with what measure/compare/peers/NAME/requirements.txt pins.
 
-    python -m measure.compare.environments [NAME …]
+python -m measure.compare.environments [NAME …]
 
 torch, transformers and what decodes audio are not installed again: a peer finds this bundle's behind its own packages,
-so that all of them run the very same.
+so that all of them run the same versions.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
-from measure import ROOT
+from measure import ROOT, Unavailable
+from measure.command import Say
 
 PEERS = ROOT / "measure" / "compare" / "peers"
 ENVIRONMENTS = ROOT / "build" / "peers"
 STAMP = "inputs.sha256"
 BEHIND = "bundle.pth"  # names this bundle's own packages, found after the peer's
-
-
-class Unavailable(Exception):
-    """This peer cannot run here; the message says why."""
 
 
 def python(peer: str) -> Path:
@@ -56,28 +52,21 @@ def python(peer: str) -> Path:
 
 def versions(peer: str, interpreter: Path) -> str:
     """What the requirements pin, as installed: `litserve 0.2.19`."""
-    pins = [
-        line.split("#")[0].strip() for line in (PEERS / peer / "requirements.txt").read_text().splitlines()
-    ]
-    names = [pin.split("==")[0].split("[")[0] for pin in pins if "==" in pin]
+    pins = (PEERS / peer / "requirements.txt").read_text()
+    names = re.findall(r"^([\w.-]+)(?:\[.*\])?==", pins, re.MULTILINE)
     code = (
-        "import sys, importlib.metadata as m; print(', '.join(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
+        "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
     )
     done = subprocess.run([str(interpreter), "-c", code, *names], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def own(package: str) -> str:
-    """A package of this bundle's own environment."""
-    return f"{package} {version(package)}"
 
 
 def names() -> list[str]:
     return sorted(file.parent.name for file in PEERS.glob("*/requirements.txt"))
 
 
-def build(peers: list[str], say: Callable[[str], None]) -> dict[str, str]:
-    """Makes each; gives the reason of each that cannot be had."""
+def build(peers: list[str], say: Say) -> dict[str, str]:
+    """Make each; gives the reason for each that cannot be made."""
     absent = {}
     for peer in peers:
         try:

@@ -1,75 +1,55 @@
-"""Measurements → rows of results/contenders.csv and results/steps.csv, and back."""
+"""Measurements → rows of results/contenders.csv and results/steps.csv; rows of results/overhead.csv."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, field_validator
+from typing import Any
 
 from measure.compare.contenders import Contender
 from measure.compare.contest import Contest, Measured
 from measure.compare.steps import Step, broken, held
-from measure.machine import Machine
-from measure.results import read
+from measure.results import Maybe, Measurement, Record, newest, read
 
 CONTENDERS_FILE, STEPS_FILE, OVERHEAD_FILE = "contenders.csv", "steps.csv", "overhead.csv"
 
 
-class Row(BaseModel):
-    """One contender in one run; what was not measured is empty, and `absent` says why nothing was."""
+class ContenderRow(Measurement):
+    """One contender in one run; what was not measured is empty, and `absent` says why nothing was.
 
-    model_config = ConfigDict(frozen=True)
+    A run is complete with the full-size work, and everybody whom the targets are about at saturation.
+    """
 
     name: str
     batch: int
     layout: str  # workers × threads
     precision: str
-    throughput: float | None  # seconds of audio a second at saturation, median over the rounds
+    throughput: Maybe  # seconds of audio a second at saturation, median over the rounds
     throughputs: str  # of each round that it took part in, from the first on
-    capacity: float | None  # requests a second: the highest rate tried that met the bound
-    breaks_at: float | None  # the lowest rate tried that did not
+    capacity: Maybe  # requests a second: the highest rate tried that met the bound
+    breaks_at: Maybe  # the lowest rate tried that did not
     answers: int
     errors: int
     changed: int  # answers whose best label is not that of the clip alone
-    score_drift: float | None  # largest difference of a best label's score from the clip's own
+    score_drift: Maybe  # largest difference of a best label's score from the clip's own
     right: bool  # answers as the clip alone does: no label changed, no burst's request failed, scores within 0.01
-    peak_mb: float | None  # largest resident set, all processes together, shared pages counted in each
+    peak_mb: Maybe  # largest resident set, all processes together, shared pages counted in each
     absent: str
     software: str  # the peer's own versions
     bound: float  # s, of the 99th percentile
     step_seconds: float
-    model: str
-    clips: str
-    run: str  # when it began, UTC
-    complete: bool  # the full-size work, and at saturation everybody whom the targets are about
-    commit: str
-    dirty: bool
-    cpu: str
-    cpu_flags: str
-    cores: int
     foreign_cores: float  # cores that anything but the server and its load kept busy meanwhile
-    versions: str
-
-    @field_validator("throughput", "capacity", "breaks_at", "score_drift", "peak_mb", mode="before")
-    @classmethod
-    def _empty(cls, value: object) -> object:
-        return None if value == "" else value
 
     @property
     def rounds(self) -> list[float]:
         return [float(value) for value in self.throughputs.split()]
 
 
-class StepRow(BaseModel):
+class StepRow(Record):
     """One contender under open arrivals at one rate."""
 
-    model_config = ConfigDict(frozen=True)
-
     name: str
-    share: float | None  # of our capacity in fp32; empty where the step looked for the contender's own
+    share: Maybe  # of our capacity in fp32; empty where the step looked for the contender's own
     rate: float  # requests a second
     requests: int
     errors: int
@@ -81,45 +61,36 @@ class StepRow(BaseModel):
     whole: bool
     run: str
 
-    @field_validator("share", mode="before")
-    @classmethod
-    def _empty(cls, value: object) -> object:
-        return None if value == "" else value
+
+class OverheadRow(Measurement):
+    """One precision in one run. Differences and ratios are taken between neighbours in time, then the median."""
+
+    precision: str
+    served: float  # seconds of audio a second, over HTTP, every clip at once; median over the rounds
+    bare: float
+    kept: float  # served by bare
+    keeps: str  # of each round
+    lone_served: float  # s, of a lone clip of 3 s; median
+    lone_bare: float
+    lone_added: float
+    lone_clips: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What all rows of a run share."""
+def rows(contest: Contest, software: Mapping[str, str], shared: Mapping[str, Any]) -> list[ContenderRow]:
+    """A row for each that was to take part.
 
-    date: str
-    complete: bool
-    model: str
-    clips: str
-    machine: Machine
-    software: dict[str, str]  # by peer
-
-
-def rows(contest: Contest, run: Run) -> list[Row]:
-    wall = max(contest.wall, 1e-9)
-    shared = {
-        "bound": contest.load.bound,
-        "step_seconds": contest.load.seconds,
-        "model": run.model,
-        "clips": run.clips,
-        "run": run.date,
-        "complete": run.complete,
-        "foreign_cores": round(contest.foreign / wall, 3),
-        **dataclasses.asdict(run.machine),
-    }
+    Args:
+        software: versions, by peer.
+        shared: what all rows of the run have in common, by column.
+    """
+    reference = contest.load.reference
     made = []
     for contender in contest.entrants:
         mine = contest.measured.get(contender, Measured())
-        reference = contest.load.reference
-        answers = sum(len(it.answers) for it in mine.bursts) + sum(
-            step.summary.requests - sum(step.summary.errors.values()) for step in mine.steps
-        )
+        of_bursts = sum(len(it.answers) for it in mine.bursts)
+        of_steps = sum(step.summary.requests - sum(step.summary.errors.values()) for step in mine.steps)
         made.append(
-            Row(
+            ContenderRow(
                 name=contender.name,
                 batch=contender.batch,
                 layout=str(contender.layout),
@@ -128,14 +99,17 @@ def rows(contest: Contest, run: Run) -> list[Row]:
                 throughputs=" ".join(f"{each.throughput:.3f}" for each in mine.bursts),
                 capacity=rounded(held(mine.ladder)),
                 breaks_at=rounded(broken(mine.ladder)),
-                answers=answers,
+                answers=of_bursts + of_steps,
                 errors=mine.errors(),
                 changed=mine.changed(reference),
                 score_drift=round(mine.drift(reference), 5) if mine.bursts else None,
                 right=bool(mine.bursts) and mine.right(reference),
                 peak_mb=round(mine.peak / 2**20) if mine.peak else None,
                 absent=contest.absent.get(contender, ""),
-                software=run.software.get(contender.peer or "", ""),
+                software=software.get(contender.peer or "", ""),
+                bound=contest.load.bound,
+                step_seconds=contest.load.seconds,
+                foreign_cores=round(contest.foreign / max(contest.wall, 1e-9), 3),
                 **shared,
             )
         )
@@ -146,24 +120,25 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def step_rows(contest: Contest, run: Run) -> list[StepRow]:
+def step_rows(contest: Contest, date: str) -> list[StepRow]:
     return [
-        row(contender, share, step, run.date)
+        step_row(contender, share, step, date)
         for contender, mine in contest.measured.items()
         for share, step in [(None, step) for step in mine.ladder] + list(mine.loads.items())
         if step is not None
     ]
 
 
-def row(contender: Contender, share: float | None, step: Step, date: str) -> StepRow:
-    latencies = {name: getattr(step.summary, name) for name in ("p50", "p95", "p99")}
+def step_row(contender: Contender, share: float | None, step: Step, date: str) -> StepRow:
     return StepRow(
         name=contender.name,
         share=share,
         rate=round(step.rate, 4),
         requests=step.summary.requests,
         errors=sum(step.summary.errors.values()),
-        **{name: round(value, 3) if math.isfinite(value) else value for name, value in latencies.items()},
+        p50=round(step.summary.p50, 3),
+        p95=round(step.summary.p95, 3),
+        p99=round(step.summary.p99, 3),
         changed=step.changed,
         met=step.met,
         whole=step.whole,
@@ -171,15 +146,7 @@ def row(contender: Contender, share: float | None, step: Step, date: str) -> Ste
     )
 
 
-def newest(folder: Path) -> tuple[list[Row], list[StepRow]]:
-    """Rows of the newest complete run; none where there is no such run."""
-    if not (folder / CONTENDERS_FILE).is_file():
-        return [], []
-    found = [row for row in read(folder / CONTENDERS_FILE, Row) if row.complete]
-    date = max((row.run for row in found), default="")
-    steps = read(folder / STEPS_FILE, StepRow) if (folder / STEPS_FILE).is_file() else []
-    return [row for row in found if row.run == date], [step for step in steps if step.run == date]
-
-
-def by_name(rows: Sequence[Row]) -> dict[str, Row]:
-    return {row.name: row for row in rows}
+def newest_run(folder: Path) -> tuple[list[ContenderRow], list[StepRow]]:
+    """Of the newest complete run; nothing where there is no such run."""
+    found = newest(folder / CONTENDERS_FILE, ContenderRow)
+    return found, [row for row in read(folder / STEPS_FILE, StepRow) if found and row.run == found[0].run]

@@ -17,8 +17,7 @@ from typing import Protocol
 import psutil
 import requests
 
-from measure import ROOT
-from measure.compare.environments import Unavailable
+from measure import ROOT, Unavailable
 from measure.compare.usual import TIMEOUT, Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import AUDIO, Target, encode

@@ -8,67 +8,76 @@ Exits with 0 only if all of them name the true speaker of every sample.
 from __future__ import annotations
 
 import argparse
-import signal
 import statistics
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from bundle.archive import prepare
 from bundle.samples import samples
-from bundle.sources import resolve
-from measure.compare import BUILD, contenders
+from bundle.sources import ModelSpec, resolve
+from measure import Unavailable, command
+from measure.compare import BUILD
 from measure.compare.burst import burst
+from measure.compare.contenders import NAMES, Contender, choose
 from measure.compare.entry import server
-from measure.compare.environments import Unavailable
 from measure.compare.servers import serving
 from measure.compare.usage import Usage
-from measure.loadtest.clips import load
-from serving.signals import SIGNALS
+from measure.loadtest.clips import Clip, load
 
 MODEL = "demo"
 LONE = 5
+
+
+def ask(contender: Contender, spec: ModelSpec, checkpoint: Path, clips: Sequence[Clip]) -> str:
+    """Start the server, ask it, stop it; gives a line about it.
+
+    Raises:
+        Unavailable: it does not run here, or gave a wrong answer.
+    """
+    began = time.monotonic()
+    with serving(server(contender, spec, checkpoint, BUILD / "smoke" / contender.name), clips[0]) as it:
+        started = time.monotonic() - began
+        with Usage(it) as usage:
+            got = burst(it.target, clips)
+            lone = statistics.median(burst(it.target, clips[:1]).seconds for _ in range(LONE))
+    speakers = {sample.path.name: sample.speaker for sample in samples()}
+    right = sum(answer.label == speakers[name] for name, answer in got.answers.items())
+    found = (
+        f"{right} of {len(clips)} right; started in {started:.1f} s, {got.seconds:.2f} s for all, "
+        f"{1000 * lone:.0f} ms for a lone one, {usage.peak / 2**20:.0f} MB"
+    )
+    if right < len(clips):
+        raise Unavailable("; ".join([found, *list(got.errors.values())[:1]]))
+    return found
+
+
+def run(contenders: Sequence[Contender]) -> int:
+    spec = resolve(MODEL)
+    checkpoint = prepare(spec)
+    names = {sample.path.name for sample in samples()}
+    clips = [clip for clip in load(samples()[0].path.parent) if clip.name in names]
+    failed = 0
+    for contender in contenders:
+        try:
+            line = ask(contender, spec, checkpoint, clips)
+        except Unavailable as exc:
+            line, failed = str(exc), 1
+        print(f"{contender.name}: {line}", flush=True)
+    return failed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m measure.compare.smoke", description="Start and ask every contender."
     )
-    parser.add_argument("--only", type=lambda text: text.split(","), help=f"of {','.join(contenders.NAMES)}")
+    parser.add_argument("--only", type=command.names, default=NAMES, help=f"of {','.join(NAMES)}")
     try:
-        chosen = contenders.choose(parser.parse_args(arguments).only)
+        chosen = choose(parser.parse_args(arguments).only)
     except ValueError as exc:
         parser.error(str(exc))
-    for number in SIGNALS:
-        signal.signal(number, signal.default_int_handler)  # so that what runs is ended
-    spec = resolve(MODEL)
-    checkpoint = prepare(spec)
-    speakers = {sample.path.name: sample.speaker for sample in samples()}
-    clips = [clip for clip in load(samples()[0].path.parent) if clip.name in speakers]
-    failed = 0
-    for contender in chosen:
-        began = time.monotonic()
-        try:
-            with serving(
-                server(contender, spec, checkpoint, BUILD / "smoke" / contender.name), clips[0]
-            ) as it:
-                started = time.monotonic() - began
-                with Usage(it) as usage:
-                    got = burst(it.target, clips)
-                    lone = statistics.median(burst(it.target, clips[:1]).seconds for _ in range(LONE))
-        except Unavailable as exc:
-            print(f"{contender.name}: {exc}", flush=True)
-            failed += 1
-            continue
-        right = sum(answer.label == speakers[name] for name, answer in got.answers.items())
-        failed += right < len(clips)
-        why = f"; {next(iter(got.errors.values()))}" if got.errors else ""
-        print(
-            f"{contender.name}: {right} of {len(clips)} right; started in {started:.1f} s, "
-            f"{got.seconds:.2f} s for all, {1000 * lone:.0f} ms for a lone one, {usage.peak / 2**20:.0f} MB{why}",
-            flush=True,
-        )
-    return 1 if failed else 0
+    return command.guarded("smoke", lambda: run(chosen))
 
 
 if __name__ == "__main__":

@@ -3,69 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL
-from measure.compare.results import Row, by_name
+from measure.compare.results import ContenderRow
 from measure.results import ratio
+from measure.verdict import Verdict
 
-AGAINST_BEST = {
-    OURS_FP32.name: 2.0,
-    OURS_BF16.name: 3.5,
-}  # the fastest peer that answers as the clip alone does
-AGAINST_USUAL = {OURS_FP32.name: 3.2, OURS_BF16.name: 5.5}  # the usual TorchServe handler
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One target. `measured` is None where a contender held the bound at no rate tried, which no ratio can say."""
-
-    what: str
-    by: str
-    wanted: float
-    measured: float | None
-    at_least: bool = True
-
-    @property
-    def met(self) -> bool | None:
-        if self.measured is None:
-            return None
-        return self.measured >= self.wanted if self.at_least else self.measured <= self.wanted
+# the fastest peer that answers as the clip alone does, and the usual TorchServe handler
+AGAINST_BEST = {OURS_FP32.name: 2.0, OURS_BF16.name: 3.5}
+AGAINST_USUAL = {OURS_FP32.name: 3.2, OURS_BF16.name: 5.5}
 
 
-def verdicts(rows: Sequence[Row]) -> list[Verdict]:
+def verdicts(rows: Sequence[ContenderRow]) -> list[Verdict]:
     """Every target that these rows can judge: at the same bound, which is what counts, and at saturation."""
     found: list[Verdict] = []
-    present = by_name([row for row in rows if row.throughput is not None])
+    present = {row.name: row for row in rows if row.throughput is not None}
     usual = present.get(USUAL.name)
-    for targets, other in ((AGAINST_BEST, best(rows, "capacity")), (AGAINST_USUAL, usual)):
-        for name, wanted in targets.items():
-            if name in present and other is not None:
-                found.append(
-                    Verdict(
-                        f"{name} against {other.name}", "capacity", wanted, capacities(present[name], other)
-                    )
-                )
-    for targets, other in ((AGAINST_BEST, best(rows, "throughput")), (AGAINST_USUAL, usual)):
-        for name, wanted in targets.items():
-            if name in present and other is not None:
-                measured = ratio(present[name].rounds, other.rounds)
-                found.append(Verdict(f"{name} against {other.name}", "saturation", wanted, measured))
+    for at, by, compare in (("capacity", "capacity", capacities), ("saturation", "throughput", throughputs)):
+        for targets, other in ((AGAINST_BEST, best(rows, by)), (AGAINST_USUAL, usual)):
+            for name, wanted in targets.items():
+                if other and name in present:
+                    measured = compare(present[name], other)
+                    found.append(Verdict(f"{name} against {other.name}", wanted, measured, at=at))
     for name in AGAINST_BEST:
         if name in present:
             row = present[name]
             what = f"answers of {name} that are not the clip's own, of {row.answers}"
-            found.append(Verdict(what, "count", 0, float(row.changed), at_least=False))
+            found.append(Verdict(what, 0, row.changed, at_least=False, at="count", unit=""))
     return found
 
 
-def best(rows: Sequence[Row], by: str) -> Row | None:
+def best(rows: Sequence[ContenderRow], by: str) -> ContenderRow | None:
     """The peer that answers right and does most; None if none did anything."""
-    peers = [
-        row for row in rows if row.right and not row.name.startswith("ours") and getattr(row, by) is not None
-    ]
-    return max(peers, key=lambda row: getattr(row, by), default=None)
+    peers = [row for row in rows if row.right and not row.name.startswith("ours")]
+    return max((it for it in peers if getattr(it, by)), key=lambda it: float(getattr(it, by)), default=None)
 
 
-def capacities(one: Row, other: Row) -> float | None:
+def throughputs(one: ContenderRow, other: ContenderRow) -> float | None:
+    return ratio(one.rounds, other.rounds)
+
+
+def capacities(one: ContenderRow, other: ContenderRow) -> float | None:
+    """None where one held the bound at no rate tried."""
     return one.capacity / other.capacity if one.capacity and other.capacity else None

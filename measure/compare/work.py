@@ -1,6 +1,6 @@
 """The work: clips as long as VoxCeleb1's, as VoxCeleb1 has them (16-bit WAV at 16 kHz), and what each gets alone.
 
-No format that only some peers decode, and no decoding that outweighs the model: servers are compared, not codecs.
+Only a format that every peer decodes, and cheaply: servers are compared, not codecs.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import json
 import multiprocessing
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
 from speaker_id.manifest import Manifest
 
-from measure import workload as voxceleb
+from measure import workload
 from measure.compare import BUILD
 from measure.loadtest.clips import Clip
+from measure.results import save_json
 
 SAMPLING_RATE = 16_000  # Hz, of every checkpoint compared here
 SEED = 0
@@ -35,11 +36,14 @@ class Answer:
 Reference = Mapping[str, Answer]  # by the clip's name
 
 
-def clips(folder: Path, count: int, seed: int = SEED) -> list[Clip]:
-    """Written into the folder; equal seeds give equal files."""
+def lengths(count: int) -> list[float]:
+    return [float(length) for length in workload.durations(count, SEED)]
+
+
+def clips(folder: Path, lengths: Sequence[float], seed: int = SEED) -> list[Clip]:
+    """One clip a length, written into the folder; equal seeds give equal files."""
     folder.mkdir(parents=True, exist_ok=True)
-    lengths = [float(length) for length in voxceleb.durations(count, seed)]
-    waveforms = voxceleb.work(voxceleb.voices(SAMPLING_RATE), lengths, SAMPLING_RATE, seed)
+    waveforms = workload.work(workload.voices(SAMPLING_RATE), lengths, SAMPLING_RATE, seed)
     made = []
     for number, (length, waveform) in enumerate(zip(lengths, waveforms, strict=True)):
         path = folder / f"clip-{number:02d}.wav"
@@ -66,13 +70,10 @@ def alone(checkpoint: Path, work: Sequence[Clip]) -> Reference:
     file = BUILD / "references" / f"{digest.hexdigest()[:16]}.json"
     if not file.is_file():
         paths = [clip.path for clip in work]
-        with ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn")
-        ) as process:  # its memory goes with it
+        # in a process of its own, which frees its memory
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             answers = process.submit(identify, checkpoint, paths).result()
-        content = {clip.name: asdict(answer) for clip, answer in zip(work, answers, strict=True)}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(content, indent=2))
+        save_json({clip.name: vars(answer) for clip, answer in zip(work, answers, strict=True)}, file)
     return {name: Answer(**answer) for name, answer in json.loads(file.read_text()).items()}
 
 

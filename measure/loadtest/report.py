@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -126,6 +126,6 @@ def write(run: Run, folder: Path) -> tuple[Path, Path]:
 
 def provenance() -> dict[str, Any]:
     """When, on which machine, from which commit, with which versions."""
-    machine = asdict(describe())
+    machine = describe().model_dump()
     machine["versions"] += "".join(f", {name} {version(name)}" for name in ("locust", "torchserve"))
     return {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": machine}

@@ -1,6 +1,6 @@
 """Rows of an imagined run."""
 
-from measure.results import GrowthRow, Row
+from measure.bench.results import BenchmarkRow, GrowthRow
 
 DEFAULTS = {
     "ratio_same_layout": 1.0,
@@ -35,8 +35,8 @@ DEFAULTS = {
 }
 
 
-def row(**changed: object) -> Row:
-    return Row.model_validate(DEFAULTS | changed)
+def row(**changed: object) -> BenchmarkRow:
+    return BenchmarkRow.model_validate(DEFAULTS | changed)
 
 
 def growth(name: str, **costs: float) -> list[GrowthRow]:

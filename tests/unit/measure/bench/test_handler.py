@@ -7,8 +7,7 @@ import pytest
 
 from bundle import archive, sources
 from measure.bench import RESULTS
-from measure.bench.handler import COMMAND, DOCUMENT, FILE, FIRST, LATER, child, model_dir, recording, table
-from measure.document import insert
+from measure.bench.handler import FILE, FIRST, LATER, PAGE, child, model_dir, recording, table
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -27,8 +26,7 @@ def test_a_fresh_worker_answers_a_first_request_and_later_ones(folder: Path) -> 
 
 def test_the_document_says_what_the_committed_measurement_says() -> None:
     found = json.loads((RESULTS / FILE).read_text("utf-8"))
-    document = DOCUMENT.read_text("utf-8")
-    assert insert(document, table(found), COMMAND) == document, "run python -m measure.bench.handler"
+    assert PAGE.path.read_text("utf-8") == PAGE.filled(table(found)), f"run python -m {PAGE.command}"
     assert not found["machine"]["dirty"]
 
 

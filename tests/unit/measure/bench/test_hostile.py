@@ -8,16 +8,14 @@ from typing import Any
 import pytest
 
 from measure.bench import RESULTS
-from measure.bench.hostile import COMMAND, DOCUMENT, FILE, Cost, short, table
-from measure.document import insert
+from measure.bench.hostile import FILE, PAGE, Cost, short, table
 
 FOUND: dict[str, Any] = json.loads((RESULTS / FILE).read_text("utf-8"))
 COSTS = [(each["name"], Cost(**values)) for each in FOUND["attacks"] for values in each["costs"]]
 
 
 def test_the_document_says_what_the_committed_measurement_says() -> None:
-    document = DOCUMENT.read_text("utf-8")
-    assert insert(document, table(FOUND), COMMAND) == document, "run python -m measure.bench.hostile"
+    assert PAGE.path.read_text("utf-8") == PAGE.filled(table(FOUND)), f"run python -m {PAGE.command}"
     assert not FOUND["machine"]["dirty"]
 
 

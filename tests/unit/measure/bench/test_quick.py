@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from measure import Unavailable
 from measure.bench import RESULTS
 from measure.bench.contest import agreement, difference
 from measure.bench.encoder import main
 from measure.bench.engines import BASE, CONTESTANTS, HF_ONE, NAMES, ONE_BY_TWO, Contestant, Engine, choose
 from measure.bench.loaders import LOADERS
-from measure.bench.peers import Unavailable
+from measure.bench.results import ENCODER_FILE, GROWTH_FILE, BenchmarkRow, GrowthRow
 from measure.bench.team import Team, variables
 from measure.bench.worker import Turn, answer, batches
-from measure.results import ENCODER_FILE, GROWTH_FILE, GrowthRow, Row, read
+from measure.results import read
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_quick_run_measures_ours_against_the_reference(results: Path) -> None:
-    base, ours = read(results / ENCODER_FILE, Row)
+    base, ours = read(results / ENCODER_FILE, BenchmarkRow)
     assert (base.engine, base.ratio_same_layout, base.max_logit_difference) == ("hf-one", 1.0, 0.0)
     assert (ours.engine, ours.layout) == ("packed-fp32", "2×1")
     assert ours.max_logit_difference < 1e-4
@@ -44,11 +45,11 @@ def test_a_quick_run_measures_ours_against_the_reference(results: Path) -> None:
 
 
 def test_a_quick_run_never_counts_as_complete(results: Path) -> None:
-    assert not any(row.complete for row in read(results / ENCODER_FILE, Row))
+    assert not any(row.complete for row in read(results / ENCODER_FILE, BenchmarkRow))
 
 
 def test_a_row_says_what_it_ran_on(results: Path) -> None:
-    row = read(results / ENCODER_FILE, Row)[0]
+    row = read(results / ENCODER_FILE, BenchmarkRow)[0]
     assert row.cores == len(os.sched_getaffinity(0))
     assert "torch" in row.versions
     assert row.clips.startswith("3 clips of ")

@@ -6,22 +6,22 @@ import pytest
 
 from measure import ROOT
 from measure.bench import RESULTS
-from measure.bench.report import COMMAND, DOCUMENT, main, report
+from measure.bench.report import PAGE, main, report
+from measure.bench.results import ENCODER_FILE, GROWTH_FILE, newest_run
 from measure.bench.targets import verdicts
-from measure.document import END, begin, insert
-from measure.results import ENCODER_FILE, GROWTH_FILE, append, newest
+from measure.document import END
+from measure.results import append
 from tests.unit.measure.bench.rows import growth, row
 
 
 def test_the_document_is_the_newest_complete_runs() -> None:
-    document = DOCUMENT.read_text(encoding="utf-8")
-    assert insert(document, report(*newest(RESULTS)), COMMAND) == document, (
-        "run python -m measure.bench.report"
+    assert PAGE.path.read_text("utf-8") == PAGE.filled(report(*newest_run(RESULTS))), (
+        f"run python -m {PAGE.command}"
     )
 
 
 def test_the_readme_quotes_the_newest_complete_run() -> None:
-    found = {verdict.what: verdict.measured for verdict in verdicts(*newest(RESULTS))}
+    found = {verdict.what: verdict.measured for verdict in verdicts(*newest_run(RESULTS))}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for what, digits in (
         ("packed-fp32 against hf-one, each at its best", 2),
@@ -33,7 +33,7 @@ def test_the_readme_quotes_the_newest_complete_run() -> None:
 
 
 def test_no_partial_or_quick_run_is_committed_with_the_results() -> None:
-    rows, _ = newest(RESULTS)
+    rows, _ = newest_run(RESULTS)
     assert all(row.complete and row.model != "demo" for row in rows)
 
 
@@ -54,19 +54,9 @@ def test_growth_has_a_row_an_engine_and_a_column_a_length() -> None:
     assert "| hf-one 1×2 glibc | 100 | 150 |" in text
 
 
-def test_a_document_keeps_what_is_outside_the_markers() -> None:
-    opening = begin(COMMAND)
-    assert insert(f"a\n{opening}\nold\n{END}\nb", "new", COMMAND) == f"a\n{opening}\n\nnew\n\n{END}\nb"
-
-
-def test_a_document_without_markers_is_refused() -> None:
-    with pytest.raises(ValueError, match="markers"):
-        insert("nothing here", "new", COMMAND)
-
-
 def test_the_command_writes_the_document(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
-    document.write_text(f"{begin(COMMAND)}\n{END}\n")
+    document.write_text(f"{PAGE.begin}\n{END}\n")
     append(tmp_path / ENCODER_FILE, [row()])
     append(tmp_path / GROWTH_FILE, growth("hf-one 1×2 glibc", s5=100.0))
     assert main(["--results", str(tmp_path), "--document", str(document)]) == 0

@@ -35,6 +35,6 @@ def test_ratios_are_of_neighbours_in_time_and_medians_of_all_else() -> None:
 
 def test_a_ratio_has_no_figure_where_there_is_none_to_tell() -> None:
     ours = served("this", [1.0], [1.0])
-    machine = {"cpu": "x", "cores": 2, "versions": "v", "commit": "c"}
+    machine = {"cpu": "x", "cpu_flags": "", "cores": 2, "versions": "v", "commit": "c", "dirty": False}
     found = {"machine": machine, "rows": summary([ours]) + ratios(ours, ours), "decoders MB": ["1"]}
     assert "| wav | this by this | 1.0 | 1.0 |  |  |  |  |" in table(found)

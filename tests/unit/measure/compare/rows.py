@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from measure.compare.results import Row, StepRow
+from measure.compare.results import ContenderRow, StepRow
 
 SHARED: dict[str, Any] = {
     "batch": 8,
@@ -34,11 +34,11 @@ SHARED: dict[str, Any] = {
 }
 
 
-def row(name: str, throughputs: str, capacity: float | None = None, **changes: Any) -> Row:
+def row(name: str, throughputs: str, capacity: float | None = None, **changes: Any) -> ContenderRow:
     """A contender whose median of throughputs is the middle one."""
     values = sorted(float(value) for value in throughputs.split())
     own = {"throughput": values[len(values) // 2] if values else None, "throughputs": throughputs}
-    return Row.model_validate(
+    return ContenderRow.model_validate(
         SHARED | own | {"name": name, "capacity": capacity, "breaks_at": None} | changes
     )
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 
+from measure import Unavailable
 from measure.compare import contest as module
 from measure.compare.burst import Burst
-from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL, Contender, choose
+from measure.compare.contenders import NAMES, OURS_BF16, OURS_FP32, USUAL, Contender, choose
 from measure.compare.contest import Contest
-from measure.compare.environments import Unavailable
 from measure.compare.steps import Load, Step
 from measure.compare.work import Answer
 from measure.loadtest.clips import Clip
@@ -80,7 +80,7 @@ class Stage:
         self.rates.append((target.url, rate))
         return Step(rate, SUMMARY, 0, met=True, whole=True)
 
-    def play(self, only: Sequence[str] | None = None, rounds: int = 1, minutes: float = 60.0) -> Contest:
+    def play(self, only: Sequence[str] = NAMES, rounds: int = 1, minutes: float = 60.0) -> Contest:
         played = Contest(
             choose(only),
             lambda contender: Fake(contender, self.lame.get(contender.name)),

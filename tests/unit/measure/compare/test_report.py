@@ -10,33 +10,31 @@ import pytest
 from measure.compare import RESULTS
 from measure.compare.overhead import Measured
 from measure.compare.overhead import row as overhead_row
-from measure.compare.report import COMMAND, DOCUMENT, main, newest_overhead, overhead, report
-from measure.compare.results import CONTENDERS_FILE, newest
-from measure.document import END, begin, insert
+from measure.compare.report import PAGE, main, overhead, report, text
+from measure.compare.results import CONTENDERS_FILE
+from measure.document import END
 from measure.results import append
 from tests.unit.measure.compare.rows import row, step
 
 
 def test_the_document_is_the_newest_complete_runs() -> None:
-    document = DOCUMENT.read_text(encoding="utf-8")
-    text = report(*newest(RESULTS)) + "\n\n" + overhead(newest_overhead(RESULTS))
-    assert insert(document, text, COMMAND) == document, "run python -m measure.compare.report"
+    assert PAGE.path.read_text("utf-8") == PAGE.filled(text(RESULTS)), f"run python -m {PAGE.command}"
 
 
 def test_the_fastest_comes_first_and_ours_are_bold() -> None:
-    text = report([row("litserve-padded", "4"), row("ours-fp32", "12", capacity=1.25)], [])
-    table = [line for line in text.splitlines() if "1000 MB" in line]
+    written = report([row("litserve-padded", "4"), row("ours-fp32", "12", capacity=1.25)], [])
+    table = [line for line in written.splitlines() if "1000 MB" in line]
     assert table[0].startswith("| **ours-fp32** | 8 | 1×2 | 12.0 | 1.25 |")
     assert table[1].startswith("| litserve-padded | 8 | 1×2 | 4.0 |  |")
 
 
 def test_a_peer_that_could_not_be_measured_is_named_with_the_reason() -> None:
-    text = report(
+    written = report(
         [row("ours-fp32", "12"), row("ray-padded", "", absent="pip cannot install it", right=False)], []
     )
-    assert "- `ray-padded` was not measured: pip cannot install it" in text
-    assert "| ray-padded |" not in text
-    assert "- `mlserver-alone` was not measured: it took no part in this run" in text
+    assert "- `ray-padded` was not measured: pip cannot install it" in written
+    assert "| ray-padded |" not in written
+    assert "- `mlserver-alone` was not measured: it took no part in this run" in written
 
 
 def test_latencies_have_their_number_of_requests_and_a_load_above_saturation_says_so() -> None:
@@ -45,8 +43,8 @@ def test_latencies_have_their_number_of_requests_and_a_load_above_saturation_say
         step("ours-fp32", 0.5, 0.75, math.inf),
         step("ours-fp32", None, 9, 9),
     ]
-    text = report([row("ours-fp32", "12")], steps)
-    assert "| ours-fp32 | 0.50 / 1.50 (30) | 0.75 / ∞ (30) | above its saturation |" in text
+    written = report([row("ours-fp32", "12")], steps)
+    assert "| ours-fp32 | 0.50 / 1.50 (30) | 0.75 / ∞ (30) | above its saturation |" in written
 
 
 def test_without_a_capacity_of_ours_there_are_no_shares_of_it() -> None:
@@ -55,9 +53,9 @@ def test_without_a_capacity_of_ours_there_are_no_shares_of_it() -> None:
 
 def test_a_target_is_met_or_missed_by_its_own_measure() -> None:
     rows = [row("ours-fp32", "12", capacity=1.0), row("fastapi-pipeline", "5", capacity=0.6)]
-    text = report(rows, [])
-    assert "| ours-fp32 against fastapi-pipeline | capacity | ≥ 2× | 1.67× | missed |" in text
-    assert "| ours-fp32 against fastapi-pipeline | saturation | ≥ 2× | 2.4× | met |" in text
+    written = report(rows, [])
+    assert "| ours-fp32 against fastapi-pipeline | capacity | ≥ 2× | 1.67× | missed |" in written
+    assert "| ours-fp32 against fastapi-pipeline | saturation | ≥ 2× | 2.4× | met |" in written
 
 
 def test_overhead_is_the_median_of_neighbours_and_judged() -> None:
@@ -67,19 +65,19 @@ def test_overhead_is_the_median_of_neighbours_and_judged() -> None:
         "fp32", measured, 100.0, run | {"cpu": "e", "cpu_flags": "f", "cores": 2, "versions": "g"}
     )
     assert (made.served, made.kept, made.lone_added) == pytest.approx((10.0, 0.98, 0.019))
-    text = overhead([made])
-    assert "| fp32 | 10.0 | 10.2 | 98.0% | met | 280 ms | 270 ms | 19 ms | missed |" in text
+    written = overhead([made])
+    assert "| fp32 | 10.0 | 10.2 | 98.0% | met | 280 ms | 270 ms | 19 ms | missed |" in written
 
 
 def test_a_partial_run_is_not_quoted(tmp_path: Path) -> None:
     append(tmp_path / CONTENDERS_FILE, [row("ours-fp32", "12", complete=False)])
-    assert report(*newest(tmp_path)).startswith("No complete run is committed")
+    assert text(tmp_path).startswith("No complete run is committed")
 
 
 def test_main_writes_between_the_markers_and_nowhere_else(tmp_path: Path) -> None:
     append(tmp_path / CONTENDERS_FILE, [row("ours-fp32", "12.34")])
     document = tmp_path / "compare.md"
-    document.write_text(f"before\n{begin(COMMAND)}\nold\n{END}\nafter\n")
+    document.write_text(f"before\n{PAGE.begin}\nold\n{END}\nafter\n")
     assert main(["--results", str(tmp_path), "--document", str(document)]) == 0
     written = document.read_text()
     assert written.startswith("before\n")

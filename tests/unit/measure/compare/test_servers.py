@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from measure import Unavailable
 from measure.compare import servers
-from measure.compare.environments import Unavailable
 from measure.compare.servers import Launch, Peer, launch
 from measure.compare.usual import Setup
 from measure.loadtest.clips import Clip

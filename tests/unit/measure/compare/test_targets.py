@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from measure.compare.targets import Verdict, best, verdicts
+from measure.compare.targets import best, verdicts
+from measure.verdict import Verdict
 from tests.unit.measure.compare.rows import row
 
 OURS = row("ours-fp32", "12 20 11", capacity=1.2)
@@ -14,11 +15,11 @@ RIGHT = row("fastapi-pipeline", "6 8 10", capacity=0.5)
 FASTER_BUT_WRONG = row("ray-padded", "9", capacity=0.9, right=False)
 
 
-def found(what: str, by: str) -> Verdict:
+def found(what: str, at: str) -> Verdict:
     (verdict,) = (
         each
         for each in verdicts([OURS, BF16, USUAL, RIGHT, FASTER_BUT_WRONG])
-        if each.what == what and each.by == by
+        if each.what == what and each.at == at
     )
     return verdict
 
@@ -45,12 +46,12 @@ def test_the_usual_handler_is_a_target_of_its_own_though_it_answers_otherwise() 
 
 def test_no_capacity_is_no_ratio_and_neither_met_nor_missed() -> None:
     lame = row("torchserve-padded", "4 4 4", capacity=None, right=False)
-    verdict = next(it for it in verdicts([OURS, lame]) if it.by == "capacity")
+    verdict = next(it for it in verdicts([OURS, lame]) if it.at == "capacity")
     assert verdict.measured is None
     assert verdict.met is None
 
 
 def test_one_changed_answer_of_ours_misses_the_target() -> None:
     ours = row("ours-fp32", "12", changed=1, right=False)
-    (verdict,) = (it for it in verdicts([ours]) if it.by == "count")
+    (verdict,) = (it for it in verdicts([ours]) if it.at == "count")
     assert verdict.met is False

@@ -1,0 +1,133 @@
+"""What a contest measured → rows of results/encoder.csv and results/growth.csv."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from measure.bench.contest import Contest, Measured, agreement, difference
+from measure.bench.engines import BASE, HF_ONE, LATENCIES, Contestant
+from measure.bench.flops import flops
+from measure.results import Maybe, Measurement, Record, newest, ratio, read
+
+ENCODER_FILE, GROWTH_FILE = "encoder.csv", "growth.csv"
+
+
+class BenchmarkRow(Measurement):
+    """One contestant in one run. Ratios are medians over the rounds, each against the same round's reference."""
+
+    ratio_same_layout: Maybe  # to hf-one in the same layout with the same allocator
+    ratio_best: float  # to hf-one in its best layout and allocator
+    engine: str
+    layout: str  # workers × threads
+    allocator: str
+    precision: str
+    backend: str
+    throughput: float  # seconds of audio a second, median over the rounds
+    throughputs: str  # of each round
+    latency_3s: Maybe  # seconds, median over the rounds
+    latency_8s: Maybe
+    latency_20s: Maybe
+    peak_mb: float  # largest resident set while serving, all processes together, shared pages counted in each
+    max_logit_difference: float  # to the clip-alone fp32 reference, relative to the clip's largest logit
+    top1_agreement: float  # with the same
+    gflops: float  # the model's work a second
+    peak_gflops: float  # of one large matrix product in this precision
+    peak_fraction: float
+    foreign_cores: float  # cores that anything but the contestant of the moment kept busy while it ran
+
+    @property
+    def name(self) -> str:
+        return f"{self.engine} {self.layout} {self.allocator}"
+
+    @property
+    def rounds(self) -> list[float]:
+        return [float(value) for value in self.throughputs.split()]
+
+
+class GrowthRow(Record):
+    """What a second of audio costs in a clip of some length."""
+
+    name: str
+    clip_seconds: float
+    ms_per_audio_second: float
+    run: str
+    complete: bool
+
+
+def rows(
+    contest: Contest, config: Mapping[str, Any], peaks: Mapping[str, float], shared: Mapping[str, Any]
+) -> list[BenchmarkRow]:
+    """In the order of the contest.
+
+    Args:
+        config: the model's, config.json.
+        peaks: GFLOP/s of the machine, by precision.
+        shared: what all rows of the run have in common, by column.
+    """
+    plan, base = contest.plan, contest.measured[BASE]
+    audio = [plan.seconds(indices) for indices in plan.rounds]
+    works = [sum(flops(config, len(plan.clips[index])) for index in indices) / 1e9 for indices in plan.rounds]
+
+    def speeds(amounts: Sequence[float], measured: Measured) -> list[float]:
+        return [amount / seconds for amount, seconds in zip(amounts, measured.seconds, strict=False)]
+
+    throughputs = {it: speeds(audio, measured) for it, measured in contest.measured.items()}
+    references = [it for it in throughputs if it.engine == HF_ONE]
+    best = max(references, key=lambda it: statistics.median(throughputs[it]))
+    made = []
+    for it, measured in contest.measured.items():
+        mine, same = throughputs[it], throughputs.get(Contestant(HF_ONE, it.layout, it.allocator))
+        gflops, peak = statistics.median(speeds(works, measured)), peaks[it.engine.precision]
+        made.append(
+            BenchmarkRow(
+                ratio_same_layout=round(ratio(mine, same), 3) if same else None,
+                ratio_best=round(ratio(mine, throughputs[best]), 3),
+                engine=it.engine.name,
+                layout=str(it.layout),
+                allocator=it.allocator,
+                precision=it.engine.precision,
+                backend=measured.backend,
+                throughput=round(statistics.median(mine), 2),
+                throughputs=" ".join(f"{speed:.3f}" for speed in mine),
+                **latencies(measured),
+                peak_mb=round(measured.peak / 2**20),
+                max_logit_difference=float(f"{difference(measured.logits, base.logits):.1e}"),
+                top1_agreement=round(agreement(measured.logits, base.logits), 4),
+                gflops=round(gflops, 1),
+                peak_gflops=round(peak, 1),
+                peak_fraction=round(gflops / peak, 3),
+                **shared,
+            )
+        )
+    return made
+
+
+def latencies(measured: Measured) -> dict[str, Any]:
+    """The columns latency_3s, latency_8s, latency_20s."""
+    found = {length: measured.latencies.get(length) for length in LATENCIES}
+    return {
+        f"latency_{it:g}s": round(statistics.median(each), 4) if each else None for it, each in found.items()
+    }
+
+
+def growth_rows(contest: Contest, shared: Mapping[str, Any]) -> list[GrowthRow]:
+    return [
+        GrowthRow(
+            name=str(it),
+            clip_seconds=length,
+            ms_per_audio_second=round(cost * 1000, 2),
+            run=shared["run"],
+            complete=shared["complete"],
+        )
+        for it, costs in contest.growth.items()
+        for length, cost in costs.items()
+    ]
+
+
+def newest_run(folder: Path) -> tuple[list[BenchmarkRow], list[GrowthRow]]:
+    """Of the newest complete run; nothing where there is no such run."""
+    found = newest(folder / ENCODER_FILE, BenchmarkRow)
+    return found, [row for row in read(folder / GROWTH_FILE, GrowthRow) if found and row.run == found[0].run]

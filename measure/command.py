@@ -1,0 +1,93 @@
+"""What the measuring commands share: progress, signals, errors as one line, and the model that is measured."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from bundle import BundleError
+from measure import ROOT, MeasureError
+from serving.signals import SIGNALS
+
+FULL_SIZE = Path("build/full-size")
+Say = Callable[[str], None]
+
+
+def guarded(name: str, work: Callable[[], int | None], failed: int = 1) -> int:
+    """Do the work; gives the exit code: its own, `failed` after an error, 130 after a signal.
+
+    Signals interrupt the work, so that what it started is ended; errors are one line on the terminal.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return work() or 0
+    except (BundleError, MeasureError) as exc:
+        print(f"{name}: {exc}", file=sys.stderr)
+        return failed
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def progress() -> Say:
+    """Prints lines, each with the seconds since now."""
+    console, started = Console(highlight=False, soft_wrap=True), time.monotonic()
+    return lambda text: console.print(f"{time.monotonic() - started:5.0f} s  {text}", markup=False)
+
+
+def names(text: str) -> list[str]:
+    """The type of an option that takes names with commas between."""
+    return text.split(",")
+
+
+def add_run_options(parser: argparse.ArgumentParser, quick: str) -> None:
+    """--model, --quick and --results, as `model`, `described` and `folder` read them."""
+    parser.add_argument(
+        "--model", help="as MODEL= of make serve (default: the demo model widened to full size)"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"try the harness: demo model, {quick}")
+    parser.add_argument("--results", type=Path, help="folder to write to (default: the committed results)")
+
+
+def folder(chosen: argparse.Namespace, results: Path, build: Path) -> Path:
+    """Where results go: those of a quick run never to the committed ones."""
+    return chosen.results or (build / "quick" if chosen.quick else results)
+
+
+def described(chosen: argparse.Namespace) -> str:
+    """The model in words, for the results."""
+    return chosen.model or ("demo" if chosen.quick else "demo widened to wav2vec2-base's shape")
+
+
+def model(chosen: argparse.Namespace, say: Say) -> str:
+    """What to resolve: the model asked for, the demo, or the demo widened."""
+    if chosen.model or chosen.quick:
+        return chosen.model or "demo"
+    return widened(say)
+
+
+def widened(say: Say) -> str:
+    """Make the demo model wav2vec2-base's size; gives what to resolve.
+
+    Raises:
+        MeasureError: says why that failed.
+    """
+    say(f"widening the demo model to full size: {FULL_SIZE}")
+    command = [sys.executable, "-m", "training.widen", str(FULL_SIZE)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise MeasureError(f"training.widen failed: {last_line(done.stderr)}")
+    return f"./{FULL_SIZE}"
+
+
+def last_line(text: str) -> str:
+    """Where programs give the reason for which they ended."""
+    return (text.strip().splitlines() or ["no reason given"])[-1]
