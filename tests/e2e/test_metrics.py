@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -131,6 +132,14 @@ def test_every_metric_of_the_catalogue_is_served_with_its_kind_and_labels(watche
             assert labels[sample] == set(metric.labels), sample
     promised = {sample for metric in CATALOGUE for sample in samples_of(metric)}
     assert labels.keys() == promised, "what is served and stands in no catalogue"
+
+
+def test_the_pages_curl_gets_them(watched: Watched) -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    (command,) = re.findall(r"^curl (http://127\.0\.0\.1:9464/metrics)$", page, re.MULTILINE)
+    url = command.replace("http://127.0.0.1:9464", watched.service.exporter.url.removesuffix("/metrics"))
+    said = subprocess.run(["curl", "-sS", "--fail", url], capture_output=True, text=True, check=True).stdout
+    assert "speaker_id_requests_total{" in said
 
 
 def test_every_part_answers(watched: Watched) -> None:

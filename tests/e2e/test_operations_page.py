@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,3 +60,33 @@ def test_every_log_that_the_page_names_is_written(server: TorchServe, gateway: G
     assert {"logs/handler_log.log", "logs/model_log.log", "logs/ts_log.log", "gateway_access.log"} <= named
     for name in named:
         assert (server.run / name).is_file(), name
+
+
+def commands(containing: str) -> str:
+    """The page's block of commands that this file runs."""
+    blocks = re.findall(r"<!-- run: tests/e2e/test_operations_page.py -->\n```sh\n(.*?)```", PAGE, re.DOTALL)
+    (found,) = [block for block in blocks if containing in block]
+    return str(found)
+
+
+def output(script: str) -> list[str]:
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_its_checks_say_what_the_page_says(gateway: Gateway) -> None:
+    script = commands("/v2/health/ready").replace("http://127.0.0.1:8080", gateway.url)
+    script = script.replace("curl ", "curl -sS -w '\\n%{http_code}\\n' ")
+    ready, live, versions = zip(*[iter(output(script))] * 2, strict=True)
+    assert (ready[-1], live[-1], versions[-1]) == ("200", "200", "200")
+    assert '"versions": ["1.0"]' in versions[0]
+
+
+def test_torchserve_is_asked_over_its_socket_as_the_page_says(server: TorchServe, tmp_path: Path) -> None:
+    state = tmp_path / "serve.json"
+    state.write_text(json.dumps({"management": str(server.management.path)}))
+    script = commands("--unix-socket").replace("build/run/8080/serve.json", str(state))
+    said = "\n".join(output(script.replace("curl ", "curl -sS --fail ")))
+    assert '"jobQueueStatus"' in said
+    assert '"status": "Processing worker updates..."' in said
