@@ -6,11 +6,9 @@ nothing from the network and nothing from a pickle.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from safetensors import SafetensorError
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 from transformers.utils import logging as transformers_logging
 
+from speaker_id import label_names
 from speaker_id.manifest import (
     CONFIG_FILE,
     LABELS_FILE,
@@ -94,13 +93,9 @@ def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = No
         model.config.tie_last_hidden_states = True
     if model.config.use_weighted_layer_sum:  # every layer's output, and the first one's input
         assert len(model.layer_weights) == model.config.num_hidden_layers + 1
-    if heads:
-        _check_heads(heads, model.classifier.out_features)
-    labels = _labels(model.config.id2label, model.classifier.out_features)
-    _refuse_duplicates(labels, heads, "id2label")
-    if (folder / LABELS_FILE).is_file():
-        labels = _display_names(folder / LABELS_FILE, labels)
-        _refuse_duplicates(labels, heads, LABELS_FILE)
+    labels = label_names.load(
+        model.config.id2label, model.classifier.out_features, heads or {}, folder / LABELS_FILE
+    )
     return Checkpoint(
         model=model.to(device).eval(),
         feature_extractor=feature_extractor,
@@ -123,53 +118,6 @@ def _check_loading(info: Mapping[str, Any]) -> None:
             names = sorted(" ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in keys)
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise CheckpointError(f"the weights file {fault} {', '.join(names[:3])}{more}")
-
-
-def _labels(id2label: Mapping[int, str], outputs: int) -> tuple[str, ...]:
-    """`id2label` in the order of the logits: every index there once."""
-    if set(id2label) != set(range(outputs)):
-        raise CheckpointError(
-            f"id2label has {len(id2label)} entries; the classifier's {outputs} outputs need 0 to {outputs - 1}"
-        )
-    return tuple(str(id2label[index]) for index in range(outputs))
-
-
-def _refuse_duplicates(labels: tuple[str, ...], heads: Mapping[str, int] | None, where: str) -> None:
-    """A label may stand once in each head: "none" is an object and a location."""
-    rest = iter(labels)
-    for count in heads.values() if heads else (len(labels),):
-        head = tuple(islice(rest, count))
-        if len(set(head)) != len(head):
-            twice = next(label for label in head if head.count(label) > 1)
-            raise CheckpointError(f"{where} gives the label {twice!r} twice; answers would be ambiguous")
-
-
-def _check_heads(heads: Mapping[str, int], outputs: int) -> None:
-    if (total := sum(heads.values())) != outputs:
-        sizes = ", ".join(f"{name} {count}" for name, count in heads.items())
-        raise CheckpointError(f"heads ({sizes}) have {total} labels; the classifier has {outputs} outputs")
-
-
-def _display_names(path: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Replaces the labels that the CSV (columns `label`, `name`; UTF-8) lists; the others stay as they are."""
-    try:
-        with path.open(
-            newline="", encoding="utf-8-sig"
-        ) as file:  # -sig: spreadsheets write a byte order mark
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as exc:
-        raise CheckpointError(f"{path.name} is not a UTF-8 CSV file: {exc}") from exc
-    names: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
-        label, name = row.get("label"), row.get("name")
-        if not label or not name:
-            raise CheckpointError(f"{path.name} line {line} lacks a value in the columns label, name")
-        if label not in labels:
-            raise CheckpointError(f"{path.name} line {line} names {label!r}, which is no label of the model")
-        if label in names:
-            raise CheckpointError(f"{path.name} line {line} names {label!r} a second time")
-        names[label] = name
-    return tuple(names.get(label, label) for label in labels)
 
 
 def _default_function(problem_type: str | None) -> ScoreFunction:

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from speaker_id.decoders import pool
-from speaker_id.decoders.process import DecoderProcess, ForkServer
+from speaker_id.decoders import faults, pool
+from speaker_id.decoders.forking import ForkServer
+from speaker_id.decoders.patience import Patience
+from speaker_id.decoders.process import DecoderProcess
 from speaker_id.decoders.wire import Lost
 from speaker_id.errors import RequestError
 from speaker_id.settings import Settings
@@ -127,13 +129,13 @@ def cost(
         with Watch(process.pid) as watch:
             try:
                 reply = process.ask({**request, "cpu_seconds": cpu_seconds}, body, PATIENCE)
-                error = None if "samples" in reply else pool.told(reply)
+                error = None if "samples" in reply else faults.told(reply, pool.MEMORY)
             except TimeoutError:
-                error = pool.Patience(None).late()
+                error = Patience(None).late()
             except Lost:
                 reply = {}
         if error is None and not reply:
-            error = pool.ended(process.end(), cpu_seconds)
+            error = faults.ended(process.end(), cpu_seconds)
     finally:
         process.close()
     fault = " ".join(filter(None, error.fault)) if error and error.fault else ""

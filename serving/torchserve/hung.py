@@ -14,7 +14,7 @@ from serving.host import processes
 
 SUSPECT_SECONDS = 1.0  # without an answer, or at one batch, before anybody looks how much the workers compute
 # At one batch without work. Too high: the batch waits. Too low: a worker is ended over one clip whose decoder
-# hangs, which it would itself give up (speaker_id.decoders.pool.HANG_SECONDS).
+# hangs, which it would itself give up (speaker_id.decoders.patience.HANG_SECONDS).
 HUNG_SECONDS = 65.0
 WORK = 0.02  # CPU seconds between two looks that are work: an idle worker uses less
 

@@ -7,24 +7,20 @@ else: no playlist, no external reference, no protocol, and no decoder outside CO
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Any, NoReturn
 
 import av
 import av.logging
-import numpy as np
-import numpy.typing as npt
-from av.audio.frame import format_dtypes
 
-from speaker_id.audio import isobmff, matroska
+from speaker_id.audio import frames, isobmff, matroska
 from speaker_id.audio.damage import Damage
-from speaker_id.audio.layout import Block, check_layout, check_length
+from speaker_id.audio.layout import Block, check_length
 from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, UnsupportedMedia
 
 av.logging.set_level(None)  # no work on messages about a caller's bytes, which a decoder process drops
 
-BLOCK_FRAMES = 1 << 16  # joined before they are resampled: a codec's own frames are as short as 20 ms
 DURATION_SLACK = 1.0  # s; a container's duration counts priming and padding that the decoder drops
 
 # fmt: off
@@ -73,7 +69,7 @@ def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]
         ) as container:
             stream = audio_stream(container, media)
             check_duration(stream, media, max_seconds)
-            yield from _join(_frames(container, stream, media, damage))
+            yield from frames.join(_frames(container, stream, media, damage))
     except (av.FFmpegError, OSError) as exc:
         raise CorruptAudio(f"{media.name} content does not decode") from exc
 
@@ -121,7 +117,7 @@ def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterat
             damage.skip(media.name, failed)
         failed = None
         try:
-            frames = decoder.decode(packet)
+            decoded = decoder.decode(packet)
         except av.FFmpegError:
             if decoder.name in LOSSLESS and not media.elementary:
                 raise
@@ -132,7 +128,7 @@ def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterat
             if zeros:
                 damage.skip(media.name, packet.size)
             damage.read(packet.size - zeros)
-        for frame in frames:
+        for frame in decoded:
             damage.seconds += frame.samples / (frame.sample_rate or 1)
             yield frame
         if damage.decoded > damage.most_frames:
@@ -179,47 +175,3 @@ def _pre_skip(stream: Any, media: Media) -> int | None:
     if media.demuxer != matroska.DEMUXER or not head.startswith(OPUS_HEAD) or len(head) < PRE_SKIP.size:
         return None
     return int(PRE_SKIP.unpack_from(head)[0])
-
-
-def _join(frames: Iterator[Any]) -> Iterator[Block]:
-    """Frames → blocks of one sampling rate, layout and format, joined since a codec's own are as short as 20 ms."""
-    kind: tuple[int, int, str] | None = None
-    waiting: list[Any] = []
-    length = 0
-    for frame in frames:
-        if not frame.samples:
-            continue
-        arrived = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
-        if arrived != kind or length >= BLOCK_FRAMES:
-            yield from _drain(waiting)
-            check_layout(frame.sample_rate, frame.layout.nb_channels)
-            waiting, length, kind = [], 0, arrived
-        waiting.append(frame)
-        length += frame.samples
-    yield from _drain(waiting)
-
-
-def _drain(frames: list[Any]) -> Iterator[Block]:
-    if frames:
-        yield Block(to_float(frames), frames[0].sample_rate)
-
-
-def to_float(frames: Sequence[Any]) -> npt.NDArray[np.float32]:
-    """Decoded frames of one format as float32, (channels, samples), full scale at ±1."""
-    first = frames[0]
-    channels, dtype = first.layout.nb_channels, np.dtype(format_dtypes[first.format.name])
-    # Plane by plane: `frame.to_ndarray()` in PyAV 18.1 takes eight planes for nine, and ends the process; and its
-    # AudioFifo copies all that it holds for each frame.
-    planes, values = (channels, 1) if first.format.is_planar else (1, channels)
-    samples = np.empty((planes, values * sum(frame.samples for frame in frames)), dtype)
-    for index, joined in enumerate(samples):
-        parts = [np.frombuffer(frame.planes[index], dtype, values * frame.samples) for frame in frames]
-        np.concatenate(parts, out=joined)
-    if not first.format.is_planar:
-        samples = samples.reshape(-1, channels).T
-    if samples.dtype == np.uint8:
-        samples = samples.view(np.int8) ^ np.int8(-128)  # unsigned bytes are biased by half the scale
-    if samples.dtype.kind == "i":
-        full_scale = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
-        samples = np.divide(samples, full_scale, dtype=np.float32, casting="unsafe")
-    return np.asarray(samples, np.float32)

@@ -1,34 +1,30 @@
-"""The pool of decoder processes, and what their ends mean to the caller whose clip it was."""
+"""The pool of decoder processes: one clip to each at a time, and a new process for one that is spent."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
-import signal
-import time
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from speaker_id.clip import Clip, Decoded, RawAudio
 from speaker_id.decoders import plain
-from speaker_id.decoders.process import DecoderProcess, ForkServer
+from speaker_id.decoders.faults import ended, told
+from speaker_id.decoders.forking import ForkServer
+from speaker_id.decoders.patience import Patience
+from speaker_id.decoders.process import DecoderProcess
 from speaker_id.decoders.wire import Lost
-from speaker_id.errors import AudioTooCostly, CorruptAudio, DeadlineExceeded, Fault, OutOfMemory, RequestError
+from speaker_id.errors import CorruptAudio, OutOfMemory
 
 # Address space that a clip may take, beyond the idle decoder's. The most that an honest clip needs was measured
 # with `python -m measure.bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may
 # take so much.
 MEMORY = 256 << 20
 LARGEST_IDLE = 60_000_000  # bytes, resident; a decoder that has more between two clips is replaced
-# Without a reply: as CPU time is bounded, it waits for the processor, or for something that does not come.
-HANG_SECONDS = 60.0
-Result = TypeVar("Result")
-CODES = {each.code: each for each in RequestError.__subclasses__()}
 
 
 class Decoders:
@@ -124,7 +120,7 @@ class Decoders:
             # a reply that was not read would be taken for the next clip's
             self._keeper.submit(process.give_up())
             raise
-        error = told(reply)
+        error = told(reply, MEMORY)
         if isinstance(error, CorruptAudio) or error.fault:
             # what damaged bytes have done to its memory shall not reach the next clip
             self._keeper.submit(process.give_up())
@@ -140,39 +136,6 @@ class Decoders:
         if process.resident_bytes > LARGEST_IDLE:
             self._keeper.submit(process.give_up())
         return Decoded(waveform, skipped, used)
-
-
-class Patience:
-    """How long one clip's caller waits, whatever for.
-
-    Args:
-        deadline: seconds since the epoch; HANG_SECONDS from now if that is sooner, or None.
-    """
-
-    def __init__(self, deadline: float | None) -> None:
-        self._hangs = time.monotonic() + HANG_SECONDS
-        self._until = self._hangs if deadline is None else time.monotonic() + deadline - time.time()
-
-    @property
-    def left(self) -> float:
-        """Seconds; never 0, which would mean not to wait at all."""
-        return max(min(self._until, self._hangs) - time.monotonic(), 1e-3)
-
-    def wait(self, future: Future[Result]) -> Result:
-        """Its result. Raises DeadlineExceeded if there is none in time."""
-        if not wait([future], self.left).done:
-            raise self.late()
-        return future.result()
-
-    def late(self) -> DeadlineExceeded:
-        """Why a clip that is not decoded yet has no answer: never its own fault, as its CPU time has a limit."""
-        if self._until < self._hangs:
-            message = "the clip was not decoded within the time for which its caller waits"
-            return DeadlineExceeded(message, fault=Fault("deadline"))
-        message = (
-            f"the clip was not decoded within {HANG_SECONDS:.0f} s, as the server is too busy: try again"
-        )
-        return DeadlineExceeded(message, fault=Fault("hang"))
 
 
 def start(process: DecoderProcess, idle: queue.LifoQueue[DecoderProcess]) -> None:
@@ -197,38 +160,3 @@ def announced(clip: Clip) -> tuple[dict[str, Any], memoryview]:
         assert clip.samples.dtype == np.float32, f"RawAudio holds float32, not {clip.samples.dtype}"
         return {"shape": clip.samples.shape, "rate": clip.sampling_rate}, memoryview(clip.samples.tobytes())
     return {}, memoryview(clip.data)
-
-
-def told(reply: dict[str, Any]) -> RequestError:
-    """The error that a decoder replies with; with its fault, if no clip should be able to cause it."""
-    kind = str(reply.get("fault", ""))
-    if not kind:
-        return CODES.get(str(reply.get("error")), CorruptAudio)(str(reply.get("message")))
-    fault = Fault(kind, str(reply.get("detail"))[:100])
-    if kind == "memory":
-        return AudioTooCostly(
-            f"decoding takes more than {MEMORY >> 20} MiB of memory, the limit: send a shorter clip, or PCM or FLAC",
-            fault=fault,
-        )
-    return CorruptAudio("the audio content does not decode", fault=fault)
-
-
-def ended(status: int | None, cpu_seconds: float) -> RequestError:
-    """What the wait status of a decoder that ended over a clip says about the clip."""
-    number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else 0
-    if status is None or number in (signal.SIGKILL, signal.SIGTERM):  # not its own doing: someone ended it
-        return OutOfMemory(
-            "the decoder was ended while it had this clip, for want of memory or by hand; try again",
-            fault=Fault("killed"),
-        )
-    if number == signal.SIGXCPU:
-        return AudioTooCostly(
-            f"decoding takes more than {cpu_seconds:.3g} s of CPU time, all that is left to this clip of its request's "
-            "limit: send a shorter clip, fewer at a time, or PCM or FLAC",
-            fault=Fault("cpu"),
-        )
-    named = number in set(signal.Signals)
-    how = signal.Signals(number).name if named else f"wait status {status}"
-    return CorruptAudio(
-        "the audio content ended its decoder: it is damaged, or made to do so", fault=Fault("crash", how)
-    )

@@ -106,7 +106,7 @@ class TestTooLong:
         self, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         body = recording(name, 4.0)
-        monkeypatch.setattr("speaker_id.audio.ffmpeg.to_float", lambda _: pytest.fail("a frame was decoded"))
+        monkeypatch.setattr("speaker_id.audio.frames.to_float", lambda _: pytest.fail("a frame was decoded"))
         with pytest.raises(AudioTooLong, match=r"^4(\.\d+)? s of audio; the limit is 1 s"):
             hear(body, max_seconds=1.0)
 

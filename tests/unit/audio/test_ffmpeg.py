@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soxr
-from speaker_id.audio.ffmpeg import audio_stream, to_float
+from speaker_id.audio.ffmpeg import audio_stream
+from speaker_id.audio.frames import to_float
 from speaker_id.audio.media import Media
 from speaker_id.clip import EncodedAudio
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from speaker_id.decoders import pool
-from speaker_id.decoders.process import ForkServer
+from speaker_id.decoders.forking import ForkServer
 
 from measure.bench.hostile import cost, fork_server
 

@@ -12,8 +12,8 @@ import numpy as np
 import psutil
 import pytest
 from speaker_id.clip import RawAudio
-from speaker_id.decoders import Decoders, pool
-from speaker_id.decoders.process import ForkServer
+from speaker_id.decoders import Decoders, patience
+from speaker_id.decoders.forking import ForkServer
 from speaker_id.errors import DeadlineExceeded
 
 from tests.decoding import CRASHES_LIBSNDFILE, SAMPLES, decode, is_well, settle
@@ -42,7 +42,7 @@ def test_a_decoder_that_does_nothing_is_given_up_and_its_clip_not_blamed(
     (stopped,) = decoders.pids
     os.kill(stopped, signal.SIGSTOP)
     with monkeypatch.context() as patch:
-        patch.setattr(pool, "HANG_SECONDS", 0.05)
+        patch.setattr(patience, "HANG_SECONDS", 0.05)
         with pytest.raises(DeadlineExceeded, match="the server is too busy") as caught:
             decode(decoders, SAMPLES[0].read_bytes())
     assert caught.value.fault == ("hang", "")

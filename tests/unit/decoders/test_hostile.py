@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from speaker_id.audio import formats
 from speaker_id.decoders import pool
-from speaker_id.decoders.process import ForkServer
+from speaker_id.decoders.forking import ForkServer
 from speaker_id.errors import RequestError
 
 from measure.bench.hostile import cost, fork_server

@@ -19,6 +19,7 @@ import pytest
 from speaker_id import audio
 from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.decoders import Decoders, pool
+from speaker_id.decoders.faults import ended
 from speaker_id.errors import CorruptAudio, OutOfMemory, UnsupportedMedia
 
 from tests.decoding import CRASHES_LIBSNDFILE, SAMPLES, decode, is_well, settle
@@ -204,7 +205,7 @@ def test_a_clip_that_does_not_fit_into_shared_memory_is_not_blamed(monkeypatch: 
 
 
 def test_a_signal_without_a_name_is_told_too() -> None:
-    assert pool.ended(signal.SIGRTMIN + 1, 5.0).fault == ("crash", f"wait status {signal.SIGRTMIN + 1}")
+    assert ended(signal.SIGRTMIN + 1, 5.0).fault == ("crash", f"wait status {signal.SIGRTMIN + 1}")
 
 
 def test_replaced_decoders_leave_no_descriptor_and_no_process_behind(decoders: Decoders) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speaker_id.decoders.pool import HANG_SECONDS
+from speaker_id.decoders.patience import HANG_SECONDS
 
 from serving.host import unix_http
 from serving.torchserve import hung, watch

@@ -1,0 +1,46 @@
+"""How long one clip's caller waits for its decoder."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
+from speaker_id.errors import DeadlineExceeded, Fault
+
+# Without a reply: as CPU time is bounded, it waits for the processor, or for something that does not come.
+HANG_SECONDS = 60.0
+Result = TypeVar("Result")
+
+
+class Patience:
+    """How long one clip's caller waits, whatever for.
+
+    Args:
+        deadline: seconds since the epoch; HANG_SECONDS from now if that is sooner, or None.
+    """
+
+    def __init__(self, deadline: float | None) -> None:
+        self._hangs = time.monotonic() + HANG_SECONDS
+        self._until = self._hangs if deadline is None else time.monotonic() + deadline - time.time()
+
+    @property
+    def left(self) -> float:
+        """Seconds; never 0, which would mean not to wait at all."""
+        return max(min(self._until, self._hangs) - time.monotonic(), 1e-3)
+
+    def wait(self, future: Future[Result]) -> Result:
+        """Its result. Raises DeadlineExceeded if there is none in time."""
+        if not wait([future], self.left).done:
+            raise self.late()
+        return future.result()
+
+    def late(self) -> DeadlineExceeded:
+        """Why a clip that is not decoded yet has no answer: never its own fault, as its CPU time has a limit."""
+        if self._until < self._hangs:
+            message = "the clip was not decoded within the time for which its caller waits"
+            return DeadlineExceeded(message, fault=Fault("deadline"))
+        message = (
+            f"the clip was not decoded within {HANG_SECONDS:.0f} s, as the server is too busy: try again"
+        )
+        return DeadlineExceeded(message, fault=Fault("hang"))

@@ -1,0 +1,80 @@
+"""The names of a checkpoint's labels: one a logit, in order, unambiguous, and for display where a file gives them.
+
+Every fault raises CheckpointError.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+from speaker_id.manifest import CheckpointError
+
+
+def load(
+    id2label: Mapping[int, str], outputs: int, heads: Mapping[str, int], display: Path
+) -> tuple[str, ...]:
+    """Return what to answer for each logit, in the logits' order.
+
+    Args:
+        id2label: the config's, by the logit's index.
+        outputs: how many logits the classifier has.
+        heads: labels of each classifier, where several share the vector of logits; else empty.
+        display: CSV file of display names; it need not exist.
+    """
+    if heads:
+        check_heads(heads, outputs)
+    labels = in_order(id2label, outputs)
+    check_unique(labels, heads, "id2label")
+    if display.is_file():
+        labels = display_names(display, labels)
+        check_unique(labels, heads, display.name)
+    return labels
+
+
+def in_order(id2label: Mapping[int, str], outputs: int) -> tuple[str, ...]:
+    """Return `id2label` in the order of the logits; every index must be there."""
+    if set(id2label) != set(range(outputs)):
+        raise CheckpointError(
+            f"id2label has {len(id2label)} entries; the classifier's {outputs} outputs need 0 to {outputs - 1}"
+        )
+    return tuple(str(id2label[index]) for index in range(outputs))
+
+
+def check_unique(labels: tuple[str, ...], heads: Mapping[str, int], where: str) -> None:
+    """Raise CheckpointError for a label that one head has twice; two heads may share one, such as "none"."""
+    rest = iter(labels)
+    for count in heads.values() or (len(labels),):
+        head = tuple(islice(rest, count))
+        if len(set(head)) != len(head):
+            twice = next(label for label in head if head.count(label) > 1)
+            raise CheckpointError(f"{where} gives the label {twice!r} twice; answers would be ambiguous")
+
+
+def check_heads(heads: Mapping[str, int], outputs: int) -> None:
+    if (total := sum(heads.values())) != outputs:
+        sizes = ", ".join(f"{name} {count}" for name, count in heads.items())
+        raise CheckpointError(f"heads ({sizes}) have {total} labels; the classifier has {outputs} outputs")
+
+
+def display_names(path: Path, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace the labels that the CSV (columns `label`, `name`; UTF-8) lists; the others stay as they are."""
+    try:
+        # -sig: spreadsheets write a byte order mark
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as exc:
+        raise CheckpointError(f"{path.name} is not a UTF-8 CSV file: {exc}") from exc
+    names: dict[str, str] = {}
+    for line, row in enumerate(rows, start=2):
+        label, name = row.get("label"), row.get("name")
+        if not label or not name:
+            raise CheckpointError(f"{path.name} line {line} lacks a value in the columns label, name")
+        if label not in labels:
+            raise CheckpointError(f"{path.name} line {line} names {label!r}, which is no label of the model")
+        if label in names:
+            raise CheckpointError(f"{path.name} line {line} names {label!r} a second time")
+        names[label] = name
+    return tuple(names.get(label, label) for label in labels)
