@@ -17,6 +17,7 @@ from measure import ROOT, MeasureError
 from serving.signals import SIGNALS
 
 FULL_SIZE = Path("build/full-size")
+WIDTH = 160  # of tables where there is no terminal to ask
 Say = Callable[[str], None]
 
 
@@ -35,6 +36,12 @@ def guarded(name: str, work: Callable[[], int | None], failed: int = 1) -> int:
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return 130
+
+
+def console() -> Console:
+    """The terminal; where there is none to ask, wide enough for tables."""
+    terminal = Console(highlight=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def progress() -> Say:

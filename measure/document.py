@@ -7,11 +7,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from rich import box, table
 
 from measure import ROOT, MeasureError, command
 
+Row = TypeVar("Row")
 END = "<!-- to here -->"
 
 
@@ -26,6 +28,14 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     align: str = "l"
+
+    @classmethod
+    def of(
+        cls, rows: Iterable[Row], columns: Sequence[tuple[str, Callable[[Row], object]]], align: str = "l"
+    ) -> Table:
+        """From values: a column is its heading and what it shows of a row."""
+        cells = [[str(show(row)) for _, show in columns] for row in rows]
+        return cls([heading for heading, _ in columns], cells, align)
 
     def sides(self) -> Iterator[str]:
         return iter(self.align.ljust(len(self.columns), "r"))

@@ -21,7 +21,3 @@ from measure import ROOT
 
 RESULTS = ROOT / "measure" / "autoscale" / "results"  # committed
 PROFILE = ROOT / "measure" / "autoscale" / "day.csv"
-
-
-class AutoscaleError(Exception):
-    """The command cannot go on: one line that says why and what to do."""

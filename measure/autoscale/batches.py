@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,21 +35,14 @@ def batches(records: Sequence[Record]) -> list[Batch]:
     Needs a single worker, whose batches follow each other. A group that has not as many answers as its batch size says
     is left out, and so is the batch after it, whose beginning is then unknown.
     """
-    answered = sorted(
-        (it for it in records if it.error is None and it.batch_size), key=lambda it: it.finished
-    )
-    groups: list[list[Record]] = []
-    for record in answered:
-        key = (record.batch_size, record.inference_ms)
-        if groups and key == (groups[-1][0].batch_size, groups[-1][0].inference_ms):
-            groups[-1].append(record)
-        else:
-            groups.append([record])
+    known = (it for it in records if it.error is None and it.batch_size)
+    answered = sorted(known, key=lambda it: it.finished)
     found: list[Batch] = []
     previous: float | None = None
-    for group in groups:
+    for (size, _), members in itertools.groupby(answered, key=lambda it: (it.batch_size, it.inference_ms)):
+        group = list(members)
         finished = statistics.median(record.finished for record in group)
-        whole = len(group) == group[0].batch_size
+        whole = len(group) == size
         if whole and previous is not None:
             first = min(record.sent for record in group)
             begin = max(previous, first)
@@ -61,7 +55,6 @@ def batches(records: Sequence[Record]) -> list[Batch]:
 
 def write_batches(found: Sequence[Batch], path: Path) -> None:
     """What was fitted, a row a batch."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("clips_s", "seconds", "waited_for"))

@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from measure import ROOT
-from measure.autoscale import AutoscaleError
+from measure import ROOT, MeasureError
 from measure.autoscale.behaviour import DOWN, UP, Policy, Rules
 from measure.autoscale.fleet import BUSY, CPU, CUMULATIVE, QUEUE, REQUESTS
 from measure.autoscale.hpa import Hpa, Kind, Metric
@@ -39,20 +38,20 @@ def find(kind: str, key: str, folder: Path = FOLDER) -> dict[str, Any]:
     """The spec of the first object of a kind that has this key in it; patches of overlays have not.
 
     Raises:
-        AutoscaleError: there is none.
+        MeasureError: there is none.
     """
     for _, content in documents(folder):
         if content.get("kind") == kind and key in content.get("spec", {}):
             spec: dict[str, Any] = content["spec"]
             return spec
-    raise AutoscaleError(f"there is no {kind} with spec.{key} in {folder}")
+    raise MeasureError(f"there is no {kind} with spec.{key} in {folder}")
 
 
 def hpa(folder: Path = FOLDER) -> Hpa:
     """The HorizontalPodAutoscaler.
 
     Raises:
-        AutoscaleError: it is missing, or has a metric that the simulation does not know.
+        MeasureError: it is missing, or has a metric that the simulation does not know.
     """
     spec = find("HorizontalPodAutoscaler", "metrics", folder)
     return Hpa(
@@ -105,8 +104,8 @@ def to_zero(folder: Path = FOLDER) -> ScaledObject:
             least = int(changes["/spec/minReplicaCount"])
             base = scaled_object(folder)
             return replace(base, least=least, hpa=replace(base.hpa, least=max(1, least)), calendar=calendar)
-        raise AutoscaleError(f"{path} patches nothing")
-    raise AutoscaleError(f"there is no keda-to-zero in {folder}")
+        raise MeasureError(f"{path} patches nothing")
+    raise MeasureError(f"there is no keda-to-zero in {folder}")
 
 
 def clock(cron: str) -> float:
@@ -137,7 +136,7 @@ def metric(entry: Mapping[str, Any]) -> Metric:
         value = quantity(target["averageValue" if average else "value"])
         external = Kind.EXTERNAL_AVERAGE if average else Kind.EXTERNAL_VALUE
         return Metric(signal(body["metric"]["name"]), value, Kind.PODS if kind == "Pods" else external)
-    raise AutoscaleError(
+    raise MeasureError(
         f"the simulation knows no metric of type {kind!r}: take Pods, External, or Resource cpu"
     )
 
@@ -147,7 +146,7 @@ def signal(text: str) -> str:
     for pattern, name in SIGNAL_NAMES:
         if re.search(pattern, text):
             return name
-    raise AutoscaleError(
+    raise MeasureError(
         f"the simulation does not know what {text!r} reads: a queue, inference seconds or requests"
     )
 
@@ -156,7 +155,7 @@ def quantity(value: str | int | float) -> float:
     """A Kubernetes quantity: 600m is 0.6."""
     found = re.fullmatch(r"(-?\d+(?:\.\d+)?)([mkM]?)", str(value))
     if not found:
-        raise AutoscaleError(f"{value!r} is no quantity such as 4 or 600m")
+        raise MeasureError(f"{value!r} is no quantity such as 4 or 600m")
     return float(found[1]) * SUFFIXES[found[2]]
 
 

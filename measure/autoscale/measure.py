@@ -13,22 +13,20 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 from rich.console import Console
 
-from bundle import BundleError, archive, shipped, sources, store
+from bundle import archive, shipped, sources, store
 from bundle.sources import ModelSpec
-from measure import machine
-from measure.autoscale import RESULTS, AutoscaleError, service
+from measure import command, machine
+from measure.autoscale import RESULTS, service
 from measure.autoscale.batches import Batch, batches, write_batches
 from measure.autoscale.service import Service
-from measure.command import FULL_SIZE, widened
-from measure.loadtest import LoadTestError, arrivals, terminal
+from measure.loadtest import arrivals
 from measure.loadtest import clips as clip_files
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import drive, plan
@@ -46,12 +44,12 @@ SEED = 100  # the validation's arrivals have others
 
 
 def spec(model: str, say: Console) -> ModelSpec:
-    """The demo, or the demo widened to the published model's size, which is made if it is not there."""
+    """The demo, or the demo widened to the published model's size, which is made if it is missing."""
     if model == DEMO:
         return sources.resolve(DEMO)
-    if not FULL_SIZE.is_dir():
-        widened(say.print)
-    return sources.resolve(str(FULL_SIZE))
+    if not command.FULL_SIZE.is_dir():
+        command.widened(say.print)
+    return sources.resolve(str(command.FULL_SIZE))
 
 
 @contextmanager
@@ -93,8 +91,8 @@ def measure(model: str, folder: Path, screen: Console, mix: Sequence[Clip]) -> S
         foreign = neighbours.cores()
     settings = served.torchserve
     delay = settings.maxBatchDelay / 1000
-    busy = sum(batch.seconds for batch in found)
-    here = machine.describe()
+    provenance = machine.provenance()
+    cores = provenance["machine"]["cores"]
     made = Service(
         model=model,
         batch=settings.batchSize,
@@ -102,19 +100,14 @@ def measure(model: str, folder: Path, screen: Console, mix: Sequence[Clip]) -> S
         queue=queue_size(shipped.SHIPPED.read_text("utf-8")),
         workers=settings.minWorkers,
         startup=round(startup, 2),
-        cpu=round(min(taken / busy, here.cores), 3),
-        cores=here.cores,
+        cpu=round(min(taken / sum(batch.seconds for batch in found), cores), 3),
+        cores=cores,
         **service.fit(found, delay, settings.batchSize),
     )
-    provenance = {
-        "machine": here.model_dump(),
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "foreign_cores": round(foreign, 3),
-        "measured_seconds": round(time.monotonic() - began, 1),
-    }
+    provenance |= {"foreign_cores": round(foreign, 3), "measured_seconds": round(time.monotonic() - began, 1)}
     service.write(made, provenance, folder)
     write_batches(found, folder / f"batches-{model}.csv")
-    screen.print(words(made), highlight=False)
+    screen.print(words(made))
     return made
 
 
@@ -162,17 +155,9 @@ def run(models: Sequence[str], folder: Path, screen: Console) -> None:
             measure(model, folder, screen, clips)
 
 
-def guarded(work: Any) -> int:
-    """Exit code of a command: 0, or 2 with one line that says why there is no result."""
-    try:
-        work(terminal.console())
-    except (AutoscaleError, BundleError, LoadTestError) as exc:
-        print(f"autoscale: {exc}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("autoscale: interrupted", file=sys.stderr)
-        return 130
-    return 0
+def guarded(work: Callable[[Console], int | None]) -> int:
+    """Exit code of a command: its own, or 2 with one line that says why there is no result."""
+    return command.guarded("autoscale", lambda: work(command.console()), failed=2)
 
 
 if __name__ == "__main__":

@@ -1,223 +1,183 @@
-"""What was measured and simulated → the tables between the markers of docs/results/autoscaling.md:
+"""What was measured and simulated → the tables between the markers of docs/results/autoscaling.md, and the plots that
+the committed figures are enough for:
 
 python -m measure.autoscale.report
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from measure import ROOT
-from measure.autoscale import RESULTS, AutoscaleError, plots, service
+from measure import noise
+from measure.autoscale import RESULTS, plots, service
 from measure.autoscale.fleet import BUSY, QUEUE
 from measure.autoscale.measure import DEMO, FULL, MODELS
+from measure.autoscale.service import Service
 from measure.autoscale.sweep import Score
-from measure.document import insert
+from measure.document import Page, Table, join
+from measure.machine import Machine
+from measure.results import load_json
 
-DOCUMENT = ROOT / "docs" / "results" / "autoscaling.md"
-COMMAND = "measure.autoscale.report"  # as the markers name it
+PAGE = Page.of("autoscaling", "measure.autoscale.report")
 SIMULATION, VALIDATION = "simulation.json", "validation.json"
-IMAGES = "../../measure/autoscale/results"
+Columns = list[tuple[str, Callable[[Any], object]]]
+UNITS = {QUEUE: "waiting requests", BUSY: "inference seconds a second"}
+CONDITIONS = {
+    "node 0": "a node takes 0 s",
+    "node 60": "a node takes 60 s",
+    "node 180": "a node takes 180 s",
+    "least request": "each request to the emptier of two random replicas (Envoy's LEAST_REQUEST)",
+    "office hpa": "no traffic at night, HPA",
+    "office to zero": "no traffic at night, KEDA to zero with the calendar of `keda-to-zero`",
+}
 
 
 def report(folder: Path) -> str:
     """The Markdown of everything.
 
     Raises:
-        AutoscaleError: a part of it has not been measured or simulated.
+        MeasureError: a part of it has not been measured or simulated.
     """
-    simulation, validation = load(folder / SIMULATION), load(folder / VALIDATION)
-    parts = [
-        *recommended(simulation),
-        "",
-        *table_of_sizes(simulation),
-        "",
-        f"![Replicas, queue and p99 of fleets of every size]({IMAGES}/{plots.SIZES_FILE})",
-        "",
+    simulation, validation = (load_json(folder / name, "make autoscale") for name in (SIMULATION, VALIDATION))
+    return join(
+        recommended(simulation),
+        table_of_sizes(simulation),
+        PAGE.image("Replicas, queue and p99 of fleets of every size", RESULTS / plots.SIZES_FILE),
         "### Which signal, and which threshold",
-        "",
-        *table_of_scores(simulation),
-        "",
-        f"![Cost and broken minutes of every setting]({IMAGES}/{plots.THRESHOLDS_FILE})",
-        "",
-        f"![One day as each signal scales it]({IMAGES}/{plots.SIGNALS_FILE})",
-        "",
+        table_of_scores(simulation),
+        PAGE.image("Cost and broken minutes of every setting", RESULTS / plots.THRESHOLDS_FILE),
+        PAGE.image("One day as each signal scales it", RESULTS / plots.SIGNALS_FILE),
         "### What else decides",
-        "",
-        *table_of_conditions(simulation),
-        "",
+        table_of_conditions(simulation),
         "### Measured service times",
-        "",
-        *table_of_services(folder),
-        "",
+        services(folder),
         "### The simulated replica against the real one",
-        "",
-        *table_of_points(validation),
-        "",
-        f"![Latency against rate, measured and simulated]({IMAGES}/{plots.VALIDATION_FILE})",
-    ]
-    return "\n".join(parts)
+        points(validation),
+        PAGE.image("Latency against rate, measured and simulated", RESULTS / plots.VALIDATION_FILE),
+    )
 
 
-def load(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise AutoscaleError(f"there is no {path}: run `make autoscale` first") from None
-    return content
-
-
-def recommended(found: Mapping[str, Any]) -> list[str]:
-    units = {QUEUE: "waiting requests", BUSY: "inference seconds a second"}
-    targets = found["recommended"]["targets"]
-    asked = " and ".join(f"{target:g} {units[signal]} a replica" for signal, target in targets.items())
-    start = found["start"]
-    return [
+def recommended(found: Mapping[str, Any]) -> str:
+    targets, start, rules = found["recommended"]["targets"], found["start"], found["rules"]
+    asked = " and ".join(f"{target:g} {UNITS[signal]} a replica" for signal, target in targets.items())
+    return (
         f"**Recommended: {asked}**: of all settings of both signals the least replica-hours with p99 ≤ "
         f"{found['bound']:g} s in {100 * found['share']:g} % of the minutes and no request refused. "
         f"{found['date']}; one replica is `{found['model']}` on two cores and holds {found['promise']} up to "
         f"{found['capacity']:.2f} requests a second, {100 * found['capacity'] / found['saturation']:.0f} % of what it "
         f"answers when its queue never empties. A new one serves after {start['node']:g} s for a node, "
         f"{start['image']:g} s for the image (assumed), {start['load']:.1f} s to load (measured) and up to "
-        f"{start['probe']:g} s until the probe asks. Scale-up: {found['rules']['up']}. Scale-down: "
-        f"{found['rules']['down']}. At least {found['rules']['least']} replicas.",
+        f"{start['probe']:g} s until the probe asks. Scale-up: {rules['up']}. Scale-down: {rules['down']}. At least "
+        f"{rules['least']} replicas."
+    )
+
+
+def table_of_sizes(found: Mapping[str, Any]) -> Table:
+    fleets = {name: day for name, day in found["days"].items() if re.fullmatch(r"(hpa|keda) \d+", name)}
+    columns: Columns = [
+        ("fleet", lambda it: "{}, peak of {}".format(*it["name"].upper().split())),
+        ("requests", lambda it: f"{it['requests']:,}"),
+        ("replica-hours", lambda it: f"{it['replica_hours']:,.0f}"),
+        ("× foresight", lambda it: f"{it['replica_hours'] / it['needed_hours']:.2f}"),
+        ("× constant", lambda it: f"{it['replica_hours'] / (24 * it['size']):.2f}"),
+        ("most replicas", lambda it: f"{it['most_replicas']:,}"),
+        (f"minutes with p99 ≤ {found['bound']:g} s", lambda it: percent(it["within"])),
+        ("refused", lambda it: f"{it['refused'] + it['unserved']:,}"),
+        ("deepest queue, all replicas", lambda it: f"{it['deepest_queue']:,}"),
     ]
+    return Table.of(({"name": name, **day} for name, day in fleets.items()), columns)
 
 
-def table_of_sizes(found: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"| fleet | requests | replica-hours | × foresight | × constant | most replicas | minutes with p99 ≤ "
-        f"{found['bound']:g} s | refused | deepest queue, all replicas |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+def table_of_scores(found: Mapping[str, Any]) -> Table:
+    mark = {found["recommended"]["name"]: "**"}
+    columns: Columns = [
+        (
+            f"setting, peak of {found['sweep_size']} replicas",
+            lambda it: it["name"].join([mark.get(it["name"], "")] * 2),
+        ),
+        ("× foresight", lambda it: f"{it['cost']:.2f}"),
+        ("minutes within, worst day", lambda it: percent(it["within"])),
+        ("refused", lambda it: f"{it['failed']:,}"),
+        ("keeps the promise", lambda it: "yes" if it["good"] else "no"),
     ]
-    for name, day in found["days"].items():
-        kind, _, size = name.partition(" ")
-        if kind in ("hpa", "keda") and size.isdecimal():
-            lines.append(
-                f"| {kind.upper()}, peak of {size} | {day['requests']:,} | {day['replica_hours']:,.0f} "
-                f"| {day['replica_hours'] / day['needed_hours']:.2f} | {day['replica_hours'] / (24 * day['size']):.2f} "
-                f"| {day['most_replicas']:,} | {percent(day['within'])} | {day['refused'] + day['unserved']:,} "
-                f"| {day['deepest_queue']:,} |"
-            )
-    return lines
+    return Table.of(sorted(found["scores"], key=lambda it: (not it["good"], it["cost"])), columns, "lrrrl")
 
 
-def table_of_scores(found: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"| setting, peak of {found['sweep_size']} replicas | × foresight | minutes within, worst day "
-        "| refused | keeps the promise |",
-        "|---|---:|---:|---:|---|",
+def table_of_conditions(found: Mapping[str, Any]) -> Table:
+    days = found["days"]
+    columns: Columns = [
+        (f"peak of {found['sweep_size']} replicas, recommended thresholds", lambda name: CONDITIONS[name]),
+        ("replica-hours", lambda name: f"{days[name]['replica_hours']:.0f}"),
+        ("minutes within", lambda name: percent(days[name]["within"])),
+        ("refused by a full queue", lambda name: f"{days[name]['refused']:,}"),
+        ("no replica there", lambda name: f"{days[name]['unserved']:,}"),
     ]
-    for it in sorted(found["scores"], key=lambda it: (not it["good"], it["cost"])):
-        mark = "**" if it["name"] == found["recommended"]["name"] else ""
-        lines.append(
-            f"| {mark}{it['name']}{mark} | {it['cost']:.2f} | {percent(it['within'])} | {it['failed']:,} "
-            f"| {'yes' if it['good'] else 'no'} |"
-        )
-    return lines
+    return Table.of((name for name in days if name in CONDITIONS), columns)
 
 
-def table_of_conditions(found: Mapping[str, Any]) -> list[str]:
-    names = {
-        "least request": "each request to the emptier of two random replicas (Envoy's LEAST_REQUEST)",
-        "office hpa": "no traffic at night, HPA",
-        "office to zero": "no traffic at night, KEDA to zero with the calendar of `keda-to-zero`",
-    }
-    lines = [
-        f"| peak of {found['sweep_size']} replicas, recommended thresholds | replica-hours | minutes within "
-        "| refused by a full queue | no replica there |",
-        "|---|---:|---:|---:|---:|",
+def services(folder: Path) -> str:
+    found = [service.read(model, folder) for model in MODELS]
+    foreign = max(provenance["foreign_cores"] for _, provenance in found)
+    where = found[MODELS.index(DEMO)][1]
+    columns: list[tuple[str, Callable[[Service], str]]] = [
+        ("model", lambda it: it.model),
+        ("a batch, ms", lambda it: f"{1e3 * it.fixed:.1f}"),
+        ("+ a request, ms", lambda it: f"{1e3 * it.per_request:.1f}"),
+        ("+ a second of audio, ms", lambda it: f"{1e3 * it.per_second:.2f}"),
+        ("on the way, ms", lambda it: f"{1e3 * it.overhead:.1f}"),
+        ("half of the batches within", lambda it: f"{percent(it.error)} of {it.batches}"),
+        ("start-up, s", lambda it: f"{it.startup:.1f}"),
+        ("cores when busy", lambda it: f"{it.cpu:.2f} of {it.cores}"),
     ]
-    for name, day in found["days"].items():
-        kind, _, rest = name.partition(" ")
-        title = f"a node takes {rest} s" if kind == "node" else names.get(name)
-        if title:
-            lines.append(
-                f"| {title} | {day['replica_hours']:.0f} | {percent(day['within'])} | {day['refused']:,} "
-                f"| {day['unserved']:,} |"
-            )
-    return lines
+    return join(
+        f"{Machine(**where['machine']).words()}; {where['date']}. {noise.words(foreign, 'up to ')} `{DEMO}` is what "
+        f"the simulation is validated with, `{FULL}` (the demo widened to wav2vec2-base's shape) what it simulates.",
+        Table.of((made for made, _ in found), columns),
+    )
 
 
-def table_of_services(folder: Path) -> list[str]:
-    lines = [
-        "| model | a batch, ms | + a request, ms | + a second of audio, ms | on the way, ms "
-        "| half of the batches within | start-up, s | cores when busy |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+def points(found: Mapping[str, Any]) -> str:
+    columns: Columns = [
+        ("requests/s", lambda it: f"{it['rate']:.1f}"),
+        ("requests", lambda it: it["requests"]),
+        ("p50 measured", lambda it: latency(it["p50"])),
+        ("simulated", lambda it: latency(it["simulated_p50"])),
+        ("p99 measured", lambda it: latency(it["p99"])),
+        ("simulated", lambda it: latency(it["simulated_p99"])),
     ]
-    for model in MODELS:
-        made, _ = service.read(model, folder)
-        lines.append(
-            f"| {model} | {1e3 * made.fixed:.1f} | {1e3 * made.per_request:.1f} | {1e3 * made.per_second:.2f} "
-            f"| {1e3 * made.overhead:.1f} | {percent(made.error)} of {made.batches} "
-            f"| {made.startup:.1f} | {made.cpu:.2f} of {made.cores} |"
-        )
-    provenance = {model: service.read(model, folder)[1] for model in MODELS}
-    where = provenance[DEMO]
-    here = where["machine"]
-    state = f"commit {here['commit']}" + (" with changes on top" if here["dirty"] else "")
-    foreign = max(found["foreign_cores"] for found in provenance.values())
-    return [
-        f"{here['cpu']}, {here['cores']} cores; {here['versions']}; {state}; {where['date']}. Other programs and the "
-        f"host kept up to {foreign:.2f} cores busy meanwhile. `{DEMO}` is what the simulation is validated with, "
-        f"`{FULL}` (the demo widened to wav2vec2-base's shape) what it simulates.",
-        "",
-        *lines,
-    ]
-
-
-def table_of_points(found: Mapping[str, Any]) -> list[str]:
-    verdict = "met" if found["met"] else "**missed**"
-    lines = [
+    return join(
         f"Capacity of one replica of `{found['model']}` at {found['promise']}: measured "
         f"{found['measured_capacity']:.1f} requests/s, simulated {found['simulated_capacity']:.1f}: "
-        f"{100 * found['difference']:+.1f} %, {100 * found['allowed']:.0f} % is allowed: {verdict}. {found['date']}; "
-        f"other programs and the host kept {found['foreign_cores']:.2f} cores busy meanwhile.",
-        "",
-        "| requests/s | requests | p50 measured | simulated | p99 measured | simulated |",
-        "|---:|---:|---:|---:|---:|---:|",
-    ]
-    for it in found["points"]:
-        times = (it["p50"], it["simulated_p50"], it["p99"], it["simulated_p99"])
-        cells = " | ".join("∞" if value is None else f"{value:.3f} s" for value in times)
-        lines.append(f"| {it['rate']:.1f} | {it['requests']} | {cells} |")
-    return lines
+        f"{100 * found['difference']:+.1f} %, {100 * found['allowed']:.0f} % is allowed: "
+        f"{'met' if found['met'] else '**missed**'}. {found['date']}. {noise.words(found['foreign_cores'])}",
+        Table.of(found["points"], columns, "r"),
+    )
+
+
+def latency(seconds: float | None) -> str:
+    return "∞" if seconds is None else f"{seconds:.3f} s"
 
 
 def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def write(folder: Path = RESULTS, document: Path = DOCUMENT) -> None:
-    """Draws what the committed figures are enough for, and rewrites the document."""
-    plots.validation(load(folder / VALIDATION), folder)
-    simulation = load(folder / SIMULATION)
-    scores = {
-        it["name"]: Score(it["name"], it["cost"], it["within"], it["failed"]) for it in simulation["scores"]
-    }
-    plots.thresholds(list(scores.values()), scores[simulation["recommended"]["name"]], folder)
-    text = document.read_text("utf-8")
-    document.write_text(insert(text, report(folder), COMMAND), "utf-8")
+def text(folder: Path) -> str:
+    """Draws what the recorded figures are enough for; gives the Markdown."""
+    simulation = load_json(folder / SIMULATION, "make autoscale")
+    plots.validation(load_json(folder / VALIDATION, "make autoscale"), folder)
+    scores = [Score(it["name"], it["cost"], it["within"], it["failed"]) for it in simulation["scores"]]
+    (chosen,) = (it for it in scores if it.name == simulation["recommended"]["name"])
+    plots.thresholds(scores, chosen, folder)
+    return report(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.autoscale.report", description="Write docs/results/autoscaling.md's tables."
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--document", type=Path, default=DOCUMENT)
-    chosen = parser.parse_args(arguments)
-    try:
-        write(chosen.results, chosen.document)
-    except AutoscaleError as exc:
-        print(f"autoscale: {exc}", file=sys.stderr)
-        return 2
-    return 0
+    return PAGE.main(text, RESULTS, arguments)
 
 
 if __name__ == "__main__":

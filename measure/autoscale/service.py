@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 from scipy.optimize import least_squares
 
-from measure.autoscale import RESULTS, AutoscaleError
+from measure import MeasureError
+from measure.autoscale import RESULTS
 from measure.autoscale.batches import Batch
 from measure.autoscale.queueing import Timing
+from measure.results import load_json, save_json
 
 FEWEST = 20  # batches that a fit needs
 NOISE_QUANTILES = 99
-NOISE_RANGE = (0.01, 0.99)  # the extremes are a disturbance's, or a group of answers taken for a batch
+NOISE_RANGE = (0.01, 0.99)  # the extremes are disturbances, or answers of two batches taken for one
 LEAST_SECONDS = 1e-9  # of a term, so that a logarithm can be taken
 TYPICAL = 0.05  # of the logarithm's deviation, beyond which it counts linearly
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(BaseModel):
     """One replica.
 
     Attributes:
@@ -38,6 +38,8 @@ class Service:
         cores: of the machine.
         batches, error: how many batches were fitted, and the median of |observed / fitted - 1|.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     model: str
     batch: int
@@ -57,9 +59,7 @@ class Service:
 
     @property
     def timing(self) -> Timing:
-        return Timing(
-            self.batch, self.delay, self.fixed, self.per_request, self.per_second, self.overhead
-        )  # fmt: skip
+        return Timing(*(getattr(self, name) for name in Timing._fields))
 
     def draw(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
         """(count,) factors for batches: the measured quantiles, with straight lines between them."""
@@ -71,39 +71,35 @@ class Service:
 def fit(batches: Sequence[Batch], delay: float, size: int) -> dict[str, Any]:
     """The fields of `Service` that batches tell.
 
-    Least soft absolute deviations of the logarithms, none of the terms negative: a batch that a neighbour on the
-    machine slowed down counts little, a long batch no more than a short one.
+    Least soft absolute deviations of the logarithms, none of the terms negative: a batch that other programs slowed
+    down counts little, and a long batch no more than a short one.
 
     Args:
         delay: seconds that a worker waits for a batch to fill; taken off batches that did not.
         size: requests of a full batch.
 
     Raises:
-        AutoscaleError: too few batches.
+        MeasureError: too few batches.
     """
     took = np.array([it.seconds - (delay if len(it.clips) < size else 0.0) for it in batches])
     rows = np.array([(1.0, len(it.clips), sum(it.clips), not it.waited_for) for it in batches], np.float64)
     took, rows = took[took > 0], rows[took > 0]
     if len(took) < FEWEST:
-        raise AutoscaleError(f"{len(took)} whole batches were seen, and a fit needs {FEWEST}: measure longer")
+        raise MeasureError(f"{len(took)} whole batches were seen, and a fit needs {FEWEST}: measure longer")
 
     def deviations(terms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         found: npt.NDArray[np.float64] = np.log(took / (rows @ terms))
         return found
 
-    guess = np.array([1.0, 1.0, 1.0, 1.0]) * np.median(took / rows.sum(axis=1))
+    guess = np.ones(4) * np.median(took / rows.sum(axis=1))
     solved = least_squares(
         deviations, guess, bounds=(LEAST_SECONDS, np.inf), x_scale=guess, loss="soft_l1", f_scale=TYPICAL
     )
-    fixed, per_request, per_second, overhead = (float(value) for value in solved.x)
     ratio = np.exp(deviations(solved.x))
     noise = np.quantile(ratio, np.linspace(*NOISE_RANGE, NOISE_QUANTILES))
     return {
-        "fixed": fixed,
-        "per_request": per_request,
-        "per_second": per_second,
-        "overhead": overhead,
-        "noise": tuple(float(value) for value in np.round(noise, 4)),
+        **dict(zip(("fixed", "per_request", "per_second", "overhead"), solved.x.tolist(), strict=True)),
+        "noise": tuple(np.round(noise, 4).tolist()),
         "batches": len(ratio),
         "error": float(np.median(np.abs(ratio - 1.0))),
     }
@@ -113,24 +109,15 @@ def path(model: str, folder: Path = RESULTS) -> Path:
     return folder / f"service-{model}.json"
 
 
-def write(service: Service, provenance: dict[str, Any], folder: Path = RESULTS) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {**provenance, "service": {**asdict(service), "noise": list(service.noise)}}
-    path(service.model, folder).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+def write(service: Service, provenance: Mapping[str, Any], folder: Path = RESULTS) -> None:
+    save_json({**provenance, "service": service.model_dump()}, path(service.model, folder))
 
 
 def read(model: str, folder: Path = RESULTS) -> tuple[Service, dict[str, Any]]:
     """The measured replica, and what it was measured on.
 
     Raises:
-        AutoscaleError: it has not been measured.
+        MeasureError: it has not been measured.
     """
-    file = path(model, folder)
-    try:
-        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise AutoscaleError(
-            f"there is no {file}: run `python -m measure.autoscale.measure --model {model}` first"
-        ) from None
-    fields = content.pop("service")
-    return Service(**{**fields, "noise": tuple(fields["noise"])}), content
+    content = load_json(path(model, folder), f"python -m measure.autoscale.measure --model {model}")
+    return Service.model_validate(content.pop("service")), content

@@ -9,11 +9,10 @@ Driven by the measured full-size model: what is deployed costs what that costs.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ from measure.autoscale.keda import Activation, ScaledObject
 from measure.autoscale.measure import FULL, guarded
 from measure.autoscale.sweep import SHARE, Score, Trial, best, needed_hours, run_all, score
 from measure.loadtest import slo
+from measure.machine import now
+from measure.results import save_json
 
 PROMISE = "p99=10s"
 SIZES = (1, 10, 100, 1000)  # replicas that the busiest minute needs
@@ -38,49 +39,10 @@ QUEUE_TARGETS = (1.0, 2.0, 4.0, 8.0)  # requests that wait for a replica
 PAIRED = (2.0, 4.0)  # of those, beside inference seconds
 CPU_TARGETS = (0.5, 0.6, 0.7, 0.8)
 NODE_SECONDS = (0.0, 60.0, 180.0)  # until a node has room
-OPENING, CLOSING = (
-    6 * 60 + 30,
-    22 * 60,
-)  # minutes of the day that has no traffic at night; the calendar ends before it
+# minutes of the day that has no traffic at night; the calendar begins and ends before them
+OPENING, CLOSING = 6 * 60 + 30, 22 * 60
+SAMPLE = "TorchServe's sample"
 TORCHSERVE_TARGET = 7000.0  # µs: targetValue 7000000m of kubernetes/autoscale.md in TorchServe's repository
-FILE = "simulation.json"
-
-
-class Bench:
-    """The trials' common part.
-
-    Args:
-        folder: of the measured replicas.
-        profile: relative rates by minute.
-        sizes: fleets that are shown.
-        sweep_size: the fleet that settings are tried on.
-    """
-
-    def __init__(self, folder: Path, profile: traffic.Floats, sizes: Sequence[int], sweep_size: int) -> None:
-        self.service, _ = service.read(FULL, folder)
-        self.slo = slo.parse(PROMISE)
-        self.bound = next(iter(self.slo.latencies.values()))
-        self.profile, self.sizes, self.sweep_size = profile, sizes, sweep_size
-        self.capacity = replica.capacity(self.service, self.slo).rate
-        self.start = Start(load=self.service.startup, probe=manifests.probe_period())
-        self.hpa, self.keda, self.to_zero = manifests.hpa(), manifests.scaled_object(), manifests.to_zero()
-
-    def trial(self, name: str, rules: Hpa | ScaledObject, size: int, seed: int = 0, **more: Any) -> Trial:
-        given = {"profile": self.profile, "start": self.start, **more}
-        return Trial(name, size, self.capacity, rules, self.service, seed=seed, **given)
-
-    def scores(self, settings: dict[str, Hpa | ScaledObject]) -> dict[str, tuple[Score, Day]]:
-        """Each setting on every seed; with its first day."""
-        trials = {
-            name: [self.trial(name, rules, self.sweep_size, seed) for seed in SEEDS]
-            for name, rules in settings.items()
-        }
-        days = iter(run_all([trial for group in trials.values() for trial in group]))
-        found = {}
-        for name, group in trials.items():
-            theirs = [next(days) for _ in group]
-            found[name] = (score(name, group, theirs, self.bound), theirs[0])
-        return found
 
 
 def candidates(base: Hpa) -> dict[str, Hpa]:
@@ -88,13 +50,12 @@ def candidates(base: Hpa) -> dict[str, Hpa]:
     busy = [Metric(BUSY, target) for target in BUSY_TARGETS]
     queue = [Metric(QUEUE, target) for target in QUEUE_TARGETS]
     cpu = [Metric(CPU, target, Kind.RESOURCE) for target in CPU_TARGETS]
-    made = {f"busy {it.target:g}": (it,) for it in busy}
-    made |= {f"queue {it.target:g}": (it,) for it in queue}
-    made |= {f"cpu {it.target:g}": (it,) for it in cpu}
-    pairs = {
-        f"busy {a.target:g} + queue {b.target:g}": (a, b) for a in busy for b in queue if b.target in PAIRED
+    pairs = [(a, b) for a in busy for b in queue if b.target in PAIRED]
+    tried: list[tuple[Metric, ...]] = [*((it,) for it in (*busy, *queue, *cpu)), *pairs]
+    return {
+        " + ".join(f"{it.signal} {it.target:g}" for it in metrics): replace(base, metrics=metrics)
+        for metrics in tried
     }
-    return {name: replace(base, metrics=metrics) for name, metrics in {**made, **pairs}.items()}
 
 
 def torchserves(base: Hpa) -> Hpa:
@@ -117,85 +78,88 @@ def office_hours(profile: traffic.Floats) -> traffic.Floats:
     return relative
 
 
+def scores(base: Trial, settings: Mapping[str, Hpa], bound: float) -> dict[str, tuple[Score, Day]]:
+    """Each setting on every seed; with its first day."""
+    trials = [replace(base, rules=rules, seed=seed) for rules in settings.values() for seed in SEEDS]
+    days = run_all(trials)
+    found = {}
+    for place, name in zip(range(0, len(trials), len(SEEDS)), settings, strict=True):
+        mine = slice(place, place + len(SEEDS))
+        found[name] = (score(name, trials[mine], days[mine], bound), days[place])
+    return found
+
+
 def simulate(
     folder: Path,
     screen: Console,
-    profile: traffic.Floats | None = None,
+    profile: traffic.Floats,
     sizes: Sequence[int] = SIZES,
     sweep_size: int = SWEEP_SIZE,
 ) -> dict[str, Any]:
-    """All of it, for the shipped profile if none is given; gives what it wrote."""
+    """All of it; gives what it wrote.
+
+    Args:
+        folder: of the measured replicas, and of what is written.
+        profile: relative rates by minute.
+        sizes: fleets that are shown.
+        sweep_size: the fleet that settings are tried on.
+    """
     began = time.monotonic()
-    bench = Bench(folder, traffic.read_profile() if profile is None else profile, sizes, sweep_size)
-    screen.print(
-        f"{bench.service.model}: one replica holds {PROMISE} up to {bench.capacity:.2f} requests/s",
-        highlight=False,
-    )
-    tried = bench.scores({**candidates(bench.hpa), "TorchServe's sample": torchserves(bench.hpa)})
-    # Both signals, always: a worker cannot be busier than all the time, so that only the queue tells how far behind it
-    # is. On a GPU the processor tells nothing, so its use is shown and never recommended.
+    made, _ = service.read(FULL, folder)
+    promised = slo.parse(PROMISE)
+    (bound,) = promised.latencies.values()
+    capacity = replica.capacity(made, promised).rate
+    screen.print(f"{made.model}: one replica holds {PROMISE} up to {capacity:.2f} requests/s")
+    hpa, keda, settings = manifests.hpa(), manifests.scaled_object(), candidates(manifests.hpa())
+    start = Start(load=made.startup, probe=manifests.probe_period())
+    base = Trial(sweep_size, capacity, hpa, made, profile, start)
+    tried = scores(base, {**settings, SAMPLE: torchserves(hpa)}, bound)
+    # Always both signals: a worker cannot be busier than all the time, so only the queue tells how far behind it is. On
+    # a GPU the processor tells nothing, so its use is shown and never recommended.
     chosen = best([it for it, _ in tried.values() if it.name.startswith(BUSY) and "+" in it.name])
-    recommended = candidates(bench.hpa)[chosen.name]
-    keda = with_metrics(bench.keda, recommended)
-    screen.print(f"recommended: {chosen.name}: {words(chosen)}", highlight=False)
+    screen.print(f"recommended: {chosen.name}: {words(chosen)}")
+    recommended = settings[chosen.name]
+    base, scaled = replace(base, rules=recommended), with_metrics(keda, recommended)
+    to_zero, office = with_metrics(manifests.to_zero(), recommended), office_hours(profile)
     trials = {
-        **{f"hpa {size}": bench.trial("hpa", recommended, size) for size in bench.sizes},
-        **{f"keda {size}": bench.trial("keda", keda, size) for size in bench.sizes[:-1]},
-        **{
-            f"node {node:g}": bench.trial(
-                "node", recommended, bench.sweep_size, start=replace(bench.start, node=node)
-            )
-            for node in NODE_SECONDS
-        },
-        "least request": bench.trial("least request", recommended, bench.sweep_size, least_request=True),
-        **{
-            f"office {name}": bench.trial(name, rules, bench.sweep_size, profile=office_hours(bench.profile))
-            for name, rules in (
-                ("hpa", recommended),
-                ("to zero", with_metrics(bench.to_zero, recommended)),
-            )
-        },
+        **{f"hpa {size}": replace(base, size=size) for size in sizes},
+        **{f"keda {size}": replace(base, size=size, rules=scaled) for size in sizes[:-1]},
+        **{f"node {node:g}": replace(base, start=replace(start, node=node)) for node in NODE_SECONDS},
+        "least request": replace(base, least_request=True),
+        "office hpa": replace(base, profile=office),
+        "office to zero": replace(base, rules=to_zero, profile=office),
     }
     days = dict(zip(trials, run_all(list(trials.values())), strict=True))
     content = {
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "model": bench.service.model,
+        "date": now(),
+        "model": made.model,
         "promise": PROMISE,
-        "bound": bench.bound,
+        "bound": bound,
         "share": SHARE,
-        "capacity": round(bench.capacity, 3),
-        "saturation": round(replica.saturation(bench.service, float(traffic.lengths().mean())), 3),
-        "start": asdict(bench.start),
-        "sweep_size": bench.sweep_size,
-        "recommended": {"name": chosen.name, "targets": {it.signal: it.target for it in recommended.metrics}},
-        "rules": {
-            "up": rules_words(bench.hpa.up),
-            "down": rules_words(bench.hpa.down),
-            "least": bench.hpa.least,
-        },
-        "scores": [{**asdict(found), "good": found.good} for found, _ in tried.values()],
-        "days": {name: figures(trials[name], day, bench.bound) for name, day in days.items()},
+        "capacity": round(capacity, 3),
+        "saturation": round(replica.saturation(made, float(traffic.lengths().mean())), 3),
+        "start": vars(start),
+        "sweep_size": sweep_size,
+        "recommended": {"name": chosen.name, "targets": targets(recommended)},
+        "rules": {"up": rules_words(hpa.up), "down": rules_words(hpa.down), "least": hpa.least},
+        "scores": [{**vars(found), "good": found.good} for found, _ in tried.values()],
+        "days": {name: figures(trials[name], day, bound) for name, day in days.items()},
         "seconds": round(time.monotonic() - began, 1),
     }
-    shown_sizes = {size: (trials[f"hpa {size}"], days[f"hpa {size}"]) for size in bench.sizes}
-    plots.sizes(shown_sizes, bench.bound, folder)
-    plots.signals(shown(tried, chosen), bench.trial("", recommended, bench.sweep_size), bench.bound, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    if asked := recommended_otherwise(bench.hpa, recommended) or recommended_otherwise(
-        bench.keda.hpa, keda.hpa
-    ):
-        screen.print(f"deploy/kubernetes has other thresholds: set {asked}", style="bold", highlight=False)
-    screen.print(f"simulated in {time.monotonic() - began:.0f} s", highlight=False)
+    plots.sizes({it: (trials[f"hpa {it}"], days[f"hpa {it}"]) for it in sizes}, bound, folder)
+    plots.signals(shown(tried, chosen), base, bound, folder)
+    save_json(content, folder / report.SIMULATION)
+    for manifest in (hpa, keda.hpa):
+        if targets(manifest) != targets(recommended):
+            asked = ", ".join(f"{signal} to {target:g}" for signal, target in targets(recommended).items())
+            screen.print(f"deploy/kubernetes has other thresholds: set {asked}", style="bold")
+            break
+    screen.print(f"simulated in {time.monotonic() - began:.0f} s")
     return content
 
 
-def recommended_otherwise(manifest: Hpa, recommended: Hpa) -> str:
-    """What to set in the manifests; empty if they have it."""
-    targets = {it.signal: it.target for it in recommended.metrics}
-    if {it.signal: it.target for it in manifest.metrics} == targets:
-        return ""
-    return ", ".join(f"{signal} to {target:g}" for signal, target in targets.items())
+def targets(hpa: Hpa) -> dict[str, float]:
+    return {it.signal: it.target for it in hpa.metrics}
 
 
 def shown(tried: dict[str, tuple[Score, Day]], chosen: Score) -> dict[str, Day]:
@@ -205,8 +169,7 @@ def shown(tried: dict[str, tuple[Score, Day]], chosen: Score) -> dict[str, Day]:
         alone = [it for it, _ in tried.values() if it.name.startswith(signal) and "+" not in it.name]
         name = best(alone).name
         found[name] = tried[name][1]
-    found["TorchServe's sample"] = tried["TorchServe's sample"][1]
-    return found
+    return {**found, SAMPLE: tried[SAMPLE][1]}
 
 
 def figures(trial: Trial, day: Day, bound: float) -> dict[str, float | int]:
@@ -244,15 +207,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m measure.autoscale.simulate", description="Simulate days of traffic."
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument(
-        "--profile", type=Path, default=PROFILE, help="CSV with the columns minute,rate (%(default)s)"
-    )
+    parser.add_argument("--profile", type=Path, default=PROFILE, help="CSV of minute,rate (%(default)s)")
     chosen = parser.parse_args(arguments)
 
     def work(screen: Console) -> None:
         simulate(chosen.results, screen, traffic.read_profile(chosen.profile))
         if chosen.results == RESULTS and chosen.profile == PROFILE:  # the document is about the shipped day
-            report.write()
+            report.PAGE.write(report.text(RESULTS))
 
     return guarded(work)
 

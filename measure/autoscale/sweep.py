@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,9 +20,7 @@ from measure.autoscale.service import Service
 from measure.autoscale.traffic import Floats
 
 SHARE = 0.99  # of the minutes, in which p99 must be within the bound
-SURGE = (
-    2.0  # maxReplicas by the replicas that the peak needs, where the fleet is larger than the manifest allows
-)
+SURGE = 2.0  # maxReplicas by what the peak needs, where the fleet is larger than the manifest allows
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Trial:
         rules: an HPA, or KEDA's.
     """
 
-    name: str
     size: int
     capacity: float
     rules: Hpa | ScaledObject
@@ -52,13 +50,9 @@ class Trial:
 
 def run(trial: Trial) -> Day:
     """The trial's day; it begins with a quarter more replicas than midnight needs."""
-    scaler: Controller | Operator
-    if isinstance(trial.rules, ScaledObject):
-        spec = roomy(trial.rules.hpa, trial.size)
-        scaler = Operator(replace(trial.rules, hpa=spec))
-    else:
-        spec = roomy(trial.rules, trial.size)
-        scaler = Controller(spec)
+    rules = trial.rules
+    spec = roomy(rules.hpa if isinstance(rules, ScaledObject) else rules, trial.size)
+    scaler = Operator(replace(rules, hpa=spec)) if isinstance(rules, ScaledObject) else Controller(spec)
     needed = math.ceil(1.25 * trial.profile[0] * trial.size)
     return simulate(
         trial.service,
@@ -111,16 +105,9 @@ class Score:
 
 
 def score(name: str, trials: Sequence[Trial], days: Sequence[Day], bound: float) -> Score:
-    costs = [
-        day.replica_hours / needed_hours(trial.profile, trial.size)
-        for trial, day in zip(trials, days, strict=True)
-    ]
-    return Score(
-        name,
-        sum(costs) / len(costs),
-        min(day.share_within(bound) for day in days),
-        sum(day.failed for day in days),
-    )
+    needed = [needed_hours(trial.profile, trial.size) for trial in trials]
+    cost = statistics.fmean(day.replica_hours / hours for day, hours in zip(days, needed, strict=True))
+    return Score(name, cost, min(day.share_within(bound) for day in days), sum(day.failed for day in days))
 
 
 def best(scores: Sequence[Score]) -> Score:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from measure import workload
-from measure.autoscale import PROFILE, AutoscaleError
+from measure import MeasureError, workload
+from measure.autoscale import PROFILE
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,21 +63,21 @@ def read_profile(path: Path = PROFILE) -> Floats:
     """(minutes,) relative rates of a CSV with the columns minute,rate: the shipped day, or one recorded by a user.
 
     Raises:
-        AutoscaleError: the file is not such a CSV; names the line.
+        MeasureError: the file is not such a CSV; names the line.
     """
     rates: list[float] = []
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for line, row in enumerate(csv.DictReader(file), 2):
-                try:
-                    rates.append(float(row["rate"]))
-                except (KeyError, TypeError, ValueError):
-                    raise AutoscaleError(f"{path} line {line}: no number in the column rate: {row}") from None
+        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
     except (OSError, UnicodeDecodeError) as exc:
-        raise AutoscaleError(f"{path} cannot be read as a profile: {exc}") from exc
+        raise MeasureError(f"{path} cannot be read as a profile: {exc}") from exc
+    for line, row in enumerate(rows, 2):
+        try:
+            rates.append(float(row["rate"]))
+        except (KeyError, TypeError, ValueError):
+            raise MeasureError(f"{path} line {line}: no number in the column rate: {row}") from None
     found = np.array(rates)
     if not len(found) or not np.isfinite(found).all() or (found < 0).any() or not found.max() > 0:
-        raise AutoscaleError(f"{path}: rates must be finite, none negative, and one of them above 0")
+        raise MeasureError(f"{path}: rates must be finite, none negative, and one of them above 0")
     relative: Floats = found / found.max()
     return relative
 

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from measure import machine
 from measure.autoscale import RESULTS, measure, replica, service
+from measure.autoscale.report import VALIDATION
 from measure.autoscale.service import Service
 from measure.loadtest import arrivals, slo
 from measure.loadtest.capacity import MOST_STEPS as STEPS_OF_A_SEARCH
@@ -35,6 +34,7 @@ from measure.loadtest.step import warmup_seconds
 from measure.loadtest.summary import Summary, finite, summary
 from measure.loadtest.target import Target
 from measure.noise import Neighbours
+from measure.results import save_json
 
 PROMISE = "p99=2s"
 SHARES = (0.3, 0.5, 0.7, 0.85)  # of the predicted capacity, where the latency is measured
@@ -43,7 +43,6 @@ BELOW, ABOVE = 0.92, 1.08  # of the predicted capacity, where the search begins
 SEARCH_STEPS = 5
 REPEATS = 5  # simulated searches, whose median is the prediction
 ALLOWED = 0.15
-FILE = "validation.json"
 
 
 @dataclass(frozen=True)
@@ -76,19 +75,16 @@ def predict(made: Service, clips: Sequence[Clip], promised: Slo) -> float:
     return statistics.median(rates)
 
 
-def light(clips: Sequence[Clip], target: Target, rate: float, seed: int, warmup: float) -> Summary:
-    """One rate well below the capacity, for SECONDS."""
+def light(
+    made: Service, clips: Sequence[Clip], target: Target, rate: float, seed: int, warmup: float
+) -> Point:
+    """One rate well below the capacity for SECONDS, of the target and of the simulated replica."""
     seconds = warmup + SECONDS
-    moments = arrivals.times("poisson", rate, seconds, seed)
-    return summary(drive(plan(clips, [target], moments, seconds, seed)), warmup, seconds)
-
-
-def simulated_light(made: Service, clips: Sequence[Clip], rate: float, seed: int, warmup: float) -> Summary:
-    seconds = warmup + SECONDS
-    moments = arrivals.times("poisson", rate, seconds, seed)
-    shots = plan(clips, [Target("")], moments, seconds, seed).shots
-    records = replica.replay(made, [shot.time for shot in shots], [shot.clip.seconds for shot in shots], seed)
-    return summary(records, warmup, seconds)
+    planned = plan(clips, [target], arrivals.times("poisson", rate, seconds, seed), seconds, seed)
+    real = drive(planned)
+    times, audio = zip(*((shot.time, shot.clip.seconds) for shot in planned.shots), strict=True)
+    simulated = replica.replay(made, times, audio, seed)
+    return point(rate, *(summary(records, warmup, seconds) for records in (real, simulated)))
 
 
 def point(rate: float, real: Summary, simulated: Summary) -> Point:
@@ -99,8 +95,8 @@ def point(rate: float, real: Summary, simulated: Summary) -> Point:
     )
 
 
-def validate(folder: Path, screen: Console) -> dict[str, Any]:
-    """Measures, compares, writes; gives what it wrote."""
+def validate(folder: Path, screen: Console) -> bool:
+    """Measures, compares, writes; gives whether the difference is allowed."""
     made, _ = service.read(measure.DEMO, folder)
     promised = slo.parse(PROMISE)
     warmup = warmup_seconds(promised)
@@ -108,11 +104,10 @@ def validate(folder: Path, screen: Console) -> dict[str, Any]:
     points: list[Point] = []
     with measure.mix() as clips, measure.server(measure.DEMO, screen) as (_, target, _, _):
         predicted = predict(made, clips, promised)
-        screen.print(f"predicted: {predicted:.3g} requests/s at {PROMISE}", highlight=False)
+        screen.print(f"predicted: {predicted:.3g} requests/s at {PROMISE}")
         for number, share in enumerate(SHARES):
             rate, seed = share * predicted, 200 + number
-            real = light(clips, target, rate, seed, warmup)
-            add(points, point(rate, real, simulated_light(made, clips, rate, seed, warmup)), screen)
+            add(points, light(made, clips, target, rate, seed, warmup), screen)
         seeds = itertools.count(300)
 
         def run(rate: float) -> Summary:
@@ -125,8 +120,7 @@ def validate(folder: Path, screen: Console) -> dict[str, Any]:
         foreign = neighbours.cores()
     difference = predicted / found.rate - 1
     content = {
-        "machine": machine.describe().model_dump(),
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **machine.provenance(),
         "foreign_cores": round(foreign, 3),
         "seconds": round(time.monotonic() - began, 1),
         "model": made.model,
@@ -138,28 +132,22 @@ def validate(folder: Path, screen: Console) -> dict[str, Any]:
         "difference": round(difference, 4),
         "allowed": ALLOWED,
         "met": abs(difference) <= ALLOWED,
-        "points": [asdict(it) for it in sorted(points, key=lambda it: it.rate)],
+        "points": [vars(it) for it in sorted(points, key=lambda it: it.rate)],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    save_json(content, folder / VALIDATION)
     screen.print(
         f"measured {found.rate:.3g} requests/s, simulated {predicted:.3g}: {100 * difference:+.0f} %, "
         f"{100 * ALLOWED:.0f} % is allowed",
         style="bold" if content["met"] else "bold red",
-        highlight=False,
     )
-    return content
+    return bool(content["met"])
 
 
 def add(points: list[Point], found: Point, screen: Console) -> None:
     points.append(found)
-    shown = [
-        "∞" if it is None else f"{it:.3f}"
-        for it in (found.p50, found.simulated_p50, found.p99, found.simulated_p99)
-    ]
+    shown = ["∞" if it is None else f"{it:.3f}" for it in vars(found).values()][2:]
     screen.print(
-        f"{found.rate:7.2f}/s  p50 {shown[0]} s, simulated {shown[1]}  p99 {shown[2]} s, simulated {shown[3]}",
-        highlight=False,
+        f"{found.rate:7.2f}/s  p50 {shown[0]} s, simulated {shown[2]}  p99 {shown[1]} s, simulated {shown[3]}",
     )
 
 
@@ -169,9 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args(arguments)
-    met: list[bool] = []
-    code = measure.guarded(lambda screen: met.append(validate(chosen.results, screen)["met"]))
-    return code or (0 if met == [True] else 1)
+    return measure.guarded(lambda screen: int(not validate(chosen.results, screen)))
 
 
 if __name__ == "__main__":

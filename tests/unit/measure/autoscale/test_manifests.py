@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from measure.autoscale import RESULTS, AutoscaleError, manifests
+from measure import MeasureError
+from measure.autoscale import RESULTS, manifests
 from measure.autoscale.behaviour import DOWN, UP, Policy, Rules
 from measure.autoscale.fleet import BUSY, CPU, CUMULATIVE, QUEUE
 from measure.autoscale.hpa import Kind, Metric
@@ -98,11 +99,11 @@ def test_a_scaled_object_is_read_with_keda_s_defaults(tmp_path: Path) -> None:
 
 
 def test_what_the_simulation_does_not_know_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AutoscaleError, match="no HorizontalPodAutoscaler"):
+    with pytest.raises(MeasureError, match="no HorizontalPodAutoscaler"):
         manifests.hpa(tmp_path)
-    with pytest.raises(AutoscaleError, match="temperature"):
+    with pytest.raises(MeasureError, match="temperature"):
         manifests.signal("temperature")
-    with pytest.raises(AutoscaleError, match="Object"):
+    with pytest.raises(MeasureError, match="Object"):
         manifests.metric({"type": "Object"})
-    with pytest.raises(AutoscaleError, match="4 pods"):
+    with pytest.raises(MeasureError, match="4 pods"):
         manifests.quantity("4 pods")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from measure.autoscale import AutoscaleError
+from measure import MeasureError
 from measure.autoscale import service as services
 from measure.autoscale.batches import Batch, batches
 from measure.loadtest.drive import Record
@@ -59,7 +59,7 @@ def test_a_fit_finds_what_the_batches_were_made_of() -> None:
 
 
 def test_too_few_batches_are_refused() -> None:
-    with pytest.raises(AutoscaleError, match="3 whole batches"):
+    with pytest.raises(MeasureError, match="3 whole batches"):
         services.fit([Batch((1.0,), 1.0, True)] * 3, 0.005, 8)
 
 
@@ -73,5 +73,5 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     made = service(noise=(0.9, 1.0, 1.2))
     services.write(made, {"date": "today"}, tmp_path)
     assert services.read("model", tmp_path) == (made, {"date": "today"})
-    with pytest.raises(AutoscaleError, match=r"autoscale[.]measure"):
+    with pytest.raises(MeasureError, match=r"autoscale[.]measure"):
         services.read("other", tmp_path)

@@ -35,7 +35,7 @@ def test_a_large_fleet_is_given_room() -> None:
 def test_trials_come_back_in_order_and_are_scored_by_their_worst_day() -> None:
     rules = Hpa(2, 50, (Metric(QUEUE, 2.0),))
     profile = np.concatenate([np.full(10, 0.5), np.full(10, 1.0)])
-    trials = [Trial("it", size, 0.5, rules, service(), profile, Start()) for size in (1, 4)]
+    trials = [Trial(size, 0.5, rules, service(), profile, Start()) for size in (1, 4)]
     days = run_all(trials)
     assert [day.requests for day in days] == pytest.approx([450, 1800], rel=0.15)
     found = score("it", trials, days, 1e9)

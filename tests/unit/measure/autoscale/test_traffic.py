@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from measure.autoscale import AutoscaleError, traffic
+from measure import MeasureError
+from measure.autoscale import traffic
 
 
 def test_the_shipped_profile_is_what_its_function_makes() -> None:
@@ -30,9 +31,9 @@ def test_a_profile_is_relative_to_its_peak(tmp_path: Path) -> None:
 def test_a_broken_profile_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "broken.csv"
     file.write_text(text)
-    with pytest.raises(AutoscaleError, match=said):
+    with pytest.raises(MeasureError, match=said):
         traffic.read_profile(file)
-    with pytest.raises(AutoscaleError, match="cannot be read"):
+    with pytest.raises(MeasureError, match="cannot be read"):
         traffic.read_profile(tmp_path / "none.csv")
 
 
