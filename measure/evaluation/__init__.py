@@ -15,10 +15,12 @@ own test set.
 
 from pathlib import Path
 
+from measure import MeasureError
+
 RESULTS = Path(__file__).parent / "results"  # what docs/results/accuracy.md is written from
 
 TOP = 5  # ranks that are asked for
 
 
-class EvaluationError(Exception):
+class EvaluationError(MeasureError):
     """The evaluation cannot be done; the message is one line that says what to do."""

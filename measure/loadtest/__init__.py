@@ -14,6 +14,8 @@ server     the server that is started when no URL is given
 report     records → report.html and report.json (`plots`)
 """
 
+from measure import MeasureError
 
-class LoadTestError(Exception):
+
+class LoadTestError(MeasureError):
     """The run cannot go on, or its result would be worth nothing: one line that says why and what to do."""
