@@ -54,7 +54,9 @@ class Sender:
             session.trust_env = False  # no proxy reaches this machine
         sent = time.monotonic()
         try:
-            answer = session.request(method, self.url + path, data=body, headers=dict(headers), timeout=TIMEOUT)
+            answer = session.request(
+                method, self.url + path, data=body, headers=dict(headers), timeout=TIMEOUT
+            )
         except requests.RequestException as exc:
             return Reply(sent, time.monotonic(), failure=reason(exc))
         return Reply(sent, time.monotonic(), answer.status_code, answer.content)
