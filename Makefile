@@ -36,29 +36,102 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
+.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
 
-help: ## list the targets
-	awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' "$${MAKEFILE_LIST# }"
+##@ Use
 
 demo: setup ## identify the sample clips with the small demo model, through a real server
 	$(RUN) -m serving.demo
 
-serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", PORT=8080, REVISION= for a hub model, ALLOCATOR=jemalloc, TOKENS= a file, TLS= a folder, CORS= origins, METRICS_PORT=, OTLP=host:port
+serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, PORT=8080, TOKENS= file, TLS= folder, CORS= origins, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
 	$(RUN) -m serving.serve MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP ARGS
-
-rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
-	$(RUN) -m serving.rollout MODEL VERSION CANARY PORT DATA ARGS
-
-stop: ## end the servers that make serve started, also what a killed one left: PORT= for one of them
-	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.stop PORT; else echo "nothing is running"; fi
 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder
 	$(ROOT) && PYTHONPATH="$$root" exec "$$root/.venv/bin/python" "$$root/bundle/variables.py" -m serving.identify --run="$$root/build/run" URL MODEL PORT -- ARGS AUDIO
 
-archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= for a hub model, CALIBRATION= clips for bf16
+stop: ## stop the servers that make serve started, and remove what a killed one left: PORT= for one of them
+	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.stop PORT; else echo "nothing is running"; fi
+
+setup: ## install the pinned packages into .venv: PYTHON=python3, TORCH_INDEX= for another build of torch, LOCKED=1 to check hashes
+	$(SETUP)
+
+setup-dev:
+	$(SETUP) --dev
+
+##@ Operate
+
+archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, CALIBRATION= clips for bf16
 	$(RUN) -m serving.archive MODEL REVISION CALIBRATION ARGS
+
+rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
+	$(RUN) -m serving.rollout MODEL VERSION CANARY PORT DATA ARGS
+
+audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX) and its known vulnerabilities
+	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
+	$(RUN) -m bundle.audit --tools build/audit/bin
+
+image-check: setup-dev ## build the Dockerfile without a container engine, start the result and send it requests: TORCH_INDEX=, ARGS="--build-arg VARIANT=cuda"
+	$(RUN) -m deploy.docker.check.__main__ $${TORCH_INDEX:+--build-arg TORCH_INDEX="$$TORCH_INDEX"} ARGS
+
+clean: ## remove what was built, except .venv and the archives of a roll-back: ALL=1 for those too
+	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.clean ALL; fi
+	$(HERE) && rm -rf build reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	$(HERE) && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+##@ Measure
+
+EVALUATE := -m measure.evaluation MODEL URL SPLIT OUT DATA SPLIT_FILE
+
+evaluate: setup-dev ## count how often a model is right: DATA=VoxCeleb1 or a folder or CSV, SPLIT=3, SPLIT_FILE=, URL=, MODEL=, ARGS="--local"
+	$(RUN) $(EVALUATE) ARGS
+
+robustness: setup-dev ## the same after codecs, noise, gain and cutting, as table and plot: ARGS="--limit 1000"
+	$(RUN) $(EVALUATE) --robustness ARGS
+
+verify-published: setup-dev ## check the published checkpoint's known answers; skipped where the hub is not reachable
+	$(RUN) -m measure.evaluation.published ARGS
+
+loadtest: setup-dev ## load a server and report to OUT=reports: RATE=5 DURATION=30s SHAPE=poisson SLO="p99=2s", URL= of a running one, CLIPS=
+	$(RUN) -m measure.loadtest run $(LOAD) RATE DURATION SHAPE ARGS
+
+capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or URL= of a running server
+	$(RUN) -m measure.loadtest capacity $(LOAD) ARGS
+
+capacity-check: setup-dev ## find it with k6 too: both must agree within 10 %
+	$(RUN) -m measure.loadtest check $(LOAD) ARGS
+
+overload: setup-dev ## offer up to three times the capacity: how much is still answered, and what happens to the rest
+	$(RUN) -m measure.loadtest overload $(LOAD) ARGS
+
+bench: setup-dev ## measure the encoders against other ways to run the model, on a quiet machine: ARGS="--only hf-one"
+	$(RUN) -m pip install -q -c constraints.txt -r measure/bench/requirements.txt
+	$(RUN) -m measure.bench.encoder ARGS
+	$(RUN) -m measure.bench.report
+
+compare: setup-dev ## measure this server against others, on a quiet machine: ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
+	$(RUN) -m measure.compare ARGS
+	$(RUN) -m measure.compare.overhead
+	$(RUN) -m measure.compare.report
+
+autoscale: setup-dev ## simulate a day of autoscaling from the measured behaviour of one replica, on a quiet machine: ARGS=--no-measure
+	$(RUN) -m measure.autoscale ARGS
+
+chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see, into OUT=reports: ARGS="--minutes 4"
+	$(RUN) -m measure.chaos OUT ARGS
+
+fuzz: setup-dev ## search for bodies that break the inspectors or the decoders, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
+	$(HERE) && .venv/bin/python -m pip install -q --upgrade --target build/fuzz -r tests/fuzz/requirements.txt
+	$(HERE) && PYTHONPATH=handler:build/fuzz exec .venv/bin/python bundle/variables.py -m tests.fuzz.audio ARGS
+
+record: setup-dev ## record a run for the dashboard's picture: a server under load for two and a half minutes
+	$(RUN) -m measure.dashboard.record
+
+dashboard: setup-dev ## write Grafana's dashboard and its picture from measure/dashboard/panels.py and the recorded run
+	$(RUN) -m measure.dashboard.dashboard
+	$(RUN) -m measure.dashboard.picture
+
+##@ Develop
 
 test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it
 	# a test a core; threads that spin while they wait would take the other's
@@ -69,98 +142,43 @@ check: setup-dev ## lint, format and types
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-setup: ## install what is pinned into .venv: PYTHON=python3, TORCH_INDEX= for another build of torch, LOCKED=1 by hash
-	$(SETUP)
-
-setup-dev:
-	$(SETUP) --dev
-
-bench: setup-dev ## measure the encoders against the field's ways to serve, on a quiet machine: ARGS="--only hf-one"
-	$(RUN) -m pip install -q -c constraints.txt -r measure/bench/requirements.txt
-	$(RUN) -m measure.bench.encoder ARGS
-	$(RUN) -m measure.bench.report
-
-EVALUATE := -m measure.evaluation MODEL URL SPLIT OUT DATA SPLIT_FILE
-
-evaluate: setup-dev ## count how often a model is right: DATA=VoxCeleb1 or a folder or CSV, SPLIT=3, URL=, MODEL=, ARGS="--local"
-	$(RUN) $(EVALUATE) ARGS
-
-robustness: setup-dev ## the same after codecs, noise, gain and cutting, as table and plot: ARGS="--limit 1000"
-	$(RUN) $(EVALUATE) --robustness ARGS
-
-verify-published: setup-dev ## check the published checkpoint's known answers; skipped where the hub cannot be reached
-	$(RUN) -m measure.evaluation.published ARGS
-
-loadtest: setup-dev ## load a server and report to OUT=reports: RATE=5 DURATION=30s SHAPE=poisson SLO="p99=2s", URL= for a running one
-	$(RUN) -m measure.loadtest run $(LOAD) RATE DURATION SHAPE ARGS
-
-capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or URL= for a running server
-	$(RUN) -m measure.loadtest capacity $(LOAD) ARGS
-
-capacity-check: setup-dev ## find it with k6 as well: both must agree within 10 %
-	$(RUN) -m measure.loadtest check $(LOAD) ARGS
-
-overload: setup-dev ## offer up to three times what the server answers: how much is answered still, and what becomes of the rest
-	$(RUN) -m measure.loadtest overload $(LOAD) ARGS
-
-compare: setup-dev ## measure ours against other servers, on a quiet machine: ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
-	$(RUN) -m measure.compare ARGS
-	$(RUN) -m measure.compare.overhead
-	$(RUN) -m measure.compare.report
-
-autoscale: setup-dev ## simulate a day of autoscaling from what one replica is measured to do, on a quiet machine: ARGS=--no-measure
-	$(RUN) -m measure.autoscale ARGS
-
-chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see, into OUT=reports: ARGS="--minutes 4"
-	$(RUN) -m measure.chaos OUT ARGS
-
-fuzz: setup-dev ## look for bodies that the inspectors or the decoders do not bear, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
-	$(HERE) && .venv/bin/python -m pip install -q --upgrade --target build/fuzz -r tests/fuzz/requirements.txt
-	$(HERE) && PYTHONPATH=handler:build/fuzz exec .venv/bin/python bundle/variables.py -m tests.fuzz.audio ARGS
-
-audit: setup ## list what serves (reports/sbom.cdx.json, CycloneDX) and what is known against it
-	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
-	$(RUN) -m bundle.audit --tools build/audit/bin
-
-image-check: setup-dev ## follow deploy/docker/Dockerfile without a container engine, start what it makes, ask it: TORCH_INDEX=, ARGS="--build-arg VARIANT=cuda"
-	$(RUN) -m deploy.docker.check.__main__ $${TORCH_INDEX:+--build-arg TORCH_INDEX="$$TORCH_INDEX"} ARGS
-
-kserve-fields: setup ## write KServe's fields anew, which deploy/kserve is held to, from its package in build/kserve
-	$(HERE) && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
-	$(HERE) && build/kserve/bin/python deploy/kserve/fields.py > build/kserve-fields.json && mv build/kserve-fields.json tests/unit/deploy/kserve-fields.json
+docs: setup-dev ## write the tables and figures that README.md and docs/ quote from code and results: ARGS=--check
+	$(RUN) -m measure.pages ARGS
 
 # torch is locked as PyPI has it, the CUDA build
-lock: setup ## write requirements-lock.txt again: the hash of every file of every package that serves
+lock: setup ## write requirements-lock.txt: the hash of every file of every package that serves
 	$(HERE) && .venv/bin/python -m venv build/lock && build/lock/bin/pip install -q -r deploy/lock/requirements.txt
 	$(HERE) && .venv/bin/python -c "from bundle import bootstrap; print(*bootstrap.JAVA_WHEELS, sep='\n')" | \
 		build/lock/bin/uv pip compile -q requirements.txt - -c constraints.txt --universal --python-version 3.10 --upgrade \
 		--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o requirements-lock.txt
 
-dashboard: setup-dev ## make Grafana's dashboard and its picture from measure/dashboard/panels.py and the recorded run
-	$(RUN) -m measure.dashboard.dashboard
-	$(RUN) -m measure.dashboard.picture
-
-promtool: ## fetch promtool from Debian's package without installing it, for the rules' own tests: build/promtool
+promtool: ## fetch promtool from Debian's package without installing it, for the tests of the rules: build/promtool
 	$(HERE) && mkdir -p build/promtool && cd build/promtool && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb .
 
-record: setup-dev ## record another run for the dashboard's picture: a server under load for two and a half minutes
-	$(RUN) -m measure.dashboard.record
-
-demo-model: setup-dev ## train the demo model again, from Debian's recordings: ARGS="--debs folder"
-	# shared cores: threads that spin while they wait make training several times slower
-	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m training ARGS
-
-full-size: setup ## widen the demo model to wav2vec2-base's size, for benchmarks: build/full-size
-	$(RUN) -m training.widen build/full-size
+kserve-fields: setup ## write KServe's fields, which deploy/kserve is checked against, from its package in build/kserve
+	$(HERE) && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
+	$(HERE) && build/kserve/bin/python deploy/kserve/fields.py > build/kserve-fields.json && mv build/kserve-fields.json tests/unit/deploy/kserve-fields.json
 
 # s3prl needs a torchaudio whose compiled part breaks beside a CPU build of torch; s3prl itself needs none of that part
-s3prl: setup ## build the environment of the independent oracle, for tests that are skipped without it: build/s3prl
+s3prl: setup ## build the environment of the independent reference, for tests that are skipped without it: build/s3prl
 	$(HERE) && .venv/bin/python -m venv build/s3prl
 	$(HERE) && build/s3prl/bin/python -m pip install -q $${TORCH_INDEX:+--index-url "$$TORCH_INDEX"} torch==2.13.0
 	$(HERE) && build/s3prl/bin/python -m pip install -q -r tests/parity/requirements-s3prl.txt
 	$(HERE) && rm -f build/s3prl/lib/python*/site-packages/torchaudio/lib/*.so
 
-clean: ## remove what was built; .venv stays, and archives that are the way back of a roll-out: ALL=1 for those too
-	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.clean ALL; fi
-	$(HERE) && rm -rf build reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	$(HERE) && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+full-size: setup ## widen the demo model to wav2vec2-base's size, for benchmarks: build/full-size
+	$(RUN) -m training.widen build/full-size
+
+demo-model: setup-dev ## train the demo model from Debian's recordings, half an hour on two cores: ARGS="--debs folder"
+	# shared cores: threads that spin while they wait make training several times slower
+	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m training ARGS
+
+help: ## list the targets
+	awk -F ':.*## ' ' \
+		/^##@ / {printf "%s%s\n", group++ ? "\n" : "", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / { \
+			line = sprintf("  make %-17s", $$1); words = split($$2, word, " "); \
+			for (i = 1; i <= words; i++) { \
+				if (length(line) + length(word[i]) > 97) {print line; line = sprintf("%24s", "")} \
+				line = line " " word[i]; \
+			} print line}' "$${MAKEFILE_LIST# }"

@@ -59,6 +59,39 @@ CHECKED: Dict[str, Check] = {
     "SHAPE": one_of("poisson", "constant", "step", "spike"),
 }
 
+# what each is, for docs/configuration.md; the recipes say which commands take it
+MEANING: Dict[str, str] = {
+    "PYTHON": "the Python that `.venv` is made with: 3.10 to 3.14",
+    "TORCH_INDEX": "package index to take torch from, and torch alone: another build of it",
+    "LOCKED": "`1` makes `.venv` from scratch and checks every file against its hash in `requirements-lock.txt`",
+    "MODEL": "a name under `models/`, a hub id, or the path of a checkpoint folder",
+    "MODELS": "several of these, with spaces between; `NAME:2.0` is served as version 2.0",
+    "REVISION": "commit, branch or tag of a hub model",
+    "PORT": "the gateway's port; of other commands, the server that they address",
+    "ALLOCATOR": "memory allocator of Java and the workers",
+    "TOKENS": "file of bearer tokens, of which callers must send one",
+    "TLS": "folder with `tls.crt` and `tls.key`, and `ca.crt` where the authority is your own",
+    "CORS": "origins of the web pages whose scripts may call, with spaces between",
+    "METRICS_PORT": "port of the metrics",
+    "OTLP": "`host:port` of an OpenTelemetry collector for the gateway's spans",
+    "VERSION": "the version that the model gets",
+    "CANARY": "share of the requests that the new version gets first",
+    "AUDIO": "files, folders and patterns of clips; quotes around a name that holds blanks",
+    "CALIBRATION": "folder of clips on which bf16 must agree with fp32",
+    "URL": "base address of a running server",
+    "CLIPS": "folder of clips to send; by default the demo's samples and clips of VoxCeleb1's lengths",
+    "RATE": "how much load to send",
+    "DURATION": "how long to send requests",
+    "SHAPE": "how the arrivals are spread over the time",
+    "SLO": "what must hold, such as `p99=2s,errors=0.1%`",
+    "OUT": "folder of the report",
+    "DATA": "labelled clips: VoxCeleb1, a folder `speaker/clip.wav`, or a CSV",
+    "SPLIT": "part of VoxCeleb1 to evaluate",
+    "SPLIT_FILE": "VoxCeleb1's `veri_test_class.txt` or `iden_split.txt`, where it is not in `DATA=` itself",
+    "ALL": "`1` removes the archives too, and forgets what was promoted",
+    "ARGS": "more options of the command, as its `--help` lists them",
+}
+
 
 def check(names: List[str], values: Dict[str, str]) -> None:
     """Raises VariableError for one of these that is out of its range, or none of the words that it may be."""

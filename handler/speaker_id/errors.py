@@ -1,20 +1,23 @@
 """What can be wrong with one caller's request.
 
 RequestError
-├── MalformedRequest        the body or its JSON cannot be parsed
-├── InvalidParameter        an option is unknown or its value is not allowed
-├── EmptyAudio              no audio bytes, or a recording of zero samples
-├── AudioTooLong            more seconds than one clip may have
-├── RequestTooLarge         more clips, seconds, JSON, parts or answer than one request may have
-├── UnsupportedMedia        the bytes are no audio format that we decode
+├── MalformedRequest        the body is empty, broken JSON, invalid base64, or of no known form
+├── InvalidParameter        an option or key is unknown, or its value is not allowed
+├── EmptyAudio              a clip of no bytes, or a recording of zero samples
+├── AudioTooLong            a clip is longer than `max_clip_seconds`
+├── RequestTooLarge         more clips than `max_request_clips`, more audio than `max_request_seconds`, an answer of
+│                           more than `max_response_bytes`, or another limit exceeded
+├── UnsupportedMedia        the bytes are no audio format that is decoded here, or the content encoding is not supported
 ├── CorruptAudio            a known container whose content does not decode
 ├── TruncatedAudio          the container declares more audio than was received
 ├── AudioTooCostly          decoding takes more CPU time or memory than one request may use
-├── AudioTooShort           fewer samples than the encoder needs for one frame
-├── NonFiniteAudio          samples that are NaN, infinite, or overflow in the model
-├── UnsupportedLayout       a sampling rate or channel count outside the limits
-├── OutOfMemory             no memory was left for one body, clip or answer, even by itself
-└── DeadlineExceeded        it waited past the time for which its caller waits
+├── AudioTooShort           less than 25 ms: no frame for the encoder
+├── NonFiniteAudio          samples that are NaN, infinite, or so large that they overflow in the model
+├── UnsupportedLayout       a sampling rate outside 4–192 kHz, or more than 8 channels
+├── OutOfMemory             no memory for this clip or body alone, nor at the gateway's second attempt
+└── DeadlineExceeded        it waited longer than its `X-Request-Timeout`, or than the gateway keeps callers waiting,
+                            and was not processed; or a clip was not decoded within that time, or a minute, because
+                            the server is too busy
 
 The core raises meanings; an adapter's one table turns them into its server's statuses. A message names the
 offending value and what is allowed. It is safe to show: no path, no stack trace, no line break.

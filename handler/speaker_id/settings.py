@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the names of v2 outputs
 HALF = ("fp16", "float16", "half")
-# What no setting moves: the bounds on numbers that a caller chooses, beside those of a clip in `clip`. The README's
-# table of limits has all of them.
+# Bounds on numbers that a caller chooses, which no setting changes; those of a clip are in `clip`. docs/api.md lists
+# all of them.
 # Of a compressed body: max_request_size of config.properties, which an open one has.
 MAX_INFLATED_BYTES = 33_554_432
 MAX_GZIP_MEMBERS = 256  # of a compressed body: each costs a copy of what follows it

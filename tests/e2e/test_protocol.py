@@ -1,4 +1,4 @@
-"""Every row of the README's protocol table, over HTTP, against a real TorchServe."""
+"""Every row of docs/api.md's table of requests, over HTTP, against a real TorchServe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page of docs/: its commands are run or say what they need, its links and the files that it names are there."""
+"""README and docs/: commands are run or say what they need, links and the files that a page names are there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OTHERS = [ROOT / "SECURITY.md", *sorted(ROOT.glob("m*/**/*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):.*?## ", MAKEFILE, re.MULTILINE))
 VARIABLES = set(re.findall(r"[A-Z_]+", MAKEFILE.partition("VARIABLES := ")[2].partition("\n\n")[0]))
@@ -75,7 +76,7 @@ def test_every_make_target_and_variable_in_a_sentence_is_make_s(page: Path) -> N
         assert set(re.findall(r"(?:^| )([A-Z_]+)=", " ".join(rest))) <= VARIABLES, command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=name_of)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text("utf-8")):
         file = (page.parent / target).resolve() if target else page

@@ -1,20 +1,14 @@
-"""The list of formats is the only one: documents, messages, suffixes and test recordings are held to it."""
+"""The list of formats is the only one: suffixes and test recordings are held to it."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
 
 import pytest
 from speaker_id.audio.formats import FORMATS, SUFFIXES, Format, by_signature
 
-import bundle.precision
 import clients.identify
 from tests.unit.audio.recordings import FORMATS as RECORDINGS
 from tests.unit.audio.recordings import hear, recording
 
-ROOT = Path(__file__).resolve().parents[3]
-PAGE = (ROOT / "docs" / "audio.md").read_text("utf-8")
 # format → the recordings of it, where their names do not begin with the format's
 NAMED = {
     "WAV": ("WAV", "RF64", "BW64"),
@@ -25,33 +19,10 @@ NAMED = {
 }
 
 
-def row(form: Format) -> str:
-    return f"| {form.name} | {form.content} | {' '.join(f'`{suffix}`' for suffix in form.suffixes)} |"
-
-
-def test_the_pages_table_is_the_list() -> None:
-    table = re.search(r"<!-- formats -->\n(.*?)<!-- end of formats -->", PAGE, re.DOTALL)
-    assert table is not None
-    rows = [
-        line for line in table[1].splitlines() if line.startswith("| ") and not line.startswith("| format")
-    ]
-    assert rows == [row(form) for form in FORMATS]
-
-
-def test_the_readme_names_every_format() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (audio,) = re.findall(r"^- \*\*Audio\*\*: (.*?)^- ", readme, re.MULTILINE | re.DOTALL)
-    assert [form.name for form in FORMATS if form.name not in " ".join(audio.split())] == []
-
-
 def test_the_client_takes_the_files_of_every_format_from_a_folder() -> None:
     assert frozenset(clients.identify.SUFFIXES) == SUFFIXES, (
         "it imports nothing of ours, and so has a list of its own"
     )
-
-
-def test_the_precision_check_does_too() -> None:
-    assert bundle.precision.SUFFIXES is SUFFIXES
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)

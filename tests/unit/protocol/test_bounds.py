@@ -18,7 +18,7 @@ from speaker_id.protocol import Payload, parse
 from speaker_id.settings import Settings
 
 MEGABYTE = 1 << 20
-FACTOR = 16  # bytes of memory for each of a body: what the README and `json_body` state
+FACTOR = 16  # bytes of memory for each of a body: what docs/api.md and `json_body` state
 SLACK = 1 << 17  # bytes that any request takes
 NANOSECONDS = 1_000  # of CPU time for each byte; 20 to 150 are measured on two cores of 2021
 FORM = "multipart/form-data; boundary=b"

@@ -32,13 +32,20 @@ def elsewhere(tmp_path: Path) -> Path:
     return folder
 
 
-def test_make_alone_lists_every_target_with_one_line() -> None:
+def test_make_alone_lists_every_target_once_in_groups() -> None:
     makefile = (ROOT / "Makefile").read_text()
     public = re.findall(r"^([a-z0-9-]+):.*## ", makefile, re.MULTILINE)
     said = make()
     assert said.returncode == 0
-    assert [line.split()[1] for line in said.stdout.splitlines()] == public
+    assert re.findall(r"^  make (\S+) ", said.stdout, re.MULTILINE) == public
+    assert re.findall(r"^\S.*", said.stdout, re.MULTILINE) == ["Use", "Operate", "Measure", "Develop"]
+    assert max(map(len, said.stdout.splitlines())) < 100
     assert {"demo", "serve", "stop", "test", "check", "archive", "identify", "clean", "setup"} <= set(public)
+
+
+def test_the_list_has_every_word_of_the_makefile() -> None:
+    texts = re.findall(r"^[a-z0-9-]+:.*## (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [text for text in texts if text not in " ".join(make().stdout.split())] == []
 
 
 def test_the_list_is_the_same_from_another_folder(elsewhere: Path, tmp_path: Path) -> None:

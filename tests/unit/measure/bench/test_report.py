@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from measure import ROOT
 from measure.bench import RESULTS
 from measure.bench.report import PAGE, main, report
 from measure.bench.results import ENCODER_FILE, GROWTH_FILE, newest_run
@@ -18,18 +17,6 @@ def test_the_document_is_the_newest_complete_runs() -> None:
     assert PAGE.path.read_text("utf-8") == PAGE.filled(report(*newest_run(RESULTS))), (
         f"run python -m {PAGE.command}"
     )
-
-
-def test_the_readme_quotes_the_newest_complete_run() -> None:
-    found = {verdict.what: verdict.measured for verdict in verdicts(*newest_run(RESULTS))}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for what, digits in (
-        ("packed-fp32 against hf-one, each at its best", 2),
-        ("packed-bf16 against hf-one, each at its best", 2),
-        ("packed-fp32 against hf-padded8-random", 1),
-        ("packed-bf16 against openvino-bf16", 2),
-    ):
-        assert f"{found[what]:.{digits}f}×" in readme, what
 
 
 def test_no_partial_or_quick_run_is_committed_with_the_results() -> None:

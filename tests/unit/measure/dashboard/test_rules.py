@@ -111,12 +111,6 @@ def test_every_alert_says_what_how_bad_and_what_to_do(alert: dict[str, Any]) -> 
     assert f"`{alert['alert']}`" in MONITORING
 
 
-@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
-def test_every_metric_has_its_row(metric: Any) -> None:
-    labels = ", ".join(f"`{label}`" for label in metric.labels)
-    assert f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |" in MONITORING.splitlines()
-
-
 def test_the_handler_and_torchserve_declare_what_the_catalogue_promises() -> None:
     import speaker_telemetry
 

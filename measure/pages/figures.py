@@ -1,0 +1,128 @@
+"""Sentences whose numbers stand in recorded results: each prints Markdown, for cog to put into a page."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable
+
+from measure import ROOT, bench, compare
+from measure.bench.results import BenchmarkRow
+from measure.bench.results import newest_run as newest_bench
+from measure.bench.targets import verdicts as bench_verdicts
+from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL
+from measure.compare.results import newest_run as newest_contest
+from measure.compare.targets import best as best_peer
+from measure.compare.targets import verdicts as contest_verdicts
+from measure.results import ratio
+from measure.verdict import Verdict
+
+WIDTH = 118
+NAMES = {
+    "bentoml": "BentoML",
+    "litserve": "LitServe",
+    "fastapi": "FastAPI",
+    "ray": "Ray Serve",
+    "mlserver": "MLServer",
+}
+
+
+def against_other_servers() -> None:
+    """What `make compare` has measured."""
+    rows, _ = newest_contest(compare.RESULTS)
+    found = _measured(it for it in contest_verdicts(rows) if it.at == "capacity")
+    best, ours = best_peer(rows, "capacity"), {row.name: row for row in rows}
+    assert best is not None
+    fp32, bf16 = (found[f"{name.name} against {best.name}"] for name in (OURS_FP32, OURS_BF16))
+    padded32, padded16 = (found[f"{name.name} against {USUAL.name}"] for name in (OURS_FP32, OURS_BF16))
+    answers = sum(ours[it.name].answers for it in (OURS_FP32, OURS_BF16))
+    changed = sum(ours[it.name].changed for it in (OURS_FP32, OURS_BF16))
+    _say(
+        f"With the same weights and load, it sustains {fp32:.2f} (fp32) and {bf16:.2f} (bf16) times the requests a "
+        f"second of the best other server with correct answers ({NAMES[best.name.split('-')[0]]}, one clip at a "
+        f"time), and {padded32:.2f} and {padded16:.2f} times those of the usual padded TorchServe handler. "
+        f"{changed or 'None'} of its {answers} answers differs from the clip's own ({rows[0].cores} cores of "
+        f"{_short(rows[0].cpu)}; `make compare`)."
+    )
+
+
+def encoder() -> None:
+    """What `make bench` has measured."""
+    found = _measured(bench_verdicts(*newest_bench(bench.RESULTS)))
+    fp32, bf16 = (found[f"packed-{it} against hf-one, each at its best"] for it in ("fp32", "bf16"))
+    _say(
+        f"At the published model's size, the encoder answers {fp32:.2f}× (fp32) and {bf16:.2f}× (bf16) the audio of "
+        "Hugging Face's model one clip at a time in its best set-up, "
+        f"{found['packed-fp32 against hf-padded8-random']:.1f}× (fp32) that of padded batches of eight, and "
+        f"{found['packed-bf16 against openvino-bf16']:.2f}× (bf16) that of OpenVINO's bf16 (`make bench`)."
+    )
+
+
+def two_workers() -> None:
+    """Two workers of one thread against one worker of two, on two cores."""
+    rows = {row.name: row for row in newest_bench(bench.RESULTS)[0]}
+    pairs = [(rows[f"{it} 2×1 glibc"], rows[f"{it} 1×2 glibc"]) for it in ("packed-fp32", "packed-bf16")]
+    more = [100 * (two.throughput / one.throughput - 1) for two, one in pairs]
+    memory = [two.peak_mb / one.peak_mb for two, one in pairs]
+    waits = [late / early for pair in pairs for late, early in zip(*map(_lone, pair), strict=True)]
+    _say(
+        f"On two cores, two workers of one thread each answer {_span(more, '.0f')} % more audio than one of two "
+        f"threads, take {_span(memory, '.1f')} times the memory, and a lone clip waits {_span(waits, '.1f')} times "
+        "as long."
+    )
+
+
+def jemalloc() -> None:
+    rows = {row.name: row for row in newest_bench(bench.RESULTS)[0]}
+    slower = [
+        100 * (1 - ratio(rows[f"{it} 2×1 jemalloc"].rounds, rows[f"{it} 2×1 glibc"].rounds))
+        for it in ("packed-fp32", "packed-bf16")
+    ]
+    less = [
+        100 * (1 - rows[f"hf-one {it} jemalloc"].peak_mb / rows[f"hf-one {it} glibc"].peak_mb)
+        for it in ("2×1", "1×2")
+    ]
+    _say(
+        f"With `ALLOCATOR=jemalloc` the packed encoder is {_span(slower, '.0f')} % slower; Hugging Face's model takes "
+        f"{_span(less, '.0f')} % less memory and is no faster."
+    )
+
+
+def memory() -> None:
+    ours = next(row for row in newest_contest(compare.RESULTS)[0] if row.name == OURS_FP32.name)
+    assert ours.peak_mb is not None
+    _say(
+        f"Memory: {ours.peak_mb / 1000:.1f} GB for a model of wav2vec2-base's size under load (`make compare`), less "
+        "for the demo."
+    )
+
+
+def demo_accuracy() -> None:
+    clean = json.loads((ROOT / "models" / "demo" / "evaluation.json").read_text("utf-8"))["conditions"][
+        "clean"
+    ]
+    _say(
+        f"It names the right one of its speakers for {clean['right']} of {clean['clips']} held-out clips "
+        f"({clean['accuracy']:.1%}; `make demo-model`)."
+    )
+
+
+def _measured(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    return {it.what: it.measured for it in verdicts if it.measured is not None}
+
+
+def _lone(row: BenchmarkRow) -> list[float]:
+    return [value for value in (row.latency_3s, row.latency_8s, row.latency_20s) if value is not None]
+
+
+def _span(values: Iterable[float], form: str) -> str:
+    least, most = (format(each(list(values)), form) for each in (min, max))
+    return least if least == most else f"{least} to {most}"
+
+
+def _short(cpu: str) -> str:
+    return cpu.partition(" (")[0]
+
+
+def _say(text: str) -> None:
+    print(textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False))

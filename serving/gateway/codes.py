@@ -1,0 +1,66 @@
+"""The errors that the gateway itself answers with, beside those of the handler: one list for documents and tests.
+
+`envoy.yaml` and the Lua scripts word the messages; tests/unit/serving/gateway/test_codes.py holds this list to them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class GatewayError(NamedTuple):
+    """One code.
+
+    Attributes:
+        status: the HTTP status, or what stands for several.
+        code: as in the answer's body.
+        meaning: for the table in docs/api.md.
+    """
+
+    status: str
+    code: str
+    meaning: str
+
+
+GATEWAY_ERRORS = (
+    GatewayError("400", "malformed_request", "not a valid HTTP request for this server"),
+    GatewayError("401", "unauthorized", "no bearer token, or one that is not in `TOKENS=`"),
+    GatewayError("404", "not_found", "nothing is served at this path"),
+    GatewayError("404", "model_not_found", "no such model, or no such version of it"),
+    GatewayError(
+        "405",
+        "method_not_allowed",
+        "clips are sent with POST or PUT, health and metadata are asked for with GET or HEAD; CONNECT and `OPTIONS *` "
+        "are not served",
+    ),
+    GatewayError("408", "upload_timeout", "the request was not received completely in time"),
+    GatewayError(
+        "413",
+        "request_too_large",
+        "the body is larger than `max_request_size`, or a health or metadata request has one",
+    ),
+    GatewayError("414", "path_too_long", "path and query are longer than 4,000 bytes"),
+    GatewayError(
+        "429",
+        "overloaded",
+        "the queue is full, or the model has no worker; comes at once, with `Retry-After`",
+    ),
+    GatewayError(
+        "431",
+        "headers_too_large",
+        "all headers exceed 60 KiB, those passed on to the model server 6,000 bytes, or there are more than 100",
+    ),
+    GatewayError(
+        "500", "internal_error", "the model failed on this batch, which is a bug; the server's log says why"
+    ),
+    GatewayError("503", "unavailable", "the model server takes no requests at present; with `Retry-After`"),
+    GatewayError("504", "timeout", "no answer in time"),
+    GatewayError(
+        "507",
+        "worker_died",
+        "two workers in turn ended, or took too long, while they had this request; the gateway retried it "
+        "once by itself",
+    ),
+    GatewayError("gRPC 12", "unsupported_coding", "the message is compressed with something other than gzip"),
+    GatewayError("any", "gateway_error", "anything else that the gateway could not answer"),
+)

@@ -1,0 +1,32 @@
+"""The list of the gateway's errors is what its configuration and scripts answer with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from serving.gateway.codes import GATEWAY_ERRORS
+
+GATEWAY = Path(__file__).resolve().parents[4] / "serving" / "gateway"
+WORDED = re.compile(
+    r'^ +code: ([a-z_]+)$|(?:code = |(?:fail|refuse)\(handle, "?\d+"?, |return )"([a-z_]+)"'
+    r'|\\?"code\\?": \\?"([a-z_]+)\\?"',
+    re.MULTILINE,
+)
+
+
+def test_every_code_is_listed_and_no_other() -> None:
+    files = [path for path in GATEWAY.iterdir() if path.suffix not in ("", ".py")]
+    found = {
+        code
+        for path in files
+        for groups in WORDED.findall(path.read_text("utf-8"))
+        for code in groups
+        if code
+    }
+    assert found == {error.code for error in GATEWAY_ERRORS}
+
+
+def test_no_status_and_code_twice() -> None:
+    pairs = [(error.status, error.code) for error in GATEWAY_ERRORS]
+    assert len(set(pairs)) == len(pairs)
