@@ -44,7 +44,7 @@ class Decoding:
             except MemoryError:
                 each.fail(
                     OutOfMemory(
-                        "the server ran out of memory over this clip; try again, or send a shorter one"
+                        "the server ran out of memory while decoding this clip: try again, or send a shorter one"
                     )
                 )
             else:

@@ -62,6 +62,6 @@ class Inference:
         seconds = len(waveform) / self.sampling_rate
         each.fail(
             OutOfMemory(
-                f"the server ran out of memory over this clip of {seconds:.1f} s; try again, or send a shorter one"
+                f"the server ran out of memory for this clip of {seconds:.1f} s: try again, or send a shorter one"
             )
         )

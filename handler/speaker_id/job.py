@@ -93,10 +93,8 @@ class Job:
     def check_deadline(self) -> None:
         """Raise DeadlineExceeded once nobody waits for the answer any more."""
         if self.deadline is not None and (late := time.time() - self.deadline) > 0:
-            over = f"{late:.1f} s before" if late >= 0.05 else "just before"
-            raise DeadlineExceeded(
-                f"the request was not processed: the time for which its caller waits was over {over}"
-            )
+            passed = f"passed {late:.1f} s before" if late >= 0.05 else "had just passed"
+            raise DeadlineExceeded(f"the request was not processed: its deadline {passed}")
 
 
 @dataclass(frozen=True)

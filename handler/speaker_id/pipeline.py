@@ -90,7 +90,7 @@ class Pipeline:
 
     def accept(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         """Parse a payload; None if it is rejected, for what is known before any of its work is done."""
-        with outcome.catching("the server ran out of memory over this body; try again, or send less of it"):
+        with outcome.catching("the server ran out of memory for this body: try again, or send a smaller one"):
             request = protocol.parse(payload, self.settings)
             job = Job(request, outcome, self.decoding.budget(request), protocol.deadline(payload))
             job.check_deadline()
@@ -118,7 +118,7 @@ class Pipeline:
         job.outcome.decode_seconds = sum(job.decode_seconds)
         if job.failed:
             return
-        with job.outcome.catching("the server ran out of memory over this answer; ask for a smaller top_k"):
+        with job.outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
             request, heads = job.request, self.settings.heads
             function = request.options.function_to_apply or self.default_function
             logits = [job.logits[index] for index in range(len(request.clips))]

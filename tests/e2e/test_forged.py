@@ -154,7 +154,7 @@ REFUSED = {
         b'{"inputs": [' + TENSOR + b'], "outputs": [{"name": "label"}, {"name": "label"}]}',
         JSON,
         400,
-        "output label is asked for twice",
+        "output label is requested twice",
     ),
     "a long string among numbers": (
         b'{"instances": [{"sampling_rate": 16000, "array": ["'
@@ -164,7 +164,7 @@ REFUSED = {
         + b"]}]}",
         JSON,
         400,
-        "array must hold numbers only, not a string",
+        "array must contain only numbers, not a string",
     ),
     "numbers that overflow": (
         b'{"instances": [{"sampling_rate": 16000, "array": [3e34' + b",-3e34" * 16_000 + b"]}]}",

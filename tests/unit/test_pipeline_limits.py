@@ -47,7 +47,7 @@ def test_a_clip_that_memory_does_not_suffice_for_costs_its_mates_nothing(error: 
     assert encoder.micro_batches == [[8000, 16_000, 8000], [8000], [16_000], [8000]]
     assert (top(first.body), top(last.body)) == (("up", 0.5), ("down", 0.25))
     assert large.body == {
-        "error": "the server ran out of memory over this clip of 1.0 s; try again, or send a shorter one",
+        "error": "the server ran out of memory for this clip of 1.0 s: try again, or send a shorter one",
         "code": "out_of_memory",
     }
 
@@ -63,7 +63,7 @@ def test_a_clip_whose_waveform_has_no_memory_costs_its_mates_nothing() -> None:
     first, failed, last = pipeline(decoding=InThisProcess(1, decode)).identify(bodies)
     assert (top(first.body), top(last.body)) == (("up", 0.5), ("up", 0.5))
     assert failed.body == {
-        "error": "the server ran out of memory over this clip; try again, or send a shorter one",
+        "error": "the server ran out of memory while decoding this clip: try again, or send a shorter one",
         "code": "out_of_memory",
     }
 
@@ -103,7 +103,7 @@ def test_an_answer_beyond_the_limit_is_refused_before_anything_is_decoded() -> N
     many, one = pipeline(encoder, max_response_bytes=1024).identify([payload(bulk(20)), payload(bulk(1))])
     assert many.error is not None
     assert (many.error.code, one.error) == ("request_too_large", None)
-    assert "at most 1024 are sent: ask for a smaller top_k" in many.error.message
+    assert "the maximum is 1024: request a smaller top_k" in many.error.message
     assert encoder.micro_batches == [[3200]]
 
 
@@ -128,8 +128,8 @@ def test_an_answer_that_turns_out_larger_is_refused_too_and_its_mates_are_answer
         [Payload({"body": wav(0.5)}), Payload({"body": wav(0.5)}, {"X-Top-K": "1"})]
     )
     assert large.body == {
-        "error": "the answer would have 2054 bytes or more; at most 1024 are sent: ask for a smaller top_k, fewer "
-        "clips or fewer outputs",
+        "error": "the answer would have at least 2054 bytes, but the maximum is 1024: request a smaller top_k, "
+        "fewer clips or fewer outputs",
         "code": "request_too_large",
     }
     assert top(small.body) == ("up", 0.5)

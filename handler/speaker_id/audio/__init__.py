@@ -1,13 +1,13 @@
-"""Audio bytes → waveform: the only codec code.
+"""Audio bytes → waveform: all code that knows codecs.
 
     bytes ─ sniff ─┬─ sndfile (libsndfile) ─┬─ blocks ─ waveform: mono, resampled, bounded
                    └─ ffmpeg  (PyAV)       ─┤
     raw samples ────────────────────────────┘
 
-`sniff` decides by content alone what the bytes are, from the list in `formats`, and hands each container to its own
-inspector (`riff`, `ogg`, `isobmff`, `matroska`, `mpeg`, …), which holds the sizes that it declares against the bytes
+`sniff` decides by content alone what the bytes are, from the list in `formats`, and passes each container to its own
+inspector (`riff`, `ogg`, `isobmff`, `matroska`, `mpeg`, …), which checks the sizes that it declares against the bytes
 that were received. A reader then yields blocks of samples, and `waveform` stops drawing them as soon as the limit is
-passed: a compressed bomb costs neither the memory nor the time of its full length. Damaged frames are passed over and
+passed: a decompression bomb costs neither the memory nor the time of its full length. Damaged frames are skipped and
 counted in `damage`.
 """
 
@@ -44,7 +44,7 @@ def decode(
         min_samples: fewest samples of the result; the encoder's receptive field.
 
     Returns:
-        The waveform, and how many damaged frames were skipped on the way.
+        The waveform, and how many damaged frames were skipped.
 
     Raises:
         EmptyAudio, UnsupportedMedia, CorruptAudio, TruncatedAudio, UnsupportedLayout, AudioTooLong,

@@ -8,7 +8,7 @@ from speaker_id.audio.framing import follow
 from speaker_id.audio.media import Media
 
 FRAME_SECONDS = 0.02
-CHAIN = 5  # frames; one byte in twelve looks like the first of one
+CHAIN = 5  # frames; by chance one byte in twelve looks like the first of one
 # Bytes of a frame by mode, its first byte included; 0 for the modes that are reserved.
 SIZES = {
     b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1),
@@ -19,7 +19,7 @@ PADDING_BITS = 0x83  # of a frame's first byte: all zero
 
 
 def inspect(data: bytes) -> Media:
-    """Leave out the frames whose first byte is damaged. A second signature is another recording.
+    """Leave out the frames whose first byte is damaged. A second signature starts another recording.
 
     Raises:
         CorruptAudio: so much is damaged that no next frame is found.

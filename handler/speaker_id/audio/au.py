@@ -8,7 +8,7 @@ from speaker_id.audio.layout import check_layout
 from speaker_id.audio.media import Media, check_samples, check_size
 
 HEADER = 24  # bytes, without the comment
-UNKNOWN = 0xFFFF_FFFF  # the size that a writer into a pipe leaves
+UNKNOWN = 0xFFFF_FFFF  # the size that a program writes that cannot seek back
 LONGEST_SAMPLE = 8  # bytes: 64 bit float
 
 

@@ -16,7 +16,7 @@ PADDING = 4096  # samples: priming and filling of AAC and Opus
 
 
 def inspect(data: bytes) -> Media:
-    """Check the layout, and that every chunk was received whole.
+    """Check the layout, and that every chunk was received completely.
 
     Raises:
         UnsupportedLayout: from the description.
@@ -34,7 +34,7 @@ def inspect(data: bytes) -> Media:
         if size == TO_THE_END and name == b"data":
             size = received
         if size < 0:
-            raise CorruptAudio(f"CAF chunk {name.decode()!r} of {size} bytes")
+            raise CorruptAudio(f"CAF chunk {name.decode()!r} declares {size} bytes")
         if name == b"desc" and received >= DESCRIPTION.size:
             rate, _, _, packet, _, channels, _ = DESCRIPTION.unpack_from(data, start)
             check_layout(int(rate) if 0 <= rate < 1e9 else 0, channels)
@@ -42,7 +42,7 @@ def inspect(data: bytes) -> Media:
         if name == b"data":
             if not described:
                 raise CorruptAudio("CAF without a description before its data")
-            # packets of one size are samples; the others are listed in a table, and none of them may be cut
+            # packets of one size are samples; others are listed in a table, and none of them may be truncated
             check_samples("CAF data chunk", size, received, start if packet else 0, packet)
             samples = True
         else:

@@ -1,4 +1,4 @@
-"""How much of a clip did not decode: a player passes over a damaged frame, and so does this, but says so."""
+"""How much of a clip could not be decoded: a damaged frame is skipped, as players do, and counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Damage:
     """The frames of one clip, decoded and skipped, while it is read.
 
     Args:
-        most_frames: that a clip within the limit on its length can have; a body of nothing but damage is given up
+        most_frames: that a clip within the limit on its length can have; a body of nothing but damage is rejected
             when MOST_DAMAGED of them are lost.
     """
 
@@ -25,17 +25,22 @@ class Damage:
         self._first = 0.0  # s
 
     def read(self, size: int) -> None:
-        """A frame of `size` bytes was decoded."""
+        """Count a decoded frame of `size` bytes."""
         self.decoded += 1
         self.decoded_bytes += size
 
     def skip(self, name: str, size: int) -> None:
-        """`size` bytes did not decode: one frame, or as many as have room in them beside the one that they end with."""
+        """Count `size` bytes that could not be decoded: one frame, or as many as fit before the one they end with."""
         usual = self.decoded_bytes / self.decoded if self.decoded else size
         self.add(name, max(1, round(size / max(1.0, usual)) - 1), self.seconds)
 
     def add(self, name: str, frames: int, seconds: float) -> None:
-        """`frames` of the format `name` are missing, the first of them `seconds` from the beginning.
+        """Count missing frames.
+
+        Args:
+            name: of the format.
+            frames: how many are missing.
+            seconds: from the beginning to the first of them.
 
         Raises:
             CorruptAudio: they are too many for a clip of any length.
@@ -51,6 +56,6 @@ class Damage:
         frames = self.decoded + self.skipped
         if self.skipped > MOST_DAMAGED * frames:
             raise CorruptAudio(
-                f"{self._name} content does not decode: {self.skipped} of {frames} frames are damaged, more than "
+                f"{self._name} content cannot be decoded: {self.skipped} of {frames} frames are damaged, more than "
                 f"{MOST_DAMAGED:.0%}; the first is at {self._first:.3f} s"
             )

@@ -1,7 +1,7 @@
-"""Every container and codec that libsndfile lacks or reads worse, through PyAV's own FFmpeg.
+"""Every container and codec that libsndfile lacks or reads worse, through PyAV's FFmpeg.
 
-FFmpeg never probes: it gets the one demuxer that our sniffing chose, on bytes in memory, and may open nothing
-else: no playlist, no external reference, no protocol, and no decoder outside CODECS.
+FFmpeg never probes: it gets the one demuxer that `sniff` chose, on bytes in memory, and may open nothing else: no
+playlist, no external reference, no protocol, and no decoder outside CODECS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from speaker_id.audio.layout import Block, check_length
 from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, UnsupportedMedia
 
-av.logging.set_level(None)  # no work on messages about a caller's bytes, which a decoder process drops
+av.logging.set_level(None)  # a decoder process discards messages about a caller's bytes: do not format them
 
 DURATION_SLACK = 1.0  # s; a container's duration counts priming and padding that the decoder drops
 
@@ -34,13 +34,13 @@ CODECS = frozenset([
 ])
 # fmt: on
 WHITELIST = ",".join(sorted(CODECS))
-# FFmpeg's own AMR decoders refuse the comfort noise that phones put into pauses (DTX); 3GPP's reference does not.
+# FFmpeg's own AMR decoders reject the comfort noise that phones put into pauses (DTX); 3GPP's reference does not.
 BETTER_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
-# A damaged frame of these is passed over, as players do; a lossless codec's caller wants all of it or an error.
+# Of other codecs a damaged frame is skipped, as players do; a caller of a lossless codec wants all of it or an error.
 LOSSLESS = frozenset(["flac", "alac"])
 OPUS_HEAD = b"OpusHead"
 PRE_SKIP = struct.Struct("<10xH")  # of OpusHead: samples at 48 kHz to be dropped (RFC 7845, section 5.1)
-# A note on a packet: samples to drop from its beginning and from its end.
+# Side data of a packet: samples to drop from its beginning and from its end.
 SKIP_SAMPLES = struct.Struct("<II2s")
 
 
@@ -71,16 +71,16 @@ def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]
             check_duration(stream, media, max_seconds)
             yield from frames.join(_frames(container, stream, media, damage))
     except (av.FFmpegError, OSError) as exc:
-        raise CorruptAudio(f"{media.name} content does not decode") from exc
+        raise CorruptAudio(f"{media.name} content cannot be decoded") from exc
 
 
 def refuse(_url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
-    """FFmpeg's request to open anything beside the bytes it was given."""
+    """Reject FFmpeg's request to open anything besides the bytes it was given."""
     raise PermissionError("media may not refer to anything outside itself")
 
 
 def audio_stream(container: Any, media: Media) -> Any:
-    """The audio track that a player would choose; the others are dropped unparsed."""
+    """Choose the audio track that a player would; the others are discarded unparsed."""
     stream = container.streams.best("audio")
     if stream is None:
         raise UnsupportedMedia(f"{media.name} without an audio track; send audio")
@@ -94,7 +94,7 @@ def audio_stream(container: Any, media: Media) -> Any:
 
 
 def check_duration(stream: Any, media: Media, max_seconds: float) -> None:
-    """Raise AudioTooLong from what the container declares, where that is not FFmpeg's guess from a bit rate."""
+    """Raise AudioTooLong by the duration that the container declares, unless FFmpeg estimates it from a bit rate."""
     seconds = media.seconds
     if media.demuxer == isobmff.DEMUXER and stream.duration:
         seconds = float(stream.duration * stream.time_base)
@@ -103,9 +103,9 @@ def check_duration(stream: Any, media: Media, max_seconds: float) -> None:
 
 
 def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterator[Any]:
-    """Decoded frames; `damage` holds how many were not.
+    """Yield decoded frames; count in `damage` those that could not be decoded.
 
-    The end of a live stream cuts its last frame, which is no damage.
+    The end of a live stream truncates its last frame, which is not damage.
     """
     decoder = stream.codec_context
     if decoder.name in BETTER_DECODERS:
@@ -136,15 +136,15 @@ def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterat
 
 
 def _leading_zeros(packet: Any) -> int:
-    """What is zero is no frame. FFmpeg's parser hands it over with the next one, whose decoder passes it over."""
+    """Return how many zero bytes precede the frame: FFmpeg's parser includes them, and its decoder skips them."""
     content = memoryview(packet)
     return 0 if content[0] else len(content) - len(bytes(content).lstrip(b"\0"))
 
 
 def _packets(container: Any, stream: Any, media: Media) -> Iterator[Any]:
-    """Packets of the chosen stream, past what its demuxer cannot read where it can go on behind that."""
+    """Yield packets of the chosen stream; where its demuxer can go on after damage, so does this."""
     pre_skip = _pre_skip(stream, media)
-    # a CAF declares a remainder to be cut, and this codec's last packet is short by itself
+    # CAF declares a remainder to be cut off, but this codec's last packet is short already
     short_end = media.demuxer == "caf" and stream.codec_context.name == "alac"
     while True:
         try:
@@ -166,10 +166,9 @@ def _packets(container: Any, stream: Any, media: Media) -> Iterator[Any]:
 
 
 def _pre_skip(stream: Any, media: Media) -> int | None:
-    """Samples at 48 kHz that an Opus track begins with and that are not of the recording; None where FFmpeg knows.
+    """Return the samples at 48 kHz to drop from the start of an Opus track; None where FFmpeg drops the right number.
 
-    Matroska says it twice, and writers are known that fill one, CodecDelay, in wrong units; FFmpeg believes that one
-    where it is there.
+    Matroska declares it twice. Some writers use wrong units for one of the two, CodecDelay, which FFmpeg prefers.
     """
     head = stream.codec_context.extradata or b""
     if media.demuxer != matroska.DEMUXER or not head.startswith(OPUS_HEAD) or len(head) < PRE_SKIP.size:

@@ -1,7 +1,7 @@
-"""FLAC's declared length against its last frame: RFC 9639.
+"""Check FLAC's declared length against its last frame: RFC 9639.
 
-The stream info declares the samples of the whole stream, but nothing declares bytes, and libsndfile reports a cut
-stream as it does a damaged one. A frame's header says which samples it holds, so the last one tells how far the
+The stream info declares the samples of the whole stream, but nothing declares bytes, and libsndfile reports a truncated
+stream as it does a damaged one. A frame's header says which samples it contains, so the last one shows how much of the
 stream was received.
 """
 
@@ -25,9 +25,9 @@ NEXT = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # signature and the header of
 def inspect(data: bytes) -> Media:
     """Check the stream info, and that frames were received for all the samples that it declares.
 
-    A second stream behind the first (`cat a.flac b.flac`) is another recording: libsndfile reads the first alone.
+    A second stream after the first (`cat a.flac b.flac`) is another recording: libsndfile reads only the first.
 
-    A stream without a stated length (a writer that could not seek back) is read by FFmpeg: libsndfile fails on it.
+    A stream that declares no length (its writer could not seek back) is read by FFmpeg: libsndfile fails on it.
 
     Raises:
         UnsupportedLayout: from the stream info.
@@ -55,7 +55,7 @@ def inspect(data: bytes) -> Media:
 
 
 def _last_sample(data: bytes, block_size: int) -> int | None:
-    """Samples up to the end of the last frame; None if there is none among the last CANDIDATES sync words."""
+    """Return the samples up to the end of the last frame; None if none is among the last CANDIDATES sync words."""
     tail = max(STREAM_INFO_END, len(data) - LONGEST_FRAME)
     for number, at in enumerate(_syncs(data, tail), 1):
         if number > CANDIDATES:
@@ -67,7 +67,7 @@ def _last_sample(data: bytes, block_size: int) -> int | None:
 
 
 def _syncs(data: bytes, start: int) -> Iterator[int]:
-    """Offsets of sync words from the last back to `start`."""
+    """Yield offsets of sync words from the last back to `start`."""
     found = {sync: data.rfind(sync, start) for sync in SYNCS}
     while (at := max(found.values())) >= 0:
         yield at
@@ -76,10 +76,10 @@ def _syncs(data: bytes, start: int) -> Iterator[int]:
 
 
 def _frame_end(header: bytes, stream_block_size: int) -> int | None:
-    """Number of the sample behind a frame, from its header; None if the checksum says that it is no header.
+    """Return the number of the sample after a frame, from its header; None if the checksum does not match.
 
     Args:
-        header: 16 bytes, the longest that a header can be, or less at the end of the data.
+        header: 16 bytes, the longest that a header can be, or fewer at the end of the data.
         stream_block_size: of every frame but the last, where the header counts frames and not samples.
     """
     if len(header) < 6:
@@ -102,7 +102,7 @@ def _frame_end(header: bytes, stream_block_size: int) -> int | None:
 
 
 def _crc8(header: bytes) -> int:
-    """Remainder by x^8 + x^2 + x + 1; 0 for a header with its checksum."""
+    """Return the remainder by x^8 + x^2 + x + 1; 0 for a header with its checksum."""
     remainder = 0
     for byte in header:
         remainder ^= byte

@@ -1,4 +1,4 @@
-"""The audio formats that are decoded: the one list that sniffing, messages, documents and suffixes come from."""
+"""The audio formats that are decoded: the one list behind recognition, messages, documents and file suffixes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ class Format:
     """One container, or one stream without a container.
 
     Attributes:
-        name: as messages have it.
+        name: as messages show it.
         content: what may be inside.
-        suffixes: of its files, the usual one first. They are for choosing files in a folder; content decides what a
-            file is.
-        signature: matches where such a file begins; None for MPEG frames, which have only sync words.
-        inspect: holds the sizes that the container declares against the bytes, and chooses the reader.
+        suffixes: of its files, the usual one first; for choosing files in a folder. Content decides what a file is.
+        signature: matches the beginning of such a file; None for MPEG frames, which have only sync words.
+        inspect: checks the sizes that the container declares against the bytes, and chooses the reader.
     """
 
     name: str
@@ -114,5 +113,5 @@ SUFFIXES = frozenset(suffix for each in FORMATS for suffix in each.suffixes)
 
 
 def by_signature(data: bytes) -> Format | None:
-    """The format whose signature the bytes begin with."""
+    """Return the format whose signature the bytes begin with."""
     return next((each for each in FORMATS if each.signature and each.signature.match(data)), None)

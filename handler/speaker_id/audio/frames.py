@@ -15,7 +15,7 @@ BLOCK_FRAMES = 1 << 16  # joined before they are resampled: a codec's own frames
 
 
 def join(frames: Iterator[Any]) -> Iterator[Block]:
-    """Frames → blocks of one sampling rate, layout and format, joined since a codec's own are as short as 20 ms."""
+    """Join frames to blocks of one sampling rate, layout and format: a codec's frames are as short as 20 ms."""
     kind: tuple[int, int, str] | None = None
     waiting: list[Any] = []
     length = 0
@@ -38,11 +38,11 @@ def _drain(frames: list[Any]) -> Iterator[Block]:
 
 
 def to_float(frames: Sequence[Any]) -> npt.NDArray[np.float32]:
-    """Decoded frames of one format as float32, (channels, samples), full scale at ±1."""
+    """Convert decoded frames of one format to float32, (channels, samples), full scale at ±1."""
     first = frames[0]
     channels, dtype = first.layout.nb_channels, np.dtype(format_dtypes[first.format.name])
-    # Plane by plane: `frame.to_ndarray()` in PyAV 18.1 takes eight planes for nine, and ends the process; and its
-    # AudioFifo copies all that it holds for each frame.
+    # Plane by plane: `frame.to_ndarray()` in PyAV 18.1 takes eight planes for nine and crashes; its AudioFifo copies
+    # everything that it holds for each frame.
     planes, values = (channels, 1) if first.format.is_planar else (1, channels)
     samples = np.empty((planes, values * sum(frame.samples for frame in frames)), dtype)
     for index, joined in enumerate(samples):

@@ -1,6 +1,6 @@
-"""From frame to frame through a stream without a container, and on behind what is damaged.
+"""Walk from frame to frame through a stream without a container, and go on after damage.
 
-FFmpeg's demuxers for AMR and ADTS go on too, but what follows decodes as noise, or is lost without a word.
+FFmpeg's demuxers for AMR and ADTS go on too, but then decode noise, or lose frames without an error.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from speaker_id.audio.media import MAX_PARTS
 from speaker_id.errors import CorruptAudio
 
-# Places where a frame may begin again, in one recording: Python looks at each.
+# Offsets in one recording that are tried, in Python, for a next frame.
 MOST_TRIES = 1 << 16
 
 
 class Framed(NamedTuple):
-    """A stream without what is no frame.
+    """A stream reduced to its frames.
 
     Attributes:
         data: its frames.
@@ -43,10 +43,10 @@ def follow(
         start: of the first frame; what stands before it is kept.
         size_at: bytes of the frame at an offset; 0 if there is none.
         candidates: offsets from a given one on where a frame may begin.
-        chain: frames that must follow each other where the step was lost.
+        chain: frames that must follow each other after damage.
 
     Raises:
-        CorruptAudio: so much is damaged that the next frame is not found.
+        CorruptAudio: so much is damaged that no next frame is found.
     """
 
     def is_chain(at: int) -> bool:
@@ -71,12 +71,12 @@ def follow(
         for candidate in candidates(before + 1):
             tries += 1
             if tries > MOST_TRIES:
-                raise CorruptAudio(f"no frame follows byte {at} of the stream, which does not decode")
+                raise CorruptAudio(f"the stream is damaged from byte {at} on: no further frame was found")
             if is_chain(candidate):
                 end = candidate
                 break
         usual = max(1.0, (before - start) / max(1, frames))
-        if end < at:  # the frame before was not as long as it said
+        if end < at:  # the frame before was shorter than it declared
             at, frames = before, frames - 1
         lost = (end - at) / usual
         if end < len(data):

@@ -26,9 +26,9 @@ class Box(NamedTuple):
 def inspect(data: bytes) -> Media:
     """Check that every top-level box was received whole, and that there is an index.
 
-    What the index claims costs the decoder process no more than its memory: FFmpeg asks for all of it at once.
+    A false claim in the index costs no more than the decoder process's memory limit: FFmpeg allocates it at once.
 
-    QuickTime's older files have no `ftyp`; a second `ftyp` behind an index is another recording.
+    QuickTime's older files have no `ftyp`; a second `ftyp` after an index starts another recording.
 
     Raises:
         TruncatedAudio: a box declares more bytes than were received, or the index is missing.
@@ -44,7 +44,7 @@ def inspect(data: bytes) -> Media:
             break
         if box.kind == b"moov" and b"moov" in kinds:
             raise CorruptAudio(
-                "MP4 with two indexes ('moov' boxes): send one recording, or such as begin with 'ftyp'"
+                "MP4 with two indexes ('moov' boxes): send one recording, or several that each begin with 'ftyp'"
             )
         check_size(f"MP4 box {box.kind.decode()!r}", box.size, len(data) - box.start)
         kinds.add(box.kind)
@@ -56,7 +56,7 @@ def inspect(data: bytes) -> Media:
 
 
 def _top_level(data: bytes) -> Iterator[Box]:
-    """The boxes of the file, as far as they are known kinds, then what is left as one without a kind."""
+    """Yield the file's boxes while their kinds are known, then what remains as one box without a kind."""
     start = 0
     while start + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, start)

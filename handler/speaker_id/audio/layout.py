@@ -1,4 +1,4 @@
-"""What every reader yields, and the limits that it checks before it decodes."""
+"""What every reader yields, and the limits that it checks before decoding."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_layout(sampling_rate: int, channels: int) -> None:
 
 
 def check_length(frames: float, sampling_rate: int, max_seconds: float) -> None:
-    """Raise AudioTooLong if the container states more frames than `max_seconds` hold."""
+    """Raise AudioTooLong if the container declares more frames than `max_seconds` have."""
     if frames > max_frames(sampling_rate, max_seconds):
         raise AudioTooLong(
             f"{frames / sampling_rate:.10g} s of audio; the limit is {max_seconds:g} s: send a shorter clip"

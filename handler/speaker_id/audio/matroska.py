@@ -22,9 +22,9 @@ EBML = b"\x1a\x45\xdf\xa3"  # the header of a file
 def inspect(data: bytes) -> Media:
     """Check that every element was received whole, and that nothing in between is damaged.
 
-    Segments and clusters are walked through whether they have a size or not: what browsers record (MediaRecorder) has
-    none. A stream that ends between two elements is accepted: a live one has no other end. Behind damage FFmpeg looks
-    for the next cluster, and is silent about the rest of this one. A second EBML header is another recording.
+    Segments and clusters are entered whether they declare a size or not: browsers' recordings (MediaRecorder) do not.
+    A stream that ends between two elements is accepted: a live one has no other end. After damage FFmpeg continues at
+    the next cluster without an error. A second EBML header starts another recording.
 
     Raises:
         TruncatedAudio: an element declares more bytes than were received.
@@ -40,7 +40,7 @@ def inspect(data: bytes) -> Media:
         identifier_bytes = _vint_bytes(data[position])
         size_at = position + identifier_bytes
         if size_at >= len(data):
-            break  # a header that was cut
+            break  # a truncated header
         size_bytes = _vint_bytes(data[size_at])
         content = size_at + size_bytes
         if content > len(data):
@@ -51,10 +51,12 @@ def inspect(data: bytes) -> Media:
             break  # padding
         unknown = (1 << 7 * size_bytes) - 1
         size = int.from_bytes(data[size_at:content], "big") & unknown
-        # one element of an extension is passed over; two in a row are no elements
+        # one unknown element may be an extension; two in a row are not elements
         possible = 1 <= identifier_bytes <= 4 and size_bytes and size <= len(data) - content
         if not known and not (before and possible):
-            raise CorruptAudio(f"WebM/Matroska content does not decode: no element begins at byte {position}")
+            raise CorruptAudio(
+                f"WebM/Matroska content cannot be decoded: no element begins at byte {position}"
+            )
         position = content
         if size != unknown:
             check_size("WebM element", size, len(data) - content)

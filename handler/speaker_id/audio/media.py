@@ -1,4 +1,4 @@
-"""One recognised container: which reader and demuxer take it, and what is already known of it."""
+"""One recognised container: which reader and demuxer decode it, and what is known of it before decoding."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Media(NamedTuple):
         name: for messages.
         demuxer: the one FFmpeg demuxer that may read it; None for libsndfile.
         data: the bytes of this recording alone.
-        end: bytes of `data` that belong to it, as far as its container says where it ends; None for all.
-        seconds: length that the container states; None if it does not, or if its reader checks it.
-        elementary: frames without a container, that state no end: a cut last frame is no error.
+        end: bytes of `data` that belong to it, where its container declares that; None for all.
+        seconds: length that the container declares; None if it does not, or if its reader checks it.
+        elementary: frames without a container, which declare no end: a truncated last frame is no error.
         padding: samples that the codec may have added to the recording.
-        empty: headers without samples, which is an error only where nothing is joined to them.
-        skipped_frames, first_skipped: damaged frames that are missing in `data` already; where the first was, in s.
+        empty: headers without samples, which is an error only where no other recording is joined to them.
+        skipped_frames, first_skipped: damaged frames that `data` no longer has, and where the first was, in s.
     """
 
     name: str
@@ -50,7 +50,7 @@ def check_size(what: str, declared: int, received: int) -> None:
 def check_samples(what: str, declared: int, received: int, header: int, sample_frame: int) -> None:
     """Raise TruncatedAudio if a chunk of samples declares clearly more bytes than were received.
 
-    Recorders are known to count the header too, or to round up to a block: so much is no sign of a lost end.
+    Some recorders count the header too, or round up to a block: such a difference does not mean that the end was lost.
 
     Args:
         what, declared, received: as for check_size.
@@ -64,8 +64,8 @@ def check_samples(what: str, declared: int, received: int, header: int, sample_f
 class MediaBytes(io.BytesIO):
     """Bytes in memory for a C library that may ask for any position.
 
-    A seek that cannot be done leaves the position where it is, as lseek(2) does. An exception could not pass
-    through the library: cffi would print it, with our paths, to stderr.
+    A seek that is not possible leaves the position unchanged, as lseek(2) does. An exception cannot pass through the
+    library: cffi would print it, with our paths, to stderr.
     """
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

@@ -1,7 +1,7 @@
 """MPEG audio without a container: MP3, MP2 and MP1 (ISO/IEC 11172-3, 13818-3), ADTS AAC (ISO/IEC 13818-7).
 
-A sync word is only 11 or 12 bits, so a frame counts when the next one follows where its header says; behind junk,
-when two follow.
+A sync word has only 11 or 12 bits, so a frame counts when the next one follows where its header says; after junk, when
+two follow.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from speaker_id.audio.framing import follow
 from speaker_id.audio.media import Media, check_size
 
 PADDING = 4096  # samples that MP3 (1152 a frame) or HE-AAC (2048) may add at both ends together
-MOST_JUNK = 1 << 16  # bytes before the first frame, as in FFmpeg's MP3 demuxer: a stream joined in its middle
-CHAIN = 3  # frames behind junk, of one kind, each where the one before ends: chance makes one in 10^8 bodies
+MOST_JUNK = 1 << 16  # bytes before the first frame, as in FFmpeg's MP3 demuxer: a stream joined midway
+CHAIN = 3  # frames after junk, of one kind, each where the one before ends: by chance in one of 10^8 bodies
 
 # MPEG version bits → sampling rates in Hz; MPEG 2.5, reserved, 2, 1
 RATES = {0: (11025, 12000, 8000), 2: (22050, 24000, 16000), 3: (44100, 48000, 32000)}
@@ -40,9 +40,9 @@ class Frame(NamedTuple):
     Attributes:
         codec: MP1, MP2, MP3 or AAC.
         size: bytes, header included.
-        kind: what stays as it is from frame to frame of one recording, as the header's bytes have it.
+        kind: the header's bits that do not change within one recording.
         samples, sampling_rate: of one channel, and in Hz; HE-AAC doubles both.
-        xing_at: offset in an MP3 frame of a Xing or Info header, behind the side information; else 0.
+        xing_at: offset in an MP3 frame of a Xing or Info header, after the side information; else 0.
     """
 
     codec: str
@@ -54,7 +54,7 @@ class Frame(NamedTuple):
 
 
 def frame(data: bytes, start: int) -> Frame | None:
-    """The frame whose header is at `start`, or None."""
+    """Parse the frame header at `start`; None if there is none."""
     if start < 0 or start + 7 > len(data) or data[start] != 0xFF or data[start + 1] & 0xE0 != 0xE0:
         return None
     second, third = data[start + 1 : start + 3]
@@ -79,7 +79,7 @@ def frame(data: bytes, start: int) -> Frame | None:
 
 
 def _adts_size(data: bytes, at: int) -> int:
-    """Size of the ADTS frame at `at`, or 0. `frame` says more, which takes longer; here it is asked of every frame."""
+    """Return the size of the ADTS frame at `at`, or 0. Faster than `frame`, since it is called for every frame."""
     if at + 7 > len(data) or data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
         return 0
     size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
@@ -87,7 +87,7 @@ def _adts_size(data: bytes, at: int) -> int:
 
 
 def first_frame(data: bytes) -> int | None:
-    """Where the first frame begins: at once, or behind MOST_JUNK bytes at most of zeros, half a frame or other junk."""
+    """Return where the first frame begins: at 0, or after at most MOST_JUNK bytes of zeros or other junk."""
     first = frame(data, 0)
     if first is not None:
         second = frame(data, first.size)
@@ -113,7 +113,7 @@ def _is_chain(data: bytes, start: int) -> bool:
 
 
 def xing(data: bytes) -> tuple[int | None, int | None]:
-    """Frames and bytes of the stream, as far as a Xing or Info header in its first frame declares them."""
+    """Return frames and bytes of the stream, where a Xing or Info header in its first frame declares them."""
     first = frame(data, 0)
     at = first.xing_at if first else 0
     if not at or data[at : at + 4] not in (b"Xing", b"Info") or len(data) < at + 16:
@@ -124,9 +124,9 @@ def xing(data: bytes) -> tuple[int | None, int | None]:
 
 
 def inspect(data: bytes) -> Media:
-    """Choose the demuxer by the first frame, and hold an MP3's Xing or Info header, if it has one, against the bytes.
+    """Choose the demuxer by the first frame, and check an MP3's Xing or Info header, if it has one, against the bytes.
 
-    What is no frame in the middle of ADTS is left out; FFmpeg's parser of MPEG's layers does as much, and says so.
+    Bytes between ADTS frames that are not frames are left out; for MPEG's layers FFmpeg's parser does that.
 
     The header is what LAME and FFmpeg write: frames and bytes of the whole stream
     (http://gabriel.mp3-tech.org/mp3infotag.html). Without it a stream declares no end.

@@ -15,7 +15,7 @@ from speaker_id.audio.layout import check_layout
 from speaker_id.audio.media import MAX_PARTS, Media, check_samples, check_size
 from speaker_id.errors import CorruptAudio, EmptyAudio, UnsupportedMedia
 
-# Writers that cannot seek back (pipes) leave 0, 2^32 - 1 or some number just below 2^31 for a size that they do not
+# Programs that cannot seek back (into a pipe) write 0, 2^32 - 1 or a number just below 2^31 for a size that they do not
 # know. No body is that large, so such a size declares nothing.
 PLACEHOLDER = 0x7FFF_0000
 
@@ -34,12 +34,12 @@ FFMPEG_TAGS = {0x55: "MP3", 0x028F: "G.722"}
 
 class Chunk(NamedTuple):
     name: str
-    size: int  # as stated
+    size: int  # as declared
     start: int  # of the content
 
 
 def chunks(data: bytes, order: str) -> Iterator[Chunk]:
-    """The chunks of a WAV or AIFF file; the last may declare more than was received."""
+    """Yield the chunks of a WAV or AIFF file; the last may declare more than was received."""
     position = 12
     for _ in range(MAX_PARTS):
         if position + 8 > len(data):
@@ -55,7 +55,7 @@ def inspect_wav(data: bytes) -> Media:
     Raises:
         UnsupportedMedia, UnsupportedLayout: from the format chunk.
         TruncatedAudio: a chunk declares more bytes than were received.
-        EmptyAudio: the header is closed over no samples.
+        EmptyAudio: the header declares no samples, and there are none.
         CorruptAudio: a needed chunk is missing.
     """
     order = ">" if data[:4] == b"RIFX" else "<"
@@ -83,7 +83,7 @@ def inspect_wav(data: bytes) -> Media:
 
 
 def _check_format(content: bytes, order: str) -> tuple[int, int]:
-    """The format tag, and the bytes of one sample of all channels."""
+    """Return the format tag, and the bytes of one sample of all channels."""
     if len(content) < 16:
         raise CorruptAudio(f"WAV format chunk of {len(content)} bytes; at least 16 are needed")
     tag, channels, sampling_rate, _, sample_frame = struct.unpack_from(f"{order}HHIIH", content)
@@ -97,7 +97,7 @@ def _check_format(content: bytes, order: str) -> tuple[int, int]:
 
 
 def _check_data(data: bytes, order: str, chunk: Chunk, sample_frame: int) -> int | None:
-    """Where the file ends, as far as its sizes say."""
+    """Return where the file ends; None if its sizes do not say."""
     stated = 8 + struct.unpack_from(f"{order}I", data, 4)[0]
     received = len(data) - chunk.start
     if not received or (not chunk.size and stated == len(data)):
@@ -110,7 +110,7 @@ def _check_data(data: bytes, order: str, chunk: Chunk, sample_frame: int) -> int
 
 
 def inspect_aiff(data: bytes) -> Media:
-    """Check that an AIFF's or AIFC's chunks were received whole.
+    """Check that an AIFF's or AIFC's chunks were received completely.
 
     Raises:
         TruncatedAudio: a chunk declares more bytes than were received.

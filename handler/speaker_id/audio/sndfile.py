@@ -1,7 +1,7 @@
 """WAV, AIFF, FLAC and Ogg (Vorbis, Opus) through libsndfile, the decoder behind `librosa.load`.
 
-MP3 is left to FFmpeg although libsndfile reads it: both give the same samples to 1e-6 and the same length, but
-libsndfile's mpg123 writes its complaints about a caller's bytes to the process's stderr.
+MP3 goes to FFmpeg although libsndfile reads it: both give the same length and the same samples to 1e-6, but
+libsndfile's mpg123 writes warnings about a caller's bytes to stderr.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def blocks(media: Media, max_seconds: float, _: Damage) -> Generator[Block]:
                 decoded += len(part)
                 yield Block(part.T, sound.samplerate)
     except soundfile.SoundFileError as exc:
-        raise CorruptAudio(f"{media.name} content does not decode") from exc
+        raise CorruptAudio(f"{media.name} content cannot be decoded") from exc
     if decoded < stated:
         raise TruncatedAudio(
             f"{media.name} header declares {stated} samples but only {decoded} were received: send the complete file"

@@ -21,7 +21,7 @@ def inspect(data: bytes) -> Media:
     """Check the layout and the coding, and that all samples that the header declares were received.
 
     Raises:
-        CorruptAudio: the header does not say what the samples are.
+        CorruptAudio: the header does not describe the samples.
         UnsupportedMedia: samples in another coding, such as Shorten.
         UnsupportedLayout: a sampling rate or channel count outside the limits.
         TruncatedAudio: fewer bytes than the header declares.
@@ -30,10 +30,10 @@ def inspect(data: bytes) -> Media:
     header = int(size[1]) if size else LONGEST_HEADER + 1
     if header > LONGEST_HEADER:
         raise CorruptAudio(
-            f"NIST SPHERE whose second line does not say its header's size, up to {LONGEST_HEADER}"
+            f"NIST SPHERE whose second line does not give its header's size, at most {LONGEST_HEADER}"
         )
     check_size("NIST SPHERE header", header, len(data))
-    # stripped here: an expression that did it would try a line of blanks in every way, for seconds
+    # stripped here: in the expression it would backtrack over a line of blanks for seconds
     fields = {name: value.strip() for name, value in FIELD.findall(data[:header])}
     coding = fields.get(b"sample_coding", b"pcm").lower()
     if coding not in CODINGS:
@@ -52,6 +52,6 @@ def _number(fields: dict[bytes, bytes], name: bytes, default: int | None = None)
     value = fields.get(name, b"" if default is None else b"%d" % default)
     if not value.isdigit() or len(value) > 12:
         raise CorruptAudio(
-            f"NIST SPHERE with {name.decode()} {value[:20].decode('ascii', 'replace')!r}, which is no number"
+            f"NIST SPHERE with {name.decode()} {value[:20].decode('ascii', 'replace')!r}, which is not a number"
         )
     return int(value)

@@ -1,7 +1,7 @@
 """Tags in and around MPEG audio: ID3v2 (https://id3.org/id3v2.4.0-structure), ID3v1, APE, and Xing or Info frames.
 
-Where recordings are joined end to end, tags stand in the middle. A decoder takes them for damage, and may find sync
-words in a picture.
+Where recordings are joined end to end, tags are in the middle. A decoder takes them for damage, and may find sync words
+in a picture.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_TAGS = 10_000  # occurrences of their names in one body
 
 
 def after_id3(data: bytes) -> int:
-    """Offset of what follows ID3v2 tags and the zero padding behind them.
+    """Return the offset of what follows ID3v2 tags and their zero padding.
 
     Raises:
         TruncatedAudio: a tag declares more bytes than were received.
@@ -38,7 +38,7 @@ def after_id3(data: bytes) -> int:
 
 
 def without_tags(data: bytes) -> bytes:
-    """MPEG audio without the tags behind its first frame, and without Xing and Info frames in the middle.
+    """Return MPEG audio without the tags after its first frame, and without Xing and Info frames in the middle.
 
     Raises:
         CorruptAudio: more tags than any recording has.
@@ -53,7 +53,7 @@ def without_tags(data: bytes) -> bytes:
 
 
 def _names(data: bytes) -> list[int]:
-    """Where a tag's name stands, in order. Five searches in C: an expression of the five would cost ten times more."""
+    """Return where tags' names are, in order. Five searches in C: one regular expression would cost ten times more."""
     found = []
     for name in (b"ID3", b"TAG", b"APETAGEX", b"Xing", b"Info"):
         at = data.find(name)
@@ -66,7 +66,7 @@ def _names(data: bytes) -> list[int]:
 
 
 def _tag(data: bytes, at: int) -> tuple[int, int] | None:
-    """Start and end of the tag whose name is at `at`; None if something else spells it."""
+    """Return start and end of the tag whose name is at `at`; None if the name is part of something else."""
     if data.startswith(b"ID3", at) and at + ID3_HEADER <= len(data):
         version, sizes = data[at + 3], data[at + 6 : at + 10]
         return (at, at + _id3_size(data, at)) if 2 <= version <= 4 and max(sizes) < 0x80 else None
@@ -85,7 +85,7 @@ def _tag(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _may_follow(data: bytes, end: int) -> bool:
-    """Whether a tag may end there: the recording does, or a frame, a tag or padding begins."""
+    """Return whether a tag may end there: the recording ends, or a frame, a tag or padding begins."""
     return (
         end >= len(data)
         or data[end] == 0

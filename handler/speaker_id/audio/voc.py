@@ -11,7 +11,7 @@ TERMINATOR = 0  # a block of this type has no size
 
 
 def inspect(data: bytes) -> Media:
-    """Check that every block was received whole.
+    """Check that every block was received completely.
 
     Raises:
         TruncatedAudio: a block declares more bytes than were received.

@@ -8,12 +8,12 @@ from speaker_id.audio.layout import check_layout
 from speaker_id.audio.media import MAX_PARTS, Media, check_samples, check_size
 from speaker_id.errors import CorruptAudio
 
-HEADER = 24  # bytes of a chunk: a GUID, and the size with these counted
-FIRST_CHUNK = 40  # behind riff's header and wave's GUID
+HEADER = 24  # bytes of a chunk: a GUID, and the size, which includes them
+FIRST_CHUNK = 40  # after riff's header and wave's GUID
 
 
 def inspect(data: bytes) -> Media:
-    """Check the layout, and that every chunk up to the samples was received whole.
+    """Check the layout, and that every chunk up to the samples was received completely.
 
     Raises:
         UnsupportedLayout: from the format chunk.

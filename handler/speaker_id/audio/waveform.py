@@ -22,14 +22,14 @@ MOST_RATES = 64  # stretches of one sampling rate in a clip; each costs a resamp
 def assemble(
     blocks: Iterable[Block], *, sampling_rate: int, max_seconds: float, min_samples: int, padding: int
 ) -> Waveform:
-    """Mix to mono, resample and join blocks, drawing no more of them than the limit allows.
+    """Mix to mono, resample and join blocks; no more of them are drawn than the limit allows.
 
     Args:
         blocks: in order; where their sampling rate changes, what follows is resampled by itself.
         sampling_rate: of the result, in Hz.
         max_seconds: longest clip that is accepted, in seconds.
         min_samples: fewest samples of the result.
-        padding: frames that the codec may have added to the end; beyond `max_seconds` they are cut, not refused.
+        padding: frames that the codec may have added to the end; beyond `max_seconds` they are cut off silently.
     """
     stretches: list[_Stretch] = []
     for block in blocks:
@@ -41,12 +41,12 @@ def assemble(
         last = stretches[-1]
         limit = max_frames(last.rate, max_seconds - last.began)
         last.drawn += block.samples.shape[1]
-        # what is drawn counts, not what is kept: else a body of frames as short as the padding would have no end
+        # count what is drawn, not what is kept: else a body of frames as short as the padding would have no end
         if last.drawn > limit + padding:
             raise AudioTooLong(f"more than {max_seconds:g} s of audio, the limit: send a shorter clip")
         last.add(block.samples[:, : max(0, limit - last.frames)])
     if not any(each.frames for each in stretches):
-        raise EmptyAudio("the recording holds no samples")
+        raise EmptyAudio("the recording contains no samples")
     parts = [each.finish() for each in stretches if each.frames]
     waveform = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if len(waveform) < min_samples:
@@ -62,7 +62,7 @@ def assemble(
 
 
 class _Stretch:
-    """A stretch of one sampling rate in the making: mean of the channels, resampled block by block.
+    """A stretch of one sampling rate: the mean of its channels, resampled block by block.
 
     Args:
         rate, target: sampling rates of the blocks and of the result, in Hz.
@@ -72,7 +72,7 @@ class _Stretch:
     def __init__(self, rate: int, target: int, began: float) -> None:
         self.rate, self.began = rate, began
         self.drawn = 0  # frames that its blocks had
-        self.frames = 0  # of them that are kept, at the clip's own rate
+        self.frames = 0  # of them that are kept
         self._target = target
         self._stream = soxr.ResampleStream(rate, target, 1, dtype="float32", quality="HQ")
         self._parts: list[Waveform] = []
@@ -111,10 +111,10 @@ class _Stretch:
 
 
 def downmix(samples: npt.NDArray[np.float32]) -> Waveform:
-    """Mean over channels, (channels, frames) → (frames,), summed in the order of `librosa.to_mono`."""
+    """Return the mean over channels, (channels, frames) → (frames,), summed in the order of `librosa.to_mono`."""
     if len(samples) == 1:
         return np.ascontiguousarray(samples[0])
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported by the caller
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller reports what is not finite
         mixed: Waveform = samples[0] + samples[1]
         for channel in samples[2:]:
             mixed += channel

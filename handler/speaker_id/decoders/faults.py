@@ -27,25 +27,25 @@ def told(reply: dict[str, Any], memory: int) -> RequestError:
             f"decoding takes more than {memory >> 20} MiB of memory, the limit: send a shorter clip, or PCM or FLAC",
             fault=fault,
         )
-    return CorruptAudio("the audio content does not decode", fault=fault)
+    return CorruptAudio("the audio content cannot be decoded", fault=fault)
 
 
 def ended(status: int | None, cpu_seconds: float) -> RequestError:
-    """What the wait status of a decoder that ended over a clip says about the clip."""
+    """Return what the wait status of a decoder that ended while decoding a clip says about the clip."""
     number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else 0
-    if status is None or number in (signal.SIGKILL, signal.SIGTERM):  # not its own doing: someone ended it
+    if status is None or number in (signal.SIGKILL, signal.SIGTERM):  # not by itself: it was killed
         return OutOfMemory(
-            "the decoder was ended while it had this clip, for want of memory or by hand; try again",
+            "the decoder was killed while decoding this clip, for lack of memory or by an operator: try again",
             fault=Fault("killed"),
         )
     if number == signal.SIGXCPU:
         return AudioTooCostly(
-            f"decoding takes more than {cpu_seconds:.3g} s of CPU time, all that is left to this clip of its request's "
-            "limit: send a shorter clip, fewer at a time, or PCM or FLAC",
+            f"decoding takes more than {cpu_seconds:.3g} s of CPU time, which is what remains of the request's limit: "
+            "send a shorter clip, fewer at a time, or PCM or FLAC",
             fault=Fault("cpu"),
         )
     named = number in set(signal.Signals)
     how = signal.Signals(number).name if named else f"wait status {status}"
     return CorruptAudio(
-        "the audio content ended its decoder: it is damaged, or made to do so", fault=Fault("crash", how)
+        "the audio content crashed its decoder: it is damaged or malicious", fault=Fault("crash", how)
     )

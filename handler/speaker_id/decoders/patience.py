@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from speaker_id.errors import DeadlineExceeded, Fault
 
-# Without a reply: as CPU time is bounded, it waits for the processor, or for something that does not come.
+# Most seconds without a reply: CPU time is bounded, so a decoder that takes longer waits for the processor, or hangs.
 HANG_SECONDS = 60.0
 Result = TypeVar("Result")
 
 
 class Patience:
-    """How long one clip's caller waits, whatever for.
+    """How long one clip's caller still waits, for a decoder, its start or its reply.
 
     Args:
         deadline: seconds since the epoch; HANG_SECONDS from now if that is sooner, or None.
@@ -26,21 +26,21 @@ class Patience:
 
     @property
     def left(self) -> float:
-        """Seconds; never 0, which would mean not to wait at all."""
+        """Seconds; never 0, which would mean to not wait at all."""
         return max(min(self._until, self._hangs) - time.monotonic(), 1e-3)
 
     def wait(self, future: Future[Result]) -> Result:
-        """Its result. Raises DeadlineExceeded if there is none in time."""
+        """Return its result. Raises DeadlineExceeded if there is none in time."""
         if not wait([future], self.left).done:
             raise self.late()
         return future.result()
 
     def late(self) -> DeadlineExceeded:
-        """Why a clip that is not decoded yet has no answer: never its own fault, as its CPU time has a limit."""
+        """Return why a clip was not decoded in time: never its own fault, since its CPU time has a limit."""
         if self._until < self._hangs:
-            message = "the clip was not decoded within the time for which its caller waits"
+            message = "the clip was not decoded before the request's deadline"
             return DeadlineExceeded(message, fault=Fault("deadline"))
         message = (
-            f"the clip was not decoded within {HANG_SECONDS:.0f} s, as the server is too busy: try again"
+            f"the clip was not decoded within {HANG_SECONDS:.0f} s because the server is too busy: try again"
         )
         return DeadlineExceeded(message, fault=Fault("hang"))

@@ -1,4 +1,4 @@
-"""When an answer is of no more use: the caller has given up, or whoever passed the request on has."""
+"""When an answer is no longer useful: the caller has given up, or the gateway that forwarded the request has."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ HEADER = "x-request-timeout"
 
 
 def deadline(payload: Payload) -> float | None:
-    """Seconds since the epoch after which a request is not worked on; None for as long as it takes.
+    """Return when a request expires, in seconds since the epoch; None if it never does.
 
-    The caller's header X-Request-Timeout says how many seconds it waits, from the moment the server received the
-    request. The server's own limit holds where it is shorter.
+    The caller's header X-Request-Timeout says how many seconds it waits, counted from when the server received the
+    request. The server's own limit applies where it is shorter.
 
     Raises:
-        InvalidParameter: the header is no positive number.
+        InvalidParameter: the header is not a positive number.
     """
     if payload.received is None:
         return None

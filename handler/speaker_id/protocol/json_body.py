@@ -1,7 +1,7 @@
 """Bytes → a JSON value, in memory that the body's length bounds: at most 16 bytes for each of its own.
 
-What Python makes of JSON is larger than its text: 4 to 13 bytes a byte for numbers, but 25 for empty lists, objects and
-short strings. Of those a request needs few, so they are counted, by their brackets and quotes, before any is made.
+Parsed JSON is larger than its text: 4 to 13 bytes for each byte of numbers, but 25 for empty lists, objects and short
+strings. A request needs few of those, so they are counted, by their brackets and quotes, before anything is parsed.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ OPENING = (*LISTS, b'"')
 
 
 def without_mark(content: bytes | bytearray) -> bytes | bytearray:
-    """The content behind UTF-8's byte order mark, which editors and .NET put before JSON."""
+    """Remove UTF-8's byte order mark, which editors and .NET write before JSON."""
     return content.removeprefix(codecs.BOM_UTF8)
 
 
 def is_json(content: bytes | bytearray) -> bool:
-    """Whether a body was meant as JSON: no audio format starts with a brace, bracket or quote."""
+    """Return whether a body is meant as JSON: no audio format starts with a brace, bracket or quote."""
     return without_mark(content[:64]).lstrip()[:1] in OPENING
 
 
 def load(content: bytes | bytearray, settings: Settings) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
-        RequestTooLarge: more lists, objects or strings than the most clips that a request may have need.
-        MalformedRequest: it is not valid JSON, or an object has two values under one key.
+        RequestTooLarge: more lists, objects or strings than a request of the most clips needs.
+        MalformedRequest: it is not valid JSON, or an object repeats a key.
     """
     clips = settings.max_request_clips
     lists = sum(map(content.count, LISTS))

@@ -23,7 +23,11 @@ OUTPUTS = ("label", "score")
 
 
 def parse_v2(document: Mapping[str, Any], settings: Settings, outside: tuple[Options, ...]) -> Request:
-    """Raises: MalformedRequest, InvalidParameter, AudioTooLong, RequestTooLarge; `instance` counts clips."""
+    """Parse a v2 request.
+
+    Raises:
+        MalformedRequest, InvalidParameter, AudioTooLong, RequestTooLarge: with the clip's index as `instance`.
+    """
     for key in document:
         values.one_of(key, REQUEST_KEYS, "key")
     identifier = document.get("id")
@@ -41,7 +45,7 @@ def parse_v2(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
         try:
             check_tensor(tensor, settings, before)
             clips += tensor_clips(tensor, rate, settings)
-        except RequestError as error:  # inside a tensor, clips are counted from its own first
+        except RequestError as error:  # a tensor counts its own clips from 0
             error.instance = before + (error.instance or 0)
             raise
     options = values.first(values.options(given, "parameter"), *outside)
@@ -49,7 +53,7 @@ def parse_v2(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
 
 
 def named(given: Any, known: tuple[str, ...]) -> dict[str, Any]:
-    """A parameters object of known names."""
+    """Return a parameters object; raise for an unknown name."""
     if given is None:
         return {}
     if not isinstance(given, dict):
@@ -58,7 +62,7 @@ def named(given: Any, known: tuple[str, ...]) -> dict[str, Any]:
 
 
 def check_tensor(tensor: Any, settings: Settings, before: int) -> None:
-    """Refuse a tensor whose shape alone is wrong or too much."""
+    """Reject a tensor by its shape alone, if that is invalid or too large."""
     if not isinstance(tensor, dict):
         raise MalformedRequest(f"an input must be an object, not {values.kind(tensor)}")
     for key in tensor:
@@ -68,9 +72,9 @@ def check_tensor(tensor: Any, settings: Settings, before: int) -> None:
     if datatype not in ("BYTES", "FP32"):
         raise InvalidParameter(f"datatype must be BYTES or FP32, not {values.shown(datatype)}")
     if datatype == "BYTES" and (len(sizes) != 1 and sizes[1:] != (1,)):
-        raise MalformedRequest(f"a BYTES input is of shape [clips] or [clips, 1], not {list(sizes)}")
+        raise MalformedRequest(f"a BYTES input must have the shape [clips] or [clips, 1], not {list(sizes)}")
     if not sizes:
-        raise MalformedRequest("an FP32 input has 1 to 3 dimensions, not 0")
+        raise MalformedRequest("an FP32 input must have 1 to 3 dimensions, not 0")
     count = before + (1 if datatype == "FP32" and len(sizes) == 1 else sizes[0])
     if count > settings.max_request_clips:
         raise RequestTooLarge(
@@ -79,7 +83,7 @@ def check_tensor(tensor: Any, settings: Settings, before: int) -> None:
 
 
 def tensor_clips(tensor: Mapping[str, Any], rate: Any, settings: Settings) -> list[Clip]:
-    """The clips of a tensor that `check_tensor` passed."""
+    """Return the clips of a tensor that passed `check_tensor`."""
     data = tensor.get("data")
     if not isinstance(data, list):
         raise MalformedRequest(f"data must be a list, not {values.kind(data)}")
@@ -92,10 +96,10 @@ def tensor_clips(tensor: Mapping[str, Any], rate: Any, settings: Settings) -> li
 
 def bytes_clips(sizes: tuple[int, ...], data: list[Any]) -> list[Clip]:
     if len(data) != sizes[0]:
-        raise MalformedRequest(f"data has {len(data)} elements; shape {list(sizes)} declares another count")
+        raise MalformedRequest(f"data has {len(data)} elements, but shape {list(sizes)} declares {sizes[0]}")
     clips: list[Clip] = []
     for index, element in enumerate(data):
-        # of shape [clips, 1] each element may stand in a list of its own
+        # with shape [clips, 1] each element may be a list of one
         alone = len(sizes) == 2 and isinstance(element, list) and len(element) == 1
         text = element[0] if alone else element
         try:
@@ -116,7 +120,9 @@ def waveform_clips(sizes: tuple[int, ...], data: list[Any], rate: Any, settings:
     rows = values.innermost(data, MAX_DIMENSIONS, "data")
     count = sum(map(len, rows))
     if count != math.prod(sizes):
-        raise MalformedRequest(f"data has {count} numbers; shape {list(sizes)} declares another count")
+        raise MalformedRequest(
+            f"data has {count} numbers, but shape {list(sizes)} declares {math.prod(sizes)}"
+        )
     array = values.numbers(rows, "data")
     return [RawAudio(samples, hertz) for samples in array.reshape(sizes if len(sizes) > 1 else (1, *sizes))]
 
@@ -128,9 +134,11 @@ def wanted_outputs(given: Any, settings: Settings) -> tuple[str, ...]:
     if not isinstance(given, list) or not all(isinstance(output, dict) for output in given):
         raise MalformedRequest("outputs must be a list of objects")
     names: list[str] = []
-    for output in given:  # a repeated one is refused where it stands: there are never more than are known
+    for (
+        output
+    ) in given:  # a repeated one is rejected at once, so there are never more than there are known names
         name = values.one_of(output.get("name"), known, "output")
         if name in names:
-            raise InvalidParameter(f"output {name} is asked for twice; name it once")
+            raise InvalidParameter(f"output {name} is requested twice; name it once")
         names.append(name)
     return tuple(names)

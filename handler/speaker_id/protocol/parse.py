@@ -18,9 +18,9 @@ HEADERS = {"x-top-k": "top_k", "x-function-to-apply": "function_to_apply"}
 
 
 def parse(payload: Payload, settings: Settings) -> Request:
-    """Understand one caller's payload, whichever form it has; content decides, never a content type.
+    """Parse one caller's payload. Its content decides which form it has, never its content type.
 
-    An option may be given in the body, the path, a header or the query; the first of them wins.
+    An option may be given in the body, the path, a header or the query; the first of these applies.
 
     Raises:
         RequestError: MalformedRequest, InvalidParameter, AudioTooLong, RequestTooLarge, or UnsupportedMedia.
@@ -36,7 +36,7 @@ def parse(payload: Payload, settings: Settings) -> Request:
         query_options(payload.query),
     )
     if not content:
-        raise MalformedRequest("the body is empty; send the bytes of an audio file, or JSON")
+        raise MalformedRequest("the body is empty: send the bytes of an audio file, or JSON")
     if not json_body.is_json(content):
         return Request("ranking", (EncodedAudio(content),), values.first(*outside))
     value = json_body.load(content, settings)
@@ -50,17 +50,17 @@ def parse(payload: Payload, settings: Settings) -> Request:
 
 
 def split(parts: Mapping[str, Bytes]) -> tuple[Bytes, dict[str, Bytes]]:
-    """The one part that holds the audio or JSON, and the others."""
+    """Return the one part that contains the audio or JSON, and the other parts by name."""
     names = [name for name in parts if name in AUDIO_PARTS]
     if not names:
-        raise MalformedRequest(f"no audio part; name it one of {', '.join(AUDIO_PARTS[1:])}")
+        raise MalformedRequest(f"the form has no audio part: name it one of {', '.join(AUDIO_PARTS[1:])}")
     if len(names) > 1:
         raise MalformedRequest(f"send one audio part, not {len(names)}: {', '.join(names)}")
     return parts[names[0]], {name: value for name, value in parts.items() if name != names[0]}
 
 
 def path_options(path: str) -> Options:
-    """`top_k/3/function_to_apply/none`, as the URL's tail has it."""
+    """Parse `top_k/3/function_to_apply/none`, the end of the URL's path."""
     steps = [step for step in path.split("/") if step]
     if len(steps) % 2:
         raise InvalidParameter(
@@ -78,7 +78,7 @@ def header_options(headers: Mapping[str, str]) -> Options:
 
 
 def query_options(query: str) -> Options:
-    """`top_k=3&function_to_apply=none`, as the URL has it behind its question mark."""
+    """Parse `top_k=3&function_to_apply=none`, the URL's query."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as exc:
@@ -99,9 +99,9 @@ def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...]) -> Request:
-    """Hugging Face's inference API: `{"inputs": "<base64>", "parameters": {…}, "options": {…}}`.
+    """Parse the form of Hugging Face's inference API: `{"inputs": "<base64>", "parameters": {…}, "options": {…}}`.
 
-    The options (use_cache, wait_for_model) are about Hugging Face's own servers: accepted, and of no effect here.
+    The options (use_cache, wait_for_model) concern Hugging Face's own servers: accepted and ignored.
     """
     for key in document:
         values.one_of(key, ("inputs", "parameters", "options", "instances"), "key")
@@ -118,7 +118,7 @@ def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...
 def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Options, ...]) -> Request:
     """KServe v1: `{"instances": [{"b64": …} or {"array": […], "sampling_rate": …}, …], "parameters": {…}}`.
 
-    `data` is another name of `b64`: TorchServe's own examples have it.
+    `data` is another name for `b64`, as in TorchServe's own examples.
     """
     for key in document:
         values.one_of(key, ("instances", "parameters", "signature_name"), "key")

@@ -1,4 +1,4 @@
-"""Rankings → the body of the caller's own form, no larger than the server passes on."""
+"""Rankings → a body in the caller's form, no larger than the server can send."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DATATYPES = {"label": "BYTES", "score": "FP32"}
 
 
 def render(request: Request, rankings: list[Rankings], model: Model) -> Any:
-    """The answer's JSON value.
+    """Return the answer's JSON value.
 
     Args:
         request: decides the form.
-        rankings: one a clip, in order; of one head all are of one length.
+        rankings: one a clip, in order; those of one head have equal lengths.
         model: named in a v2 answer.
     """
     if request.form == "ranking":
@@ -32,7 +32,7 @@ def render(request: Request, rankings: list[Rankings], model: Model) -> Any:
 
 
 def output(name: str, rankings: list[Rankings]) -> dict[str, Any]:
-    """A v2 tensor of shape [clips, top_k]: `label` or `score`, or of a head as in `action.label`."""
+    """Return a v2 tensor of shape [clips, top_k]: `label` or `score`, or of one head as in `action.label`."""
     head, _, field = name.rpartition(".")
     rows: list[Ranking] = [found[head] if isinstance(found, dict) else found for found in rankings]
     return {
@@ -44,11 +44,11 @@ def output(name: str, rankings: list[Rankings]) -> dict[str, Any]:
 
 
 def least_bytes(request: Request, entries: Mapping[str, int], shortest: int) -> int:
-    """A lower bound of an answer's length, known before anything is decoded.
+    """Return a lower bound of the answer's length in bytes, known before anything is decoded.
 
     Args:
         request: decides the form.
-        entries: labels that each head's ranking of a clip will have, by head; "" is the name of a sole one.
+        entries: labels that each head's ranking of a clip will have, by head; "" where there is one head only.
         shortest: characters of the model's shortest label.
     """
     label, score = len(f'"{"x" * shortest}",'), len("1.0,")
@@ -61,20 +61,20 @@ def least_bytes(request: Request, entries: Mapping[str, int], shortest: int) -> 
 
 
 def check_size(size: int, limit: int) -> None:
-    """Refuse an answer past the limit: TorchServe would end the worker in place of passing it on."""
+    """Raise RequestTooLarge past the limit: TorchServe would end the worker instead of sending the answer."""
     if size > limit:
         raise RequestTooLarge(
-            f"the answer would have {size} bytes or more; at most {limit} are sent: ask for a smaller top_k, "
+            f"the answer would have at least {size} bytes, but the maximum is {limit}: request a smaller top_k, "
             "fewer clips or fewer outputs"
         )
 
 
 def dump(body: Any, limit: int) -> bytes:
-    """The JSON text of an answer.
+    """Return the JSON text of an answer.
 
     Raises:
         RequestTooLarge: it is longer than `limit` bytes.
-        NonFiniteAudio: a score is NaN or infinite, which JSON has no number for.
+        NonFiniteAudio: a score is NaN or infinite, which JSON cannot represent.
     """
     try:
         text = json.dumps(body, separators=(",", ":"), allow_nan=False)

@@ -1,4 +1,4 @@
-"""The types that stand between a server's adapter and the pipeline."""
+"""The types between a server's adapter and the pipeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from speaker_id.settings import ScoreFunction
 Bytes = bytes | bytearray
 Form = Literal["ranking", "v1", "v2"]
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
-Rankings = Ranking | dict[str, Ranking]  # of a clip: the classifier's, or one a head, by its name
+Rankings = (
+    Ranking | dict[str, Ranking]
+)  # of one clip: the classifier's ranking, or one for each head, by its name
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,11 @@ class Payload:
     Attributes:
         parts: named parts of the body, as bytes. A body without parts is one part named "body".
         headers: request headers; names in any case.
-        path: what followed the model's name and version in the URL, such as "top_k/3".
+        path: what follows the model's name and version in the URL, such as "top_k/3".
         received: when the server received the request, in seconds since the epoch; None if it does not say.
-        within: seconds from then for which the server keeps the caller waiting.
-        query: what followed the question mark in the URL, such as "top_k=3".
-        form: content type of a body that is a multipart form still to be taken apart; empty for any other.
+        within: seconds from then after which the server stops waiting for the answer.
+        query: the URL's query, such as "top_k=3".
+        form: content type of a body that is a multipart form and has not been parsed; empty for any other.
     """
 
     parts: Mapping[str, Bytes]
@@ -43,7 +45,7 @@ class Options:
     """What a caller may choose. None leaves the choice to the model's settings.
 
     Attributes:
-        top_k: how many labels to list, at least 1; more than there are means all.
+        top_k: how many labels to list, at least 1; more than there are returns all.
         function_to_apply: how logits become scores.
     """
 
@@ -53,7 +55,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Model:
-    """The served model, as the v2 form names it."""
+    """The name and version of the served model."""
 
     name: str
     version: str
@@ -61,11 +63,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Request:
-    """One caller's request, understood but not yet decoded.
+    """One caller's request, parsed but not yet decoded.
 
     Attributes:
         form: how to answer.
-        clips: at least one for a ranking; any number up to the limit otherwise.
+        clips: exactly one for a ranking; otherwise any number up to the limit.
         options: the caller's choices.
         id: v2 only: echoed.
         outputs: v2 only: the output tensors asked for, in order.
@@ -78,5 +80,5 @@ class Request:
     outputs: tuple[str, ...] = ("label", "score")
 
     def instance(self, index: int) -> int | None:
-        """How an error names the clip at `index`: a ranking has one clip only and needs no number."""
+        """Return the number by which an error names a clip; None for a ranking, which has one clip only."""
         return None if self.form == "ranking" else index

@@ -1,4 +1,4 @@
-"""Values inside a body: base64, arrays, sampling rates, options. Each error names the value and what is allowed."""
+"""Values in a body: base64, arrays, sampling rates, options. Each error names the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from speaker_id.settings import MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFunction
 
 FUNCTIONS = get_args(ScoreFunction)
 OPTION_NAMES = ("top_k", "function_to_apply")
-NUMBERS = frozenset({int, float})  # exactly: a boolean is an int's subclass, and no sample
+NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample
 STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")  # from the URL-safe one
 BLANKS = b" \t\r\n\f\v"
 SHOWN = 40  # characters of a caller's own text that a message may repeat
 
 
 def shown(value: object) -> str:
-    """A caller's value as an error message may show it: quoted, on one line, short."""
+    """Return a caller's value as an error message may show it: quoted, on one line, short."""
     if isinstance(value, (dict, list)):
-        return kind(value)  # what is inside may be of any size and depth
+        return kind(value)  # its content may have any size and depth
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**SHOWN:
-        return f"a number of more than {SHOWN} digits"  # repr is refused past 4300
+        return f"a number of more than {SHOWN} digits"  # repr raises past 4300
     text = repr(value[:SHOWN]) if isinstance(value, str) else repr(value)
     return text if len(text) <= SHOWN + 2 else text[:SHOWN] + "…"
 
@@ -39,7 +39,7 @@ def one_of(key: object, known: tuple[str, ...], where: str) -> str:
 
 
 def top_k(value: Any, where: str) -> int:
-    """A count of at least 1, from a JSON number or from text."""
+    """Parse a count of at least 1, from a JSON number or from text."""
     text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
     if isinstance(text, str) and text.strip().isascii() and text.strip().isdigit() and len(text.strip()) < 10:
         text = int(text)
@@ -49,7 +49,7 @@ def top_k(value: Any, where: str) -> int:
 
 
 def function_to_apply(value: Any, where: str) -> ScoreFunction:
-    """One of the names that Hugging Face's pipeline takes."""
+    """Parse one of the names that Hugging Face's pipeline accepts."""
     text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
     for name in FUNCTIONS:
         if isinstance(text, str) and text.strip() == name:
@@ -58,7 +58,7 @@ def function_to_apply(value: Any, where: str) -> ScoreFunction:
 
 
 def options(given: Mapping[str, Any], where: str) -> Options:
-    """Options from named values; a null value is one not given."""
+    """Parse options by name; null means not given."""
     names = {one_of(key, OPTION_NAMES, where): value for key, value in given.items()}
     k, function = names.get("top_k"), names.get("function_to_apply")
     return Options(
@@ -68,7 +68,7 @@ def options(given: Mapping[str, Any], where: str) -> Options:
 
 
 def first(*choices: Options) -> Options:
-    """Each option from the first source that gives it."""
+    """Take each option from the first source that gives it."""
     return Options(
         top_k=next((c.top_k for c in choices if c.top_k is not None), None),
         function_to_apply=next(
@@ -78,7 +78,7 @@ def first(*choices: Options) -> Options:
 
 
 def encoded_audio(text: Any, where: str) -> EncodedAudio:
-    """Base64 in either alphabet (RFC 4648 §4 and §5), padded or not, bare or as a `data:…;base64,` URL.
+    """Decode base64 in either alphabet (RFC 4648 §4 and §5), padded or not, bare or as a `data:…;base64,` URL.
 
     Line breaks and blanks inside are ignored.
     """
@@ -89,8 +89,8 @@ def encoded_audio(text: Any, where: str) -> EncodedAudio:
         start = text.find(",", 0, MAX_DATA_URL_HEAD + 1) + 1
         if start == 0 and len(text) > MAX_DATA_URL_HEAD:
             raise MalformedRequest(
-                f"{where} is a data URL with more than {MAX_DATA_URL_HEAD} characters before its comma, where "
-                "a media type and ;base64 belong"
+                f"{where} is a data URL with more than {MAX_DATA_URL_HEAD} characters before its comma: only a media "
+                "type and ;base64 may precede it"
             )
         if not text[:start].lower().endswith(";base64,"):
             raise MalformedRequest(f"{where} is a data URL that is not base64: {shown(text)}")
@@ -100,12 +100,12 @@ def encoded_audio(text: Any, where: str) -> EncodedAudio:
     except (binascii.Error, ValueError) as exc:
         raise MalformedRequest(f"{where} is not valid base64: {shown(text)}") from exc
     if not data:
-        raise MalformedRequest(f"{where} holds no audio: 0 bytes")
+        raise MalformedRequest(f"{where} contains no audio: 0 bytes")
     return EncodedAudio(data)
 
 
 def sampling_rate(value: Any, where: str) -> int:
-    """A whole number of Hz; its range is the audio stage's to check."""
+    """Parse a whole number of Hz; the audio stage checks its range."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
@@ -114,7 +114,7 @@ def sampling_rate(value: Any, where: str) -> int:
 
 
 def raw_audio(samples: Any, rate: Any, settings: Settings, where: str) -> RawAudio:
-    """Numbers of shape (samples,) or (channels, samples) → float32, refused before the memory is spent."""
+    """Parse numbers of shape (samples,) or (channels, samples) to float32; too many are rejected first."""
     if rate is None:
         raise InvalidParameter(f"{where} needs a sampling_rate, in Hz")
     hertz = sampling_rate(rate, "sampling_rate")
@@ -131,8 +131,8 @@ def raw_audio(samples: Any, rate: Any, settings: Settings, where: str) -> RawAud
 
 
 def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
-    """Refuse a raw clip that is too long by its length alone."""
-    # a rate outside the limits is the audio stage's to refuse; here it must not make any length look short or long
+    """Raise AudioTooLong for more samples than a clip may have."""
+    # the audio stage rejects a rate outside the limits; here it must not make any length look short or long
     seconds = samples / min(max(hertz, MIN_SAMPLE_RATE), MAX_SAMPLE_RATE)
     if seconds > settings.max_clip_seconds:
         raise AudioTooLong(
@@ -141,7 +141,7 @@ def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
 
 
 def innermost(values: list[Any], depth: int, where: str) -> list[list[Any]]:
-    """The rows of numbers in a list that is nested at most `depth` deep; the list itself where it is flat."""
+    """Return the rows of numbers in a list nested at most `depth` deep; the list itself where it is flat."""
     rows = [values]
     for _ in range(depth - 1):
         if not any(row and isinstance(row[0], list) for row in rows):
@@ -153,9 +153,9 @@ def innermost(values: list[Any], depth: int, where: str) -> list[list[Any]]:
 
 
 def numbers(rows: list[list[Any]], where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Rows of one length → float32, (rows, length). NaN and infinity pass: the audio stage names their place.
+    """Convert rows of equal length to float32, (rows, length). NaN and infinity pass: the audio stage reports where.
 
-    Types are checked before numpy sees a value: it makes every element as wide as the longest string among them.
+    Types are checked before numpy sees a value: it would make every element as wide as the longest string.
     """
     if len(set(map(len, rows))) > 1:
         raise MalformedRequest(f"{where} must be a regular array: its rows differ in length")
@@ -163,17 +163,18 @@ def numbers(rows: list[list[Any]], where: str) -> np.ndarray[Any, np.dtype[np.fl
     for target, row in zip(array, rows, strict=True):
         if not NUMBERS.issuperset(map(type, row)):
             wrong = next(value for value in row if type(value) not in NUMBERS)
-            raise MalformedRequest(f"{where} must hold numbers only, not {kind(wrong)}")
+            raise MalformedRequest(f"{where} must contain only numbers, not {kind(wrong)}")
         try:
-            with np.errstate(over="ignore"):  # past float32's range becomes infinite, and is refused as such
+            # a value past float32's range becomes infinite, which the audio stage rejects
+            with np.errstate(over="ignore"):
                 target[:] = np.fromiter(row, np.float32, len(row))
         except OverflowError as exc:
-            raise MalformedRequest(f"{where} holds a whole number of more than 308 digits") from exc
+            raise MalformedRequest(f"{where} contains a whole number of more than 308 digits") from exc
     return array
 
 
 def shape(value: Any, where: str) -> tuple[int, ...]:
-    """A tensor's shape: whole numbers, none negative."""
+    """Parse a tensor's shape: whole numbers, none negative."""
     if (
         not isinstance(value, list)
         or len(value) > MAX_DIMENSIONS
@@ -186,6 +187,6 @@ def shape(value: Any, where: str) -> tuple[int, ...]:
 
 
 def kind(value: object) -> str:
-    """JSON's name for a value's type."""
+    """Return JSON's name for a value's type."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")

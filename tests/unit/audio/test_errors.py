@@ -38,7 +38,7 @@ def message(error: type[RequestError], data: bytes) -> str:
 
 class TestEmpty:
     def test_no_bytes(self) -> None:
-        assert message(EmptyAudio, b"") == "the body is empty; send the bytes of an audio file"
+        assert message(EmptyAudio, b"") == "the body is empty: send the bytes of an audio file"
 
     @pytest.mark.parametrize(
         ("container", "subtype"), [("WAV", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS")]
@@ -222,10 +222,10 @@ def test_bytes_of_every_kind_are_heard(kind: type) -> None:
 def test_a_known_container_with_rubbish_inside_is_corrupt() -> None:
     flac = by_libsndfile("FLAC", "PCM_16", tones(2.0, 16_000), 16_000)
     damaged = patched(flac, len(flac) // 2, bytes(400))
-    assert message(CorruptAudio, damaged) == "FLAC content does not decode"
+    assert message(CorruptAudio, damaged) == "FLAC content cannot be decoded"
     rubbish = b"\x1a\x45\xdf\xa3\x80" + b"rubbish" * 9
     assert message(CorruptAudio, rubbish) == (
-        "WebM/Matroska content does not decode: no element begins at byte 5"
+        "WebM/Matroska content cannot be decoded: no element begins at byte 5"
     )
 
 
@@ -233,7 +233,7 @@ def test_a_known_container_with_rubbish_inside_is_corrupt() -> None:
 def test_damage_in_the_middle_of_a_stream_is_no_end(name: str) -> None:
     whole = recording(name, 2.0)
     middle = len(whole) // 2
-    assert "does not decode" in message(CorruptAudio, patched(whole, middle, b"\xa5" * 1_500))
+    assert "cannot be decoded" in message(CorruptAudio, patched(whole, middle, b"\xa5" * 1_500))
 
 
 def test_a_wav_with_half_a_format_chunk_is_corrupt() -> None:

@@ -48,12 +48,12 @@ def test_samples_of_any_shape_are_resampled_there_too(decoders: Decoders, shape:
 
 
 def test_a_request_error_comes_back_as_it_was_raised(decoders: Decoders) -> None:
-    with pytest.raises(UnsupportedMedia, match="no audio format starts with the bytes 3c 68 74 6d 6c"):
+    with pytest.raises(UnsupportedMedia, match="starts with the bytes 3c 68 74 6d 6c"):
         decode(decoders, b"<html>")
 
 
 def test_a_clip_that_crashes_its_decoder_is_refused_and_the_next_is_answered(decoders: Decoders) -> None:
-    with pytest.raises(CorruptAudio, match="ended its decoder") as caught:
+    with pytest.raises(CorruptAudio, match="crashed its decoder") as caught:
         decode(decoders, CRASHES_LIBSNDFILE.read_bytes())
     assert caught.value.fault == ("crash", "SIGSEGV")
     assert is_well(decoders)

@@ -89,8 +89,8 @@ def test_a_form_cut_off_anywhere_is_called_truncated(length: int) -> None:
     ("body", "message"),
     [
         (b"", "is empty"),
-        (b"garbage", "no line of its boundary"),
-        (b"--XbXyz\r\n\r\n" + END, "followed by something else"),
+        (b"garbage", "does not contain its boundary"),
+        (b"--XbXyz\r\n\r\n" + END, "not followed by a line break"),
         (b"--XbX\r\n\r\nabc\r\n" + END, "has no name"),
         (b"--XbX\r\nContent-Disposition: form-data\r\n\r\nabc\r\n" + END, "has no name"),
     ],

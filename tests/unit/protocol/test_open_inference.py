@@ -50,7 +50,7 @@ def test_v2_bytes_may_stand_in_a_column(data: list[Any]) -> None:
 @pytest.mark.parametrize("shape", [[1, 2], [2, 2], [2, 0], [2, 1, 1]])
 def test_v2_bytes_of_any_other_shape_are_refused(shape: list[int]) -> None:
     error = refused({"inputs": [tensor(shape, "BYTES", [B64, B64])]}, MalformedRequest)
-    assert error.message == f"a BYTES input is of shape [clips] or [clips, 1], not {shape}"
+    assert error.message == f"a BYTES input must have the shape [clips] or [clips, 1], not {shape}"
 
 
 def test_v2_rows_of_one_element_need_the_shape_that_says_so() -> None:
@@ -106,5 +106,5 @@ def test_v2_outputs_may_be_chosen() -> None:
     twice = refused(
         {**body, "outputs": [{"name": "score"}, {"name": "label"}, {"name": "score"}]}, InvalidParameter
     )
-    assert twice.message == "output score is asked for twice; name it once"
+    assert twice.message == "output score is requested twice; name it once"
     refused({**body, "outputs": "score"}, MalformedRequest)

@@ -282,7 +282,7 @@ def test_what_is_no_regular_array_of_numbers_is_malformed(array: Any) -> None:
 )
 def test_what_is_no_number_is_named(value: Any, kind: str) -> None:
     error = refused({"instances": [{"array": [0, 0.5, value], "sampling_rate": 16000}]}, MalformedRequest)
-    assert error.message == f"array must hold numbers only, not {kind}"
+    assert error.message == f"array must contain only numbers, not {kind}"
 
 
 def test_not_a_number_passes_for_the_audio_stage_to_place() -> None:
