@@ -97,4 +97,4 @@ def widened(say: Say) -> str:
 
 def last_line(text: str) -> str:
     """Where programs give the reason for which they ended."""
-    return (text.strip().splitlines() or ["no reason given"])[-1]
+    return (text.strip().splitlines() or ["it gave no reason"])[-1]

@@ -15,9 +15,10 @@ import psutil
 from bundle import BundleError, archive
 from bundle.sources import ModelSpec
 from measure import ROOT, Unavailable
+from measure.command import last_line
 from measure.compare import BUILD
 from measure.compare.contenders import Contender
-from measure.compare.servers import QUIET, wait
+from measure.compare.servers import QUIET, alive, wait
 from measure.compare.usual import TIMEOUT, Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target
@@ -27,6 +28,11 @@ from serving.torchserve.process import TorchServe
 
 HANDLER = ROOT / "measure" / "compare" / "peers" / "torchserve" / "handler.py"
 NAME = "usual"
+MODULES = (
+    "measure/__init__.py",
+    "measure/compare/__init__.py",
+    "measure/compare/usual.py",
+)  # that it imports
 
 
 class Ours:
@@ -44,7 +50,9 @@ class Ours:
 
     def start(self, probe: Clip) -> None:
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # what it says at every start is no news
+            with contextlib.redirect_stdout(
+                io.StringIO()
+            ):  # what it prints at every start does not matter here
                 archive.build(self.spec, self.store)
             self.service.start()
         except BundleError as exc:
@@ -52,10 +60,8 @@ class Ours:
         wait(self, probe, self.service.fault)
 
     def processes(self) -> list[psutil.Process]:
-        found = [identity.process() for identity in self.service.torchserve.identities()]
-        if gateway := self.service.gateway.pid:
-            found.append(psutil.Process(gateway))
-        return [process for process in found if process]
+        gateway = self.service.gateway.pid
+        return alive(self.service.torchserve.identities()) + ([psutil.Process(gateway)] if gateway else [])
 
     def stop(self) -> None:
         self.service.stop(grace=0.0)
@@ -80,27 +86,27 @@ class Usual:
             self.server.wait_ready()
         except BundleError as exc:
             raise Unavailable(str(exc)) from exc
-        wait(self, probe, lambda: None if self.server.running else "TorchServe has ended")
+        wait(self, probe, lambda: None if self.server.running else "TorchServe ended")
 
     def processes(self) -> list[psutil.Process]:
-        return [process for identity in self.server.identities() if (process := identity.process())]
+        return alive(self.server.identities())
 
     def stop(self) -> None:
         self.server.stop()
 
 
-def pack(setup: Setup, store: Path) -> None:
-    """The usual handler's archive, by torch-model-archiver; its settings are ours but for the workers.
+def pack(setup: Setup, store: Path) -> Path:
+    """The usual handler's archive, by torch-model-archiver; its settings are ours except the workers.
 
     Raises:
         BundleError: the archiver failed.
     """
     stage, scratch = store / "stage", store / "tmp"
     shutil.rmtree(stage, ignore_errors=True)
-    for folder in (stage / "compare", scratch):
-        folder.mkdir(parents=True, exist_ok=True)
-    for module in ("__init__.py", "usual.py"):
-        shutil.copy(ROOT / "measure" / "compare" / module, stage / "compare")
+    scratch.mkdir(parents=True, exist_ok=True)
+    for module in MODULES:
+        (stage / module).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / module, stage / module)
     (stage / "checkpoint").symlink_to(setup.model.resolve())
     settings = {"minWorkers": setup.workers, "maxWorkers": setup.workers, "batchSize": setup.batch}
     settings |= {"maxBatchDelay": 5, "responseTimeout": TIMEOUT, "startupTimeout": 300}
@@ -119,5 +125,5 @@ def pack(setup: Setup, store: Path) -> None:
     command += ["--archive-format", "zip-store", "--export-path", str(store), "--force"]
     done = subprocess.run(command, env={**os.environ, "TMPDIR": str(scratch)}, capture_output=True, text=True)
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise BundleError(f"torch-model-archiver failed for the usual handler: {lines[-1]}")
+        raise BundleError(f"torch-model-archiver failed for the usual handler: {last_line(done.stderr)}")
+    return store / f"{NAME}.mar"

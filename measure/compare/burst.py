@@ -24,8 +24,8 @@ class Burst:
     Attributes:
         seconds: from go to the last answer.
         audio_seconds: that were answered.
-        answers: by the clip's name; what got none is not there.
-        errors: why, by the clip's name.
+        answers: by the clip's name, of those that were answered.
+        errors: reasons by the clip's name, of the others.
     """
 
     seconds: float
@@ -61,16 +61,17 @@ def burst(target: Target, clips: Sequence[Clip]) -> Burst:
         answers = [future.result() for future in futures]
         seconds = time.perf_counter() - began
     named = list(zip(clips, answers, strict=True))
+    right = {clip: answer for clip, answer in named if isinstance(answer, Answer)}
     return Burst(
         seconds=seconds,
-        audio_seconds=sum(clip.seconds for clip, answer in named if isinstance(answer, Answer)),
-        answers={clip.name: answer for clip, answer in named if isinstance(answer, Answer)},
+        audio_seconds=sum(clip.seconds for clip in right),
+        answers={clip.name: answer for clip, answer in right.items()},
         errors={clip.name: answer for clip, answer in named if isinstance(answer, str)},
     )
 
 
 def read(status: int, body: bytes) -> Answer | str:
-    """The best label with its score, however the server wraps its ranking; else what is wrong."""
+    """The best label with its score, whatever structure the server puts its ranking in; else what is wrong."""
     if status != 200:
         return f"{status}: {body[:200].decode('utf-8', 'replace')}"
     try:

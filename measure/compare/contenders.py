@@ -1,6 +1,6 @@
 """Who takes part: ours as it ships, and every peer at its best, with two threads in all for each.
 
-A peer is there twice. `padded` is batching as its documentation recommends: up to eight clips, padded to the longest,
+A peer takes part twice. `padded` is batching as its documentation recommends: up to eight clips, padded to the longest,
 on two threads. `alone` is what answers right: nothing is batched, and two workers of one thread take a clip each at a
 time, which is the fastest way to run Hugging Face's model on two cores (docs/results/benchmark.md).
 """

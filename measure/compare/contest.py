@@ -1,6 +1,6 @@
 """Rounds within a time box: bursts of all in turn, of those that decide the targets again, then open arrivals.
 
-Only one server runs at a time. The others are stopped, not merely asleep: thirteen of them would not fit into memory.
+Only one server runs at a time. The others are stopped, not idle: thirteen of them would not fit into memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHARES = (0.25, 0.5, 0.8)  # of our capacity in fp32, at which everybody's laten
 SAME_SCORE = 0.01  # largest difference of a score that is still the same answer: bf16 moves scores by less
 WARM_UP = 4  # of the shortest clips, at once
 PEERS = 2  # that answer right and take part in every round
-UNKNOWN_SECONDS = 60.0  # that a first burst may take, as far as anybody knows
+UNKNOWN_SECONDS = 60.0  # assumed for a first burst
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Measured:
         started: seconds from its start to its first answer, the longest.
         bursts: in the order of the rounds.
         ladder: the steps that looked for its capacity.
-        loads: by share of our capacity; None where that is above its own saturation, so that no queue would be stable.
+        loads: by share of our capacity; None where that is above its own saturation, so that its queue would grow.
         peak: largest memory of its processes together, in bytes.
     """
 
@@ -57,9 +57,8 @@ class Measured:
         return self.ladder + [step for step in self.loads.values() if step]
 
     def errors(self) -> int:
-        return sum(len(each.errors) for each in self.bursts) + sum(
-            sum(step.summary.errors.values()) for step in self.steps if step.whole
-        )
+        of_steps = (sum(step.summary.errors.values()) for step in self.steps if step.whole)
+        return sum(len(each.errors) for each in self.bursts) + sum(of_steps)
 
     def changed(self, reference: Reference) -> int:
         """Answers whose best label is not that of the clip alone, over everything it was asked."""
@@ -74,7 +73,7 @@ class Measured:
         return max((abs(mine.score - right.score) for mine, right in pairs), default=0.0)
 
     def right(self, reference: Reference) -> bool:
-        """Whether it answers as the clip alone does. Under more load than it bears anybody is late: that counts not."""
+        """Whether it answers as the clip alone does. Late answers under too much load do not count against it."""
         failed = any(each.errors for each in self.bursts)
         return not failed and not self.changed(reference) and self.drift(reference) <= SAME_SCORE
 
@@ -86,7 +85,7 @@ class Contest:
         make: contender → its server.
         load: what open arrivals share; its clips are all there are.
         rounds: the clips of each round's burst, like lengths in each.
-        minutes: all that it may take; what does not fit any more is left out, and said.
+        minutes: all that it may take; what no longer fits is left out, and reported.
     """
 
     def __init__(
@@ -104,7 +103,6 @@ class Contest:
         self.ends = time.monotonic() + 60 * minutes
         self.measured: dict[Contender, Measured] = {}
         self.absent: dict[Contender, str] = {}
-        self.left_out: list[str] = []
         self.wall = self.foreign = 0.0
 
     def run(self) -> None:
@@ -122,7 +120,6 @@ class Contest:
         if contender in self.absent:
             return
         if time.monotonic() + cost > self.ends:
-            self.left_out.append(f"{contender.name}: {what}")
             self.say(f"{contender.name}: {what} left out, as it would take {cost:.0f} s and the time is over")
             return
         try:
@@ -170,7 +167,7 @@ class Contest:
         step = self.load.step(server.target, rate, cut_short)
         burst(
             server.target, self.shortest
-        )  # waits behind what the load gave up on: the next step finds no queue
+        )  # queues behind what the load gave up on: the next step finds no queue
         failed = ", ".join(f"{count} × {code}" for code, count in step.summary.errors.items()) or "no errors"
         self.say(
             f"{contender.name}: {rate:.2f} requests a second, {step.summary.requests} of them: "
@@ -188,33 +185,27 @@ class Contest:
         present = [it for it in self.entrants if it in self.measured and it not in self.absent]
         ranked = sorted(present, key=lambda it: -self.measured[it].throughput)
         right = [it for it in ranked if not it.ours and self.measured[it].right(self.load.reference)]
-        return [
-            it
-            for it in dict.fromkeys([OURS_FP32, *right[:1], USUAL, OURS_BF16, *right[:PEERS]])
-            if it in present
-        ]
+        wanted = dict.fromkeys([OURS_FP32, *right[:1], USUAL, OURS_BF16, *right[:PEERS]])
+        return [it for it in wanted if it in present]
 
     def decided(self) -> bool:
         """Whether everybody whom the targets are about was measured at saturation."""
         present = self.deciding()
-        return {OURS_FP32, OURS_BF16, USUAL} < set(present) and all(
-            self.measured[it].bursts for it in present
-        )
+        everybody = {OURS_FP32, OURS_BF16, USUAL} < set(present)
+        return everybody and all(self.measured[it].bursts for it in present)
 
     def by_importance(self) -> list[Contender]:
         """Those that decide, then the others, the fastest first."""
-        others = sorted(
-            (it for it in self.measured if it not in self.absent),
-            key=lambda it: -self.measured[it].throughput,
-        )
-        return list(dict.fromkeys([*self.deciding(), *others]))
+        others = (it for it in self.measured if it not in self.absent)
+        ranked = sorted(others, key=lambda it: -self.measured[it].throughput)
+        return list(dict.fromkeys([*self.deciding(), *ranked]))
 
     def burst_cost(self, contender: Contender, clips: Sequence[Clip]) -> float:
-        """Seconds that it takes by what is known; nothing is known before the first round."""
+        """Seconds that it takes, by the rounds so far."""
         mine = self.measured.get(contender)
         return mine.started + seconds(clips) / mine.throughput if mine and mine.bursts else UNKNOWN_SECONDS
 
     def climb_cost(self, contender: Contender) -> float:
-        """Two steps for the capacity, and one a share that it can bear; each waits for its last answers."""
+        """Two steps for the capacity, and one for each share below its saturation; each waits for its last answers."""
         longer = self.load.lasting(0.5 * self.saturation(contender)) - self.load.seconds  # the one that holds
         return self.measured[contender].started + 5 * (self.load.seconds + self.load.bound) + longer

@@ -29,7 +29,7 @@ def python(peer: str) -> Path:
     """The interpreter of the peer's environment, made on first use and again when its requirements change.
 
     Raises:
-        Unavailable: it cannot be installed; pip's reason.
+        Unavailable: it cannot be installed; has pip's reason.
     """
     requirements, folder = PEERS / peer / "requirements.txt", ENVIRONMENTS / peer
     interpreter = folder / "bin" / "python"

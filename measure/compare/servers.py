@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ import psutil
 import requests
 
 from measure import ROOT, Unavailable
+from measure.command import last_line
 from measure.compare.usual import TIMEOUT, Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import AUDIO, Target, encode
@@ -31,7 +32,7 @@ POLL_SECONDS = 0.1
 STOP_SECONDS = 10.0
 NOT_YET = {404, 502, 503}  # from whatever stands before a model that is still loading
 
-# What the user exported for other programs, and what would change a peer.
+# variables that the user exported for other programs, and that would change a peer
 NOT_PASSED_ON = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_PRELOAD"}
 QUIET = {
     "HF_HUB_OFFLINE": "1",
@@ -44,7 +45,7 @@ QUIET = {
     # Ray lowers its workers' priority, and ends them where others fill the memory
     "RAY_worker_niceness": "0",
     "RAY_memory_monitor_refresh_ms": "0",
-    # and takes the machine's address for its own, unless told so in these words: on no system are there others
+    # and listens on the machine's address unless told so by this name, whatever the system
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
@@ -53,7 +54,7 @@ class Server(Protocol):
     """What the contest needs of a server."""
 
     def start(self, probe: Clip) -> None:
-        """Return once `probe` is answered; Unavailable says in one line why it never will be."""
+        """Return once `probe` is answered; raises Unavailable with the reason if it never will be."""
 
     @property
     def target(self) -> Target:
@@ -68,7 +69,7 @@ class Server(Protocol):
 
 @dataclass(frozen=True)
 class Launch:
-    """How a peer is started, and how it is spoken to."""
+    """How a peer is started, and how it is asked."""
 
     arguments: tuple[str, ...]
     path: str
@@ -85,17 +86,12 @@ def launch(peer: str, setup: Setup, folder: Path) -> Launch:
     """Writes into `folder` what the peer reads at its start."""
     if peer == "bentoml":
         where = ("--working-dir", str(ROOT / "measure" / "compare" / "peers" / "bentoml"))
-        port = ("--host", LOOPBACK, "--port", str(setup.port))
-        return Launch(
-            ("-m", "bentoml", "serve", "service:Speaker", *where, *port), "/identify", "multipart:audio"
-        )
+        arguments = ("serve", "service:Speaker", *where, "--host", LOOPBACK, "--port", str(setup.port))
+        return Launch(("-m", "bentoml", *arguments), "/identify", "multipart:audio")
     if peer == "mlserver":
         mlserver_settings(setup, folder)
-        return Launch(
-            ("-m", "mlserver.cli.main", "start", str(folder)),
-            "/v2/models/speaker/infer",
-            f"json:{OPEN_INFERENCE}",
-        )
+        start = ("-m", "mlserver.cli.main", "start", str(folder))
+        return Launch(start, "/v2/models/speaker/infer", f"json:{OPEN_INFERENCE}")
     module = ("-m", f"measure.compare.peers.{peer}.server")
     return (
         Launch(module, "/predict", "multipart:audio") if peer == "litserve" else Launch(module, "/identify")
@@ -106,10 +102,8 @@ def mlserver_settings(setup: Setup, folder: Path) -> None:
     grpc, metrics = ports.free(2)
     server = {"host": LOOPBACK, "http_port": setup.port, "grpc_port": grpc, "metrics_port": metrics}
     server |= {"parallel_workers": setup.workers, "metrics_dir": str(folder), "debug": False}
-    model: dict[str, object] = {
-        "name": "speaker",
-        "implementation": "measure.compare.peers.mlserver.runtime.Speaker",
-    }
+    runtime = "measure.compare.peers.mlserver.runtime.Speaker"
+    model: dict[str, object] = {"name": "speaker", "implementation": runtime}
     if setup.batch > 1:
         model |= {"max_batch_size": setup.batch, "max_batch_time": 0.005}
     (folder / "settings.json").write_text(json.dumps(server))
@@ -136,9 +130,8 @@ class Peer:
     @property
     def target(self) -> Target:
         assert self.launch
-        return Target(
-            f"http://{LOOPBACK}:{self.setup.port}{self.launch.path}", self.launch.form, timeout=TIMEOUT
-        )
+        url = f"http://{LOOPBACK}:{self.setup.port}{self.launch.path}"
+        return Target(url, self.launch.form, timeout=TIMEOUT)
 
     def start(self, probe: Clip) -> None:
         self.run.mkdir(parents=True, exist_ok=True)
@@ -163,15 +156,15 @@ class Peer:
     def fault(self) -> str | None:
         if self.process is not None and self.process.poll() is None:
             return None
-        lines = self.log.read_text("utf-8", "replace").strip().splitlines() or ["it said nothing"]
-        return f"it ended while starting: {lines[-1]} (log: {self.log})"
+        reason = last_line(self.log.read_text("utf-8", "replace"))
+        return f"it ended while starting: {reason} (log: {self.log})"
 
     def processes(self) -> list[psutil.Process]:
         if self.process is not None:
             for process in processes.family(self.process.pid):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     self.seen[process.pid] = Identity.of(process)
-        return [alive for each in self.seen.values() if (alive := each.process())]
+        return alive(self.seen.values())
 
     def stop(self) -> None:
         if self.process is not None:
@@ -180,23 +173,24 @@ class Peer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_SECONDS)
             self.process.release()
-            left = processes.end(
-                self.processes(), grace=2.0
-            )  # before ours is reaped: it may still have children
+            # before ours is reaped: it may still have children
+            left = processes.end(self.processes(), grace=2.0)
             self.process.kill()
             self.process.wait()
             self.process = None
             if left:
-                raise Unavailable(
-                    f"processes {left} of {self.name} are still there although they were killed"
-                )
+                raise Unavailable(f"processes {left} of {self.name} still exist although they were killed")
         if self.temp is not None:
             shutil.rmtree(self.temp, ignore_errors=True)
             self.temp = None
 
 
+def alive(identities: Iterable[Identity]) -> list[psutil.Process]:
+    return [process for identity in identities if (process := identity.process())]
+
+
 def wait(server: Server, probe: Clip, fault: Callable[[], str | None]) -> None:
-    """Post the probe until it is answered: no health check of six servers says as much."""
+    """Post the probe until it is answered: no health check of the six servers guarantees that."""
     deadline = time.monotonic() + START_SECONDS
     with requests.Session() as session:
         session.trust_env = False
@@ -213,7 +207,7 @@ def wait(server: Server, probe: Clip, fault: Callable[[], str | None]) -> None:
                 said = f"{response.status_code}: {response.text[:200]}"
                 if response.status_code not in NOT_YET and "not ready" not in said:  # MLServer's is a 400
                     break
-            time.sleep(POLL_SECONDS)  # between two questions, never instead of one
+            time.sleep(POLL_SECONDS)
     raise Unavailable(f"it does not answer a clip: {said}")
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from measure.compare.work import Reference
 from measure.loadtest import arrivals, drive
 from measure.loadtest.clips import Clip
-from measure.loadtest.summary import Summary
-from measure.loadtest.summary import summary as summarise
+from measure.loadtest.summary import Summary, summary
 from measure.loadtest.target import Target
 
-PATIENCE = 3.0  # times the bound that an answer may take before it counts as none
+PATIENCE = 3.0  # times the bound, after which a request has failed
 FEWEST = 20  # requests of a step, in the mean
 LADDER = (0.85, 0.7, 0.55, 0.4, 0.25)  # of a server's own saturation, downwards until the bound holds
 ABOVE = 0.95  # tried where the first of the ladder holds
@@ -27,7 +26,7 @@ class Step:
         summary: rates and percentiles; a failed request is infinitely late.
         changed: answers whose best label is not the one of the clip alone.
         met: whether the 99th percentile stayed within the bound.
-        whole: whether all of it was sent; a step that has broken the bound beyond repair is cut short.
+        whole: whether all of it was sent; a step that can no longer meet the bound is cut short.
     """
 
     rate: float
@@ -52,7 +51,7 @@ class Load:
         return max(self.seconds, FEWEST / rate)
 
     def step(self, target: Target, rate: float, cut_short: bool) -> Step:
-        """Equal seeds give equal arrivals and clips, so every server gets the very same load at a rate."""
+        """Equal seeds give equal arrivals and clips, so that every server gets the same load at a rate."""
         seconds = self.lasting(rate)
         moments = arrivals.times("poisson", rate, seconds, self.seed)
         target = Target(target.url, target.form, target.headers, timeout=PATIENCE * self.bound)
@@ -64,16 +63,13 @@ class Load:
             late += record.error is not None or record.latency > self.bound
 
         records = drive.drive(plan, watch, lambda: cut_short and late > 0.01 * len(moments))
-        summary = summarise(records, 0.0, seconds)
-        changed = sum(
-            record.label is not None and record.label != self.reference[record.clip].label
-            for record in records
-        )
-        return Step(rate, summary, changed, summary.p99 <= self.bound, len(records) == len(moments))
+        found = summary(records, 0.0, seconds)
+        changed = sum(it.label is not None and it.label != self.reference[it.clip].label for it in records)
+        return Step(rate, found, changed, found.p99 <= self.bound, len(records) == len(moments))
 
 
 def capacity(run: Callable[[float], Step], saturation: float) -> list[Step]:
-    """Climbs down the ladder until a rate holds, and once up if the first does; the steps in order.
+    """Go down the ladder until a rate meets the bound, and up once if the first does; gives the steps in order.
 
     Args:
         run: measures one rate, in requests a second.

@@ -1,23 +1,21 @@
-"""What a server uses while it is measured: memory of all its processes, and their processor time."""
+"""What a server uses while it is measured: memory of all its processes, and what others use of the processor."""
 
 from __future__ import annotations
 
 import contextlib
-import resource
 import threading
 import time
-from types import TracebackType
 
 import psutil
 
 from measure.compare.servers import Server
-from measure.machine import busy_seconds
+from measure.noise import Neighbours
 
 SAMPLE_SECONDS = 0.5
 
 
 class Usage:
-    """Looks twice a second, for as long as the block lasts.
+    """Samples twice a second, for the length of the block.
 
     Attributes:
         peak: largest resident set of all processes together, in bytes, shared pages counted in each.
@@ -33,18 +31,15 @@ class Usage:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Usage:
-        self._began = time.monotonic(), self._foreign()
+        self._began, self._neighbours = time.monotonic(), Neighbours()
         self._thread.start()
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        began, foreign = self._began
-        self.wall = time.monotonic() - began
-        self.foreign = self._foreign() - foreign
+        self.wall = time.monotonic() - self._began
+        self.foreign = self._neighbours.cores() * self.wall
 
     def _watch(self) -> None:
         while True:
@@ -52,27 +47,10 @@ class Usage:
             if self._over.wait(SAMPLE_SECONDS):
                 return
 
-    def _foreign(self) -> float:
-        """Busy seconds of the machine, less the server's and those of this process and its ended children."""
-        mine = sum(
-            used.ru_utime + used.ru_stime
-            for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        )
-        return busy_seconds() - mine - processor_seconds(self.server.processes())
-
 
 def resident(processes: list[psutil.Process]) -> int:
     total = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):
             total += process.memory_info().rss
-    return total
-
-
-def processor_seconds(processes: list[psutil.Process]) -> float:
-    total = 0.0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            times = process.cpu_times()
-            total += times.user + times.system
     return total

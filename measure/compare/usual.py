@@ -14,15 +14,17 @@ from typing import Any
 
 BATCH = 8  # clips, as TorchServe's batchSize in this bundle
 BATCH_SECONDS = 0.005  # that a batch waits to fill, as its maxBatchDelay
-TIMEOUT = 600  # s: no peer gives up on a request before the load does
-KEEP_ALIVE = 600  # s: a connection closed by the server just as a request goes out would count as an error
+TIMEOUT = 600  # s: no peer gives up on a request before the load generator does
+KEEP_ALIVE = 600  # s: a connection that the server closes just as a request is sent would count as an error
+
+NAMES = ("MODEL", "BATCH", "WORKERS", "THREADS", "PORT")  # of variables, with PEER_ before
 
 Ranking = list[dict[str, Any]]  # [{"label", "score"}], best first
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a peer's server is told, through its environment.
+    """How a peer's server is configured, through its environment.
 
     Attributes:
         model: the checkpoint's folder.
@@ -39,24 +41,12 @@ class Setup:
     port: int
 
     def variables(self) -> dict[str, str]:
-        return {
-            "PEER_MODEL": str(self.model),
-            "PEER_BATCH": str(self.batch),
-            "PEER_WORKERS": str(self.workers),
-            "PEER_THREADS": str(self.threads),
-            "PEER_PORT": str(self.port),
-        }
+        return {f"PEER_{name}": str(getattr(self, name.lower())) for name in NAMES}
 
     @classmethod
     def read(cls) -> Setup:
-        read = os.environ
-        return cls(
-            Path(read["PEER_MODEL"]),
-            int(read["PEER_BATCH"]),
-            int(read["PEER_WORKERS"]),
-            int(read["PEER_THREADS"]),
-            int(read["PEER_PORT"]),
-        )
+        model, *numbers = (os.environ[f"PEER_{name}"] for name in NAMES)
+        return cls(Path(model), *map(int, numbers))
 
 
 def decode(clip: bytes, sampling_rate: int) -> Any:
