@@ -19,6 +19,7 @@ from bundle.samples import samples
 from serving import state
 from serving.gateway import canary
 from serving.host import ports
+from serving.host.polling import wait_until
 from serving.rollout import rollout
 from serving.rollout.agreement import Clip
 from serving.rollout.journal import Journal
@@ -148,7 +149,7 @@ def test_a_killed_canary_runs_on_or_has_not_begun(server: Server, start: Rollout
 
 def loading(server: Server, version: str) -> None:
     management = server.service.torchserve.management
-    assert management.wait(lambda: version in management.versions("stub"), 600)
+    assert wait_until(lambda: version in management.versions("stub"), 600)
 
 
 def test_two_signals_at_once_are_one(server: Server, start: RolloutStub) -> None:
@@ -179,9 +180,7 @@ def test_a_signal_while_it_loads_is_undone(
     server: Server, start: RolloutStub, number: signal.Signals
 ) -> None:
     running = start("--version", "2.0", *SLOW)
-    server.service.torchserve.management.wait(
-        lambda: "2.0" in server.service.torchserve.management.versions("stub"), 600
-    )
+    wait_until(lambda: "2.0" in server.service.torchserve.management.versions("stub"), 600)
     running.send_signal(number)
     said, complained = running.communicate(timeout=600)
     assert (running.returncode, complained) == (os.EX_TEMPFAIL, "rollout: interrupted\n")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from speaker_id.audio.formats import FORMATS, SUFFIXES, Format, by_signature
 
 import clients.identify
+from bundle import samples
 from tests.unit.audio.recordings import FORMATS as RECORDINGS
 from tests.unit.audio.recordings import hear, recording
 
@@ -23,6 +26,13 @@ def test_the_client_takes_the_files_of_every_format_from_a_folder() -> None:
     assert frozenset(clients.identify.SUFFIXES) == SUFFIXES, (
         "it imports nothing of ours, and so has a list of its own"
     )
+
+
+def test_the_precision_check_does_too(tmp_path: Path) -> None:
+    files = [tmp_path / f"clip{suffix}" for suffix in SUFFIXES]
+    for file in [*files, tmp_path / "notes.txt"]:
+        file.touch()
+    assert samples.recordings("CALIBRATION", tmp_path) == sorted(files)
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)

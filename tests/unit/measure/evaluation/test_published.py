@@ -28,7 +28,7 @@ CLIPS = [
 # the program as it stands; then with the answers that it knows taken from what the test's checkpoint really answers
 TAUGHT = """
 import sys
-from evaluation import published
+from measure.evaluation import published
 assert published.main([]) == 1
 published.KNOWN = tuple(
     published.Known(found.label, found.logit)
@@ -100,7 +100,9 @@ def test_the_clips_are_also_found_where_the_hub_keeps_what_it_converted(
     stand_in: Hub, tmp_path: Path, run: Run
 ) -> None:
     publish_clips(stand_in, tmp_path, DATASETS[1], REVISIONS[1], "si/test/0000.parquet")
-    ran = run("-c", "from evaluation import published; print([len(clip) for clip in published.clips()])")
+    ran = run(
+        "-c", "from measure.evaluation import published; print([len(clip) for clip in published.clips()])"
+    )
     assert ran.stdout == "[16000, 20000, 24000, 28000]\n", ran.stderr
 
 
