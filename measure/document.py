@@ -109,20 +109,3 @@ class Page:
         chosen = parser.parse_args(arguments)
         page = replace(self, path=chosen.document)
         return command.guarded(self.command, lambda: page.write(text(chosen.results)))
-
-
-def begin(command: str) -> str:
-    return f"<!-- written by python -m {command} -->"
-
-
-def insert(document: str, text: str, command: str) -> str:
-    """The document with the text between this command's markers.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    before, opening, rest = document.partition(begin(command))
-    _, end, after = rest.partition(END)
-    if not opening or not end:
-        raise ValueError(f"the document lacks its markers, {begin(command)} and {END}")
-    return f"{before}{opening}\n\n{text}\n\n{END}{after}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,16 +22,15 @@ from bundle.command_line import Parser
 from bundle.samples import FOLDER as SAMPLES
 from bundle.sources import ModelSpec
 from clients.identify import ClientError, Unreachable
-from measure import server
+from measure import command, server
 from measure.evaluation import EvaluationError, corpus, report, run, terminal
 from measure.evaluation.conditions import CLEAN, CONDITIONS
 from measure.evaluation.endpoint import Endpoint
 from measure.evaluation.journal import journal
 from measure.evaluation.question import Answerer
 from measure.evaluation.report import Report
-from serving.signals import SIGNALS
+from measure.results import save_json
 
-WIDTH = 150  # of the tables where there is no terminal to ask
 UNFINISHED = "what was answered is kept: run it again to go on"
 
 
@@ -81,9 +79,7 @@ def open_answerer(
     stack: ExitStack, options: argparse.Namespace, spec: ModelSpec | None, console: Console
 ) -> Answerer:
     if options.local:
-        from measure.evaluation.local import (
-            Local,  # here, not above: torch takes seconds, and an endpoint needs none
-        )
+        from measure.evaluation.local import Local  # here, not above: torch takes seconds
 
         assert spec is not None  # `known` has refused
         return Local(spec)
@@ -95,7 +91,7 @@ def open_answerer(
 
 def write(found: Report, folder: Path, console: Console) -> None:
     terminal.show(found, console)
-    (folder / report.REPORT_FILE).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    save_json(found.model_dump(), folder / report.REPORT_FILE)
     with (folder / "speakers.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["speaker", "clips", "right", "failures", "taken_for"])
@@ -133,30 +129,25 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    terminal_console = Console()
-    console = terminal_console if terminal_console.is_terminal else Console(width=WIDTH)
-    for number in SIGNALS:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        found = evaluate(options, console)
+    options, console = parse(arguments), command.console()
+
+    def work() -> int:
+        try:
+            found = evaluate(options, console)
+        except CheckpointError as exc:
+            raise EvaluationError(str(exc)) from exc
+        except Unreachable as exc:
+            print(f"evaluate: {exc}; {UNFINISHED}", file=sys.stderr)
+            return 3
+        except ClientError as exc:
+            raise EvaluationError(f"the server does not answer the probe: {exc}") from exc
         if options.record:
-            from measure.evaluation import page
+            from measure.evaluation import page  # here, not above: matplotlib takes a second
 
             page.record(found)
-    except (EvaluationError, BundleError, CheckpointError) as exc:
-        print(f"evaluate: {exc}", file=sys.stderr)
-        return 2
-    except Unreachable as exc:
-        print(f"evaluate: {exc}; {UNFINISHED}", file=sys.stderr)
-        return 3
-    except ClientError as exc:
-        print(f"evaluate: the server does not answer the probe: {exc}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"evaluate: interrupted; {UNFINISHED}", file=sys.stderr)
-        return 130
-    return 1 if found.failures else 0
+        return 1 if found.failures else 0
+
+    return command.guarded("evaluate", work, failed=2, hint=f"; {UNFINISHED}")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 import soundfile
-from speaker_id import audio
-from speaker_id.clip import EncodedAudio
 
 from measure.evaluation.corpus import Clip
+from measure.workload import decoded
 from training import SAMPLE_RATE
 from training.codecs import mp3, opus, telephone
 from training.waveform import Waveform, to_pcm
 
 CLEAN = "as recorded"
-LONGEST = 600.0  # s; what a server may be set to accept
 
 Change = Callable[[Waveform, np.random.Generator], Waveform]
 
@@ -74,11 +72,8 @@ def recording(clip: Clip, condition: str) -> bytes:
     content = clip.path.read_bytes()
     if condition == CLEAN:
         return content
-    waveform = audio.decode(
-        EncodedAudio(content), sampling_rate=SAMPLE_RATE, max_seconds=LONGEST, min_samples=1
-    ).waveform
     rng = np.random.default_rng(zlib.crc32(f"{condition} {clip.name}".encode()))
-    return wav(CONDITIONS[condition](waveform, rng))
+    return wav(CONDITIONS[condition](decoded(content, SAMPLE_RATE), rng))
 
 
 def wav(waveform: Waveform) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import binomtest
 
 from measure.evaluation import TOP
 from measure.evaluation.corpus import Clip
@@ -98,8 +98,15 @@ class Answered:
         return self.rank() == 1
 
 
+def binomial(right: int, clips: int, chance: float = 0.5) -> Any:
+    """scipy's exact two-sided test of a share, with its intervals."""
+    from scipy.stats import binomtest  # here, not above: it takes a second to import
+
+    return binomtest(right, clips, chance)
+
+
 def share(right: int, clips: int) -> Share:
-    interval = binomtest(right, clips).proportion_ci(CONFIDENCE, method="wilson")
+    interval = binomial(right, clips).proportion_ci(CONFIDENCE, method="wilson")
     return Share(right=right, clips=clips, low=float(interval.low), high=float(interval.high))
 
 
@@ -124,7 +131,7 @@ def mcnemar(lost: int, gained: int) -> float:
 
     McNemar (1947), https://doi.org/10.1007/BF02295996, in its exact form.
     """
-    return float(binomtest(lost, lost + gained, 0.5).pvalue) if lost + gained else 1.0
+    return float(binomial(lost, lost + gained).pvalue) if lost + gained else 1.0
 
 
 def speakers(answered: Sequence[Answered]) -> list[Speaker]:
@@ -158,5 +165,5 @@ def compare(measured: Share, published: float, dataset: str, reported_by: str) -
         dataset=dataset,
         reported_by=reported_by,
         difference=measured.value - published,
-        p_value=float(binomtest(measured.right, measured.clips, published).pvalue),
+        p_value=float(binomial(measured.right, measured.clips, published).pvalue),
     )

@@ -10,12 +10,13 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from measure.evaluation import EvaluationError
 
@@ -41,11 +42,7 @@ class Identity:
     probe: Ranking
 
     def is_same(self, other: Identity) -> bool:
-        return (self.model, self.version, self.through) == (
-            other.model,
-            other.version,
-            other.through,
-        ) and same_probe(self.probe, other.probe)
+        return replace(self, probe=other.probe) == other and same_probe(self.probe, other.probe)
 
 
 def same_probe(one: Ranking, other: Ranking) -> bool:
@@ -75,6 +72,9 @@ class Entry:
     ranking: Ranking
     error: tuple[str, str] | None = None
     seconds: float = 0.0
+
+
+HEADER, ENTRY = TypeAdapter(Identity), TypeAdapter(Entry)
 
 
 class Journal:
@@ -138,19 +138,13 @@ def read(path: Path) -> tuple[int, Identity | None, dict[tuple[str, str], Entry]
     entries: dict[tuple[str, str], Entry] = {}
     for number, line in enumerate(content[:end].splitlines(), 1):
         try:
-            value = json.loads(line)
             if header is None:
-                header = Identity(**value | {"probe": ranking(value["probe"])})
+                header = HEADER.validate_json(line)
                 continue
-            error = tuple(value["error"]) if value["error"] else None
-            entry = Entry(**value | {"ranking": ranking(value["ranking"]), "error": error})
-        except (ValueError, TypeError, KeyError) as exc:
+            entry = ENTRY.validate_json(line)
+        except ValueError as exc:
             raise EvaluationError(
                 f"{path}, line {number} is not an evaluation's: delete the file, or choose another OUT="
             ) from exc
         entries[entry.clip, entry.condition] = entry
     return end, header, entries
-
-
-def ranking(pairs: list[list[Any]]) -> Ranking:
-    return [(str(label), float(score)) for label, score in pairs]

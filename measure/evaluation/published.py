@@ -20,31 +20,26 @@ import pyarrow.parquet
 from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported lazily
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from speaker_id import audio
-from speaker_id.clip import EncodedAudio, Waveform
+from speaker_id.clip import Waveform
 from speaker_id.errors import RequestError
 from speaker_id.manifest import CheckpointError
 
 from bundle import BundleError, archive, sources
 from bundle.command_line import Parser
 from clients.identify import SUFFIXES
+from measure.document import Table
 from measure.evaluation import EvaluationError
+from measure.workload import decoded
 from training import SAMPLE_RATE
 
 MODEL = "wav2vec2-base-superb-sid"
 DATASETS = ("anton-l/superb_dummy", "anton-l/superb_demo")  # the test's own, and the one of the model's card
-REVISIONS = (
-    "main",
-    "refs/convert/parquet",
-)  # where the hub keeps what it made of a dataset that was a script
+REVISIONS = ("main", "refs/convert/parquet")  # the latter is what the hub made of a dataset that was a script
 PARQUET = re.compile(r"si/(.*test.*)\.parquet")
 TOLERANCE = 1e-2  # of a logit, absolute; the test's own
 SKIPPED = 77  # automake's exit code for a test that could not be run
 NOT_THERE = (401, 403, 404)  # the hub does not tell strangers what there is
-LONGEST = 60.0  # s
 PATIENCE = 20.0  # s, for the hub to say what it has
 
 
@@ -115,9 +110,7 @@ def waveform(row: dict[str, object]) -> Waveform:
 
 def decode(content: bytes, name: str) -> Waveform:
     try:
-        return audio.decode(
-            EncodedAudio(content), sampling_rate=SAMPLE_RATE, max_seconds=LONGEST, min_samples=1
-        ).waveform
+        return decoded(content, SAMPLE_RATE)
     except RequestError as exc:
         raise EvaluationError(f"{name}: {exc.message}") from exc
 
@@ -156,18 +149,16 @@ def verify(waveforms: Sequence[Waveform], console: Console) -> bool:
     """Whether every answer is the known one; shows them all."""
     if len(waveforms) != len(KNOWN):
         raise EvaluationError(f"{len(waveforms)} clips were found, {len(KNOWN)} have known answers")
-    table = Table(title=f"{MODEL}: known answers", box=SIMPLE_HEAD)
-    for heading in ("encoder", "clip", "label", "known", "logit", "known", ""):
-        table.add_column(heading)
-    verdicts = []
+    rows, verdicts = [], []
     for found in ask(waveforms):
         known = KNOWN[found.clip]
         verdicts.append(found.agrees(known))
-        table.add_row(
-            found.encoder, str(found.clip + 1), str(found.label), str(known.label), f"{found.logit:.4f}",
-            f"{known.logit:.4f}", "agrees" if verdicts[-1] else "differs",
-        )  # fmt: skip
-    console.print(table)
+        labels, logits = (str(found.label), str(known.label)), (f"{found.logit:.4f}", f"{known.logit:.4f}")
+        rows.append(
+            (found.encoder, str(found.clip + 1), *labels, *logits, "agrees" if verdicts[-1] else "differs")
+        )
+    table = Table(("encoder", "clip", "label", "known", "logit", "known", ""), rows, align="lllllll")
+    console.print(table.rich(f"{MODEL}: known answers"))
     return all(verdicts)
 
 

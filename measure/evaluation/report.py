@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from bundle.sources import ModelSpec
-from measure import ROOT
 from measure.evaluation import EvaluationError
 from measure.evaluation.conditions import CLEAN
 from measure.evaluation.corpus import Corpus, slug
@@ -26,6 +23,7 @@ from measure.evaluation.counts import (
     speakers,
 )
 from measure.evaluation.journal import Entry, Identity
+from measure.machine import git, now
 
 REPORT_FILE = "report.json"
 SMALLEST_P = 0.001  # that is written out
@@ -83,6 +81,7 @@ def build(
     answered = {
         name: [Answered(clip, entries[clip.name, name]) for clip in corpus.clips] for name in conditions
     }
+    asked = {(each.clip.name, name): each.entry for name, those in answered.items() for each in those}
     recorded = answered[CLEAN]
     counted = [condition(name, each, None if name == CLEAN else recorded) for name, each in answered.items()]
     named = {label for each in recorded for label, _ in each.entry.ranking}
@@ -91,30 +90,20 @@ def build(
         model=identity.model,
         version=identity.version,
         through=identity.through,
-        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        commit=commit(),
+        finished=now(),
+        commit=git("rev-parse", "--short=12", "HEAD"),
         corpus=corpus.name,
         total=corpus.total,
         conditions=counted,
         speakers=by_speaker,
         strangers=[row.speaker for row in by_speaker if row.speaker not in named],
         failures=[
-            Failure(
-                clip=each.clip.name, condition=name, code=each.entry.error[0], message=each.entry.error[1]
-            )
-            for name, those in answered.items()
-            for each in those
-            if each.entry.error
+            Failure(clip=clip, condition=name, code=entry.error[0], message=entry.error[1])
+            for (clip, name), entry in asked.items()
+            if entry.error
         ],
         published=comparison(counted[0].top1, corpus, spec),
     )
-
-
-def commit() -> str:
-    """Of this checkout; empty outside one."""
-    command = ["git", "rev-parse", "--short=12", "HEAD"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def comparison(measured: Share, corpus: Corpus, spec: ModelSpec | None) -> Comparison | None:

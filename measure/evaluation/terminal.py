@@ -1,13 +1,12 @@
-"""A report → tables on the terminal."""
+"""A report → tables, and what the terminal shows of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
+from measure.document import Table
 from measure.evaluation.counts import SIGNIFICANT, Condition, Speaker
 from measure.evaluation.report import Report, chance, percent, verdict
 
@@ -19,10 +18,9 @@ def show(report: Report, console: Console) -> None:
     for line in remarks(report):
         console.print(line)
     if len(report.conditions) > 1:
-        console.print(conditions(report))
-    worst = [row for row in report.speakers if row.right < row.clips][:SHOWN]
-    if worst:
-        console.print(speakers(worst, len(report.speakers)))
+        console.print(conditions(report).rich("Robustness"))
+    if (worst := speakers(report)).rows:
+        console.print(worst.rich(f"The worst of {len(report.speakers)} speakers"))
     for failure in report.failures[:SHOWN]:
         console.print(
             f"failed: {failure.clip} ({failure.condition}): {failure.code}: {failure.message}", style="red"
@@ -53,13 +51,13 @@ def remarks(report: Report) -> Iterator[str]:
 
 
 def conditions(report: Report) -> Table:
-    table = Table(title="Robustness", box=SIMPLE_HEAD)
-    table.add_column("condition")
-    for heading in ("top-1", "top-5", "lost", "gained", "p", "failed"):
-        table.add_column(heading, justify="right")
-    for row in report.conditions:
-        table.add_row(row.name, percent(row.top1), percent(row.top5), *changes(row), str(row.failures or ""))
-    return table
+    """A row a condition; the failures only where there are any."""
+    failed = ["failed"] if report.failures else []
+    rows = [
+        [row.name, percent(row.top1), percent(row.top5), *changes(row), *(str(row.failures) for _ in failed)]
+        for row in report.conditions
+    ]
+    return Table(["condition", "top-1", "top-5", "lost", "gained", "p", *failed], rows)
 
 
 def changes(row: Condition) -> tuple[str, str, str]:
@@ -70,13 +68,13 @@ def changes(row: Condition) -> tuple[str, str, str]:
     return str(row.lost), str(row.gained), chance(row.p_value).removeprefix("= ") + star
 
 
-def speakers(rows: list[Speaker], total: int) -> Table:
-    table = Table(title=f"The worst of {total} speakers", box=SIMPLE_HEAD)
-    table.add_column("speaker")
-    table.add_column("right", justify="right")
-    table.add_column("taken for")
-    for row in rows:
-        failed = [f"failed ×{row.failures}"] if row.failures else []
-        wrong = [f"{label} ×{times}" for label, times in list(row.taken_for.items())[:3]]
-        table.add_row(row.speaker, f"{row.right} of {row.clips}", ", ".join(wrong + failed))
-    return table
+def speakers(report: Report) -> Table:
+    """The worst of those who were not always recognised."""
+    worst = [row for row in report.speakers if row.right < row.clips][:SHOWN]
+    rows = [(row.speaker, f"{row.right} of {row.clips}", taken_for(row)) for row in worst]
+    return Table(("the worst speakers", "right", "taken for"), rows, align="lrl")
+
+
+def taken_for(row: Speaker) -> str:
+    wrong = [f"{label} ×{times}" for label, times in list(row.taken_for.items())[:3]]
+    return ", ".join(wrong + ([f"failed ×{row.failures}"] if row.failures else []))

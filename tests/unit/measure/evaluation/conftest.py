@@ -10,6 +10,7 @@ import pytest
 
 from clients import identify
 from measure.evaluation import __main__ as command
+from serving.signals import SIGNALS
 from tests.unit.client.double import Server, serving
 
 Evaluate = Callable[..., int]
@@ -20,7 +21,7 @@ def as_a_shell_has_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Quick back-offs, no token, and signals as they were: the program sets its own."""
     monkeypatch.setattr(identify, "BACKOFF_SECONDS", 0.002)
     monkeypatch.delenv(identify.ENVIRONMENT_TOKEN, raising=False)
-    before = {number: signal.getsignal(number) for number in command.SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

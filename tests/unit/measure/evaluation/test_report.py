@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bundle.sources import Published, resolve
-from measure import ROOT
-from measure.document import END, begin
+from measure import ROOT, MeasureError
+from measure.document import END, Page
 from measure.evaluation import RESULTS, EvaluationError, page
 from measure.evaluation.conditions import CLEAN, CONDITIONS
 from measure.evaluation.corpus import Clip, Corpus
@@ -105,8 +105,8 @@ def test_the_plot_has_a_point_a_condition(tmp_path: Path) -> None:
 
 def test_the_page_has_the_numbers(tmp_path: Path) -> None:
     document = tmp_path / "accuracy.md"
-    document.write_text(f"before\n{begin(page.COMMAND)}\nold\n{END}\nafter\n")
-    page.record(report("first 1 s"), tmp_path / "results", document)
+    document.write_text(f"before\n{page.PAGE.begin}\nold\n{END}\nafter\n")
+    page.record(report("first 1 s"), tmp_path / "results", Page(document, page.PAGE.command))
     text = document.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -120,14 +120,14 @@ def test_the_page_has_the_numbers(tmp_path: Path) -> None:
 
 def test_a_page_without_its_markers_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "accuracy.md").write_text("nothing here")
-    with pytest.raises(EvaluationError, match="lacks its markers"):
-        page.write(tmp_path, tmp_path / "accuracy.md")
+    with pytest.raises(MeasureError, match="lacks its markers"):
+        page.record(report(), tmp_path / "results", Page(tmp_path / "accuracy.md", page.PAGE.command))
+    assert (tmp_path / "accuracy.md").read_text() == "nothing here"
 
 
 def test_the_document_is_the_recorded_reports() -> None:
-    text = page.DOCUMENT.read_text("utf-8")
-    between = text.partition(begin(page.COMMAND))[2].partition(END)[0]
-    assert between.strip() == page.page(RESULTS), "run python -m measure.evaluation.page"
+    text = page.text(RESULTS)
+    assert page.PAGE.path.read_text("utf-8") == page.PAGE.filled(text), f"run python -m {page.PAGE.command}"
 
 
 def test_every_condition_was_recorded_and_no_clip_failed() -> None:
@@ -156,6 +156,6 @@ def test_the_recorded_numbers_are_the_models_cards() -> None:
 
 
 def test_the_page_tells_what_the_program_does() -> None:
-    text = page.DOCUMENT.read_text("utf-8")
+    text = page.PAGE.path.read_text("utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (page.DOCUMENT.parent / target).exists(), target
+        assert (page.PAGE.path.parent / target).exists(), target
