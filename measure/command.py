@@ -21,8 +21,8 @@ WIDTH = 160  # of tables where there is no terminal to ask
 Say = Callable[[str], None]
 
 
-def guarded(name: str, work: Callable[[], int | None], failed: int = 1) -> int:
-    """Do the work; gives the exit code: its own, `failed` after an error, 130 after a signal.
+def guarded(name: str, work: Callable[[], int | None], failed: int = 1, hint: str = "") -> int:
+    """Do the work; gives the exit code: its own, `failed` after an error, 130 after a signal, which `hint` follows.
 
     Signals interrupt the work, so that what it started is ended; errors are one line on the terminal.
     """
@@ -33,8 +33,12 @@ def guarded(name: str, work: Callable[[], int | None], failed: int = 1) -> int:
     except (BundleError, MeasureError) as exc:
         print(f"{name}: {exc}", file=sys.stderr)
         return failed
+    except OSError as exc:
+        file = f": {exc.filename}" if exc.filename else ""
+        print(f"{name}: {exc.strerror or exc}{file}", file=sys.stderr)
+        return failed
     except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted{hint}", file=sys.stderr)
         return 130
 
 

@@ -17,6 +17,7 @@ from speaker_id.clip import EncodedAudio, Waveform
 from bundle.samples import samples
 
 SHORTEST = 4.0  # s
+LONGEST = 3600.0  # s, of a recording that is decoded
 EXCESS_MEDIAN, EXCESS_SPREAD = 2.75, 0.9  # s beyond the shortest, and its logarithm's deviation: mean 4.1 s
 
 Voices = Mapping[str, Sequence[Waveform]]  # speaker → recordings
@@ -32,10 +33,18 @@ def voices(sampling_rate: int) -> Voices:
     """The demo's sample clips by speaker: held-out recordings of real people."""
     found: dict[str, list[Waveform]] = {}
     for sample in samples():
-        clip = EncodedAudio(sample.path.read_bytes())
-        decoded = audio.decode(clip, sampling_rate=sampling_rate, max_seconds=60.0, min_samples=1)
-        found.setdefault(sample.speaker, []).append(decoded.waveform)
+        found.setdefault(sample.speaker, []).append(decoded(sample.path.read_bytes(), sampling_rate))
     return found
+
+
+def decoded(content: bytes, sampling_rate: int) -> Waveform:
+    """Any recording of up to an hour.
+
+    Raises:
+        RequestError: it does not decode.
+    """
+    clip = EncodedAudio(content)
+    return audio.decode(clip, sampling_rate=sampling_rate, max_seconds=LONGEST, min_samples=1).waveform
 
 
 def speak(recordings: Sequence[Waveform], length: int, rng: np.random.Generator) -> Waveform:

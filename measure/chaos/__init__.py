@@ -1,6 +1,6 @@
 """Faults against a real server under load, and what its callers saw of them.
 
-python -m measure.chaos            runs every fault, writes OUT/chaos.json, exits with 1 if a promise broke
+python -m measure.chaos            runs every fault, writes OUT/chaos.json, exits with 1 if an expectation failed
 python -m measure.chaos.report     writes a run's table into docs/results/chaos.md
 
 verdict          an answer → right, an honest error, lost, or wrong
@@ -8,10 +8,10 @@ load             correct clips at open arrivals, each answer judged
 server           the server under fault: TorchServe and Envoy, its workers, its memory
 archives         the demo model as shipped, around a handler that misbehaves on request, and corrupted
 faulty_handler   that handler, with `faulty_encoder`
-scene            one fault: who asks, when it struck, when all was well again
-processes        faults of workers and of Java
+scene            one fault: the load meanwhile, when it began, when the server had recovered
+processes        faults of workers, of their decoders, and of Java
 storage          faults of archives and disks
-callers          faults that callers make: hanging up, fuzzed bodies
+callers          faults that callers make: hanging up, fuzzed bodies, bodies that harm a decoder (`attacks`)
 endurance        80 % of the capacity, for long
 fuzz             the bodies (`mutations`: damaged audio and bombs; `documents`: JSON), made from `recordings`
 """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,42 +13,36 @@ from rich.console import Console
 from bundle import BundleError
 from bundle.command_line import Parser
 from bundle.samples import samples
-from measure.chaos import archives, report
+from measure import command
+from measure.chaos import archives, processes, report
 from measure.chaos.archives import DEMO, FAULTY
-from measure.chaos.callers import disconnect, fuzz
-from measure.chaos.decoders import hostile_clips, kill_decoder, kill_fork_server
+from measure.chaos.callers import disconnect, fuzz, hostile_clips
 from measure.chaos.endurance import endure
-from measure.chaos.load import EVERY_LABEL, Clip, Sender
-from measure.chaos.processes import (
-    hang,
-    hang_always,
-    kill_java,
-    kill_worker,
-    out_of_memory,
-    out_of_memory_always,
-)
+from measure.chaos.load import EVERY_LABEL, Clip
 from measure.chaos.scene import SHORT, Fault, Row, Size, play
 from measure.chaos.server import Server, serving
 from measure.chaos.storage import corrupt_archive, full_disk
 from measure.chaos.verdict import scores
-from serving.signals import SIGNALS
+from measure.http import Sender
+from measure.results import save_json
 
-WIDTH = 160  # of the table where there is no terminal to ask
 FAULTS = (
-    Fault("kill-worker", FAULTY, kill_worker),
-    Fault("hang", FAULTY, hang),
-    Fault("hang-always", FAULTY, hang_always, unnoticed=False, quick=False),
-    Fault("out-of-memory", FAULTY, out_of_memory),
-    Fault("out-of-memory-always", FAULTY, out_of_memory_always, unnoticed=False),
+    Fault("kill-worker", FAULTY, processes.kill_worker),
+    Fault("hang", FAULTY, processes.hang),
+    Fault("hang-always", FAULTY, processes.hang_always, unnoticed=False, quick=False),
+    Fault("out-of-memory", FAULTY, processes.out_of_memory),
+    Fault("out-of-memory-always", FAULTY, processes.out_of_memory_always, unnoticed=False),
     Fault("corrupt-archive", DEMO, corrupt_archive),
     Fault("full-disk", DEMO, full_disk),
     Fault("disconnect", DEMO, disconnect),
     Fault("fuzz", DEMO, fuzz),
     Fault("hostile-clips", DEMO, hostile_clips),
-    Fault("kill-decoder", DEMO, kill_decoder),
-    Fault("kill-fork-server", DEMO, kill_fork_server),
+    Fault("kill-decoder", DEMO, processes.kill_decoder),
+    Fault("kill-fork-server", DEMO, processes.kill_fork_server),
     Fault("endurance", DEMO, endure, rate=2.0),
-    Fault("kill-java", DEMO, kill_java, unnoticed=False),  # last: it ends the server that the others share
+    Fault(
+        "kill-java", DEMO, processes.kill_java, unnoticed=False
+    ),  # last: it ends the server that the others share
 )
 NAMES = [fault.name for fault in FAULTS]
 
@@ -85,17 +77,17 @@ def chaos(faults: Sequence[Fault], size: Size, args: argparse.Namespace, console
                 row = play(fault, server, clips, size, args.seed, args.out)
             rows.append(row)
             console.print(report.line(row), style="bold red" if row.broken else None, highlight=False)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / report.FILE
     asked = {"minutes": size.minutes, "bodies": size.bodies, "seed": args.seed, "short": args.short}
-    content = {**report.provenance(), "settings": asked, "faults": [row.to_json() for row in rows]}
-    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    console.print(report.table(rows))
+    file = save_json(report.content(rows, asked), args.out / report.RUN.name)
+    console.print(
+        report.table(rows).rich("Faults under load", ["bold red" * bool(row.broken) for row in rows])
+    )
     for row in rows:
         for broken in row.broken:
             console.print(f"{row.fault}: {broken}", style="bold red", markup=False)
     held = not any(row.broken for row in rows)
-    console.print(f"{'every promise held' if held else 'promises broke'}; {file} has the details")
+    outcome = "every expectation held" if held else "expectations failed"
+    console.print(f"{outcome}; {file} has the details")
     return 0 if held else 1
 
 
@@ -109,13 +101,12 @@ def choose(names: str) -> list[Fault]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="make chaos", description="Faults against a real server under load.")
-    parser.add_argument("--short", action="store_true", help="the form of the test suite: about a minute")
-    parser.add_argument("--minutes", type=float, help=f"of 80 %% load ({Size().minutes:g})")
-    parser.add_argument("--only", default="", help=f"of {','.join(NAMES)}")
-    parser.add_argument("--seed", type=int, default=0, help="of arrivals and bodies (%(default)s)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("reports"), help="folder of chaos.json (%(default)s)"
-    )
+    option = parser.add_argument
+    option("--short", action="store_true", help="the form of the test suite: about a minute")
+    option("--minutes", type=float, help=f"of 80 %% load ({Size().minutes:g})")
+    option("--only", default="", help=f"of {','.join(NAMES)}")
+    option("--seed", type=int, default=0, help="of arrivals and bodies (%(default)s)")
+    option("--out", type=Path, default=report.RUN.parent, help="folder of chaos.json (%(default)s)")
     args = parser.parse_args(arguments)
     size = SHORT if args.short else Size()
     if args.minutes is not None:
@@ -123,26 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"--minutes {args.minutes:g}: more than 0, and a day at most")
         size = replace(size, minutes=args.minutes)
     try:
-        faults = (
-            choose(args.only) if args.only else [fault for fault in FAULTS if fault.quick or not args.short]
+        faults = choose(
+            args.only or ",".join(fault.name for fault in FAULTS if fault.quick or not args.short)
         )
     except ValueError as exc:
         parser.error(str(exc))
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=WIDTH)
-    for number in SIGNALS:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        return chaos(faults, size, args, console)
-    except BundleError as exc:
-        print(f"chaos: {exc}", file=sys.stderr)
-        return 2
-    except OSError as exc:
-        print(f"chaos: {exc.strerror or exc}: {exc.filename or args.out}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("chaos: interrupted", file=sys.stderr)
-        return 130
+    return command.guarded("chaos", lambda: chaos(faults, size, args, command.console()), failed=2)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,34 @@
-"""Faults that callers make: hanging up in the middle, and bodies that are no proper request."""
+"""Faults that callers make: hanging up in the middle, and bodies that are no proper request or harm a decoder."""
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from measure.chaos.fuzz import Body, bodies
-from measure.chaos.load import Sender
+from measure.answer import parsed
+from measure.chaos.attacks import attacks
+from measure.chaos.fuzz import OCTETS, Body, bodies
 from measure.chaos.scene import Scene
-from measure.chaos.verdict import Reply, Verdict, error
+from measure.chaos.verdict import Verdict, error
+from measure.http import Reply, Sender
 from serving.host.ports import LOOPBACK
 
-FUZZERS = 8  # bodies at a time: a full batch
+AT_ONCE = 8  # bodies: a full batch
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST, as a crashed client's machine does
 KEPT = 20  # bodies with a bad answer that are written to a file
+ATTACK_BYTES = 1 << 16  # of one body
 
 
 def disconnect(scene: Scene) -> str:
     """Half hang up in the middle of their upload, half while they wait for their answer, each by FIN and by RST."""
-    workers = scene.server.workers(scene.load.model)
-    scene.strike()
-    for number in range(scene.size.callers):
-        hang_up(scene, upload=1.0 if number % 2 else scene.random.random(), reset=number % 4 < 2)
-        time.sleep(scene.random.uniform(0, 0.05))  # spread over batches
-    scene.recover()
-    scene.expect(scene.server.workers(scene.load.model) == workers, "a worker was restarted")
+    with scene.same_workers():
+        for number in range(scene.size.callers):
+            hang_up(scene, upload=1.0 if number % 2 else scene.random.random(), reset=number % 4 < 2)
+            time.sleep(scene.random.uniform(0, 0.05))  # spread over batches
     half = scene.size.callers // 2
     return f"{scene.size.callers - half} callers hung up mid-upload, {half} mid-wait"
 
@@ -49,51 +49,58 @@ def hang_up(scene: Scene, upload: float, reset: bool) -> None:
 
 def fuzz(scene: Scene) -> str:
     """Seeded bodies of every kind: each gets a valid answer or an error of the 4xx, and no worker minds."""
-    workers = scene.server.workers(scene.load.model)
     made = bodies(scene.load.model, scene.size.bodies, scene.seed)
-    sender = Sender(scene.server.url)
-    scene.strike()
-    with ThreadPoolExecutor(FUZZERS, thread_name_prefix="fuzz") as pool:
-        replies = list(pool.map(lambda body: sender.post(body.path, body.content, body.headers), made))
-    scene.recover()
-    scene.expect(scene.server.workers(scene.load.model) == workers, "a worker was restarted")
-    bad = [(body, reply) for body, reply in zip(made, replies, strict=True) if not proper(reply)]
-    scene.extra += [fuzz_verdict(reply) for reply in replies]
-    for body, reply in bad[:KEPT]:
-        keep(scene, body, reply)
-    answered = sum(reply.status == 200 for reply in replies)
+    answered = post(scene, "fuzz", made)
     kinds = len({body.kind for body in made})
     return f"{len(made)} bodies of {kinds} kinds, seed {scene.seed}: {answered} valid, the rest 4xx"
 
 
-def proper(reply: Reply) -> bool:
-    """A success, or an error of the 4xx in our shape."""
-    return fuzz_verdict(reply) is Verdict.RIGHT
+def hostile_clips(scene: Scene) -> str:
+    """Every attack that is known, small: each gets an answer or an error of the 4xx, and no worker minds."""
+    chosen = [attack for attack in attacks() if not attack.honest][:: scene.size.every]
+    path, headers = f"/predictions/{scene.load.model}", {"Content-Type": OCTETS}
+    made = [
+        Body(number, attack.name, path, attack.build(ATTACK_BYTES), headers)
+        for number, attack in enumerate(chosen)
+    ]
+    answered = post(scene, "hostile", made)
+    return f"{len(made)} bodies made to harm decoders: {answered} valid, the rest 4xx"
 
 
-def fuzz_verdict(reply: Reply) -> Verdict:
+def post(scene: Scene, what: str, made: Sequence[Body]) -> int:
+    """Posts a few at once and judges the answers; gives how many were a success.
+
+    Bodies with a bad answer are kept beside the report.
+    """
+    sender = Sender(scene.server.url)
+    with scene.same_workers(), ThreadPoolExecutor(AT_ONCE, thread_name_prefix=what) as pool:
+        replies = list(pool.map(lambda body: sender.post(body.path, body.content, body.headers), made))
+    verdicts = [verdict(reply) for reply in replies]
+    scene.extra += verdicts
+    bad = [
+        (body, reply)
+        for body, reply, each in zip(made, replies, verdicts, strict=True)
+        if each is not Verdict.RIGHT
+    ]
+    for body, reply in bad[:KEPT]:
+        scene.out.mkdir(parents=True, exist_ok=True)
+        file = scene.out / f"chaos-{what}-{body.number}.bin"
+        file.write_bytes(body.content)
+        scene.broken.append(f"{body.kind}, {file.name} to {body.path} {dict(body.headers)}: {reply}")
+    return sum(reply.status == 200 for reply in replies)
+
+
+def verdict(reply: Reply) -> Verdict:
+    """Right is a success, or an error of the 4xx in our shape."""
     if reply.status == 0:
         return Verdict.LOST
     if reply.status == 200:
-        return Verdict.RIGHT if is_json(reply.body) else Verdict.WRONG
+        return Verdict.RIGHT if is_answer(parsed(reply.body)) else Verdict.WRONG
     return Verdict.RIGHT if 400 <= reply.status < 500 and error(reply.body) else Verdict.WRONG
 
 
-def is_json(body: bytes) -> bool:
-    """Whether a success holds an answer of one of the three forms."""
-    try:
-        content = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(content, list) or bool({"predictions", "outputs"} & set(content))
-
-
-def keep(scene: Scene, body: Body, reply: Reply) -> None:
-    """Write a body with a bad answer beside the report, and say what came of it."""
-    scene.out.mkdir(parents=True, exist_ok=True)
-    file = scene.out / f"chaos-fuzz-{body.number}.bin"
-    file.write_bytes(body.content)
-    said = reply.failure or reply.body[:200].decode("utf-8", "replace")
-    scene.broken.append(
-        f"{body.kind}, {file.name} to {body.path} {dict(body.headers)}: {reply.status} {said}"
+def is_answer(content: object) -> bool:
+    """Whether a success has one of the three forms."""
+    return isinstance(content, list) or (
+        isinstance(content, dict) and bool({"predictions", "outputs"} & set(content))
     )

@@ -8,6 +8,7 @@ import time
 from measure.chaos.load import Load
 from measure.chaos.scene import Scene
 from measure.chaos.verdict import Verdict
+from measure.loadtest.summary import percentile
 
 SHARE = 0.8
 BURST = 48  # requests at once: six full batches
@@ -38,11 +39,7 @@ def endure(scene: Scene) -> str:
     if warm == WARM:  # a shorter run tells how the heap fills, and nothing else
         scene.expect(after <= (1 + FLAT) * before, f"memory grew from {before:.0f} to {after:.0f} MB")
     waits = sorted(reply.finished - reply.sent for reply, verdict in load.replies if verdict is Verdict.RIGHT)
-    tail = f"p50 {quantile(waits, 0.5):.0f} ms, p99 {quantile(waits, 0.99):.0f} ms" if waits else "no answer"
+    tails = [f"p{100 * share:g} {1000 * percentile(waits, share):.0f} ms" for share in (0.5, 0.99) if waits]
+    tail = ", ".join(tails) or "no answer"
     length = f"{scene.size.minutes:g} min" if scene.size.minutes >= 1 else f"{seconds:.0f} s"
     return f"{length} at {SHARE * capacity:.1f} clips/s, 80 % of the {capacity:.1f} that bursts are answered at; {tail}"
-
-
-def quantile(ascending: list[float], share: float) -> float:
-    """In milliseconds."""
-    return 1000 * ascending[min(len(ascending) - 1, int(share * len(ascending)))]

@@ -10,12 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import requests
-from urllib3.exceptions import NewConnectionError
+from measure.chaos.verdict import Scores, Verdict, judge
+from measure.http import Reply, Sender
 
-from measure.chaos.verdict import REFUSED, Reply, Scores, Verdict, judge
-
-TIMEOUT = 60.0  # seconds for an answer; later ones are lost
 MOST_IN_FLIGHT = 256  # the gateway takes as many
 EVERY_LABEL = {"Content-Type": "application/octet-stream", "X-Top-K": "100"}
 
@@ -27,33 +24,6 @@ class Clip:
     name: str
     content: bytes
     expected: Scores
-
-
-class Sender:
-    """Posts bodies to one address, with one kept connection a thread."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._threads = threading.local()
-
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        session = getattr(self._threads, "session", None)
-        if session is None:
-            session = self._threads.session = requests.Session()
-            session.trust_env = False  # no proxy reaches this machine
-        sent = time.monotonic()
-        try:
-            answer = session.post(self.url + path, body, headers=dict(headers), timeout=TIMEOUT)
-        except requests.RequestException as exc:
-            return Reply(sent, time.monotonic(), failure=reason(exc))
-        return Reply(sent, time.monotonic(), answer.status_code, answer.content)
-
-
-def reason(exc: requests.RequestException) -> str:
-    if isinstance(exc, requests.ReadTimeout):
-        return "timeout"
-    inner = getattr(exc.args[0], "reason", None) if exc.args else None
-    return REFUSED if isinstance(inner, NewConnectionError) else "broken connection"
 
 
 class Load:

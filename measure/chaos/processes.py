@@ -1,21 +1,22 @@
-"""Faults of the processes: a worker killed, hung, out of memory; Java killed."""
+"""Faults of the processes: a worker killed, hung, out of memory; its decoders killed; Java killed."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import requests
+import psutil
 
 from measure.chaos.archives import RESPONSE_TIMEOUT
-from measure.chaos.scene import Scene
-from measure.chaos.verdict import REFUSED, Verdict, error
+from measure.chaos.scene import MATES, RECOVERY_SECONDS, Scene
+from measure.chaos.verdict import Verdict, error
+from measure.http import REFUSED, Sender
 from serving.host.polling import wait_until
 
 PATIENCE = 30.0  # seconds that Java's end may take to be noticed
 MOST_ALIKE = 3  # clips in a batch that may be the same recording as the one that takes all memory
 UNREADY_SECONDS = 5.0  # from when requests are not answered any more until readiness says so
+FORK_SERVER = "speaker_id.decoders.fork_server"
 EXPOSED = 1.0  # second in which callers meet a gateway with nothing behind it
 
 
@@ -71,6 +72,42 @@ def insist(scene: Scene, fault: str, status: int, gone: Sequence[int] = ()) -> s
     return f"the clip that does it got {answered.status} {code} after two attempts"
 
 
+def kill_decoder(scene: Scene) -> str:
+    """SIGKILL of every decoder while clips are in hand: each clip is given to another one."""
+    count = killed(scene, lambda forker: forker.children())
+    return f"{count} decoders killed in {scene.size.kills} strikes, their clips decoded by others"
+
+
+def kill_fork_server(scene: Scene) -> str:
+    """SIGKILL of what forks decoders, which ends them too: another is started."""
+    count = killed(scene, lambda forker: [forker])
+    return f"{count} × SIGKILL with clips in hand: another was started"
+
+
+def killed(scene: Scene, victims: Callable[[psutil.Process], list[psutil.Process]]) -> int:
+    """Kill some of a worker's decoder processes, again and again; how many."""
+    (worker,) = scene.server.workers(scene.load.model)
+    count = 0
+    for _ in range(scene.size.kills):
+        for _ in range(MATES):
+            scene.load.ask()
+        found = victims(fork_server(worker))
+        with scene.same_workers():
+            for each in found:
+                each.kill()
+        count += len(found)
+        gone = wait_until(lambda: not any(each.is_running() for each in found), RECOVERY_SECONDS)  # noqa: B023
+        scene.expect(gone, "a killed process is still there")
+    scene.expect(bool(fork_server(worker).children()), "the worker has no decoders")
+    return count
+
+
+def fork_server(worker: int) -> psutil.Process:
+    """The process that forks a worker's decoders; the newest, where one was just replaced."""
+    found = [each for each in psutil.Process(worker).children() if FORK_SERVER in each.cmdline()]
+    return found[-1]
+
+
 def kill_java(scene: Scene) -> str:
     """SIGKILL of Java: the gateway says 503 until `make serve` ends; the supervisor's restart is played here.
 
@@ -79,7 +116,8 @@ def kill_java(scene: Scene) -> str:
     """
     scene.server.java().kill()
     scene.strike()
-    unready = wait_until(lambda: probe(scene, "/v2/health/ready") == 503, UNREADY_SECONDS)
+    sender = Sender(scene.server.url)
+    unready = wait_until(lambda: sender.get("/v2/health/ready").status == 503, UNREADY_SECONDS)
     scene.expect(unready, f"ready {UNREADY_SECONDS:.0f} s after the model server's end")
     noticed = wait_until(lambda: scene.server.service.fault() is not None, PATIENCE)
     fault = scene.server.service.fault() or "nothing"
@@ -91,10 +129,3 @@ def kill_java(scene: Scene) -> str:
     answers = [reply for reply, verdict in scene.load.replies if verdict is Verdict.RETRYABLE]
     refused = sum(reply.failure == REFUSED for reply in answers)
     return f"{len(answers) - refused} × 503 from the gateway, then {refused} connections refused until the restart"
-
-
-def probe(scene: Scene, path: str) -> int:
-    """Status of a health route; 0 without an answer."""
-    with contextlib.suppress(requests.RequestException):
-        return requests.get(scene.server.url + path, timeout=10).status_code
-    return 0

@@ -1,21 +1,22 @@
-"""One fault: who asks meanwhile, when it struck, when all was well again, and what broke a promise."""
+"""One fault: the load meanwhile, when it began, when the server had recovered, and which expectations failed."""
 
 from __future__ import annotations
 
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from measure.chaos.load import Clip, Load
 from measure.chaos.server import Server
-from measure.chaos.verdict import Reply, Verdict
+from measure.chaos.verdict import Verdict
+from measure.http import Reply
 from serving.host.polling import wait_until
 
 RECOVERY_SECONDS = 90.0  # more is no recovery
@@ -59,7 +60,7 @@ class Fault:
 
 @dataclass
 class Row:
-    """One fault's line of the report. `recovery` is in seconds, memory in MB; None where there is nothing to tell."""
+    """One fault's line of the report. `recovery` is in seconds, None where none was needed; memory is in MB."""
 
     fault: str
     sent: int
@@ -72,9 +73,6 @@ class Row:
     memory_after: float
     note: str
     broken: list[str]
-
-    def to_json(self) -> dict[str, Any]:
-        return {key: round(it, 2) if isinstance(it, float) else it for key, it in asdict(self).items()}
 
 
 @dataclass
@@ -123,6 +121,15 @@ class Scene:
         self.expect(wait_until(marker.exists, RECOVERY_SECONDS), f"{fault}: no worker took the clip")
         return worker
 
+    @contextmanager
+    def same_workers(self) -> Iterator[None]:
+        """The block is the fault: no worker may be restarted over it."""
+        workers = self.server.workers(self.load.model)
+        self.strike()
+        yield
+        self.recover()
+        self.expect(self.server.workers(self.load.model) == workers, "a worker was restarted")
+
     def accompanied(self, order: str) -> Future[Reply]:
         """A clip with an order for the faulty handler, and mates that fill its batch; gives its own answer."""
         asked = self.load.ask(x_request_id=".".join(["chaos", *order.split()]))
@@ -163,23 +170,19 @@ def play(fault: Fault, server: Server, clips: Sequence[Clip], size: Size, seed: 
         retryable=verdicts.count(Verdict.RETRYABLE),
         lost=verdicts.count(Verdict.LOST),
         wrong=verdicts.count(Verdict.WRONG),
-        recovery=scene.recovery,
-        memory_before=before,
-        memory_after=after,
+        recovery=None if scene.recovery is None else round(scene.recovery, 2),
+        memory_before=round(before, 2),
+        memory_after=round(after, 2),
         note=note,
         broken=scene.broken,
     )
-    forbidden = [Verdict.LOST, Verdict.WRONG] + [Verdict.RETRYABLE] * fault.unnoticed
-    for verdict in forbidden:
+    for verdict in [Verdict.LOST, Verdict.WRONG] + [Verdict.RETRYABLE] * fault.unnoticed:
         if count := verdicts.count(verdict):
             row.broken.append(f"{count} {verdict.value}: {sample(load, verdict)}")
     return row
 
 
 def sample(load: Load, verdict: Verdict) -> str:
-    """The first few answers to clips of this verdict, for whoever looks into it."""
-    found = [reply for reply, each in load.replies if each is verdict][:3]
-    told = [
-        f"{reply.status} {reply.failure or reply.body[:120].decode('utf-8', 'replace')}" for reply in found
-    ]
-    return "; ".join(told) or "among the fault's own bodies"
+    """The first few answers of this verdict to clips."""
+    found = [str(reply) for reply, each in load.replies if each is verdict][:3]
+    return "; ".join(found) or "among the fault's own bodies"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from measure import ROOT
+from measure.answer import parsed
+from measure.http import REFUSED, Reply
 
-HONEST = {429, 500, 503, 504, 507}  # statuses that tell a caller that his clip was not at fault
-REFUSED = "refused"  # nobody listens: honest where the whole server is down, and else a loss
+HONEST = {429, 500, 503, 504, 507}  # statuses that tell a caller that the clip was not at fault
 SCORE_TOLERANCE = 1e-3  # a clip's logits agree to 1e-4 of their spread whatever is in its batch
 LEAK = re.compile(
     "|".join(
@@ -32,22 +31,6 @@ class Verdict(Enum):
     WRONG = "wrong"
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What came back for one request. Moments are time.monotonic()'s.
-
-    Attributes:
-        status: of HTTP; 0 means no answer.
-        failure: why there is no answer, in a word.
-    """
-
-    sent: float
-    finished: float
-    status: int = 0
-    body: bytes = b""
-    failure: str = ""
-
-
 def judge(reply: Reply, expected: Scores, down: bool = False) -> Verdict:
     """The verdict on the answer to a correct clip.
 
@@ -57,6 +40,7 @@ def judge(reply: Reply, expected: Scores, down: bool = False) -> Verdict:
         down: whether the whole server was known to be down while this request was under way.
     """
     if reply.status == 0:
+        # nobody listens: honest where the whole server is down, otherwise a loss
         return Verdict.RETRYABLE if down and reply.failure == REFUSED else Verdict.LOST
     if reply.status in HONEST:
         return Verdict.RETRYABLE if error(reply.body) else Verdict.WRONG
@@ -67,13 +51,10 @@ def judge(reply: Reply, expected: Scores, down: bool = False) -> Verdict:
 
 def error(body: bytes) -> tuple[str, str] | None:
     """Code and message of an error that has our shape and tells nothing of the server's inside; else None."""
-    try:
-        content = json.loads(body)
-        code, message = content["code"], content["error"]
-    except (ValueError, TypeError, KeyError):
+    content = parsed(body)
+    if not isinstance(content, dict) or not set(content) <= {"error", "code", "instance"}:
         return None
-    if not set(content) <= {"error", "code", "instance"}:
-        return None
+    code, message = content.get("code"), content.get("error")
     if not (isinstance(code, str) and isinstance(message, str) and message) or LEAK.search(message):
         return None
     return code, message
@@ -82,8 +63,7 @@ def error(body: bytes) -> tuple[str, str] | None:
 def scores(body: bytes) -> Scores | None:
     """A ranking's labels with their scores, best first; None if the body is no ranking."""
     try:
-        content = json.loads(body)
-        return {str(entry["label"]): float(entry["score"]) for entry in content} or None
+        return {str(entry["label"]): float(entry["score"]) for entry in parsed(body)} or None
     except (ValueError, TypeError, KeyError):
         return None
 

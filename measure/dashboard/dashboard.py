@@ -73,9 +73,9 @@ def _panel(panel: Panel) -> timeseries.Panel:
     )
     if panel.stacked:
         made = made.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
-    for letter, curve in zip(string.ascii_uppercase, panel.curves, strict=False):
-        query = prometheus.Dataquery().ref_id(letter).expr(curve.query.promql).legend_format(curve.legend)
-        made = made.with_target(query.datasource(SOURCE))
+    for letter, (legend, query) in zip(string.ascii_uppercase, panel.curves.items(), strict=False):
+        asked = prometheus.Dataquery().ref_id(letter).expr(query.promql).legend_format(legend)
+        made = made.with_target(asked.datasource(SOURCE))
     return made
 
 

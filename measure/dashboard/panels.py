@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,24 +13,18 @@ Unit = Literal["s", "reqps", "short", "percentunit", "none"]
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One query; `legend` with {{label}} where its answer has several lines."""
-
-    legend: str
-    query: Query
-
-
-@dataclass(frozen=True)
 class Panel:
+    """One panel: its queries by their legend, with {{label}} in it where the answer has several lines."""
+
     title: str
     unit: Unit
     help: str
-    curves: tuple[Curve, ...]
+    curves: Mapping[str, Query]
     stacked: bool = False
 
 
-def _quantiles(histogram: str, *quantiles: float) -> tuple[Curve, ...]:
-    return tuple(Curve(f"p{100 * each:g}", Quantile(each, histogram)) for each in quantiles)
+def _quantiles(histogram: str, *quantiles: float) -> dict[str, Query]:
+    return {f"p{100 * each:g}": Quantile(each, histogram) for each in quantiles}
 
 
 ROWS: dict[str, tuple[Panel, ...]] = {
@@ -37,8 +32,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel(
             "Answers by status",
             "reqps",
-            "Every answer of the gateway but health probes, by HTTP status.",
-            (Curve("{{status}}", Rate("speaker_id_responses_total", ("status",))),),
+            "Every answer of the gateway except to health probes, by HTTP status.",
+            {"{{status}}": Rate("speaker_id_responses_total", ("status",))},
             stacked=True,
         ),
         Panel(
@@ -51,7 +46,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Refused by a worker",
             "reqps",
             "Requests that a worker answered with an error of ours, by its code.",
-            (Curve("{{code}}", Rate("speaker_id_requests_total", ("code",), {"code": "ok"})),),
+            {"{{code}}": Rate("speaker_id_requests_total", ("code",), {"code": "ok"})},
             stacked=True,
         ),
     ),
@@ -60,10 +55,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Queue",
             "short",
             "Requests that wait for a worker, and how many may.",
-            (
-                Curve("waiting", Now("speaker_id_queue_depth")),
-                Curve("capacity", Now("speaker_id_queue_capacity")),
-            ),
+            {"waiting": Now("speaker_id_queue_depth"), "capacity": Now("speaker_id_queue_capacity")},
         ),
         Panel(
             "Time in the queue",
@@ -75,10 +67,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Workers",
             "short",
             "Workers that are loaded and warm, and how many should be.",
-            (
-                Curve("ready", Now("speaker_id_workers_ready")),
-                Curve("wanted", Now("speaker_id_workers_wanted")),
-            ),
+            {"ready": Now("speaker_id_workers_ready"), "wanted": Now("speaker_id_workers_wanted")},
         ),
     ),
     "Work": (
@@ -86,28 +75,24 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Where the time goes",
             "s",
             "Mean seconds of a request in each stage.",
-            (
-                Curve("inference", mean("speaker_id_inference_seconds")),
-                Curve("decoding", mean("speaker_id_decode_seconds")),
-                Curve("queue", mean("speaker_id_queue_seconds")),
-            ),
+            {
+                "inference": mean("speaker_id_inference_seconds"),
+                "decoding": mean("speaker_id_decode_seconds"),
+                "queue": mean("speaker_id_queue_seconds"),
+            },
             stacked=True,
         ),
         Panel(
             "Audio worked on",
             "none",
             "Seconds of audio a second, by model and version.",
-            (
-                Curve(
-                    "{{model}} {{version}}", Rate("speaker_id_batch_audio_seconds_sum", ("model", "version"))
-                ),
-            ),
+            {"{{model}} {{version}}": Rate("speaker_id_batch_audio_seconds_sum", ("model", "version"))},
         ),
         Panel(
             "Clips in a batch",
             "none",
             "Mean clips that a worker takes at once: batches fill by themselves once there is a queue.",
-            (Curve("mean", mean("speaker_id_batch_clips")),),
+            {"mean": mean("speaker_id_batch_clips")},
         ),
     ),
     "Answers": (
@@ -121,21 +106,17 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Margin and entropy",
             "none",
             "Best score less the second best, and entropy in nats; means.",
-            (
-                Curve("margin", mean("speaker_id_answer_margin")),
-                Curve("entropy", mean("speaker_id_answer_entropy_nats")),
-            ),
+            {"margin": mean("speaker_id_answer_margin"), "entropy": mean("speaker_id_answer_entropy_nats")},
         ),
         Panel(
             "Real-time factor",
             "none",
             "A worker's seconds for a second of audio.",
-            (
-                Curve(
-                    "factor",
-                    Ratio(Rate("speaker_id_batch_seconds_sum"), Rate("speaker_id_batch_audio_seconds_sum")),
-                ),
-            ),
+            {
+                "factor": Ratio(
+                    Rate("speaker_id_batch_seconds_sum"), Rate("speaker_id_batch_audio_seconds_sum")
+                )
+            },
         ),
     ),
     "Gateway": (
@@ -143,26 +124,26 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "In flight",
             "short",
             "Requests that are not answered whole, and connections of callers.",
-            (
-                Curve("requests", Now("speaker_id_gateway_active_requests")),
-                Curve("connections", Now("speaker_id_gateway_connections")),
-            ),
+            {
+                "requests": Now("speaker_id_gateway_active_requests"),
+                "connections": Now("speaker_id_gateway_connections"),
+            },
         ),
         Panel(
             "Second tries",
             "reqps",
             "Requests sent again after a worker ended over them, and starts of workers.",
-            (
-                Curve("tried again", Rate("speaker_id_gateway_retries_total")),
-                Curve("worker starts", Rate("speaker_id_worker_starts_total")),
-                Curve("no connection", Rate("speaker_id_gateway_connect_failures_total")),
-            ),
+            {
+                "tried again": Rate("speaker_id_gateway_retries_total"),
+                "worker starts": Rate("speaker_id_worker_starts_total"),
+                "no connection": Rate("speaker_id_gateway_connect_failures_total"),
+            },
         ),
         Panel(
             "Parts that tell their metrics",
             "short",
             "1 where the part answered at the scrape.",
-            (Curve("{{part}}", Now("speaker_id_up", ("part",))),),
+            {"{{part}}": Now("speaker_id_up", ("part",))},
         ),
     ),
 }

@@ -6,6 +6,7 @@ python -m measure.dashboard.picture
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from measure.dashboard import recording
-from measure.dashboard.panels import ROWS, Curve, Panel
+from measure.dashboard.panels import ROWS, Panel
 from measure.dashboard.record import PATH as RECORDED
 from measure.dashboard.recording import Recording, Values
 
@@ -82,16 +83,16 @@ def paint(axes: Axes, panel: Panel, recorded: Recording) -> None:
 def curves(panel: Panel, recorded: Recording) -> dict[str, Values]:
     """Legend → values over time, shape (scrapes,)."""
     return {
-        legend(curve, labels): values
-        for curve in panel.curves
-        for labels, values in sorted(curve.query.evaluate(recorded).items())
+        legend(pattern, labels): values
+        for pattern, query in panel.curves.items()
+        for labels, values in sorted(query.evaluate(recorded).items())
     }
 
 
-def legend(curve: Curve, labels: tuple[str, ...]) -> str:
+def legend(pattern: str, labels: Sequence[str]) -> str:
     """As Grafana fills in {{label}}: the labels' values stand in the order of the braces."""
     given = iter(labels)
-    return re.sub(r"{{\w+}}", lambda _: next(given), curve.legend)
+    return re.sub(r"{{\w+}}", lambda _: next(given), pattern)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,9 @@ from rich.console import Console
 from bundle import BundleError, sources
 from measure.dashboard.recording import Recording, of_scrapes, write
 from measure.loadtest.arrivals import times
-from measure.loadtest.clip import Clip
 from measure.loadtest.clips import default_mix
 from measure.loadtest.drive import drive, plan
-from measure.loadtest.target import Target
+from measure.loadtest.target import Clip, Target
 from serving.service import Service
 from serving.temporary import serving, step
 

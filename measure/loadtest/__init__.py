@@ -18,4 +18,4 @@ from measure import MeasureError
 
 
 class LoadTestError(MeasureError):
-    """The run cannot go on, or its result would be worth nothing: one line that says why and what to do."""
+    """The run cannot go on, or its result would be worth nothing."""

@@ -6,20 +6,15 @@ import shutil
 from pathlib import Path
 
 import soundfile
-from speaker_id import audio
-from speaker_id.clip import EncodedAudio
 from speaker_id.errors import RequestError
 
 from bundle.samples import samples
 from clients.identify import SUFFIXES
-from measure import workload as voxceleb
+from measure import workload
 from measure.loadtest import LoadTestError
-from measure.loadtest.clip import Clip
-
-__all__ = ["Clip", "default_mix", "load"]
+from measure.loadtest.target import Clip as Clip  # for those who read clips
 
 SAMPLING_RATE = 16_000  # Hz
-LONGEST = 3600.0  # s, of a clip whose length is taken
 SEEDED = 32  # clips of VoxCeleb-like durations in the default mix
 MEDIA_TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".opus": "audio/ogg"} | {
     ".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".webm": "audio/webm", ".amr": "audio/amr", ".aiff": "audio/aiff"
@@ -57,8 +52,8 @@ def default_mix(folder: Path, seed: int) -> list[Clip]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     mix = [_clip(Path(shutil.copy(sample.path, folder)), sample.path.name) for sample in samples()]
-    lengths = [float(length) for length in voxceleb.durations(SEEDED, seed)]
-    voices = voxceleb.work(voxceleb.voices(SAMPLING_RATE), lengths, SAMPLING_RATE, seed)
+    lengths = [float(length) for length in workload.durations(SEEDED, seed)]
+    voices = workload.work(workload.voices(SAMPLING_RATE), lengths, SAMPLING_RATE, seed)
     for number, (length, waveform) in enumerate(zip(lengths, voices, strict=True)):
         suffix, form, subtype = FORMATS[number % len(FORMATS)]
         path = folder / f"voxceleb-{number:02d}-{length:.1f}s{suffix}"
@@ -69,9 +64,7 @@ def default_mix(folder: Path, seed: int) -> list[Clip]:
 
 def _clip(path: Path, name: str) -> Clip:
     try:
-        waveform = audio.decode(
-            EncodedAudio(path.read_bytes()), sampling_rate=SAMPLING_RATE, max_seconds=LONGEST, min_samples=1
-        ).waveform
+        waveform = workload.decoded(path.read_bytes(), SAMPLING_RATE)
     except RequestError as exc:
         raise LoadTestError(f"{path} cannot be decoded ({exc.code}): take it out of the folder") from exc
     media_type = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")

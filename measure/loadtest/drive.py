@@ -20,8 +20,7 @@ import numpy as np
 
 from measure import ROOT
 from measure.loadtest import LoadTestError
-from measure.loadtest.clip import Clip
-from measure.loadtest.target import Target
+from measure.loadtest.target import Clip, Target
 
 MOST_IN_FLIGHT = 1000  # unanswered requests; each holds a connection
 NOT_SENT, UNANSWERED = "not_sent", "unanswered"  # codes of the generator's own
@@ -146,9 +145,12 @@ def drive(
             if not stopped and (stopped := enough()):
                 worker.terminate()  # the worker takes it as: send nothing more
         if worker.wait() != 0:
+            from measure.command import (
+                last_line,
+            )  # here, not above: the worker reads this file too, and starts sooner
+
             words.seek(0)
-            last = (words.read().strip().splitlines() or ["no reason given"])[-1]
-            raise LoadTestError(f"the load generator failed: {last}")
+            raise LoadTestError(f"the load generator failed: {last_line(words.read())}")
     return sorted(records, key=lambda record: record.scheduled)
 
 

@@ -10,15 +10,18 @@ from typing import Any
 
 from rich.console import Console
 
-from measure.loadtest import k6, page, plots, report, slo, terminal
+from measure.loadtest import k6, slo, terminal
 from measure.loadtest.capacity import PRECISION, Capacity, Step, search
 from measure.loadtest.clips import Clip
-from measure.loadtest.run import settings
+from measure.loadtest.page import keep
+from measure.loadtest.run import PACKAGES, settings
 from measure.loadtest.server import Endpoint
 from measure.loadtest.slo import Slo
 from measure.loadtest.step import estimate, measure, measured_seconds, warmup_seconds
 from measure.loadtest.summary import Summary
+from measure.machine import provenance
 from measure.noise import Neighbours, warning
+from measure.progress import Progression
 
 DEFAULT_SLO = "p99=2s"
 BELOW, ABOVE = 0.6, 1.15  # of what the server answers of a burst: a first bracket that mostly holds
@@ -30,9 +33,11 @@ AGREEMENT = 0.1  # largest relative difference between the two generators
 
 def capacity(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
     """Finds and writes the capacity; the exit code."""
-    promised = slo.parse(args.slo or DEFAULT_SLO)
+    from measure.loadtest import plots  # here, not above: matplotlib takes a second, and a refusal needs none
+
+    objective = slo.parse(args.slo or DEFAULT_SLO)
     neighbours = Neighbours()
-    found = ours(args, clips, endpoint, screen, promised)
+    found = ours(args, clips, endpoint, screen, objective)
     foreign = neighbours.cores() if endpoint.started_here else None
     path = plots.capacity(found, {}, args.out / "capacity.png")
     content = {"foreign_cores": foreign, "capacity": found.to_json()}
@@ -45,35 +50,27 @@ def capacity(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint
 
 def check(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
     """Finds the capacity with both generators under constant arrivals, k6's only kind; 1 if they disagree."""
+    from measure.loadtest import plots  # as above
+
     k6.executable()
-    promised = slo.parse(args.slo or DEFAULT_SLO)
+    objective = slo.parse(args.slo or DEFAULT_SLO)
     by_length = sorted(clips, key=lambda clip: clip.seconds)
     clips = by_length[:: max(1, len(by_length) // CHECK_CLIPS)]
-    found = ours(args, clips, endpoint, screen, promised)
+    found = ours(args, clips, endpoint, screen, objective)
     screen.print(f"k6, from {K6_BELOW * found.rate:.3g}/s to {K6_ABOVE * found.rate:.3g}/s", style="bold")
     seeds = itertools.count(args.seed)
 
     def run(rate: float) -> Summary:
         with screen.status(f"k6 at {rate:.2f}/s"):
-            return k6.measure(clips, endpoint.targets[0], promised, rate, next(seeds))
+            return k6.measure(clips, endpoint.targets[0], objective, rate, next(seeds))
 
-    other = search(
-        run,
-        promised,
-        K6_BELOW * found.rate,
-        K6_ABOVE * found.rate,
-        most_steps=K6_STEPS,
-        on_step=announce(screen, promised),
-    )
+    low, high = K6_BELOW * found.rate, K6_ABOVE * found.rate
+    other = search(run, objective, low, high, most_steps=K6_STEPS, on_step=announce(screen, objective))
     difference = abs(other.rate - found.rate) / max(other.rate, found.rate)
     agree = difference <= AGREEMENT
     path = plots.capacity(found, {"k6": other}, args.out / "capacity-check.png")
-    content = {
-        "locust": found.to_json(),
-        "k6": other.to_json(),
-        "difference": round(difference, 4),
-        "agree": agree,
-    }
+    content: dict[str, Any] = {"locust": found.to_json(), "k6": other.to_json()}
+    content |= {"difference": round(difference, 4), "agree": agree}
     write(args, clips, endpoint, content, args.out / "capacity-check.json", args.record)
     screen.print(
         f"locust {found.rate:.3g}/s, k6 {other.rate:.3g}/s: {100 * difference:.0f} % apart, "
@@ -88,33 +85,32 @@ def ours(
     clips: Sequence[Clip],
     endpoint: Endpoint,
     screen: Console,
-    promised: Slo,
+    objective: Slo,
 ) -> Capacity:
     """The search with our generator, and its result on the terminal."""
     with screen.status("a burst, to know where to begin"):
         full = estimate(clips, endpoint.targets, args.seed)
     low, high = BELOW * full, ABOVE * full
-    length = warmup_seconds(promised) + measured_seconds(promised, low)
+    length = warmup_seconds(objective) + measured_seconds(objective, low)
     screen.print(
-        f"SLO {promised}, {args.shape} arrivals; a burst is answered at {full:.3g}/s, "
+        f"SLO {objective}, {args.shape} arrivals; a burst is answered at {full:.3g}/s, "
         f"so from {low:.3g}/s to {high:.3g}/s, {args.steps} steps of {length:.0f} s at most"
     )
     seeds = itertools.count(args.seed)
 
     def run(rate: float) -> Summary:
-        seconds = warmup_seconds(promised) + measured_seconds(promised, rate)
-        with terminal.Progression(screen, f"{rate:8.2f}/s", round(rate * seconds)) as shown:
-            return measure(
-                clips, endpoint.targets, promised, rate, next(seeds), shape=args.shape, progress=shown.add
-            )
+        seconds = warmup_seconds(objective) + measured_seconds(objective, rate)
+        with Progression(screen, f"{rate:8.2f}/s", round(rate * seconds)) as shown:
+            watch, seed = terminal.watched(shown), next(seeds)
+            return measure(clips, endpoint.targets, objective, rate, seed, shape=args.shape, progress=watch)
 
-    found = search(run, promised, low, high, most_steps=args.steps, on_step=announce(screen, promised))
+    found = search(run, objective, low, high, most_steps=args.steps, on_step=announce(screen, objective))
     screen.print(verdict(found), style="bold")
     return found
 
 
-def announce(screen: Console, promised: Slo) -> Callable[[Step], None]:
-    return lambda step: screen.print(terminal.step_line(step, promised), highlight=False)
+def announce(screen: Console, objective: Slo) -> Callable[[Step], None]:
+    return lambda step: screen.print(terminal.step_line(step, objective), highlight=False)
 
 
 def verdict(found: Capacity) -> str:
@@ -138,4 +134,4 @@ def write(
     record: bool = False,
 ) -> None:
     asked = settings(args, clips, endpoint.targets)
-    page.keep({**report.provenance(), "settings": asked, "precision": PRECISION, **content}, path, record)
+    keep({**provenance(*PACKAGES), "settings": asked, "precision": PRECISION, **content}, path, record)

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from measure.command import last_line
 from measure.loadtest import LoadTestError
 from measure.loadtest.capacity import PRECISION
 from measure.loadtest.clips import Clip
@@ -23,9 +24,8 @@ from measure.loadtest.summary import Summary, summary
 from measure.loadtest.target import Target, encode
 
 SCRIPT = Path(__file__).with_name("k6.js")
-SPARE_USERS = (
-    10  # k6 sends only while a user is free; beyond twice the SLO's latency an arrival counts as failed
-)
+# k6 sends only while a user is free; beyond twice the SLO's latency an arrival counts as failed
+SPARE_USERS = 10
 
 
 def executable() -> Path:
@@ -58,10 +58,9 @@ def measure(
     slowest = max(slo.latencies.values(), default=target.timeout)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        requests = list(_requests(clips, target, folder))
         job = {
             "url": target.url,
-            "requests": requests,
+            "requests": list(_requests(clips, target, folder)),
             "order": [clips.index(shot.clip) for shot in shots],
             "per_thousand_seconds": round(1000 * rate),
             "seconds": round(seconds, 3),
@@ -70,20 +69,12 @@ def measure(
         }
         (folder / "job.json").write_text(json.dumps(job))
         points = folder / "points.json"
-        command = [str(executable()), "run", "--quiet", "--no-summary", "--no-usage-report", "--no-color"]
-        command += [
-            "--address",
-            "",
-            "--env",
-            f"JOB={folder / 'job.json'}",
-            "--out",
-            f"json={points}",
-            str(SCRIPT),
-        ]
+        options = ["--quiet", "--no-summary", "--no-usage-report", "--no-color", "--address", ""]
+        command = [str(executable()), "run", *options, "--env", f"JOB={folder / 'job.json'}"]
+        command += ["--out", f"json={points}", str(SCRIPT)]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode != 0 or not points.is_file():
-            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise LoadTestError(f"k6 ended with {done.returncode}: {last}")
+            raise LoadTestError(f"k6 ended with {done.returncode}: {last_line(done.stderr)}")
         with points.open() as lines:
             return summary(records(lines, target.url), warmup, seconds)
 

@@ -4,47 +4,29 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from measure.loadtest import arrivals, page, report, terminal
+from measure.loadtest import arrivals
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import Record, drive, plan
-from measure.loadtest.run import settings
+from measure.loadtest.page import Level, keep, table
+from measure.loadtest.run import PACKAGES, settings
 from measure.loadtest.server import Endpoint
 from measure.loadtest.step import estimate
 from measure.loadtest.summary import percentile
+from measure.loadtest.terminal import watched
+from measure.machine import provenance
 from measure.noise import Neighbours
+from measure.progress import Progression
 
 MULTIPLES = (0.8, 1.0, 1.5, 3.0)  # of what a burst is answered at
 WARMUP_SECONDS = 5.0  # the queue is full by then
 KEPT = 0.9  # of the peak, at the highest multiple
 REFUSED = 429
-
-
-@dataclass(frozen=True)
-class Level:
-    """One multiple.
-
-    Attributes:
-        offered, goodput: requests that came, and right answers that went out, a second.
-        refused: requests a second that were told to come again, 429.
-        other_errors: requests that failed in any other way, by code.
-        answered_p99: seconds, of those that were answered.
-        refused_p99: seconds, of those that were refused; None where none was.
-    """
-
-    multiple: float
-    offered: float
-    goodput: float
-    refused: float
-    other_errors: dict[str, int]
-    answered_p99: float | None
-    refused_p99: float | None
 
 
 def overload(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
@@ -53,25 +35,24 @@ def overload(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint
     with screen.status("a burst, to know what is too much"):
         full = estimate(clips, endpoint.targets, args.seed)
     screen.print(f"a burst is answered at {full:.3g}/s")
-    levels = []
+    levels, end = [], WARMUP_SECONDS + args.duration
     for multiple in MULTIPLES:
-        moments = arrivals.times("poisson", multiple * full, WARMUP_SECONDS + args.duration, args.seed)
-        with terminal.Progression(screen, f"{multiple:g} times that", len(moments)) as shown:
-            end = WARMUP_SECONDS + args.duration
-            records = drive(plan(clips, endpoint.targets, moments, end, args.seed), shown.add)
+        moments = arrivals.times("poisson", multiple * full, end, args.seed)
+        with Progression(screen, f"{multiple:g} times that", len(moments)) as shown:
+            records = drive(plan(clips, endpoint.targets, moments, end, args.seed), watched(shown))
         levels.append(level(records, multiple, WARMUP_SECONDS, end))
     peak = max(each.goodput for each in levels)
     share = levels[-1].goodput / peak
     content: dict[str, Any] = {
-        **report.provenance(),
+        **provenance(*PACKAGES),
         "settings": settings(args, clips, endpoint.targets),
         "foreign_cores": neighbours.cores() if endpoint.started_here else None,
         "burst_per_second": round(full, 3),
         "levels": [vars(each) for each in levels],
         "goodput_kept": round(share, 4),
     }
-    path = page.keep(content, args.out / "overload.json", args.record)
-    screen.print(table(levels))
+    path = keep(content, args.out / "overload.json", args.record)
+    screen.print(table(levels).rich())
     held = share >= KEPT and not any(each.other_errors for each in levels)
     screen.print(
         f"at {MULTIPLES[-1]:g} times the load {share:.1%} of the best goodput is kept, {KEPT:.0%} are wanted; {path}",
@@ -85,17 +66,14 @@ def level(records: Sequence[Record], multiple: float, begin: float, end: float) 
     due = [record for record in records if begin <= record.scheduled < end]
     out = [record for record in records if record.error is None and begin <= record.finished < end]
     refused = [record for record in due if record.status == REFUSED]
-    others: dict[str, int] = {}
-    for record in due:
-        if record.error is not None and record.status != REFUSED:
-            others[record.error] = others.get(record.error, 0) + 1
+    others = Counter(record.error for record in due if record.error and record.status != REFUSED)
     seconds = end - begin
     return Level(
         multiple=multiple,
         offered=round(len(due) / seconds, 2),
         goodput=round(len(out) / seconds, 2),
         refused=round(len(refused) / seconds, 2),
-        other_errors=others,
+        other_errors=dict(others),
         answered_p99=p99([record.latency for record in due if record.error is None]),
         refused_p99=p99([record.latency for record in refused]),
     )
@@ -104,29 +82,3 @@ def level(records: Sequence[Record], multiple: float, begin: float, end: float) 
 def p99(latencies: Sequence[float]) -> float | None:
     found = percentile(sorted(latencies), 0.99) if latencies else math.inf
     return round(found, 3) if math.isfinite(found) else None
-
-
-def rows(levels: Sequence[Level]) -> list[tuple[str, ...]]:
-    """Load, offered, answered, refused a second; p99 of the answers and of the refusals; other failures."""
-    return [
-        (
-            f"{each.multiple:g}×",
-            f"{each.offered:.1f}",
-            f"{each.goodput:.1f}",
-            f"{each.refused:.1f}",
-            "" if each.answered_p99 is None else f"{each.answered_p99:.2f} s",
-            "" if each.refused_p99 is None else f"{each.refused_p99 * 1e3:.0f} ms",
-            str(sum(each.other_errors.values())),
-        )
-        for each in levels
-    ]
-
-
-HEADINGS = ("load", "offered/s", "answered/s", "429/s", "p99 answered", "p99 of a 429", "other errors")
-
-
-def table(levels: Sequence[Level]) -> Table:
-    shown = Table(*HEADINGS)
-    for row in rows(levels):
-        shown.add_row(*row)
-    return shown

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from measure.figures import BLUE, GREEN, GREY, ORANGE, RED, drawn, style, svg
 from measure.loadtest.capacity import Capacity
 from measure.loadtest.drive import Record
 from measure.loadtest.slo import Slo, name
 from measure.loadtest.summary import percentile
 
-BLUE, ORANGE, GREEN, RED, GREY = "#4c72b0", "#dd8452", "#55a868", "#c44e52", "#999999"
 COLOURS = {0.5: GREEN, 0.95: BLUE, 0.99: ORANGE}
 Edges = npt.NDArray[np.float64]  # s, of the stretches of a time axis, ascending
 BINS = 40  # of a time axis, at most
 SHORTEST_BIN = 1.0  # s
-
-
-def style() -> AbstractContextManager[None]:
-    return mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 
 
 def run_plots(records: Sequence[Record], end: float, warmup: float, slo: Slo | None) -> dict[str, str]:
@@ -70,7 +63,7 @@ def cdf(axes: Axes, records: Sequence[Record], slo: Slo | None) -> None:
     for quantile, bound in (slo.latencies if slo else {}).items():
         axes.axvline(bound, color=RED, ls="--", lw=0.9, label=f"SLO: {name(quantile)} {bound:g} s")
     axes.set_xscale("log")
-    axes.set_xlabel("s from the scheduled arrival")
+    axes.set_xlabel("s from the scheduled send time")
     axes.set_ylabel("% of the requests answered")
     axes.set_ylim(0, 101)
     axes.xaxis.set_major_formatter("{x:g}")
@@ -80,25 +73,16 @@ def cdf(axes: Axes, records: Sequence[Record], slo: Slo | None) -> None:
 def over_time(axes: Axes, records: Sequence[Record], edges: Edges, slo: Slo | None) -> None:
     """Percentiles of the requests that were due in each stretch, over every single one as a dot."""
     good = [record for record in records if record.error is None]
-    axes.plot(
-        [record.scheduled for record in good],
-        [record.latency for record in good],
-        ".",
-        color=GREY,
-        ms=2,
-        alpha=0.5,
-        rasterized=True,
-    )
+    due, latencies = [record.scheduled for record in good], [record.latency for record in good]
+    axes.plot(due, latencies, ".", color=GREY, ms=2, alpha=0.5, rasterized=True)
     for quantile, colour in COLOURS.items():
-        values = [
-            percentile(sorted(r.latency for r in it), quantile) if it else math.nan
-            for it in binned(good, edges)
-        ]
+        stretches = (sorted(record.latency for record in it) for it in binned(good, edges))
+        values = [percentile(ascending, quantile) if ascending else math.nan for ascending in stretches]
         axes.plot(middles(edges), values, color=colour, label=name(quantile))
     for bound in set(slo.latencies.values()) if slo else ():
         axes.axhline(bound, color=RED, ls="--", lw=0.9, label=f"SLO {bound:g} s")
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("s from the scheduled arrival")
+    axes.set_ylabel("s from the scheduled send time")
     legend(axes)
 
 
@@ -148,15 +132,12 @@ def batches(axes: Axes, records: Sequence[Record]) -> None:
 
 def legend(axes: Axes) -> None:
     """In a row above the axes, where it hides no line."""
-    axes.legend(
-        frameon=False, ncols=5, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, columnspacing=1.2
-    )
+    axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, columnspacing=1.2)
 
 
 def capacity(found: Capacity, others: dict[str, Capacity], path: Path) -> Path:
     """Latency against rate, with the bound, the capacity and its interval, as a PNG."""
-    with style():
-        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    with drawn(path, 7.2, 4.2) as figure:
         axes = figure.subplots()
         steps = sorted(found.steps, key=lambda step: step.rate)
         for quantile in sorted({0.5, *found.slo.latencies}):
@@ -178,10 +159,8 @@ def capacity(found: Capacity, others: dict[str, Capacity], path: Path) -> Path:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("requests a second offered")
-        axes.set_ylabel("s from the scheduled arrival, with 95 % intervals")
-        axes.legend(frameon=False, loc="upper left")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        axes.set_ylabel("s from the scheduled send time, with 95 % intervals")
+        axes.legend(loc="upper left")
     return path
 
 
@@ -197,11 +176,3 @@ def binned(records: Sequence[Record], edges: Edges) -> list[list[Record]]:
 
 def middles(edges: Edges) -> Edges:
     return edges[:-1] + np.diff(edges) / 2
-
-
-def svg(figure: Figure) -> str:
-    """The figure as an element that HTML takes, without XML's prologue."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    content = text.getvalue()
-    return content[content.index("<svg") :]

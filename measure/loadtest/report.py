@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from measure.loadtest import plots
 from measure.loadtest.drive import Record
+from measure.loadtest.run import PACKAGES
 from measure.loadtest.slo import Slo
 from measure.loadtest.summary import LAG_LIMIT, Summary, seconds
-from measure.machine import describe
+from measure.machine import provenance
 from measure.noise import warning
+from measure.results import save_json
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 PARTS = ("queue_ms", "decode_ms", "inference_ms", "batch_size")
@@ -101,8 +100,7 @@ class Run:
 
 def write(run: Run, folder: Path) -> tuple[Path, Path]:
     """Writes report.html and report.json into the folder; gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    machine = provenance()
+    machine = provenance(*PACKAGES)
     content = {
         **machine,
         "settings": run.settings,
@@ -118,14 +116,6 @@ def write(run: Run, folder: Path) -> tuple[Path, Path]:
         loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template(TEMPLATE.name).render(run=run, machine=machine, plots=shown)
-    html, data = folder / "report.html", folder / "report.json"
+    data, html = save_json(content, folder / "report.json"), folder / "report.html"
     html.write_text(page, "utf-8")
-    data.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     return html, data
-
-
-def provenance() -> dict[str, Any]:
-    """When, on which machine, from which commit, with which versions."""
-    machine = describe().model_dump()
-    machine["versions"] += "".join(f", {name} {version(name)}" for name in ("locust", "torchserve"))
-    return {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": machine}

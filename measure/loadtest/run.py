@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from measure.loadtest import LoadTestError, arrivals, report, server, slo, terminal
+from measure.loadtest import LoadTestError, arrivals, server, slo, terminal
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import Plan, drive, plan
 from measure.loadtest.server import Endpoint
 from measure.loadtest.summary import summary
 from measure.loadtest.target import Target
 from measure.noise import Neighbours
+from measure.progress import Progression
 
 MOST_CALLERS = 200
+PACKAGES = ("locust", "torchserve")  # whose versions a result names too
 
 
 def run(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
@@ -24,12 +26,16 @@ def run(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, scr
     Returns:
         The exit code: 1 if the SLO is broken, 2 if the generator could not keep up.
     """
-    promised = slo.parse(args.slo) if args.slo else None
+    from measure.loadtest import (
+        report,  # here, not above: matplotlib takes a second, and a refusal needs none
+    )
+
+    objective = slo.parse(args.slo) if args.slo else None
     planned, warmup, end = prepare(args, clips, endpoint.targets)
     before, neighbours = endpoint.counters(), Neighbours()
     total = None if planned.callers else len(planned.shots)
-    with terminal.Progression(screen, "loading", total) as shown:
-        records = drive(planned, shown.add)
+    with Progression(screen, "loading", total) as shown:
+        records = drive(planned, terminal.watched(shown))
     after = endpoint.counters()
     foreign = neighbours.cores() if endpoint.started_here else None  # else the server is one of the others
     finished = report.Run(
@@ -38,7 +44,7 @@ def run(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, scr
         end=end,
         warmup=warmup,
         result=summary(records, warmup, end),
-        slo=promised,
+        slo=objective,
         server=server.means(before, after),
         foreign_cores=foreign,
     )

@@ -1,12 +1,10 @@
-"""What a service promises: `p99=2s,errors=0.1%`."""
+"""A service level objective: `p99=2s,errors=0.1%`."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
-
-from scipy.special import bdtr, bdtrik
 
 from measure.loadtest import LoadTestError
 
@@ -17,7 +15,7 @@ FORM = 'write it as SLO="p99=2s,errors=0.1%"'
 
 @dataclass(frozen=True)
 class Slo:
-    """Bounds that hold together.
+    """Bounds that must all hold.
 
     Attributes:
         latencies: by quantile (0.99), seconds from the scheduled arrival.
@@ -77,5 +75,7 @@ def ranks(quantile: float, count: int) -> tuple[int, int]:
 
 def binomial(share: float, count: int, chance: float) -> int:
     """The least k with P(B ≤ k) ≥ share, for B binomial: scipy.stats.binom.ppf, which takes a second to import."""
+    from scipy.special import bdtr, bdtrik  # here, not above: most of what reads an SLO asks for no interval
+
     k = math.ceil(bdtrik(share, count, chance))
     return int(k - 1 if k > 0 and bdtr(k - 1, count, chance) >= share else k)

@@ -1,18 +1,28 @@
-"""Where requests go, and in which form."""
+"""What is sent, where, and in which form."""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from urllib3.filepost import encode_multipart_formdata
 
 from measure.loadtest import LoadTestError
-from measure.loadtest.clip import Clip
 
 RAW, GRPC, MULTIPART, JSON = "raw", "grpc", "multipart:", "json:"
 AUDIO = "$AUDIO"  # in a JSON form, where the base64 text goes
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One file that is sent; `seconds` of audio."""
+
+    name: str
+    path: Path
+    seconds: float
+    media_type: str
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from locust import HttpUser
 from locust.env import Environment
 
 from clients.identify import LOOPBACK
-from measure.loadtest import LoadTestError, answer
+from measure import answer
+from measure.loadtest import LoadTestError
 from measure.loadtest.drive import MOST_IN_FLIGHT, NOT_SENT, UNANSWERED, Plan, Shot, from_json
 from measure.loadtest.target import GRPC, encode
 

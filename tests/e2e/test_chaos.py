@@ -54,7 +54,7 @@ def test_every_promise_holds(run: Run) -> None:
     assert [broken for row in rows.values() for broken in row["broken"]] == [], done.stdout
     assert done.returncode == 0
     assert done.stderr == ""
-    assert "every promise held" in done.stdout
+    assert "every expectation held" in done.stdout
 
 
 @pytest.mark.parametrize("fault", QUICK)

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from measure.loadtest import LoadTestError, server
-from measure.loadtest.clip import Clip
+from measure.loadtest.target import Clip
 from serving.gateway.envoy import Gateway
 from serving.host import ports
 from serving.host.ports import LOOPBACK

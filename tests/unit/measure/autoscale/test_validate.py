@@ -9,8 +9,8 @@ from bundle import shipped
 from measure.autoscale import measure, validate
 from measure.autoscale.replica import step
 from measure.loadtest import slo
-from measure.loadtest.clip import Clip
 from measure.loadtest.summary import Summary
+from measure.loadtest.target import Clip
 from tests.unit.measure.autoscale.services import service
 
 CLIPS = [

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from measure import ROOT
-from measure.chaos.verdict import REFUSED, Reply, Verdict, error, judge
+from measure.chaos.verdict import Verdict, error, judge
+from measure.http import REFUSED, Reply
 
 EXPECTED = {"anna": 0.9, "bernd": 0.1}
 UNAVAILABLE = b'{"error": "try again in a moment", "code": "unavailable"}'

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bundle.samples import FOLDER
-from measure.loadtest import find, options, server, step, terminal
+from measure import command
+from measure.loadtest import find, options, server, step
 from measure.loadtest.clips import load
 from measure.loadtest.drive import Plan, Record
 
@@ -46,7 +47,7 @@ def test_the_capacity_is_between_a_rate_that_held_and_one_that_did_not(
     given = ["--url", "http://computed", "--out", str(tmp_path), "--slo", "p50=120ms", "--shape", "constant"]
     args = options.parser().parse_args(["capacity", *given])
     targets = server.targets(args.url, [], args)
-    assert find.capacity(args, load(FOLDER), server.Endpoint(targets), terminal.console()) == 0
+    assert find.capacity(args, load(FOLDER), server.Endpoint(targets), command.console()) == 0
     said = capsys.readouterr().out
     found = json.loads((tmp_path / "capacity.json").read_text())["capacity"]
     passed = [it["rate"] for it in found["steps"] if it["passed"]]

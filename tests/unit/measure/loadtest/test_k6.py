@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from measure.loadtest import LoadTestError, k6
-from measure.loadtest.clip import Clip
 from measure.loadtest.slo import parse
-from measure.loadtest.target import Target
+from measure.loadtest.target import Clip, Target
 from tests.unit.measure.loadtest.endpoint import endpoint
 
 

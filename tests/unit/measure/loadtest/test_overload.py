@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from measure.loadtest.drive import Record
-from measure.loadtest.overload import level, rows
+from measure.loadtest.overload import level
+from measure.loadtest.page import cells
 
 
 def record(due: float, took: float, status: int = 200, error: str | None = None) -> Record:
@@ -32,4 +33,4 @@ def test_goodput_counts_what_was_answered_in_the_window_and_refusals_apart_from_
 def test_a_level_without_refusals_shows_none() -> None:
     found = level(RECORDS[:4], 1.0, begin=1.0, end=3.0)
     assert found.refused_p99 is None
-    assert rows([found]) == [("1×", "1.5", "1.5", "0.0", "1.50 s", "", "0")]
+    assert cells(found) == ("1×", "1.5", "1.5", "0.0", "1.50 s", "", "0")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from measure.loadtest import LoadTestError, server
-from measure.loadtest.clip import Clip
+from measure.loadtest.target import Clip
 from tests.unit.measure.loadtest.endpoint import endpoint
 
 

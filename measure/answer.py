@@ -1,37 +1,53 @@
-"""An answer → its best label, or a code for what is wrong with it, and what its headers say."""
+"""An answer of whatever server → its best label, or a code for what is wrong with it, and what its headers say."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 BAD_ANSWER = "bad_answer"  # a success that names nobody
 
 
+class Label(NamedTuple):
+    label: str
+    score: float | None = None
+
+
 def read(status: int, body: bytes) -> tuple[str | None, str | None]:
     """Best label and error code; exactly one of them is None."""
-    try:
-        content = json.loads(body)
-    except ValueError:
-        content = None
+    content = parsed(body)
     if isinstance(content, dict) and "error" in content and "code" in content:
         return None, str(content["code"])
     if not 200 <= status < 300:
         return None, f"http_{status}"
-    label = first_label(content)
-    return (label, None) if label is not None else (None, BAD_ANSWER)
+    found = best(content)
+    return (found.label, None) if found else (None, BAD_ANSWER)
 
 
-def first_label(content: Any) -> str | None:
-    """The first `label` in reading order: servers list the best one first, each wrapped in its own way."""
+def parsed(body: bytes | str) -> Any:
+    """The content of a JSON text; None for what is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def best(content: Any) -> Label | None:
+    """The first `label` in reading order, with the score beside it, through lists, objects and JSON within text.
+
+    Servers list the best label first, each wrapped in its own way.
+    """
+    if isinstance(content, str) and content.startswith("["):
+        content = parsed(content)
     if isinstance(content, dict):
         if isinstance(content.get("label"), str):
-            return str(content["label"])
+            score = content.get("score")
+            return Label(content["label"], score if isinstance(score, float) else None)
         content = list(content.values())
     if isinstance(content, list):
-        return next((label for entry in content if (label := first_label(entry)) is not None), None)
+        return next((found for entry in content if (found := best(entry))), None)
     return None
 
 
