@@ -67,7 +67,7 @@ archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, 
 rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
 	$(RUN) -m serving.rollout MODEL VERSION CANARY PORT DATA ARGS
 
-audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX) and its known vulnerabilities
+audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX) and its known vulnerabilities; exit 3 where the database is not reachable
 	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
 	$(RUN) -m bundle.audit --tools build/audit/bin
 
@@ -127,7 +127,7 @@ fuzz: setup-dev ## search for bodies that break the inspectors or the decoders, 
 record: setup-dev ## record a run for the dashboard's picture: a server under load for two and a half minutes
 	$(RUN) -m measure.dashboard.record
 
-dashboard: setup-dev ## write Grafana's dashboard and its picture from measure/dashboard/panels.py and the recorded run
+dashboard: setup-dev ## write Grafana's dashboard and its picture from measure/dashboard/panels.py and the recorded run (Python 3.11 or newer)
 	$(RUN) -m measure.dashboard.dashboard
 	$(RUN) -m measure.dashboard.picture
 
@@ -155,7 +155,7 @@ lock: setup ## write requirements-lock.txt: the hash of every file of every pack
 promtool: ## fetch promtool from Debian's package without installing it, for the tests of the rules: build/promtool
 	$(HERE) && mkdir -p build/promtool && cd build/promtool && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb .
 
-kserve-fields: setup ## write KServe's fields, which deploy/kserve is checked against, from its package in build/kserve
+kserve-fields: setup ## write KServe's fields, which deploy/kserve is checked against, from its package (450 MB, in build/kserve)
 	$(HERE) && .venv/bin/python -m venv build/kserve && build/kserve/bin/pip install -q -r deploy/kserve/requirements.txt
 	$(HERE) && build/kserve/bin/python deploy/kserve/fields.py > build/kserve-fields.json && mv build/kserve-fields.json tests/unit/deploy/kserve-fields.json
 

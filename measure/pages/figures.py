@@ -38,11 +38,11 @@ def against_other_servers() -> None:
     answers = sum(ours[it.name].answers for it in (OURS_FP32, OURS_BF16))
     changed = sum(ours[it.name].changed for it in (OURS_FP32, OURS_BF16))
     _say(
-        f"With the same weights and load, it sustains {fp32:.2f} (fp32) and {bf16:.2f} (bf16) times the requests a "
-        f"second of the best other server with correct answers ({NAMES[best.name.split('-')[0]]}, one clip at a "
-        f"time), and {padded32:.2f} and {padded16:.2f} times those of the usual padded TorchServe handler. "
-        f"{changed or 'None'} of its {answers} answers differs from the clip's own ({rows[0].cores} cores of "
-        f"{_short(rows[0].cpu)}; `make compare`)."
+        f"At the published model's size, with equal weights and load, it sustains {fp32:.2f} (fp32) and "
+        f"{bf16:.2f} (bf16) times the requests a second of the best other server with correct answers "
+        f"({NAMES[best.name.split('-')[0]]}, one clip at a time), and {padded32:.2f} and {padded16:.2f} times those "
+        f"of the usual padded TorchServe handler. {changed or 'None'} of its {answers} answers differs from the "
+        f"clip's own ({rows[0].cores} cores of {_short(rows[0].cpu)}; `make compare`)."
     )
 
 
