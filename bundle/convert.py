@@ -1,7 +1,7 @@
-"""Source files → a checkpoint folder that the handler loads: safetensors, today's names, a manifest.
+"""Source files → a checkpoint folder that the handler loads: safetensors, current tensor names, a manifest.
 
-Every tensor of the source is used and none is missing, or the conversion is refused. Values are never touched: a
-tensor keeps its stored type, so the logits before and after are the same bits.
+The conversion is refused unless every tensor of the source is used and none is missing. Values do not change: a tensor
+keeps its stored type, so the logits before and after are bit-identical.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ RENAMED = {
     ".weight_v": ".parametrizations.weight.original1",
 }
 
-# Replaces masked frames in training (SpecAugment); a forward pass in eval mode never reads it. transformers leaves
-# it out of the model when the config switches masking off, and then a checkpoint's copy has no place to go.
+# Replaces masked frames in training (SpecAugment); a forward pass in eval mode never reads it. transformers leaves it
+# out of the model when the config switches masking off, and then the checkpoint's copy has no counterpart.
 TRAINING_ONLY = "masked_spec_embed"
 
-# What every step of the way can compute with.
+# What every later step can compute with.
 STORED = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 Tensors = dict[str, torch.Tensor]
 
 
 def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
-    """Writes `target`, all of it or nothing, and loads it once as the handler will.
+    """Write `target`, completely or not at all, and load it once as the handler will.
 
     Raises:
-        BundleError: a pickle that is more than tensors, tensors too many, too few or of the wrong shape, NaN in them.
+        BundleError: a pickle with more than tensors; too many, too few, misshapen or non-finite tensors.
     """
     weights = WEIGHTS_FILE if WEIGHTS_FILE in fetched.files else PICKLED_WEIGHTS_FILE
     say(f"{spec.name}: converting {weights} ({fetched.files[weights].bytes / 1e6:.1f} MB)")
@@ -79,7 +79,7 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
                 raise BundleError(f"{WEIGHTS_FILE} cannot be written below {target.parent}: {exc}") from exc
             (made / WEIGHTS_FILE).chmod(
                 0o644
-            )  # safetensors writes for its owner alone; a server runs as another
+            )  # safetensors writes for its owner only; a server may run as another user
         for name in (CONFIG_FILE, PREPROCESSOR_FILE):
             shutil.copyfile(fetched.folder / name, made / name)
         if spec.labels is not None:
@@ -103,7 +103,7 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
 
 
 def _put(made: Path, target: Path) -> None:
-    """Renames into place; an older folder steps aside first, since a folder cannot replace a filled one."""
+    """Rename into place; an older folder is moved away first, since a folder cannot replace one that is not empty."""
     if target.exists():
         target.replace(made.with_name("old"))
     made.replace(target)
@@ -123,7 +123,7 @@ def _read(path: Path) -> Tensors:
     if not isinstance(content, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
-        raise BundleError(f"{path.name} is no plain mapping from names to tensors")
+        raise BundleError(f"{path.name} is not a plain mapping from names to tensors")
     return content
 
 
@@ -135,7 +135,7 @@ def _today(name: str) -> str:
 
 
 def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
-    """The tensors that the model has a place for, contiguous; raises unless they are all there, finite and in shape."""
+    """The tensors that the model takes, contiguous; raises unless all are there, finite and of the right shape."""
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):  # names and shapes only
@@ -145,8 +145,8 @@ def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     for name in sorted(tensors.keys() - expected.keys()):
         if name.rsplit(".", 1)[-1] != TRAINING_ONLY:
-            raise BundleError(f"{weights} holds {name}, which the model has no place for")
-        say(f"{weights}: {name} is left out: only training reads it")
+            raise BundleError(f"{weights} holds {name}, which the model does not have")
+        say(f"{weights}: {name} is left out: only training uses it")
     if missing := sorted(expected.keys() - tensors.keys()):
         raise BundleError(
             f"{weights} lacks {len(missing)} of {len(expected)} tensors, {missing[0]} among them"
@@ -154,11 +154,11 @@ def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise BundleError(
-                f"{weights}: {name} has shape {tuple(tensors[name].shape)}; config.json asks for {shape}"
+                f"{weights}: {name} has shape {tuple(tensors[name].shape)}; config.json requires {shape}"
             )
         if tensors[name].layout != torch.strided or tensors[name].dtype not in STORED:
             raise BundleError(
-                f"{weights}: {name} is stored as {_stored_as(tensors[name])}; converted are dense tensors of "
+                f"{weights}: {name} is stored as {_stored_as(tensors[name])}; only dense tensors are converted, of "
                 f"{', '.join(map(_short, STORED))}"
             )
         if not torch.isfinite(tensors[name]).all():

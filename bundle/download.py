@@ -1,8 +1,9 @@
-"""One file of one hub commit → its place in the Hugging Face cache, resumed where an earlier try stopped.
+"""One file of one hub commit → its place in the Hugging Face cache, resumed where an earlier attempt stopped.
 
 `hf_hub_download` resumes within one call only: it drops what it has when the call ends, so an interrupted 380 MB
-download starts anew. Here the bytes go to `<cache>/…/blobs/<etag>.part` through the same library's `http_get`, and
-`hf_hub_download` then finds the finished blob and links it, so the cache stays the one that every tool shares.
+download starts from the beginning. Here the bytes go to `<cache>/…/blobs/<etag>.part` through the same library's
+`http_get`, and `hf_hub_download` then finds the finished blob and links it, so the cache stays the one that every tool
+shares.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from huggingface_hub.utils import build_hf_headers, httpx  # type: ignore[attr-d
 
 from bundle.terminal import say
 
-RESETS = 5  # in a row, none of which brought a byte
+RESETS = 5  # in a row, each without a byte received
 
 
 def cached(repo: str, name: str, commit: str) -> Path | None:
-    """The file if the cache holds it at this commit; touches no network."""
+    """The file if the cache holds it at this commit; does not use the network."""
     found = try_to_load_from_cache(repo, name, revision=commit)
     return Path(found) if isinstance(found, str) else None
 
 
 def download(repo: str, name: str, commit: str) -> Path:
-    """Fetches one file, with a progress bar, and gives its path in the cache.
+    """Fetch one file, with a progress bar, and return its path in the cache.
 
     Raises:
-        httpx.TransportError: the hub cannot be reached, or the connection drops again and again.
-        HfHubHTTPError: the hub refuses. OSError: the disk does.
+        httpx.TransportError: the hub cannot be reached, or the connection drops repeatedly.
+        HfHubHTTPError: the hub refuses.
+        OSError: the disk is full, or cannot be written.
     """
     if (found := cached(repo, name, commit)) is not None:
         return found
@@ -58,7 +60,7 @@ def download(repo: str, name: str, commit: str) -> Path:
 
 
 def discard(path: Path) -> None:
-    """Takes a file out of the cache, its bytes included, so that the next try fetches it anew."""
+    """Remove a file from the cache, its bytes included, so that the next attempt fetches it again."""
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
@@ -73,7 +75,7 @@ def _resume(url: str, part: Path, size: int | None, name: str) -> None:
             if start:
                 say(f"{name}: resuming at {start / 1e6:.1f} MB")
             try:
-                # the client takes the token off where the hub sends it on to another host
+                # the client drops the token where the hub redirects to another host
                 http_get(
                     url,
                     file,
@@ -84,7 +86,7 @@ def _resume(url: str, part: Path, size: int | None, name: str) -> None:
                 )
                 return
             except httpx.ReadError:
-                # a reset: the one dropped connection after which `http_get` does not go on by itself
+                # a reset: the only dropped connection after which `http_get` does not resume by itself
                 resets = 0 if file.tell() > start else resets + 1
                 if resets == RESETS:
                     raise

@@ -1,6 +1,6 @@
 """ModelSpec → the checkpoint's source files on this disk, at one commit, every hash checked.
 
-Who vouches for a file's bytes: the lock of the first fetch, model.yaml, and the hub's own listing of the commit.
+A file's bytes are checked against the lock of the first fetch, model.yaml, and the hub's own listing of the commit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from bundle.sources import ModelSpec
 from bundle.terminal import say
 
 PICKLED_WEIGHTS_FILE = "pytorch_model.bin"
-POINTER = b"version https://git-lfs.github.com/spec/"  # how a pointer of Git LFS begins
+POINTER = b"version https://git-lfs.github.com/spec/"  # the beginning of a Git LFS pointer
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -49,7 +49,7 @@ class Fetched:
     """Source files that passed every check.
 
     Attributes:
-        folder: holds them; other files there are none of ours.
+        folder: holds them, perhaps beside other files.
         files: their names, hashes and sizes.
         revision: the hub commit; None for a local folder.
     """
@@ -60,10 +60,10 @@ class Fetched:
 
 
 def fetch(spec: ModelSpec) -> Fetched:
-    """Brings the source files here, or finds them here.
+    """Download the source files, or find them on this disk.
 
-    The first fetch of a hub model writes its commit and hashes to `spec.lock`; later ones are held to it, and touch
-    no network when the cache is warm. Honours HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE.
+    The first fetch of a hub model writes its commit and hashes to `spec.lock`; later ones must match it, and do not use
+    the network when the cache is warm. Honours HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE.
 
     Raises:
         BundleError: says what is wrong and what to do.
@@ -113,7 +113,7 @@ def _from_hub(spec: ModelSpec) -> Fetched:
     folder = Path()
     for (
         name
-    ) in names:  # config.json comes first: a wrong kind of model is told before its weights are fetched
+    ) in names:  # config.json comes first: an unsupported model is reported before its weights are fetched
         path, files[name] = _checked(spec, name, commit, checks[name])
         folder = path.parent
         if name == CONFIG_FILE:
@@ -128,14 +128,14 @@ def _from_hub(spec: ModelSpec) -> Fetched:
 
 @dataclass(frozen=True)
 class Check:
-    """A digest that a file must have, and who says so."""
+    """A digest that a file must have, and where it is stated."""
 
     expected: str
     vouched_by: str
     of: Literal["sha256", "git blob"] = "sha256"
 
     def found(self, path: Path, record: FileRecord) -> str:
-        """What the file has instead or as well; git's is a SHA-1 over a header and the content (`git hash-object`)."""
+        """The file's own digest; git's is a SHA-1 over a header and the content (`git hash-object`)."""
         if self.of == "sha256":
             return record.sha256
         content = path.read_bytes()
@@ -143,9 +143,9 @@ class Check:
 
 
 def _commit(spec: ModelSpec, lock: Lock | None) -> str:
-    """The full commit id to fetch. A lock that says otherwise than model.yaml or REVISION= is refused."""
+    """The full commit id to fetch. A lock that contradicts model.yaml or REVISION= is refused."""
     if lock is not None and lock.source != spec.source:
-        raise BundleError(f"{spec.lock} pins {lock.source}, not {spec.source}: delete it to pin anew")
+        raise BundleError(f"{spec.lock} pins {lock.source}, not {spec.source}: delete it to pin again")
     if spec.revision is None and lock is not None:
         return lock.revision
     if spec.revision is not None and COMMIT.fullmatch(spec.revision):
@@ -155,14 +155,14 @@ def _commit(spec: ModelSpec, lock: Lock | None) -> str:
         say(f"{spec.name}: {spec.revision or 'main'} is commit {commit}")
     if lock is not None and lock.revision != commit:
         raise BundleError(
-            f"{spec.name} is pinned to commit {lock.revision[:12]}…, but {commit[:12]}… is asked for: "
-            f"delete {spec.lock} to pin anew"
+            f"{spec.name} is pinned to commit {lock.revision[:12]}…, but {commit[:12]}… is requested: "
+            f"delete {spec.lock} to pin again"
         )
     return commit
 
 
 def _listing(repo: str, commit: str) -> dict[str, Check]:
-    """Every file at the commit, with the digest that the hub itself states for it."""
+    """Every file at the commit, with the digest that the hub states for it."""
     info = HfApi().model_info(repo, revision=commit, files_metadata=True)
     listing: dict[str, Check] = {}
     for sibling in info.siblings or []:
@@ -174,7 +174,7 @@ def _listing(repo: str, commit: str) -> dict[str, Check]:
 
 
 def _needed(available: Collection[str], where: str) -> list[str]:
-    """The files a checkpoint is made of, `config.json` first; safetensors rather than a pickle."""
+    """The files of a checkpoint, `config.json` first; safetensors rather than a pickle."""
     for name in (CONFIG_FILE, PREPROCESSOR_FILE):
         if name not in available:
             raise BundleError(f"{where} holds no {name}: not an audio classification checkpoint")
@@ -182,7 +182,7 @@ def _needed(available: Collection[str], where: str) -> list[str]:
         if name in available:
             return [CONFIG_FILE, PREPROCESSOR_FILE, name]
     raise BundleError(
-        f"{where} holds neither {WEIGHTS_FILE} nor {PICKLED_WEIGHTS_FILE} (weights in one piece)"
+        f"{where} holds neither {WEIGHTS_FILE} nor {PICKLED_WEIGHTS_FILE} (sharded weights are not read)"
     )
 
 
@@ -203,7 +203,7 @@ def _check_preprocessor(path: Path, where: str) -> None:
 
 
 def _refuse_pointer(path: Path, where: str) -> None:
-    """What git leaves in a clone without Git LFS: a few lines of text in place of the file."""
+    """Refuse what a clone without Git LFS has in place of a file: a few lines of text."""
     with path.open("rb") as file:
         if file.read(len(POINTER)) == POINTER:
             raise BundleError(
@@ -212,7 +212,7 @@ def _refuse_pointer(path: Path, where: str) -> None:
 
 
 def _checked(spec: ModelSpec, name: str, commit: str, checks: Collection[Check]) -> tuple[Path, FileRecord]:
-    """Downloads one file. A spoilt copy in the cache is fetched anew, once; spoilt bytes do not stay there."""
+    """Download one file. A damaged copy in the cache is fetched again, once; damaged bytes do not stay there."""
     was_cached = cached(spec.source, name, commit) is not None
     path = download(spec.source, name, commit)
     record = FileRecord.of(path)
@@ -237,8 +237,8 @@ def _fault(spec: ModelSpec, path: Path, record: FileRecord, checks: Collection[C
 
 def _mismatch(spec: ModelSpec, name: str, found: str, expected: str, vouched_by: str) -> str:
     return (
-        f"{name} of {spec.source} has the digest {found[:12]}…, {vouched_by} says {expected[:12]}…: corrupted on the "
-        "way, or swapped; fetch again, and if it stays so, ask the model's publisher before you pin anew"
+        f"{name} of {spec.source} has the digest {found[:12]}…, {vouched_by} says {expected[:12]}…: damaged in "
+        "transit, or replaced; fetch again, and if it persists, ask the model's publisher before you pin again"
     )
 
 
@@ -250,7 +250,7 @@ def _explained(exc: Exception, spec: ModelSpec) -> BundleError:
             f"{repo} is gated: accept its terms at {hub}/{repo}, then set HF_TOKEN to your access token"
         )
     status = exc.response.status_code if isinstance(exc, HfHubHTTPError) else None
-    if isinstance(exc, RepositoryNotFoundError) or status == 401:  # 401 is also what an unknown name gets
+    if isinstance(exc, RepositoryNotFoundError) or status == 401:  # an unknown name gets 401 too
         return BundleError(f"{hub} has no model {repo}, or it is private: check the name, or set HF_TOKEN")
     if isinstance(exc, RevisionNotFoundError):
         return BundleError(

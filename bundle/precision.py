@@ -1,7 +1,7 @@
-"""The gate that a precision below fp32 passes before an archive of it is built: does it still answer the same?
+"""The agreement check that a precision below fp32 must pass before an archive of it is built.
 
-The oracle is the reference encoder, Hugging Face's model in fp32 on each clip alone. What is compared is what a caller
-sees: the best label, and every label's score.
+The reference encoder, Hugging Face's model in fp32 on each clip alone, is the oracle. Compared is what a caller sees:
+the best label, and every label's score.
 """
 
 from __future__ import annotations
@@ -46,18 +46,21 @@ class Comparison:
     drift: float
 
 
-def gate(folder: Path, settings: Settings, threshold: float, calibration: Path | None = None) -> None:
-    """Hold the checkpoint's reduced precision to fp32 and write the outcome into its manifest.
+def check_agreement(
+    folder: Path, settings: Settings, threshold: float, calibration: Path | None = None
+) -> None:
+    """Compare the checkpoint's reduced precision with fp32 and write the outcome into its manifest.
 
     Args:
         folder: a converted checkpoint with its manifest.
-        settings: their `precision` is what is checked; fp32 needs no check and gets none.
-        threshold: least share of clips whose best label must stay, 0 to 1.
-        calibration: folder of audio files, searched through and through. None accepts any earlier check, and takes
-            the demo's sample clips where there is none.
+        settings: their `precision` is checked; fp32 needs no check.
+        threshold: least share of clips whose best label must not change, 0 to 1.
+        calibration: folder of audio files, searched recursively. None accepts any earlier check, and uses the demo's
+            sample clips where there is none.
 
     Raises:
-        BundleError: fewer agree than the threshold says, and which; no clips; a model that cannot be served so.
+        BundleError: fewer agree than the threshold requires, and which do not; no clips; a model that cannot be
+            served in this precision.
     """
     manifest = Manifest.read(folder)
     if settings.precision == "fp32":
@@ -83,7 +86,7 @@ def gate(folder: Path, settings: Settings, threshold: float, calibration: Path |
     if outcome.agreement < threshold:
         raise BundleError(
             f"{settings.precision} agrees with fp32 on {outcome.agreement:.1%} of {outcome.clips} clips, "
-            f"fewer than the {threshold:.1%} asked for: serve {manifest.name} with precision fp32"
+            f"fewer than the required {threshold:.1%}: serve {manifest.name} with precision fp32"
         )
     manifest.model_copy(update={"precision": outcome}).write(folder)
 
@@ -137,7 +140,7 @@ def by_head(logits: torch.Tensor, loaded: checkpoint.Checkpoint, heads: Mapping[
 
 
 def best(scores: Scores) -> str:
-    """The best label, of each head."""
+    """The best label of each head."""
     first: dict[str, str] = {}
     for head, label in scores:
         first.setdefault(head, label)

@@ -1,4 +1,4 @@
-"""The demo model's sample clips: held-out recordings, and who speaks in them; and clips of the user's own."""
+"""The demo model's sample clips, which are held-out recordings with their speakers, and clips of the user's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path("models/demo/samples")
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip; `speaker` is the label that a right answer has."""
+    """One clip; `speaker` is the label of a right answer."""
 
     path: Path
     speaker: str
@@ -24,11 +24,11 @@ def samples(folder: Path = FOLDER) -> list[Sample]:
     """All sample clips, in the manifest's order.
 
     Raises:
-        BundleError: there is no manifest, or it names a clip that is not there.
+        BundleError: there is no manifest, or it names a missing clip.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
-        raise BundleError(f"there is no {manifest}: this is not a whole checkout")
+        raise BundleError(f"there is no {manifest}: this checkout is incomplete")
     with manifest.open(newline="", encoding="utf-8") as lines:
         found = [
             Sample(folder / row["clip"], row["speaker"], float(row["seconds"]))
@@ -36,7 +36,7 @@ def samples(folder: Path = FOLDER) -> list[Sample]:
         ]
     for sample in found:
         if not sample.path.is_file():
-            raise BundleError(f"{manifest} names {sample.path.name}, which is not there")
+            raise BundleError(f"{manifest} names {sample.path.name}, which is missing")
     return found
 
 
@@ -44,9 +44,9 @@ def recordings(variable: str, folder: Path) -> list[Path]:
     """All audio files in a folder and the folders in it.
 
     Raises:
-        BundleError: there are none; names the variable that says which folder.
+        BundleError: there are none; names the variable that gave the folder.
     """
-    from speaker_id.audio.formats import SUFFIXES  # here, not above: the decoders' libraries come with it
+    from speaker_id.audio.formats import SUFFIXES  # here, not above: it imports the decoders' libraries
 
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:

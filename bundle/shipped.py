@@ -12,7 +12,7 @@ def shipped(key: str) -> int:
     """A number of the shipped config.properties.
 
     Raises:
-        ValueError: it is not set there, or no number.
+        ValueError: it is not set there, or is not a number.
     """
     found = re.search(rf"^{key}=(\d+)$", SHIPPED.read_text("utf-8"), re.MULTILINE)
     if found is None:

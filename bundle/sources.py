@@ -18,20 +18,20 @@ from bundle import BundleError, shipped
 MODELS = Path("models")
 SPEC_FILE = "model.yaml"
 LOCK_FILE = "lock.yaml"
-UNNAMED_LOCKS = Path("build/locks")  # of hub ids that have no folder under models/
+UNNAMED_LOCKS = Path("build/locks")  # for hub ids without a folder under models/
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what torch-model-archiver and a URL path take alike
+SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what both torch-model-archiver and a URL path accept
 VERSION = re.compile(r"[0-9]+([.][0-9]+)*")
 VERSIONED = re.compile(r"(?P<model>.+):(?P<version>[^:/]+)")  # as in other:2.0
 SHA256 = r"^[0-9a-f]{64}$"
 
-# SUPERB's intent classification: three classifiers in one vector of logits, which no checkpoint's config says
+# SUPERB's intent classification: three classifiers in one vector of logits, which no checkpoint's config states
 INTENT_MODELS = re.compile(r"superb/.*-superb-ic")
 INTENT_HEADS = {"action": 6, "object": 14, "location": 4}
 
 
 class TorchServeSettings(BaseModel):
-    """How TorchServe runs one model; written into model-config.yaml, which beats config.properties."""
+    """How TorchServe runs one model; written into model-config.yaml, which overrides config.properties."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,7 +82,7 @@ class TorchServeSettings(BaseModel):
 
 
 class Published(BaseModel):
-    """A figure that the model's authors report, for evaluation to be held against."""
+    """A figure that the model's authors report, for comparison with an evaluation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,7 +93,7 @@ class Published(BaseModel):
 
 
 class ModelSpec(BaseModel):
-    """What to serve. `models/NAME/model.yaml` has these keys, but for `name` and the paths.
+    """What to serve. `models/NAME/model.yaml` has these keys, except `name`, `folder` and `lock`.
 
     Attributes:
         name: served at /predictions/NAME.
@@ -139,15 +139,13 @@ class ModelSpec(BaseModel):
         if speaker_id.max_response_bytes > most:
             raise ValueError(
                 f"max_response_bytes {speaker_id.max_response_bytes} is more than config.properties' max_response_size "
-                f"{most}: TorchServe would end the worker in place of sending such an answer"
+                f"{most}: TorchServe would end the worker instead of sending such an answer"
             )
         return speaker_id
 
     def model_config_yaml(self) -> str:
         """The archive's model-config.yaml: every setting in force, each with what too high and too low do."""
-        lines = [
-            f"# {self.name}: written by bundle.archive; the place to change it is models/{self.name}/{SPEC_FILE}"
-        ]
+        lines = [f"# {self.name}: written by bundle.archive; change it in models/{self.name}/{SPEC_FILE}"]
         lines += _commented(self.torchserve)
         lines += ["", "speaker_id:", *(f"  {line}" if line else "" for line in _commented(self.speaker_id))]
         return "\n".join(lines) + "\n"
@@ -161,14 +159,14 @@ def _commented(settings: BaseModel) -> Iterator[str]:
 
 
 def resolve(model: str, revision: str | None = None, root: Path = MODELS) -> ModelSpec:
-    """The one reading of MODEL= and REVISION= that every target shares.
+    """Resolve MODEL= and REVISION=, for every target alike.
 
     Args:
         model: a name under `root`; a hub id `org/name`; or the path of a folder that holds a checkpoint.
         revision: commit, branch or tag of a hub model, over the one in model.yaml.
 
     Raises:
-        BundleError: an unknown model, a name that cannot be served, a fault in model.yaml.
+        BundleError: an unknown model, a name that cannot be served, an error in model.yaml.
     """
     spec = _find(model.strip(), root)
     if not revision:
@@ -179,10 +177,10 @@ def resolve(model: str, revision: str | None = None, root: Path = MODELS) -> Mod
 
 
 def resolve_all(models: str, root: Path = MODELS) -> list[ModelSpec]:
-    """The reading of MODELS=: what `resolve` takes, with spaces between; `NAME:2.0` is served as version 2.0.
+    """Resolve MODELS=: what `resolve` takes, separated by spaces; `NAME:2.0` is served as version 2.0.
 
     Raises:
-        BundleError: as `resolve`; nothing to serve, or one name twice.
+        BundleError: as `resolve`; no model, or one name twice.
     """
     specs: list[ModelSpec] = []
     for each in models.split():
@@ -199,9 +197,9 @@ def resolve_all(models: str, root: Path = MODELS) -> list[ModelSpec]:
 
 
 def with_version(spec: ModelSpec, version: str, asked: str) -> ModelSpec:
-    """The same model under another version; raises BundleError for what is not a version."""
+    """The same model under another version; raises BundleError if it is not a version."""
     if not VERSION.fullmatch(version):
-        raise BundleError(f"{asked}: {version!r} is no version: numbers with dots between, such as 2.0")
+        raise BundleError(f"{asked}: {version!r} is not a version: numbers with dots between, such as 2.0")
     return spec.model_copy(update={"version": version})
 
 
@@ -214,8 +212,8 @@ def _find(model: str, root: Path, variable: str = "MODEL") -> ModelSpec:
     known = sorted(file.parent.name for file in root.glob(f"*/{SPEC_FILE}"))
     if not HUB_ID.fullmatch(model):
         raise BundleError(
-            f"{variable}={model} is none of: a name under {root}/ ({', '.join(known) or 'none there'}), "
-            "a hub id like org/name, a checkpoint folder like ./name"
+            f"{variable}={model} is not a name under {root}/ ({', '.join(known) or 'none there'}), "
+            "a hub id like org/name, or a checkpoint folder like ./name"
         )
     for name in known:
         spec = read_spec(root / name)
@@ -262,9 +260,7 @@ def read_spec(folder: Path) -> ModelSpec:
         raise BundleError(f"{file} must hold keys and values")
     for reserved in ("name", "folder", "lock"):
         if reserved in content:
-            raise BundleError(
-                f"{file}: {reserved}: not a key of this file; it follows from the folder's place"
-            )
+            raise BundleError(f"{file}: {reserved}: not a key of this file; it follows from the folder")
     content["name"] = _short_name(folder.resolve().name, f"MODEL={folder}")
     source = content.get("source")
     if isinstance(source, str):

@@ -1,7 +1,7 @@
-"""The model store: `NAME.mar` is what the next start serves, `NAME-VERSION.mar` are versions that a roll-out keeps.
+"""The model store: the next start serves `NAME.mar`; `NAME-VERSION.mar` are versions that a roll-out keeps.
 
 Which version serves is state of the store: `.NAME.promoted` records what the last roll-out made it. Every step of a
-promotion is idempotent, and a kill between two of them is mended by the next `promoted`.
+promotion is idempotent, and the next `promoted` completes one that was killed in between.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Promoted:
     """The record of a promotion.
 
     Attributes:
-        version: what `NAME.mar` holds since.
-        declared: the version of model.yaml then. As long as it is, the promoted one serves.
+        version: what `NAME.mar` holds since then.
+        declared: the version of model.yaml at that time. The promoted version serves until that changes.
     """
 
     version: str
@@ -34,12 +34,12 @@ class Promoted:
 
 
 def of_version(store: Path, name: str, version: str) -> Path:
-    """Where one version's archive is kept beside the one that the next start takes, for a roll-out or its way back."""
+    """Where a version's archive is kept beside the one that the next start serves, for a roll-out or a roll-back."""
     return store / f"{name}-{version}.mar"
 
 
 def contents(mar: Path) -> tuple[str, str] | None:
-    """Name and version that an archive says it has; None if it is not there, or no archive."""
+    """Name and version that an archive states; None if it does not exist, or is not an archive."""
     try:
         with zipfile.ZipFile(mar) as archive:
             model = json.loads(archive.read(MANIFEST))["model"]
@@ -49,13 +49,13 @@ def contents(mar: Path) -> tuple[str, str] | None:
 
 
 def version_of(mar: Path) -> str | None:
-    """The version that an archive says it is; None if it is not there, or no archive."""
+    """The version that an archive states; None if it does not exist, or is not an archive."""
     found = contents(mar)
     return found[1] if found else None
 
 
 def keep(store: Path, name: str, new: str) -> None:
-    """Before `NAME.mar` becomes another version, see that there is another copy of the one that it holds."""
+    """Before `NAME.mar` becomes another version, make sure that the one that it holds is kept."""
     current = store / f"{name}.mar"
     held = version_of(current)
     if held is not None and held != new and not (kept := of_version(store, name, held)).exists():
@@ -63,20 +63,20 @@ def keep(store: Path, name: str, new: str) -> None:
 
 
 def promote(store: Path, name: str, new: str, declared: str) -> None:
-    """Make a version's archive the one that the next start takes, and keep the present one's for the way back.
+    """Make a version's archive the one that the next start serves, and keep the current one's for a roll-back.
 
     Args:
         declared: the version of the model's model.yaml.
     """
     keep(store, name, new)
-    draft = _linked(store, name, new)  # what a full disk refuses comes before the record
+    draft = _linked(store, name, new)  # before the record, since a full disk refuses it
     private.write(_record(store, name), json.dumps(asdict(Promoted(new, declared))))
     draft.replace(store / f"{name}.mar")
     _mark(store, name, new).unlink(missing_ok=True)
 
 
 def promoted(store: Path, name: str) -> Promoted | None:
-    """What the last roll-out made of a model; what a kill left undone of it is done now. None if there was none."""
+    """The last promotion of a model, completed now if it was killed in between. None if there was none."""
     try:
         record = Promoted(**json.loads(_record(store, name).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -84,7 +84,7 @@ def promoted(store: Path, name: str) -> Promoted | None:
     current = store / f"{name}.mar"
     if version_of(current) != record.version:
         if version_of(of_version(store, name, record.version)) != record.version:
-            return None  # somebody has removed it
+            return None  # it was removed
         keep(store, name, record.version)
         _linked(store, name, record.version).replace(current)
     _mark(store, name, record.version).unlink(missing_ok=True)
@@ -92,19 +92,19 @@ def promoted(store: Path, name: str) -> Promoted | None:
 
 
 def forget(store: Path, name: str) -> None:
-    """From now on `NAME.mar` is what model.yaml says."""
+    """Forget the promotion: from now on `NAME.mar` follows model.yaml."""
     _record(store, name).unlink(missing_ok=True)
 
 
 def forget_all(store: Path) -> None:
-    """The same for every model, and no archive is a roll-out's own any more."""
+    """Forget the promotions of every model, and which archives belong to a roll-out."""
     for pattern in (".*.promoted", ".*.draft"):
         for file in store.glob(pattern):
             file.unlink()
 
 
 def mark(store: Path, name: str, version: str) -> None:
-    """Note that a version's archive is a roll-out's own, and goes with it unless it is promoted."""
+    """Record that a version's archive belongs to a roll-out, and is removed with it unless it is promoted."""
     _mark(store, name, version).touch(mode=0o600)
 
 
@@ -113,7 +113,7 @@ def marked(store: Path, name: str, version: str) -> bool:
 
 
 def discard(store: Path, name: str, version: str) -> None:
-    """Remove the archive that a roll-out made and did not promote, so that its number may be used again."""
+    """Remove the archive that a roll-out made and did not promote, so that its version number can be used again."""
     record = promoted(store, name)
     if marked(store, name, version) and (record is None or record.version != version):
         of_version(store, name, version).unlink(missing_ok=True)
@@ -121,7 +121,7 @@ def discard(store: Path, name: str, version: str) -> None:
 
 
 def needed(mar: Path) -> bool:
-    """Whether an archive may not be built again as it is: what a roll-out has promoted, replaced, or was given."""
+    """Whether an archive must be kept, as it cannot be rebuilt: a roll-out promoted, replaced or was given it."""
     found = contents(mar)
     if found is None:
         return False

@@ -1,4 +1,4 @@
-"""Lines for the person at the terminal, who may be gone: saying something never ends what is being done."""
+"""Lines for the terminal, which may be closed: printing one never ends the command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def say(text: str) -> None:
-    """Print a line, even to a pipe that nobody reads, to a closed terminal, or to one that is not UTF-8."""
+    """Print a line; a pipe that nobody reads, a closed terminal, or one that is not UTF-8 is no error."""
     try:
         print(text, flush=True)
     except UnicodeEncodeError:
@@ -16,6 +16,6 @@ def say(text: str) -> None:
         with contextlib.suppress(OSError):
             print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError:
-        # what could not be written stays in the buffer, and Python's own flush at its end would fail over it
+        # what could not be written stays in the buffer, and Python's flush at exit would fail on it
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

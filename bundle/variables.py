@@ -1,11 +1,11 @@
-"""make's variables, checked, as the options of a command: their values are read from the environment, and by no shell.
+"""make's variables, checked, as the options of a command: their values are read from the environment, never by a shell.
 
     python bundle/variables.py -m serving.serve MODEL PORT ARGS
 
 replaces itself by `python -m serving.serve --model=demo --port=8080 --grace 5` where the environment says MODEL=demo,
-PORT=8080 and ARGS="--grace 5". A variable that is empty gives no option, so that each default stands in the command
-alone. Without arguments it checks what was typed on make's command line, and does nothing else: a VERSION that the
-environment has for other programs is nobody's fault until a command asks for it.
+PORT=8080 and ARGS="--grace 5". An empty variable gives no option, so that each default is in the command only.
+Without arguments it checks what was typed on make's command line, and nothing else: a VERSION that the environment has
+for other programs is no error until a command uses it.
 
 Standard library only, and no newer syntax than in bootstrap.py: it runs before `.venv` is there.
 """
@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict, List, Tuple
 
-Check = Tuple[Callable[[str], bool], str]  # whether a value is allowed, and what is, in words
+Check = Tuple[Callable[[str], bool], str]  # whether a value is allowed, and what is allowed, in words
 
-WORDS, CLIPS = "ARGS", "AUDIO"  # not one option each, but words of their own
+WORDS, CLIPS = "ARGS", "AUDIO"  # several words each, not one option
 ARGS_GIVEN = "MAKE_ARGS"  # what ARGS= said, for the command's messages: bundle/command_line.py
 MADE_BY_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILE_LIST", "MAKE_TERMOUT", "MAKE_TERMERR")
 
@@ -94,7 +94,7 @@ MEANING: Dict[str, str] = {
 
 
 def check(names: List[str], values: Dict[str, str]) -> None:
-    """Raises VariableError for one of these that is out of its range, or none of the words that it may be."""
+    """Raise VariableError for a value that is out of range, or not one of the allowed words."""
     for name, (allowed, words) in CHECKED.items():
         value = values.get(name, "")
         if name in names and value and not allowed(value):
@@ -102,17 +102,17 @@ def check(names: List[str], values: Dict[str, str]) -> None:
 
 
 def words(name: str, value: str) -> List[str]:
-    """The words of a value that may hold several; quotes keep one with blanks together, and nothing else is special."""
+    """The words of a value; quotes keep a word with blanks together, and nothing else is special."""
     try:
         return shlex.split(value)
     except ValueError as exc:
         raise VariableError(
-            f"{name}={value} is not allowed: {exc} (quotes go around a word with blanks)"
+            f"{name}={value} is not allowed: {exc} (put quotes around a word with blanks)"
         ) from None
 
 
 def clips(value: str) -> List[str]:
-    """Files and folders of AUDIO=: one whose name has blanks as it stands, else several, patterns like *.wav too."""
+    """Files and folders of AUDIO=: one existing name, blanks included, else several, with patterns like *.wav."""
     if Path(value).exists():
         return [value]
     found = []  # type: List[str]
@@ -122,7 +122,7 @@ def clips(value: str) -> List[str]:
 
 
 def options(arguments: List[str], values: Dict[str, str], known: List[str]) -> List[str]:
-    """The arguments, with each name of a variable replaced by what its value says."""
+    """The arguments, with each variable's name replaced by the option of its value."""
     made = []  # type: List[str]
     for argument in arguments:
         value = values.get(argument, "") if argument in known else ""
@@ -140,7 +140,7 @@ def options(arguments: List[str], values: Dict[str, str], known: List[str]) -> L
 def main() -> int:
     known = os.environ.pop("VARIABLES", "").split()
     typed = os.environ.pop("TYPED", "").split()
-    # they are for this command, not for its children
+    # for this command, not for its children
     values = {name: os.environ.pop(name, "") for name in known}
     try:
         check(typed + sys.argv[1:], values)

@@ -1,4 +1,4 @@
-"""The fields of KServe's objects, from the `kserve` package's models: what tests hold the manifests to without it.
+"""The fields of KServe's objects, from the `kserve` package's models: tests compare the manifests with them.
 
 build/kserve/bin/python deploy/kserve/fields.py > tests/unit/deploy/kserve-fields.json
 """
@@ -31,6 +31,6 @@ def fields(roots: tuple[str, ...] = ROOTS) -> dict[str, dict[str, str]]:
 
 
 if __name__ == "__main__":
-    # one class a line, so that a newer version's changes can be read
+    # one class a line, so that a newer version gives a readable diff
     rows = [f"  {json.dumps(name)}: {json.dumps(types)}" for name, types in fields().items()]
     sys.stdout.write(f'{{"kserve": "{version("kserve")}", "classes": {{\n' + ",\n".join(rows) + "\n}}\n")

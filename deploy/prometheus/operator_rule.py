@@ -1,4 +1,4 @@
-"""deploy/prometheus/rules.yaml as an object of the Prometheus operator, which takes rules in no other form.
+"""deploy/prometheus/rules.yaml as an object of the Prometheus operator, the only form in which it takes rules.
 
 PYTHONPATH=handler .venv/bin/python -m deploy.prometheus.operator_rule | kubectl apply -f -
 

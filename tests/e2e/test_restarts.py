@@ -99,11 +99,11 @@ def test_after_a_promotion_a_restart_serves_what_was_promoted(
     assert running.process.wait(600) == 0
     again = serve(*program)
     assert re.findall(r"^ready: (demo [\d.]+)", again.said, re.MULTILINE) == ["demo 2.0"]
-    assert "demo 2.0 is served, which a roll-out has promoted; its model.yaml has version 1.0" in again.said
+    assert "demo 2.0 is served, as a roll-out promoted it; its model.yaml still has version 1.0" in again.said
     assert run("-m", "serving.stop").returncode == 0
     named = serve("-m", "serving.serve", "--models", "demo:1.0")  # asked for by name
     assert re.findall(r"^ready: (demo [\d.]+)", named.said, re.MULTILINE) == ["demo 1.0"]
-    assert "demo 1.0 is served, as was asked for; a roll-out had promoted 2.0, which is kept as" in named.said
+    assert "demo 1.0 is served, as requested; a roll-out had promoted 2.0, which is kept as" in named.said
     assert store.version_of(checkout / "model_store" / "demo-2.0.mar") == "2.0"
     refused = run("-m", "serving.clean")
     assert (refused.returncode, "is running: `make stop` first" in refused.stderr) == (1, True)

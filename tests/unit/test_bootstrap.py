@@ -179,7 +179,7 @@ class TestFailures:
     def test_a_folder_of_somebody_elses_is_not_deleted(self, checkout: Path) -> None:
         (checkout / ".venv").mkdir()
         (checkout / ".venv" / "precious").write_text("mine")
-        with pytest.raises(SetupError, match="no virtual environment"):
+        with pytest.raises(SetupError, match="not a virtual environment"):
             bootstrap.create()
         assert (checkout / ".venv" / "precious").exists()
 

@@ -186,7 +186,7 @@ def test_the_command_line_answers_an_error_in_one_line(
 ) -> None:
     assert main(["--model", "no-such-model", "--store", str(tmp_path)]) == 1
     complained = capsys.readouterr().err
-    assert complained.startswith("error: MODEL=no-such-model is none of")
+    assert complained.startswith("error: MODEL=no-such-model is not a name under")
     assert complained.count("\n") == 1
 
 

@@ -51,7 +51,7 @@ def test_an_archive_under_another_name_than_its_own_is_refused(store: Path, tmp_
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.mar").write_bytes(b"PK but no more")
-    with pytest.raises(BundleError, match=r"broken\.mar is no archive that can be read"):
+    with pytest.raises(BundleError, match=r"broken\.mar is not a readable archive"):
         archived.read_store(tmp_path)
 
 

@@ -60,4 +60,4 @@ def test_a_package_that_was_not_asked_about_is_named(
 ) -> None:
     packages = ({"name": "own", "skip_reason": "not found"}, {"name": "torch", "version": "1", "vulns": []})
     assert run(tmp_path, monkeypatch, said(*packages))[0] == 0
-    assert "not asked about: own" in capsys.readouterr().out
+    assert "does not have this version: own" in capsys.readouterr().out

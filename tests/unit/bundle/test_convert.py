@@ -135,7 +135,7 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path: Path) -> None:
 )
 def test_a_pickle_of_another_form_is_refused(old: Path, tmp_path: Path, content: Any) -> None:
     torch.save(content, old / "pytorch_model.bin")
-    assert "no plain mapping from names to tensors" in refusal(old, tmp_path)
+    assert "not a plain mapping from names to tensors" in refusal(old, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "pytorch_model.bin"])
@@ -167,8 +167,8 @@ def test_tensors_of_other_kinds_are_named_with_what_they_are(
 ) -> None:
     change(old, lambda tensors: tensors.update({"classifier.weight": stored(tensors["classifier.weight"])}))
     assert refusal(old, tmp_path) == (
-        f"pytorch_model.bin: classifier.weight is stored as {said}; converted are dense tensors of float32, float16, "
-        "bfloat16, float64"
+        f"pytorch_model.bin: classifier.weight is stored as {said}; only dense tensors are converted, of float32, "
+        "float16, bfloat16, float64"
     )
 
 
@@ -176,10 +176,10 @@ def test_tensors_of_other_kinds_are_named_with_what_they_are(
     ("edit", "said"),
     [
         (lambda t: t.pop("layer_weights"), "lacks 1 of 56 tensors, layer_weights among them"),
-        (lambda t: t.update(extra=torch.zeros(1)), "holds extra, which the model has no place for"),
+        (lambda t: t.update(extra=torch.zeros(1)), "holds extra, which the model does not have"),
         (
             lambda t: t.update(layer_weights=torch.zeros(13)),
-            "layer_weights has shape (13,); config.json asks for (3,)",
+            "layer_weights has shape (13,); config.json requires (3,)",
         ),
         (lambda t: t.update({"classifier.bias": torch.zeros(4)}), "classifier.bias has shape (4,)"),
         (lambda t: t["projector.bias"].fill_(float("nan")), "projector.bias holds NaN"),
@@ -200,7 +200,7 @@ def test_the_masking_vector_is_left_out_where_the_model_has_none(
     (old / "config.json").write_text(json.dumps(config))
     before = AutoModelForAudioClassification.from_pretrained(old, dtype=torch.float32).eval()
     after = checkpoint.load(prepare(spec_of(old), tmp_path)).model
-    assert "wav2vec2.masked_spec_embed is left out: only training reads it" in capsys.readouterr().out
+    assert "wav2vec2.masked_spec_embed is left out: only training uses it" in capsys.readouterr().out
     with torch.inference_mode():
         assert torch.equal(before(CLIP).logits, after(CLIP).logits)
 

@@ -264,7 +264,7 @@ def test_a_damaged_lock_is_named(tmp_path: Path, text: str) -> None:
 def test_a_lock_of_another_source_is_refused(tmp_path: Path) -> None:
     Lock(source="org/Other", revision=FIRST, files={}).write(tmp_path / "lock.yaml")
     with pytest.raises(
-        BundleError, match=r"lock\.yaml pins org/Other, not org/Tiny-SID: delete it to pin anew"
+        BundleError, match=r"lock\.yaml pins org/Other, not org/Tiny-SID: delete it to pin again"
     ):
         fetch_here(ModelSpec(name="tiny", source=REPO, lock=tmp_path / "lock.yaml"))
 

@@ -18,7 +18,7 @@ from speaker_id.manifest import CheckpointError, Manifest
 from speaker_id.settings import Settings
 
 from bundle import BundleError, archive, precision, sources
-from bundle.precision import Comparison, gate
+from bundle.precision import Comparison, check_agreement
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "models" / "demo" / "samples"
@@ -49,13 +49,13 @@ def answers(monkeypatch: pytest.MonkeyPatch, changed: int, clips: int = 10) -> N
 
 
 def test_fp32_needs_no_check(folder: Path) -> None:
-    gate(folder, Settings.model_validate({}), 1.0)
+    check_agreement(folder, Settings.model_validate({}), 1.0)
     assert Manifest.read(folder).precision is None
 
 
 @needs_bf16
 def test_the_demo_model_passes_in_bf16_and_the_manifest_says_how(folder: Path) -> None:
-    gate(folder, BF16, 0.995, SAMPLES)
+    check_agreement(folder, BF16, 0.995, SAMPLES)
     check = Manifest.read(folder).precision
     assert check
     assert (check.precision, check.clips, check.agreement, check.threshold) == ("bf16", 16, 1.0, 0.995)
@@ -68,9 +68,9 @@ def test_too_many_changed_answers_are_refused_by_name(
 ) -> None:
     answers(monkeypatch, changed=2)
     with pytest.raises(
-        BundleError, match=r"bf16 agrees with fp32 on 80\.0% of 10 clips, fewer than the 99\.5%"
+        BundleError, match=r"bf16 agrees with fp32 on 80\.0% of 10 clips, fewer than the required 99\.5%"
     ):
-        gate(folder, BF16, 0.995, SAMPLES)
+        check_agreement(folder, BF16, 0.995, SAMPLES)
     said = capsys.readouterr().out
     assert "changed: 0.wav: anna became ben\n  changed: 1.wav: anna became ben" in said
     assert "0.2500 (median) and at most 0.5000" in said
@@ -79,7 +79,7 @@ def test_too_many_changed_answers_are_refused_by_name(
 
 def test_the_threshold_is_the_models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, changed=2)
-    gate(folder, BF16, 0.8, SAMPLES)
+    check_agreement(folder, BF16, 0.8, SAMPLES)
     check = Manifest.read(folder).precision
     assert check
     assert check.agreement == pytest.approx(0.8)
@@ -89,11 +89,11 @@ def test_an_earlier_check_is_kept_until_clips_are_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers(monkeypatch, changed=0, clips=10)
-    gate(folder, BF16, 0.995, SAMPLES)
+    check_agreement(folder, BF16, 0.995, SAMPLES)
     answers(monkeypatch, changed=0, clips=5)
-    gate(folder, BF16, 0.995)
+    check_agreement(folder, BF16, 0.995)
     first = Manifest.read(folder).precision
-    gate(folder, BF16, 0.995, SAMPLES)
+    check_agreement(folder, BF16, 0.995, SAMPLES)
     second = Manifest.read(folder).precision
     assert first
     assert second
@@ -102,14 +102,14 @@ def test_an_earlier_check_is_kept_until_clips_are_named(
 
 def test_a_folder_without_clips_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"CALIBRATION=.* holds no audio files"):
-        gate(folder, BF16, 0.995, tmp_path / "nothing")
+        check_agreement(folder, BF16, 0.995, tmp_path / "nothing")
 
 
 @needs_bf16
 def test_a_clip_that_does_not_decode_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     with pytest.raises(BundleError, match=r"broken\.wav cannot be used"):
-        gate(folder, BF16, 0.995, tmp_path)
+        check_agreement(folder, BF16, 0.995, tmp_path)
 
 
 @pytest.fixture
@@ -123,9 +123,9 @@ def test_a_processor_without_bf16_neither_checks_nor_loads_it_and_says_so(
 ) -> None:
     lacking = "precision bf16: cpu has no bf16 arithmetic; serve with precision fp32"
     with pytest.raises(BundleError, match=lacking):
-        gate(folder, BF16, 0.995, SAMPLES)
+        check_agreement(folder, BF16, 0.995, SAMPLES)
     answers(monkeypatch, changed=0)
-    gate(folder, BF16, 0.995, SAMPLES)  # as on the machine that built the archive
+    check_agreement(folder, BF16, 0.995, SAMPLES)  # as on the machine that built the archive
     with pytest.raises(CheckpointError, match=lacking):
         choose.choose(checkpoint.load(folder), BF16, "cpu")
 
@@ -144,7 +144,7 @@ def test_the_packed_encoder_serves_by_default_and_the_reference_if_asked(folder:
 
 @needs_bf16
 def test_a_checked_precision_serves(folder: Path) -> None:
-    gate(folder, BF16, 0.995, SAMPLES)
+    check_agreement(folder, BF16, 0.995, SAMPLES)
     encoder = choose.choose(checkpoint.load(folder), BF16, "cpu")
     assert isinstance(encoder, PackedEncoder)
     assert "bf16" in encoder.describe()

@@ -67,7 +67,7 @@ def test_a_secret_in_a_folder_of_ones_own_is_taken(secret: Path) -> None:
 def test_a_folder_that_others_may_write_to_is_refused(secret: Path, bits: int) -> None:
     secret.parent.chmod(bits)
     with pytest.raises(
-        BundleError, match=rf"TOKENS=tokens can be replaced by others.*secrets \(mode {bits:o}\)"
+        BundleError, match=rf"TOKENS=tokens can be replaced by other users.*secrets \(mode {bits:o}\)"
     ):
         private.check(secret, "TOKENS=tokens")
 
@@ -76,7 +76,7 @@ def test_the_folder_above_counts_unless_it_is_sticky(secret: Path, tmp_path: Pat
     tmp_path.chmod(0o1777)
     private.check(secret, "TOKENS=tokens")
     tmp_path.chmod(0o777)
-    with pytest.raises(BundleError, match="can be replaced by others"):
+    with pytest.raises(BundleError, match="can be replaced by other users"):
         private.check(secret, "TOKENS=tokens")
 
 
@@ -85,7 +85,7 @@ def test_the_folder_of_a_links_target_counts_too(secret: Path, tmp_path: Path) -
     (folder / "tokens").symlink_to(secret)
     private.check(folder / "tokens", "TOKENS=tokens")
     secret.parent.chmod(0o777)
-    with pytest.raises(BundleError, match="can be replaced by others"):
+    with pytest.raises(BundleError, match="can be replaced by other users"):
         private.check(folder / "tokens", "TOKENS=tokens")
 
 

@@ -81,7 +81,7 @@ def test_a_folder_that_holds_a_model_yaml_is_read_from_it(models: Path, tmp_path
 
 @pytest.mark.parametrize("model", ["gamma", "", " "])
 def test_an_unknown_model_is_refused_with_the_known_ones(models: Path, model: str) -> None:
-    said = rf"^MODEL={model.strip()} is none of: a name under .*\(alpha, beta\), a hub id"
+    said = rf"^MODEL={model.strip()} is not a name under .*\(alpha, beta\), a hub id"
     with pytest.raises(BundleError, match=said):
         resolve(model, root=models)
 
@@ -171,8 +171,8 @@ def test_several_models_are_resolved_in_their_order(models: Path) -> None:
     [
         ("", "names no model"),
         ("alpha alpha:2", "two models as alpha"),
-        ("alpha nobody", "MODELS=nobody is none of"),
-        ("alpha:two", "MODELS=alpha:two: 'two' is no version"),
+        ("alpha nobody", "MODELS=nobody is not a name under"),
+        ("alpha:two", "MODELS=alpha:two: 'two' is not a version"),
     ],
 )
 def test_several_models_that_cannot_be_served_together_are_refused(

@@ -199,12 +199,12 @@ class TestArgs:
         [
             (
                 "--foo 1",
-                "ARGS=--foo 1 is not allowed: unrecognized arguments: --foo 1 (ARGS=--help lists what is)",
+                "ARGS=--foo 1 is not allowed: unrecognized arguments: --foo 1 (ARGS=--help lists what is allowed)",
             ),
             (
                 "--grace soon",
                 "ARGS=--grace soon is not allowed: argument --grace: invalid float value: 'soon' "
-                "(ARGS=--help lists what is)",
+                "(ARGS=--help lists what is allowed)",
             ),
         ],
     )
@@ -215,7 +215,7 @@ class TestArgs:
         done = command("measure.loadtest", "run", "ARGS", ARGS="--foo")
         assert done == (
             2,
-            "ARGS=--foo is not allowed: unrecognized arguments: --foo (ARGS=--help lists what is)\n",
+            "ARGS=--foo is not allowed: unrecognized arguments: --foo (ARGS=--help lists what is allowed)\n",
         )
 
     def test_so_it_is_by_the_client(self, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_args_are_words_and_quotes_keep_blanks(folder: Path, args: str, words: l
 def test_args_with_an_open_quote_is_one_line(folder: Path) -> None:
     done = make(folder, "test", 'ARGS=-k "a')
     assert done.stderr.splitlines()[0] == (
-        'ARGS=-k "a is not allowed: No closing quotation (quotes go around a word with blanks)'
+        'ARGS=-k "a is not allowed: No closing quotation (put quotes around a word with blanks)'
     )
 
 

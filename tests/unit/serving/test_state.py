@@ -90,5 +90,5 @@ def test_a_missing_clip_or_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"manifest\.csv"):
         samples(tmp_path)
     (tmp_path / "manifest.csv").write_text("clip,speaker,language,seconds\na.flac,ann,en,2.5\n")
-    with pytest.raises(BundleError, match=r"names a\.flac, which is not there"):
+    with pytest.raises(BundleError, match=r"names a\.flac, which is missing"):
         samples(tmp_path)

@@ -43,7 +43,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_key_that_others_may_read_is_refused(folder: Path, mode: int) -> None:
     (folder / "tls.key").chmod(mode)
-    assert f"tls.key may be read by others (mode {mode:o}): chmod 600" in refusal(folder)
+    assert f"tls.key may be read by other users (mode {mode:o}): chmod 600" in refusal(folder)
 
 
 def test_a_key_that_root_lends_to_our_group_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

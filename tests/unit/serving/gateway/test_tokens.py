@@ -27,7 +27,7 @@ def test_tokens_stand_one_a_line_beside_comments(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
-    with pytest.raises(BundleError, match=f"may be read by others .mode {mode:o}.: chmod 600"):
+    with pytest.raises(BundleError, match=f"may be read by other users .mode {mode:o}.: chmod 600"):
         tokens.read(written(tmp_path, TOKEN, mode))
 
 
@@ -38,7 +38,7 @@ def test_a_secret_of_root_that_our_group_may_read_is_taken(
     monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
     assert tokens.read(file) == [TOKEN]
     file.chmod(0o444)
-    with pytest.raises(BundleError, match="may be read by others"):
+    with pytest.raises(BundleError, match="may be read by other users"):
         tokens.read(file)
 
 
