@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from rich.console import Console
 
@@ -19,6 +23,8 @@ from serving.signals import SIGNALS
 FULL_SIZE = Path("build/full-size")
 WIDTH = 160  # of tables where there is no terminal to ask
 Say = Callable[[str], None]
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 def guarded(name: str, work: Callable[[], int | None], failed: int = 1, hint: str = "") -> int:
@@ -97,6 +103,17 @@ def widened(say: Say) -> str:
     if done.returncode != 0:
         raise MeasureError(f"training.widen failed: {last_line(done.stderr)}")
     return f"./{FULL_SIZE}"
+
+
+def apart(function: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+    """Call the function in a process of its own, whose memory and threads end with it."""
+    with process() as pool:
+        return pool.submit(function, *given, **named).result()
+
+
+def process() -> ProcessPoolExecutor:
+    """One process, a fresh interpreter that starts with the environment of its first call; no warnings from it."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), warnings.simplefilter, ("ignore",))
 
 
 def last_line(text: str) -> str:

@@ -17,7 +17,7 @@ from measure.machine import Machine
 Maybe = Annotated[float | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
-class Record(BaseModel):
+class CsvRow(BaseModel):
     """A row of a CSV; a `Maybe` that was not measured is an empty cell."""
 
     model_config = ConfigDict(frozen=True)
@@ -29,7 +29,7 @@ class Record(BaseModel):
         return sorted(cls.model_fields, key=lambda name: name in inherited)
 
 
-class Measurement(Machine, Record):
+class Measurement(Machine, CsvRow):
     """A row of a run, with what all rows of that run share."""
 
     model: str
@@ -38,7 +38,7 @@ class Measurement(Machine, Record):
     complete: bool  # the whole work, and everybody who takes part by default
 
 
-Kind = TypeVar("Kind", bound=Record)
+Kind = TypeVar("Kind", bound=CsvRow)
 Run = TypeVar("Run", bound=Measurement)
 
 
@@ -47,7 +47,7 @@ def ratio(one: Sequence[float], other: Sequence[float]) -> float:
     return statistics.median(mine / theirs for mine, theirs in zip(one, other, strict=False))
 
 
-def append(path: Path, records: Iterable[Record]) -> None:
+def append(path: Path, records: Iterable[CsvRow]) -> None:
     """Adds rows to a CSV; one written with other columns is refused, not mixed up.
 
     Raises:

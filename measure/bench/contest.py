@@ -15,15 +15,14 @@ import numpy as np
 from speaker_id.clip import Waveform
 
 from measure import Unavailable
-from measure.bench.engines import BASE, Contestant
-from measure.bench.loaders import Logits
+from measure.bench.engines import BASE, Contestant, Logits
 from measure.bench.team import Team, TeamRun
 from measure.command import Say
 from measure.machine import busy_seconds
 
 
 @dataclass
-class Measured:
+class MeasuredEncoder:
     """What one contestant did.
 
     Attributes:
@@ -42,7 +41,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorkPlan:
     """What to run: `rounds` holds indices into `clips`; `probes` and `growth` map a length in seconds to its clip."""
 
     clips: Sequence[Waveform]
@@ -55,20 +54,20 @@ class Plan:
         return sum(len(self.clips[index]) for index in indices) / self.sampling_rate
 
 
-class Contest:
+class EncoderContest:
     """The teams of all contestants that can run here, and what they have done so far."""
 
-    def __init__(self, plan: Plan, folder: Path, say: Say) -> None:
+    def __init__(self, plan: WorkPlan, folder: Path, say: Say) -> None:
         self.plan, self.folder, self.say = plan, folder, say
         self.stack = ExitStack()
         self.teams: dict[tuple[str, str, str], Team] = {}
-        self.measured: dict[Contestant, Measured] = {}
+        self.measured: dict[Contestant, MeasuredEncoder] = {}
         self.absent: dict[Contestant, str] = {}
         self.growth: dict[Contestant, dict[float, float]] = {}
         self.foreign = 0.0  # processor seconds used by others than the team of the moment
         self.wall = 0.0
 
-    def __enter__(self) -> Contest:
+    def __enter__(self) -> EncoderContest:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,7 +81,7 @@ class Contest:
                 if key not in self.teams:
                     self.say(f"starting {number}/{len(contestants)}  {it}")
                     self.teams[key] = self.stack.enter_context(Team(it, self.folder))
-                self.measured[it] = Measured(self.teams[key].backend)
+                self.measured[it] = MeasuredEncoder(self.teams[key].backend)
             except Unavailable as exc:
                 if it == BASE:
                     raise

@@ -15,7 +15,7 @@ from bundle.command_line import Parser
 from bundle.sources import resolve
 from measure import command, machine, workload
 from measure.bench import BUILD, RESULTS, engines, peak, plots, results
-from measure.bench.contest import Contest, Plan
+from measure.bench.contest import EncoderContest, WorkPlan
 from measure.bench.engines import HF_ONE, LATENCIES, PACKED_BF16, PACKED_FP32
 from measure.command import Say
 from measure.noise import check_quiet
@@ -53,7 +53,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     entrants = engines.choose(engines.QUICK if chosen.quick else engines.CONTESTANTS, chosen.only)
     say("measuring the machine's large matrix products")
     before = peak.measure(here.cores)
-    with Contest(plan, folder, say) as contest:
+    with EncoderContest(plan, folder, say) as contest:
         contest.enter(entrants)
         contest.play()
         growing = [engines.Contestant(it, engines.ONE_BY_TWO, "glibc") for it in GROWTH_ENGINES]
@@ -81,13 +81,13 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     )
 
 
-def planned(count: int, rounds: int, rate: int, growth: Sequence[float]) -> tuple[Plan, str]:
+def planned(count: int, rounds: int, rate: int, growth: Sequence[float]) -> tuple[WorkPlan, str]:
     """The work, and a line that describes it."""
     speakers = workload.voices(rate)
     seconds = workload.durations(count, SEED)
     waveforms = workload.work(speakers, list(seconds), rate, SEED)
     dealt = workload.slices([len(it) for it in waveforms], ROUND_SIZE, SEED)
-    plan = Plan(
+    plan = WorkPlan(
         clips=waveforms,
         rounds=[dealt[number % len(dealt)] for number in range(rounds)],
         probes=dict(zip(LATENCIES, workload.work(speakers, LATENCIES, rate, SEED + 1), strict=True)),

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from speaker_id.clip import Waveform
 
 from serving.host.allocator import Allocator
 
 Precision = Literal["fp32", "bf16"]
+Logits = npt.NDArray[np.float32]  # (clips, labels)
+Encode = Callable[[Sequence[Waveform]], Logits]
 
 BATCH = 8  # clips: TorchServe's batchSize in this bundle
 LATENCIES = (3.0, 8.0, 20.0)  # s, lengths of a lone clip
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An engine ready to run; `backend` names what computes, with its version."""
+
+    encode: Encode
+    backend: str
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,8 @@
-"""A checkpoint → ONNX or OpenVINO's format, any length of clip:
-
-python -m measure.bench.export FOLDER onnx|openvino FILE
-"""
+"""A checkpoint → ONNX or OpenVINO's format, for clips of any length."""
 
 from __future__ import annotations
 
-import argparse
+import importlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,6 @@ from typing import Any
 import torch
 from speaker_id.checkpoint import load
 from torch import Tensor, nn
-
-from measure.bench.peers import library
 
 EXAMPLE = 32_000  # samples
 LONGEST = 160 * 16_000  # samples, of the exported model's dynamic axis
@@ -33,7 +28,6 @@ class LogitsOf(nn.Module):
 
 
 def to_onnx(model: nn.Module, file: Path) -> None:
-    library("onnxscript")
     samples = torch.export.Dim("samples", min=1_000, max=LONGEST)
     torch.onnx.export(
         model,
@@ -48,29 +42,17 @@ def to_onnx(model: nn.Module, file: Path) -> None:
 
 
 def to_openvino(model: nn.Module, file: Path) -> None:
-    ov: Any = library("openvino")
+    ov: Any = importlib.import_module("openvino")
     converted = ov.convert_model(
         model, example_input=torch.zeros(1, EXAMPLE), input=[("samples", ov.PartialShape([1, -1]))]
     )
     ov.save_model(converted, file, compress_to_fp16=False)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.bench.export", description="Export a checkpoint."
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("form", choices=["onnx", "openvino"])
-    parser.add_argument("file", type=Path)
-    chosen = parser.parse_args()
-    model = LogitsOf(load(chosen.folder).model).eval()
-    with tempfile.TemporaryDirectory(dir=chosen.file.parent) as scratch:
-        (to_onnx if chosen.form == "onnx" else to_openvino)(model, Path(scratch) / chosen.file.name)
+def export(folder: Path, form: str, file: Path) -> None:
+    model = LogitsOf(load(folder).model).eval()
+    with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+        (to_onnx if form == "onnx" else to_openvino)(model, Path(scratch) / file.name)
         # the weights beside it first: a file that is there says that the export is whole
-        made = sorted(Path(scratch).iterdir(), key=lambda path: path.name == chosen.file.name)
-        for path in made:
-            path.replace(chosen.file.parent / path.name)
-
-
-if __name__ == "__main__":
-    main()
+        for path in sorted(Path(scratch).iterdir(), key=lambda path: path.name == file.name):
+            path.replace(file.parent / path.name)

@@ -12,10 +12,9 @@ import argparse
 import io
 import json
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ from measure.results import save_json
 LENGTHS = (1.0, 3.0, 8.0, 20.0)  # s; the warm-up runs 1, 4 and 15
 LATER = 8  # requests after the first
 LONG = 60.0  # s
-CLIPS = (2, 16)  # of LONG: what one turn of the default budget holds, and a batch of many turns
+CLIPS = (2, 16)  # of LONG: one micro-batch of the default budget, and a batch of many
 FILE, PAGE = "handler.json", Page.of("benchmark", "measure.bench.handler")
 FIRST, MEMORY = "first request by later ones", "resident MB, idle and peak"
 
@@ -69,9 +68,8 @@ def first_and_later(folder: Path, settings: dict[str, Any], seconds: float) -> l
     handler = load(folder, settings)
     times = []
     for number in range(1 + LATER):
-        payload = Payload(
-            parts={"body": recording(seconds * (1 + number / 100), number)}, headers={}, path=""
-        )
+        body = recording(seconds * (1 + number / 100), number)
+        payload = Payload(parts={"body": body}, headers={}, path="")
         began = time.perf_counter()
         (outcome,) = handler.pipeline.identify([payload])
         times.append(time.perf_counter() - began)
@@ -79,37 +77,27 @@ def first_and_later(folder: Path, settings: dict[str, Any], seconds: float) -> l
     return times
 
 
-def memory(folder: Path, settings: dict[str, Any], clips: float, seconds: float) -> tuple[int, int]:
+def memory(folder: Path, settings: dict[str, Any], clips: int, seconds: float) -> tuple[int, int]:
     """Largest resident set in bytes, once warm and while one batch of so many long clips is answered."""
     handler = load(folder, settings)
     body = recording(seconds, 0)
     reset_peak()
     idle = peak()
-    outcomes = handler.pipeline.identify([Payload(parts={"body": body}, headers={}, path="")] * int(clips))
+    outcomes = handler.pipeline.identify([Payload(parts={"body": body}, headers={}, path="")] * clips)
     assert all(outcome.error is None for outcome in outcomes)
     return idle, peak()
 
 
-def child(folder: Path, settings: dict[str, Any], what: str, *values: float) -> list[float]:
-    """One measurement in a fresh process."""
-    job = json.dumps({"folder": str(folder), "settings": settings, "what": what, "values": values})
-    again = [sys.executable, "-W", "ignore", "-m", "measure.bench.handler", "--child", job]
-    done = subprocess.run(again, check=True, capture_output=True, text=True)
-    numbers: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return numbers
-
-
 def measure(folder: Path, settings: dict[str, Any], starts: int, lengths: Sequence[float]) -> dict[str, Any]:
     """First request against later ones by length, medians over the starts; memory by number of long clips."""
-    first: dict[str, float] = {}
+    first, peaks = {}, {}
     for seconds in lengths:
-        runs = [child(folder, settings, "first", seconds) for _ in range(starts)]
+        runs = [command.apart(first_and_later, folder, settings, seconds) for _ in range(starts)]
         first[f"{seconds:g} s"] = statistics.median(run[0] / statistics.median(run[1:]) for run in runs)
-    peaks = {f"{count} × {LONG:g} s": child(folder, settings, "memory", count, LONG) for count in CLIPS}
-    return {
-        FIRST: first,
-        MEMORY: {name: [value / 1e6 for value in values] for name, values in peaks.items()},
-    }
+    for count in CLIPS:
+        taken = command.apart(memory, folder, settings, count, LONG)
+        peaks[f"{count} × {LONG:g} s"] = [value / 1e6 for value in taken]
+    return {FIRST: first, MEMORY: peaks}
 
 
 def table(found: dict[str, Any]) -> str:
@@ -151,13 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--starts", type=int, default=3, help="fresh processes a length (default: %(default)s)"
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
-    if chosen.child:
-        job = chosen.child
-        run: Callable[..., Sequence[float]] = first_and_later if job["what"] == "first" else memory
-        print(json.dumps(run(Path(job["folder"]), job["settings"], *job["values"])))
-        return 0
+    return command.guarded("measure.bench.handler", lambda: run(chosen))
+
+
+def run(chosen: argparse.Namespace) -> None:
     name = chosen.model or command.widened(lambda text: print(text, flush=True))
     found: dict[str, Any] = {"model": name, "machine": machine.describe().model_dump()}
     for precision in precisions(torch.device("cpu")):
@@ -168,7 +154,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     save_json(found, chosen.results / FILE)
     if chosen.results == RESULTS:
         PAGE.write(table(found))
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,37 +1,24 @@
 """Checkpoint folder → an engine's callable: waveforms → logits, each baseline as its own users set it up.
 
-torch and transformers are imported inside: a worker's environment must stand before they start their threads.
+torch and transformers are imported inside: a worker's environment must be set before they start their threads.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from speaker_id.clip import Waveform
 
 from measure import Unavailable
 from measure.bench import peers
-from measure.bench.engines import BATCH, Precision
+from measure.bench.engines import BATCH, Loaded, Logits, Precision
 
 if TYPE_CHECKING:
     from speaker_id.checkpoint import Checkpoint
-
-Logits = npt.NDArray[np.float32]  # (clips, labels)
-Encode = Callable[[Sequence[Waveform]], Logits]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """An engine ready to run; `backend` names what computes, with its version."""
-
-    encode: Encode
-    backend: str
 
 
 def checkpoint(folder: Path, threads: int) -> Checkpoint:
@@ -109,21 +96,13 @@ def packed(folder: Path, threads: int, precision: Precision) -> Loaded:
     return Loaded(lambda waveforms: encoder(waveforms).numpy(), f"torch {encoder.operators.name}")
 
 
-def onnxruntime(folder: Path, threads: int) -> Loaded:
-    return Loaded(*peers.onnxruntime(folder, threads))
-
-
-def openvino(folder: Path, threads: int, precision: Precision) -> Loaded:
-    return Loaded(*peers.openvino(folder, threads, precision))
-
-
 LOADERS: dict[str, Callable[[Path, int], Loaded]] = {
     "hf": one_by_one,
     "hf-padded": padded,
     "pipeline": pipeline,
     "packed-fp32": lambda folder, threads: packed(folder, threads, "fp32"),
     "packed-bf16": lambda folder, threads: packed(folder, threads, "bf16"),
-    "onnxruntime-fp32": onnxruntime,
-    "openvino-fp32": lambda folder, threads: openvino(folder, threads, "fp32"),
-    "openvino-bf16": lambda folder, threads: openvino(folder, threads, "bf16"),
+    "onnxruntime-fp32": peers.onnxruntime,
+    "openvino-fp32": lambda folder, threads: peers.openvino(folder, threads, "fp32"),
+    "openvino-bf16": lambda folder, threads: peers.openvino(folder, threads, "bf16"),
 }

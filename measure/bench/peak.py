@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
 from measure.bench.engines import Precision
-from measure.bench.team import SPAWN, environment
+from measure.bench.team import environment
+from measure.command import apart
 
 SIZE = 2048  # rows and columns
 REPEATS = 6
@@ -45,13 +45,12 @@ def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[str, fl
 
 
 def measure(threads: int) -> dict[str, float]:
-    """The same in a process of its own, which is gone afterwards; of what the processor computes by itself.
+    """The same in a process of its own, in every precision that the processor has.
 
-    bf16 in emulation takes minutes, and is nobody's ceiling.
+    Emulated bf16 takes minutes, and is no engine's ceiling.
     """
     import torch
     from speaker_id.encoder.packed.probe import precisions
 
-    computed = precisions(torch.device("cpu"))
-    with environment({"OMP_NUM_THREADS": str(threads)}), ProcessPoolExecutor(1, SPAWN) as pool:
-        return pool.submit(product_peaks, threads, computed).result()
+    with environment({"OMP_NUM_THREADS": str(threads)}):
+        return apart(product_peaks, threads, precisions(torch.device("cpu")))

@@ -1,4 +1,4 @@
-"""ONNX Runtime and OpenVINO, each on its own export of the model, one clip at a time: exact, as ours is.
+"""ONNX Runtime and OpenVINO, each on its own export of the model, one clip at a time: exact, like ours.
 
 Both are optional (measure/bench/requirements.txt). Neither pads, since padding would change the answers. ONNX Runtime
 has no bf16 kernels for x86 processors, so it takes part in fp32 alone.
@@ -7,8 +7,6 @@ has no bf16 kernels for x86 processors, so it takes part in fp32 alone.
 from __future__ import annotations
 
 import importlib
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,10 +18,10 @@ from speaker_id.clip import Waveform
 
 from measure import Unavailable
 from measure.bench import BUILD
-from measure.command import last_line
+from measure.bench.engines import Loaded, Logits, Precision
+from measure.command import apart
 
 Format = Literal["onnx", "openvino"]
-Peer = tuple[Callable[[Sequence[Waveform]], npt.NDArray[np.float32]], str]
 FILES: dict[Format, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
 
 
@@ -41,10 +39,12 @@ def exported(folder: Path, form: Format) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.parent / ".lock"):  # several workers may want it at once
         if not file.is_file():
-            command = [sys.executable, "-m", "measure.bench.export", str(folder), form, str(file)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode != 0:
-                raise Unavailable(f"the export to {form} failed: {last_line(done.stderr)}")
+            from measure.bench.export import export  # imports torch
+
+            try:
+                apart(export, folder, form, file)
+            except Exception as exc:  # whatever an exporter raises
+                raise Unavailable(f"the export to {form} failed: {exc}") from exc
     return file
 
 
@@ -61,21 +61,21 @@ def extractor(folder: Path) -> Callable[[Waveform], npt.NDArray[np.float32]]:
     return normalise
 
 
-def onnxruntime(folder: Path, threads: int) -> Peer:
-    ort = library("onnxruntime")
+def onnxruntime(folder: Path, threads: int) -> Loaded:
+    ort, _ = library("onnxruntime"), library("onnxscript")  # which exports
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors alone
     session = ort.InferenceSession(exported(folder, "onnx"), options, providers=["CPUExecutionProvider"])
     normalise = extractor(folder)
 
-    def encode(waveforms: Sequence[Waveform]) -> npt.NDArray[np.float32]:
+    def encode(waveforms: Sequence[Waveform]) -> Logits:
         return np.concatenate([session.run(None, {"samples": normalise(it)})[0] for it in waveforms])
 
-    return encode, f"onnxruntime {ort.__version__}"
+    return Loaded(encode, f"onnxruntime {ort.__version__}")
 
 
-def openvino(folder: Path, threads: int, precision: Literal["fp32", "bf16"]) -> Peer:
+def openvino(folder: Path, threads: int, precision: Precision) -> Loaded:
     ov = library("openvino")
     core = ov.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -92,7 +92,7 @@ def openvino(folder: Path, threads: int, precision: Literal["fp32", "bf16"]) -> 
     request = compiled.create_infer_request()
     normalise = extractor(folder)
 
-    def encode(waveforms: Sequence[Waveform]) -> npt.NDArray[np.float32]:
+    def encode(waveforms: Sequence[Waveform]) -> Logits:
         return np.concatenate([request.infer([normalise(it)])[0].copy() for it in waveforms])
 
-    return encode, f"openvino {ov.__version__.split('-')[0]}"
+    return Loaded(encode, f"openvino {ov.__version__.split('-')[0]}")

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from measure.bench.contest import Contest, Measured, agreement, difference
+from measure.bench.contest import EncoderContest, MeasuredEncoder, agreement, difference
 from measure.bench.engines import BASE, HF_ONE, LATENCIES, Contestant
 from measure.bench.flops import flops
-from measure.results import Maybe, Measurement, Record, newest, ratio, read
+from measure.results import CsvRow, Maybe, Measurement, newest, ratio, read
 
 ENCODER_FILE, GROWTH_FILE = "encoder.csv", "growth.csv"
 
@@ -47,7 +47,7 @@ class BenchmarkRow(Measurement):
         return [float(value) for value in self.throughputs.split()]
 
 
-class GrowthRow(Record):
+class GrowthRow(CsvRow):
     """What a second of audio costs in a clip of some length."""
 
     name: str
@@ -58,7 +58,7 @@ class GrowthRow(Record):
 
 
 def rows(
-    contest: Contest, config: Mapping[str, Any], peaks: Mapping[str, float], shared: Mapping[str, Any]
+    contest: EncoderContest, config: Mapping[str, Any], peaks: Mapping[str, float], shared: Mapping[str, Any]
 ) -> list[BenchmarkRow]:
     """In the order of the contest.
 
@@ -71,7 +71,7 @@ def rows(
     audio = [plan.seconds(indices) for indices in plan.rounds]
     works = [sum(flops(config, len(plan.clips[index])) for index in indices) / 1e9 for indices in plan.rounds]
 
-    def speeds(amounts: Sequence[float], measured: Measured) -> list[float]:
+    def speeds(amounts: Sequence[float], measured: MeasuredEncoder) -> list[float]:
         return [amount / seconds for amount, seconds in zip(amounts, measured.seconds, strict=False)]
 
     throughputs = {it: speeds(audio, measured) for it, measured in contest.measured.items()}
@@ -105,7 +105,7 @@ def rows(
     return made
 
 
-def latencies(measured: Measured) -> dict[str, Any]:
+def latencies(measured: MeasuredEncoder) -> dict[str, Any]:
     """The columns latency_3s, latency_8s, latency_20s."""
     found = {length: measured.latencies.get(length) for length in LATENCIES}
     return {
@@ -113,7 +113,7 @@ def latencies(measured: Measured) -> dict[str, Any]:
     }
 
 
-def growth_rows(contest: Contest, shared: Mapping[str, Any]) -> list[GrowthRow]:
+def growth_rows(contest: EncoderContest, shared: Mapping[str, Any]) -> list[GrowthRow]:
     return [
         GrowthRow(
             name=str(it),

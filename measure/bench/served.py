@@ -18,9 +18,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -34,8 +34,9 @@ from measure.bench import BUILD, RESULTS
 from measure.bench.recordings import CLIP_SECONDS, recordings
 from measure.document import Page, Table, join
 from measure.machine import Machine
-from measure.results import save_json
+from measure.results import ratio, save_json
 from serving.host import ports, processes
+from serving.host.polling import wait_until
 
 FILE, PAGE = "served.json", Page.of("benchmark", "measure.bench.served")
 CONNECTIONS, LONE = 16, 40
@@ -46,6 +47,7 @@ BUILD_ARCHIVE = """\
 import sys; from pathlib import Path; from bundle import archive, sources
 model, store, handler = sys.argv[1:]
 archive.build(sources.resolve(model, root=Path("models")), Path(store), handler=Path(handler))"""
+# what its command line contains → kind of process
 PROCESSES = {
     "envoy": "gateway",
     "java": "TorchServe",
@@ -65,25 +67,19 @@ class Served:
     lone: dict[str, list[float]] = field(default_factory=dict)
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def decoders_mb(self) -> list[float]:
-        """Resident MB of the fork server and of each decoder."""
-        found = []
+    def usage(self) -> dict[str, list[tuple[float, float]]]:
+        """CPU seconds used so far and resident MB of each process, by kind of process."""
+        used: dict[str, list[tuple[float, float]]] = {kind: [] for kind in PROCESSES.values()}
         for process in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "fork_server" in " ".join(process.cmdline()):
-                    found.append(process.memory_info().rss / 1e6)
-        return found
-
-    def processor_seconds(self) -> dict[str, float]:
-        """CPU time used so far, by kind of process."""
-        used = dict.fromkeys(PROCESSES.values(), 0.0)
-        for process in psutil.Process(self.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                seconds, command = processes.cpu_seconds(process), " ".join(process.cmdline())
+                command = " ".join(process.cmdline())
                 kind = next((kind for mark, kind in PROCESSES.items() if mark in command), None)
                 if kind:
-                    used[kind] += seconds
+                    used[kind].append((processes.cpu_seconds(process), process.memory_info().rss / 1e6))
         return used
+
+    def processor_seconds(self) -> dict[str, float]:
+        return {kind: sum(seconds for seconds, _ in each) for kind, each in self.usage().items()}
 
 
 def null_handler(checkout: Path, folder: Path) -> Path:
@@ -117,20 +113,22 @@ def serving(checkout: Path, name: str, full: bool) -> Iterator[Served]:
 
 
 def wait_ready(process: subprocess.Popen[bytes], name: str, port: int) -> None:
-    ends = time.monotonic() + START_SECONDS
-    while not is_ready(port):
-        if process.poll() is not None or time.monotonic() > ends:
-            raise MeasureError(f"{name} does not start: see {BUILD / f'served-{name}.log'}")
-        time.sleep(0.2)  # poll interval
+    wait_until(lambda: process.poll() is not None or is_ready(port), START_SECONDS)
+    if process.poll() is not None or not is_ready(port):
+        raise MeasureError(f"{name} does not start: see {BUILD / f'served-{name}.log'}")
 
 
 def is_ready(port: int) -> bool:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-        try:
+    try:
+        with connected(port) as connection:
             connection.request("GET", "/v2/health/ready")
             return connection.getresponse().status == HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def connected(port: int) -> contextlib.closing[http.client.HTTPConnection]:
+    return contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120))
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> None:
@@ -143,21 +141,19 @@ def ask(connection: http.client.HTTPConnection, body: bytes) -> None:
 
 def at_once(port: int, body: bytes, seconds: float) -> tuple[int, float]:
     """Requests answered to CONNECTIONS callers, and the seconds that it took."""
-    counts = [0] * CONNECTIONS
     began = time.perf_counter()
 
-    def call(index: int) -> None:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
+    def call() -> int:
+        count = 0
+        with connected(port) as connection:
             while time.perf_counter() - began < seconds:
                 ask(connection, body)
-                counts[index] += 1
+                count += 1
+        return count
 
-    threads = [threading.Thread(target=call, args=(index,)) for index in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts), time.perf_counter() - began
+    with ThreadPoolExecutor(CONNECTIONS) as callers:
+        counts = [callers.submit(call) for _ in range(CONNECTIONS)]
+    return sum(count.result() for count in counts), time.perf_counter() - began
 
 
 def measure(server: Served, name: str, body: bytes, seconds: float) -> None:
@@ -166,7 +162,7 @@ def measure(server: Served, name: str, body: bytes, seconds: float) -> None:
     used = {kind: 1e3 * (after - before[kind]) / count for kind, after in server.processor_seconds().items()}
     server.cpu.setdefault(name, {}).update(used)
     server.rates.setdefault(name, []).append(count / took)
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as connection:
+    with connected(server.port) as connection:
         for _ in range(LONE):
             began = time.perf_counter()
             ask(connection, body)
@@ -194,9 +190,7 @@ def ratios(ours: Served, other: Served) -> list[dict[str, Any]]:
         {
             "format": name,
             "server": f"{ours.name} by {other.name}",
-            "requests/s": round(
-                statistics.median(a / b for a, b in zip(rates, other.rates[name], strict=True)), 3
-            ),
+            "requests/s": round(ratio(rates, other.rates[name]), 3),
             "lone ms": round(statistics.median(ours.lone[name]) / statistics.median(other.lone[name]), 3),
         }
         for name, rates in ours.rates.items()
@@ -228,7 +222,7 @@ def run(chosen: argparse.Namespace) -> None:
             for name, body in clips.items():
                 for server in servers if number % 2 else servers[::-1]:
                     measure(server, name, body, chosen.seconds)
-        memory = [f"{mb:.0f}" for mb in servers[0].decoders_mb()]
+        memory = [f"{mb:.0f}" for _, mb in servers[0].usage()["decoders"]]
     rows = summary(servers) + (ratios(*servers) if chosen.against else [])
     here = machine.describe().model_dump()
     found = {"machine": here, "encoder": chosen.full, "rows": rows, "decoders MB": memory}

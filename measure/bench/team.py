@@ -1,18 +1,17 @@
 """The processes of one loader in one layout: started once, asleep until told to run, ended with the run.
 
-Only one team computes at a time. The others wait in a read of their pipe, and their OpenMP threads, libgomp's in
-torch's wheels, spin for milliseconds after a region and then sleep on a futex; `Contest.foreign_cores` measures it.
+Only one team computes at a time. The others wait for their next call, and their OpenMP threads (libgomp's in torch's
+wheels) spin for milliseconds after a region, then sleep; `EncoderContest.foreign_cores` includes that.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,13 @@ from speaker_id.clip import Waveform
 
 from bundle import BundleError
 from measure import Unavailable
-from measure.bench.engines import Contestant, Engine
-from measure.bench.loaders import Logits
-from measure.bench.worker import Answer, Failed, Turn, work
+from measure.bench import worker
+from measure.bench.engines import Contestant, Engine, Logits
+from measure.bench.worker import Turn
+from measure.command import process
 from measure.workload import deal
 from serving.host import allocator
-
-SPAWN = multiprocessing.get_context("spawn")  # a fresh interpreter, so that its environment takes hold
-END_SECONDS = 10.0
+from serving.host.processes import cpu_seconds
 
 
 @dataclass(frozen=True)
@@ -51,71 +49,39 @@ class Team:
     def __init__(self, contestant: Contestant, folder: Path) -> None:
         self.contestant, self.folder = contestant, folder
         self.backend = ""
-        self.pipes: list[Connection] = []
-        self.processes: list[Any] = []
+        self.workers: list[ProcessPoolExecutor] = []
+        self.processes: list[psutil.Process] = []
 
     def __enter__(self) -> Team:
+        it = self.contestant
         try:
-            with environment(variables(self.contestant)):
-                for _ in range(self.contestant.layout.workers):
-                    self.start()
-            for pipe in self.pipes:
-                state = self.receive(pipe)
-                if isinstance(state, Failed):
-                    raise Unavailable(state.reason)
-                self.backend = state.backend
+            with environment(variables(it)):
+                self.workers = [process() for _ in range(it.layout.workers)]
+                given = (it.engine.loader, self.folder, it.layout.threads, it.allocator)
+                loading = [each.submit(worker.load, *given) for each in self.workers]
+            for pid, self.backend in results(loading):
+                self.processes.append(psutil.Process(pid))
         except BaseException:
-            self.close()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def start(self) -> None:
-        ours, theirs = SPAWN.Pipe()
-        it = self.contestant
-        process = SPAWN.Process(
-            target=work,
-            args=(theirs, it.engine.loader, self.folder, it.layout.threads, it.allocator),
-            daemon=False,  # an engine may start processes of its own, to export a model
-        )
-        process.start()
-        theirs.close()  # so that a dead worker ends our read
-        self.pipes.append(ours)
-        self.processes.append(process)
-
-    def close(self) -> None:
-        """Workers end when their pipe closes; one that does not is ended."""
-        for pipe in self.pipes:
-            pipe.close()
-        for process in self.processes:
-            process.join(END_SECONDS)
-            if process.is_alive():
-                process.kill()
-                process.join()
-        self.pipes, self.processes = [], []
-
-    def receive(self, pipe: Connection) -> Any:
-        try:
-            return pipe.recv()
-        except (EOFError, ConnectionError) as exc:
-            process = self.processes[self.pipes.index(pipe)]
-            process.join(END_SECONDS)
-            raise Unavailable(f"its process ended with exit code {process.exitcode}; out of memory?") from exc
+        """At once: an orderly exit of torch takes a second a process."""
+        for each in self.processes:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        for pool in self.workers:
+            pool.shutdown()
 
     def run(self, engine: Engine, clips: Sequence[Waveform]) -> TeamRun:
         """All processes share the clips; handing them over is not timed."""
-        shares = [share for share in deal([len(clip) for clip in clips], len(self.pipes)) if share]
-        busy = self.pipes[: len(shares)]
-        for pipe, share in zip(busy, shares, strict=True):
-            pipe.send(Turn(engine, [clips[index] for index in share]))
-        for pipe in busy:
-            self.receive(pipe)
+        shares = [share for share in deal([len(clip) for clip in clips], len(self.workers)) if share]
+        turns = [Turn(engine, [clips[index] for index in share]) for share in shares]
+        busy = self.workers[: len(shares)]
+        results([each.submit(worker.receive, turn) for each, turn in zip(busy, turns, strict=True)])
         started = time.perf_counter()
-        for pipe in busy:
-            pipe.send("go")
-        answers: list[Answer] = [self.receive(pipe) for pipe in busy]
+        answers = results([each.submit(worker.work) for each in busy])
         seconds = time.perf_counter() - started
         rows = {
             index: row
@@ -127,12 +93,21 @@ class Team:
 
     def cpu_seconds(self) -> float:
         """Processor time that its processes have used so far."""
-        used = 0.0
-        for process in self.processes:
-            with suppress(psutil.NoSuchProcess):
-                times = psutil.Process(process.pid).cpu_times()
-                used += times.user + times.system
-        return used
+        return sum(map(cpu_seconds, self.processes))
+
+
+def results(futures: Sequence[Future[Any]]) -> list[Any]:
+    """What the processes answer.
+
+    Raises:
+        Unavailable: one of them cannot, or has ended.
+    """
+    try:
+        return [future.result() for future in futures]
+    except Unavailable:
+        raise
+    except Exception as exc:  # whatever a peer's library raises
+        raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
 
 
 def variables(contestant: Contestant) -> dict[str, str]:

@@ -16,8 +16,8 @@ from measure import command, machine, workload
 from measure.command import Say
 from measure.compare import BUILD, RESULTS, contenders, entry, environments, plots, results, work
 from measure.compare.contenders import Contender
-from measure.compare.contest import Contest
-from measure.compare.steps import Load
+from measure.compare.contest import ServerContest
+from measure.compare.steps import RateLoad
 from measure.noise import check_quiet
 from measure.results import append
 
@@ -63,10 +63,10 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None
     environments.build(peers, say)
     check_quiet(say)
     dealt = workload.slices([round(1000 * clip.seconds) for clip in clips], ROUND_SIZE, work.SEED)
-    contest = Contest(
+    contest = ServerContest(
         entrants,
         lambda contender: entry.server(contender, spec, checkpoint, BUILD / "run" / contender.name),
-        Load(clips, reference, chosen.slo, chosen.step),
+        RateLoad(clips, reference, chosen.slo, chosen.step),
         [[clips[index] for index in indices] for indices in dealt[: chosen.rounds]],
         chosen.minutes,
         say,

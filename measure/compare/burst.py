@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from measure.compare.work import Answer, Reference
+from measure.compare.work import BestLabel, Reference
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target, encode
 
@@ -44,7 +44,7 @@ def burst(target: Target, clips: Sequence[Clip]) -> Burst:
     bodies = [encode(target, clip, clip.path.read_bytes()) for clip in clips]
     go = threading.Barrier(len(clips) + 1)
 
-    def post(body: bytes, headers: dict[str, str]) -> Answer | str:
+    def post(body: bytes, headers: dict[str, str]) -> BestLabel | str:
         with requests.Session() as session:
             session.trust_env = False  # no proxy reaches this machine
             go.wait()
@@ -61,7 +61,7 @@ def burst(target: Target, clips: Sequence[Clip]) -> Burst:
         answers = [future.result() for future in futures]
         seconds = time.perf_counter() - began
     named = list(zip(clips, answers, strict=True))
-    right = {clip: answer for clip, answer in named if isinstance(answer, Answer)}
+    right = {clip: answer for clip, answer in named if isinstance(answer, BestLabel)}
     return Burst(
         seconds=seconds,
         audio_seconds=sum(clip.seconds for clip in right),
@@ -70,7 +70,7 @@ def burst(target: Target, clips: Sequence[Clip]) -> Burst:
     )
 
 
-def read(status: int, body: bytes) -> Answer | str:
+def read(status: int, body: bytes) -> BestLabel | str:
     """The best label with its score, whatever structure the server puts its ranking in; else what is wrong."""
     if status != 200:
         return f"{status}: {body[:200].decode('utf-8', 'replace')}"
@@ -81,13 +81,13 @@ def read(status: int, body: bytes) -> Answer | str:
     return found or f"an answer without a ranking: {body[:200].decode('utf-8', 'replace')}"
 
 
-def best(content: Any) -> Answer | None:
+def best(content: Any) -> BestLabel | None:
     """The first entry with a label and a score, in reading order, through lists, objects and JSON within text."""
     if isinstance(content, str) and content.startswith("["):
         content = json.loads(content)
     if isinstance(content, dict):
         if isinstance(content.get("label"), str) and isinstance(content.get("score"), float):
-            return Answer(content["label"], content["score"])
+            return BestLabel(content["label"], content["score"])
         content = list(content.values())
     if isinstance(content, list):
         return next((found for entry in content if (found := best(entry))), None)

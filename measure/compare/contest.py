@@ -17,7 +17,7 @@ from measure.command import Say
 from measure.compare.burst import Burst, burst
 from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL, Contender
 from measure.compare.servers import Server, serving
-from measure.compare.steps import Load, Step, capacity, held
+from measure.compare.steps import RateLoad, RateStep, capacity, held
 from measure.compare.usage import Usage
 from measure.compare.work import Reference, seconds
 from measure.loadtest.clips import Clip
@@ -30,7 +30,7 @@ UNKNOWN_SECONDS = 60.0  # assumed for a first burst
 
 
 @dataclass
-class Measured:
+class MeasuredServer:
     """What one contender did.
 
     Attributes:
@@ -43,8 +43,8 @@ class Measured:
 
     started: float = 0.0
     bursts: list[Burst] = field(default_factory=list)
-    ladder: list[Step] = field(default_factory=list)
-    loads: dict[float, Step | None] = field(default_factory=dict)
+    ladder: list[RateStep] = field(default_factory=list)
+    loads: dict[float, RateStep | None] = field(default_factory=dict)
     peak: int = 0
 
     @property
@@ -53,7 +53,7 @@ class Measured:
         return statistics.median(each.throughput for each in self.bursts)
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[RateStep]:
         return self.ladder + [step for step in self.loads.values() if step]
 
     def errors(self) -> int:
@@ -78,7 +78,7 @@ class Measured:
         return not failed and not self.changed(reference) and self.drift(reference) <= SAME_SCORE
 
 
-class Contest:
+class ServerContest:
     """Everything that is measured in one run.
 
     Args:
@@ -92,7 +92,7 @@ class Contest:
         self,
         entrants: Sequence[Contender],
         make: Callable[[Contender], Server],
-        load: Load,
+        load: RateLoad,
         rounds: Sequence[Sequence[Clip]],
         minutes: float,
         say: Say,
@@ -101,7 +101,7 @@ class Contest:
         self.rounds = rounds
         self.shortest = sorted(load.clips, key=lambda clip: clip.seconds)[:WARM_UP]
         self.ends = time.monotonic() + 60 * minutes
-        self.measured: dict[Contender, Measured] = {}
+        self.measured: dict[Contender, MeasuredServer] = {}
         self.absent: dict[Contender, str] = {}
         self.wall = self.foreign = 0.0
 
@@ -134,7 +134,7 @@ class Contest:
         """Its server, started, warm and watched, for as long as the block lasts."""
         began = time.monotonic()
         with serving(self.make(contender), self.shortest[0]) as server:
-            mine = self.measured.setdefault(contender, Measured())
+            mine = self.measured.setdefault(contender, MeasuredServer())
             mine.started = max(mine.started, time.monotonic() - began)
             burst(server.target, self.shortest)
             with Usage(server) as usage:
@@ -163,7 +163,7 @@ class Contest:
             above = share * base > self.saturation(contender)
             mine.loads[share] = None if above else self.step(contender, server, share * base, cut_short=False)
 
-    def step(self, contender: Contender, server: Server, rate: float, cut_short: bool) -> Step:
+    def step(self, contender: Contender, server: Server, rate: float, cut_short: bool) -> RateStep:
         step = self.load.step(server.target, rate, cut_short)
         burst(
             server.target, self.shortest

@@ -43,7 +43,7 @@ PAIRS = {"fp32": (OURS_FP32, PACKED_FP32), "bf16": (OURS_BF16, PACKED_BF16)}
 
 
 @dataclass(frozen=True)
-class Measured:
+class OverheadTimes:
     """Seconds, of the served encoder and of the bare one."""
 
     served: list[float]  # s a round, all clips
@@ -54,7 +54,7 @@ class Measured:
 
 def measure(
     spec: ModelSpec, pair: tuple[Contender, Engine], clips: Sequence[Clip], lone: Clip, rounds: int, say: Say
-) -> Measured:
+) -> OverheadTimes:
     """In turns, the served first in one round and the bare encoder in the next.
 
     Raises:
@@ -63,7 +63,7 @@ def measure(
     contender, engine = pair
     waveforms = [soundfile.read(clip.path, dtype="float32")[0] for clip in clips]
     alone = [soundfile.read(lone.path, dtype="float32")[0]]
-    found = Measured([], [], [], [])
+    found = OverheadTimes([], [], [], [])
     server = Ours(spec, contender, BUILD / "run" / f"overhead-{contender.precision}")
     with (
         serving(server, lone) as it,
@@ -105,7 +105,7 @@ def ask(session: requests.Session, target: Target, clip: Clip) -> float:
     return seconds
 
 
-def row(precision: str, found: Measured, audio: float, shared: Mapping[str, Any]) -> OverheadRow:
+def row(precision: str, found: OverheadTimes, audio: float, shared: Mapping[str, Any]) -> OverheadRow:
     """Ratios of the throughputs are those of the times, inverted."""
     keeps = [bare / served for served, bare in zip(found.served, found.bare, strict=True)]
     added = [served - bare for served, bare in zip(found.lone_served, found.lone_bare, strict=True)]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from measure.compare.contenders import Contender
-from measure.compare.contest import Contest, Measured
-from measure.compare.steps import Step, broken, held
-from measure.results import Maybe, Measurement, Record, newest, read
+from measure.compare.contest import MeasuredServer, ServerContest
+from measure.compare.steps import RateStep, broken, held
+from measure.results import CsvRow, Maybe, Measurement, newest, read
 
 CONTENDERS_FILE, STEPS_FILE, OVERHEAD_FILE = "contenders.csv", "steps.csv", "overhead.csv"
 
@@ -45,7 +45,7 @@ class ContenderRow(Measurement):
         return [float(value) for value in self.throughputs.split()]
 
 
-class StepRow(Record):
+class StepRow(CsvRow):
     """One contender under open arrivals at one rate."""
 
     name: str
@@ -76,7 +76,9 @@ class OverheadRow(Measurement):
     lone_clips: int
 
 
-def rows(contest: Contest, software: Mapping[str, str], shared: Mapping[str, Any]) -> list[ContenderRow]:
+def rows(
+    contest: ServerContest, software: Mapping[str, str], shared: Mapping[str, Any]
+) -> list[ContenderRow]:
     """A row for each that was to take part.
 
     Args:
@@ -86,7 +88,7 @@ def rows(contest: Contest, software: Mapping[str, str], shared: Mapping[str, Any
     reference = contest.load.reference
     made = []
     for contender in contest.entrants:
-        mine = contest.measured.get(contender, Measured())
+        mine = contest.measured.get(contender, MeasuredServer())
         of_bursts = sum(len(it.answers) for it in mine.bursts)
         of_steps = sum(step.summary.requests - sum(step.summary.errors.values()) for step in mine.steps)
         made.append(
@@ -120,7 +122,7 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def step_rows(contest: Contest, date: str) -> list[StepRow]:
+def step_rows(contest: ServerContest, date: str) -> list[StepRow]:
     return [
         step_row(contender, share, step, date)
         for contender, mine in contest.measured.items()
@@ -129,7 +131,7 @@ def step_rows(contest: Contest, date: str) -> list[StepRow]:
     ]
 
 
-def step_row(contender: Contender, share: float | None, step: Step, date: str) -> StepRow:
+def step_row(contender: Contender, share: float | None, step: RateStep, date: str) -> StepRow:
     return StepRow(
         name=contender.name,
         share=share,

@@ -18,7 +18,7 @@ ABOVE = 0.95  # tried where the first of the ladder holds
 
 
 @dataclass(frozen=True)
-class Step:
+class RateStep:
     """One rate for some time.
 
     Attributes:
@@ -37,7 +37,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Load:
+class RateLoad:
     """What every step shares: the clips, their right answers, the bound, the length and the seed of the arrivals."""
 
     clips: Sequence[Clip]
@@ -50,7 +50,7 @@ class Load:
         """Seconds of a step: long enough for some requests even of the slowest."""
         return max(self.seconds, FEWEST / rate)
 
-    def step(self, target: Target, rate: float, cut_short: bool) -> Step:
+    def step(self, target: Target, rate: float, cut_short: bool) -> RateStep:
         """Equal seeds give equal arrivals and clips, so that every server gets the same load at a rate."""
         seconds = self.lasting(rate)
         moments = arrivals.times("poisson", rate, seconds, self.seed)
@@ -65,17 +65,17 @@ class Load:
         records = drive.drive(plan, watch, lambda: cut_short and late > 0.01 * len(moments))
         found = summary(records, 0.0, seconds)
         changed = sum(it.label is not None and it.label != self.reference[it.clip].label for it in records)
-        return Step(rate, found, changed, found.p99 <= self.bound, len(records) == len(moments))
+        return RateStep(rate, found, changed, found.p99 <= self.bound, len(records) == len(moments))
 
 
-def capacity(run: Callable[[float], Step], saturation: float) -> list[Step]:
+def capacity(run: Callable[[float], RateStep], saturation: float) -> list[RateStep]:
     """Go down the ladder until a rate meets the bound, and up once if the first does; gives the steps in order.
 
     Args:
         run: measures one rate, in requests a second.
         saturation: the server's own, in requests a second.
     """
-    steps: list[Step] = []
+    steps: list[RateStep] = []
     for fraction in LADDER:
         steps.append(run(fraction * saturation))
         if steps[-1].met:
@@ -85,11 +85,11 @@ def capacity(run: Callable[[float], Step], saturation: float) -> list[Step]:
     return steps
 
 
-def held(steps: Sequence[Step]) -> float | None:
+def held(steps: Sequence[RateStep]) -> float | None:
     """The highest rate that met the bound; None if none did."""
     return max((step.rate for step in steps if step.met), default=None)
 
 
-def broken(steps: Sequence[Step]) -> float | None:
+def broken(steps: Sequence[RateStep]) -> float | None:
     """The lowest rate that did not; None if none failed."""
     return min((step.rate for step in steps if not step.met), default=None)

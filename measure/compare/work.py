@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import soundfile
 from speaker_id.manifest import Manifest
 
 from measure import workload
+from measure.command import apart
 from measure.compare import BUILD
 from measure.loadtest.clips import Clip
 from measure.results import save_json
@@ -26,14 +25,14 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Answer:
+class BestLabel:
     """The best label, and its score."""
 
     label: str
     score: float
 
 
-Reference = Mapping[str, Answer]  # by the clip's name
+Reference = Mapping[str, BestLabel]  # by the clip's name
 
 
 def lengths(count: int) -> list[float]:
@@ -70,14 +69,12 @@ def alone(checkpoint: Path, work: Sequence[Clip]) -> Reference:
     file = BUILD / "references" / f"{digest.hexdigest()[:16]}.json"
     if not file.is_file():
         paths = [clip.path for clip in work]
-        # in a process of its own, which frees its memory
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            answers = process.submit(identify, checkpoint, paths).result()
+        answers = apart(identify, checkpoint, paths)
         save_json({clip.name: vars(answer) for clip, answer in zip(work, answers, strict=True)}, file)
-    return {name: Answer(**answer) for name, answer in json.loads(file.read_text()).items()}
+    return {name: BestLabel(**answer) for name, answer in json.loads(file.read_text()).items()}
 
 
-def identify(folder: Path, paths: Sequence[Path]) -> list[Answer]:
+def identify(folder: Path, paths: Sequence[Path]) -> list[BestLabel]:
     from speaker_id import checkpoint
     from speaker_id.encoder.reference import ReferenceEncoder
 
@@ -87,5 +84,5 @@ def identify(folder: Path, paths: Sequence[Path]) -> list[Answer]:
     for path in paths:
         waveform, _ = soundfile.read(path, dtype="float32")
         score, place = encoder([waveform])[0].softmax(-1).max(-1)
-        answers.append(Answer(loaded.labels[int(place)], float(score)))
+        answers.append(BestLabel(loaded.labels[int(place)], float(score)))
     return answers

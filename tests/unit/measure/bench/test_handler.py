@@ -7,7 +7,8 @@ import pytest
 
 from bundle import archive, sources
 from measure.bench import RESULTS
-from measure.bench.handler import FILE, FIRST, LATER, PAGE, child, model_dir, recording, table
+from measure.bench.handler import FILE, FIRST, LATER, PAGE, first_and_later, model_dir, recording, table
+from measure.command import apart
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -19,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_fresh_worker_answers_a_first_request_and_later_ones(folder: Path) -> None:
-    times = child(folder, {}, "first", 1.0)
+    times = apart(first_and_later, folder, {}, 1.0)
     assert len(times) == 1 + LATER
     assert all(time > 0 for time in times)
 

@@ -18,7 +18,9 @@ from measure.bench.engines import BASE, CONTESTANTS, HF_ONE, NAMES, ONE_BY_TWO, 
 from measure.bench.loaders import LOADERS
 from measure.bench.results import ENCODER_FILE, GROWTH_FILE, BenchmarkRow, GrowthRow
 from measure.bench.team import Team, variables
+from measure.bench.team import results as results_of
 from measure.bench.worker import Turn, answer, batches
+from measure.command import process
 from measure.results import read
 
 
@@ -110,12 +112,20 @@ def test_an_allocator_that_is_missing_skips_the_contestant(monkeypatch: pytest.M
         variables(Contestant(HF_ONE, ONE_BY_TWO, "jemalloc"))
 
 
-def test_a_worker_that_dies_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
-    """A folder that holds no checkpoint ends the worker while it loads."""
+def test_a_worker_that_cannot_load_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
+    """A folder that holds no checkpoint."""
     team = Team(BASE, tmp_path)
-    with pytest.raises(Unavailable, match="exit code 1"):
+    with pytest.raises(Unavailable, match=r"manifest\.json"):
         team.__enter__()
     assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_dies_is_reported(tmp_path: Path) -> None:
+    with (
+        process() as pool,
+        pytest.raises(Unavailable, match=r"BrokenProcessPool: A process .* terminated abruptly"),
+    ):
+        results_of([pool.submit(os._exit, 1)])
 
 
 def test_difference_is_relative_to_the_clips_largest_logit() -> None:

@@ -14,9 +14,9 @@ from measure import Unavailable
 from measure.compare import contest as module
 from measure.compare.burst import Burst
 from measure.compare.contenders import NAMES, OURS_BF16, OURS_FP32, USUAL, Contender, choose
-from measure.compare.contest import Contest
-from measure.compare.steps import Load, Step
-from measure.compare.work import Answer
+from measure.compare.contest import ServerContest
+from measure.compare.steps import RateLoad, RateStep
+from measure.compare.work import BestLabel
 from measure.loadtest.clips import Clip
 from measure.loadtest.summary import Summary
 from measure.loadtest.target import Target
@@ -27,7 +27,7 @@ SPEEDS = {
     "torchserve-padded": 4.0,
 }  # audio s/s; of the others 8 and less
 CLIPS = [Clip(f"clip-{number}", Path("none"), 8.0, "audio/wav") for number in range(4)]
-REFERENCE = {clip.name: Answer("anna", 0.9) for clip in CLIPS}
+REFERENCE = {clip.name: BestLabel("anna", 0.9) for clip in CLIPS}
 SUMMARY = Summary(1, {}, 1.0, 1.0, 1.0, (0.1,), 0.0, 1.0)
 
 
@@ -67,25 +67,25 @@ class Stage:
         self.lame: dict[str, str] = {}
         self.speeds = dict(SPEEDS)
         monkeypatch.setattr(module, "burst", self.burst)
-        monkeypatch.setattr(Load, "step", lambda load, target, rate, cut_short: self.step(target, rate))
+        monkeypatch.setattr(RateLoad, "step", lambda load, target, rate, cut_short: self.step(target, rate))
 
     def burst(self, target: Target, clips: Sequence[Clip]) -> Burst:
         if len(clips) > 1:  # not the warm-up
             self.asked.append(target.url)
         label = "bernd" if target.url in self.wrong else "anna"
         audio = sum(clip.seconds for clip in clips)
-        answers = {clip.name: Answer(label, 0.9) for clip in clips}
+        answers = {clip.name: BestLabel(label, 0.9) for clip in clips}
         return Burst(audio / self.speeds.get(target.url, 8.0), audio, answers, {})
 
-    def step(self, target: Target, rate: float) -> Step:
+    def step(self, target: Target, rate: float) -> RateStep:
         self.rates.append((target.url, rate))
-        return Step(rate, SUMMARY, 0, met=True, whole=True)
+        return RateStep(rate, SUMMARY, 0, met=True, whole=True)
 
-    def play(self, only: Sequence[str] = NAMES, rounds: int = 1, minutes: float = 60.0) -> Contest:
-        played = Contest(
+    def play(self, only: Sequence[str] = NAMES, rounds: int = 1, minutes: float = 60.0) -> ServerContest:
+        played = ServerContest(
             choose(only),
             lambda contender: Fake(contender, self.lame.get(contender.name)),
-            Load(CLIPS, REFERENCE, 10.0, 30.0),
+            RateLoad(CLIPS, REFERENCE, 10.0, 30.0),
             [CLIPS] * rounds,
             minutes,
             self.said.append,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from measure.compare import RESULTS
-from measure.compare.overhead import Measured
+from measure.compare.overhead import OverheadTimes
 from measure.compare.overhead import row as overhead_row
 from measure.compare.report import PAGE, main, overhead, report, text
 from measure.compare.results import CONTENDERS_FILE
@@ -59,7 +59,9 @@ def test_a_target_is_met_or_missed_by_its_own_measure() -> None:
 
 
 def test_overhead_is_the_median_of_neighbours_and_judged() -> None:
-    measured = Measured([10.0, 10.0, 20.0], [9.0, 9.8, 19.8], [0.270, 0.280, 0.300], [0.250, 0.270, 0.281])
+    measured = OverheadTimes(
+        [10.0, 10.0, 20.0], [9.0, 9.8, 19.8], [0.270, 0.280, 0.300], [0.250, 0.270, 0.281]
+    )
     run = {"model": "a", "clips": "b", "run": "c", "complete": True, "commit": "d", "dirty": False}
     made = overhead_row(
         "fp32", measured, 100.0, run | {"cpu": "e", "cpu_flags": "f", "cores": 2, "versions": "g"}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from measure.compare.steps import Load, Step, broken, capacity, held
+from measure.compare.steps import RateLoad, RateStep, broken, capacity, held
 from measure.loadtest.summary import Summary
 
 QUIET = Summary(1, {}, 1.0, 1.0, 1.0, (0.1,), 0.0, 1.0)
 
 
-def climb(limit: float) -> list[Step]:
+def climb(limit: float) -> list[RateStep]:
     """A server of saturation 10 that holds the bound up to `limit` requests a second."""
-    return capacity(lambda rate: Step(rate, QUIET, 0, met=rate <= limit, whole=True), 10.0)
+    return capacity(lambda rate: RateStep(rate, QUIET, 0, met=rate <= limit, whole=True), 10.0)
 
 
-def rates(steps: list[Step]) -> list[float]:
+def rates(steps: list[RateStep]) -> list[float]:
     return pytest.approx([step.rate for step in steps])  # type: ignore[return-value]
 
 
@@ -44,6 +44,6 @@ def test_a_server_that_holds_everywhere_is_broken_nowhere() -> None:
 
 
 def test_a_slow_server_is_asked_for_longer_so_that_there_are_requests_to_judge() -> None:
-    load = Load([], {}, bound=10.0, seconds=30.0)
+    load = RateLoad([], {}, bound=10.0, seconds=30.0)
     assert load.lasting(2.0) == 30.0
     assert load.lasting(0.1) == pytest.approx(200.0)
