@@ -1,4 +1,4 @@
-"""TorchServe's adapter: its rows in, its answers out. Everything else is `speaker_id`, which knows no server."""
+"""TorchServe's adapter: rows in, answers out. The rest is `speaker_id`, which depends on no server."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.AudioTooShort: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NonFiniteAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.OutOfMemory: HTTPStatus.INSUFFICIENT_STORAGE,  # which the gateway tries once more
+    errors.OutOfMemory: HTTPStatus.INSUFFICIENT_STORAGE,  # which the gateway retries once
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 
 class SpeakerHandler:
-    """One worker's model. TorchServe builds it, calls `initialize` once and `handle` for every batch."""
+    """One worker's model. TorchServe creates it, calls `initialize` once, and `handle` for every batch."""
 
     def initialize(self, context: Any) -> None:
-        """Load, verify and warm up the model; the worker reports READY when this returns.
+        """Verify, load and warm up the model; the worker reports READY when this returns.
 
         Raises:
             CheckpointError: the archive's checkpoint is not what its manifest says.
         """
-        # TorchServe's worker reads this at each request: bodies stay bytes, so that one parser bounds what they become
+        # TorchServe's worker reads this for each request: bodies stay bytes, so that one parser bounds what they become
         os.environ["TS_DECODE_INPUT_REQUEST"] = "false"
         config: Mapping[str, Any] = context.model_yaml_config or {}
         settings = Settings(**config.get("speaker_id", {}))
@@ -60,7 +60,7 @@ class SpeakerHandler:
         folder = Path(context.system_properties["model_dir"]) / "checkpoint"
         self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
         self.telemetry = Telemetry(context.metrics, self.model)
-        self.telemetry.event("loading")  # of its manifest's hashes and its weights
+        self.telemetry.event("loading")  # and verifying the hashes
         self.pipeline = Pipeline.load(folder, device, settings, self.model)
         self.telemetry.event("warming")
         warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
@@ -84,7 +84,7 @@ class SpeakerHandler:
         asked = [index for index, each in enumerate(headers) if not is_probe(each)]
         queued = [waited(headers[index]) for index in asked]
         outcomes = self.pipeline.identify([payload(rows[index], headers[index]) for index in asked])
-        answers = [b"{}"] * len(rows)  # to a probe: that there is an answer is all that it asks
+        answers = [b"{}"] * len(rows)  # for a probe, which only asks for an answer
         for index, outcome, wait in zip(asked, outcomes, queued, strict=True):
             self.report(context, index, outcome, len(asked), wait)
             answers[index] = outcome.answer
@@ -93,9 +93,9 @@ class SpeakerHandler:
         return answers
 
     def report(self, context: Any, index: int, outcome: Outcome, batch: int, queued: float | None) -> None:
-        """Set status and headers, and log ids, sizes and times: never audio, a label or a score."""
+        """Set one answer's status and headers, and log ids, sizes and times: never audio, a label or a score."""
         status = STATUS[type(outcome.error)] if outcome.error else HTTPStatus.OK
-        # a header or phrase holds our own words and numbers only: a line break in it would kill the worker
+        # headers and phrases contain only our own words and numbers: a line break in one would end the worker
         context.set_response_status(code=status.value, phrase=status.phrase, idx=index)
         context.set_response_content_type(index, "application/json")
         headers = {
@@ -129,9 +129,9 @@ class SpeakerHandler:
 
 
 def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
-    """TorchServe's row: parts by name, and headers among which it mixes a record a part and the URL's tail."""
+    """Convert TorchServe's row: parts by name, and headers with the end of the URL and a record for each part."""
     text = {name: value for name, value in headers.items() if isinstance(value, str)}
-    # the gateway's four, which replace what a caller sends under these names
+    # set by the gateway, which removes what a caller sends under these names
     lowered = {name.lower(): value for name, value in text.items()}
     began, _ = received(text) or (None, None)
     within, form, query = (lowered.get(name, "") for name in ("x-answer-within", "x-form", "x-query"))
@@ -139,15 +139,15 @@ def payload(row: Mapping[str, Any], headers: Mapping[str, Any]) -> Payload:
 
 
 def is_probe(headers: Mapping[str, Any]) -> bool:
-    """Whether the server's own watch asks if anybody answers; the gateway drops a caller's own such header.
+    """Return whether the server's own watch asks for any answer; the gateway removes a caller's such header.
 
-    TorchServe mixes the names of a gRPC call's inputs among the headers: those have records for values, and no text.
+    TorchServe adds the names of a gRPC call's inputs to the headers: their values are records, not text.
     """
     return any(name.lower() == "x-probe" and isinstance(value, str) for name, value in headers.items())
 
 
 def number(text: str) -> float | None:
-    """A header's number; None where nobody set it."""
+    """Parse a header's number; None where it is not set."""
     try:
         return float(text)
     except ValueError:
@@ -155,7 +155,7 @@ def number(text: str) -> float | None:
 
 
 def request_id(context: Any, index: int) -> str:
-    """The id that the caller sees: the gateway's, or the caller's own if it is harmless in a log; else TorchServe's."""
+    """Return the id that the caller sees: the gateway's, or its own if that is safe in a log; else TorchServe's."""
     headers = context.get_all_request_header(index).items()
     given = next((value for name, value in headers if name.lower() == "x-request-id"), None)
     if isinstance(given, str) and HARMLESS_ID.fullmatch(given):
@@ -164,10 +164,9 @@ def request_id(context: Any, index: int) -> str:
 
 
 def fair_share(workers: int) -> int:
-    """Threads a worker may use so that all of a model's workers together fill the cores.
+    """Return how many threads a worker may use so that all of a model's workers together use all cores.
 
-    OMP_NUM_THREADS says how many there are, else the machine does: a container that was promised two of sixty-four sees
-    them all.
+    OMP_NUM_THREADS gives their number where it is set: a container that is limited to two of sixty-four sees them all.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given):

@@ -1,7 +1,7 @@
-"""What a worker says about its work: metrics through TorchServe, and one JSON object a line for its log.
+"""A worker's metrics, through TorchServe, and its log: one JSON object a line.
 
-Ids, sizes, times and statuses. How sure the answers are goes into histograms alone, with no request's id beside it;
-labels, scores and audio go nowhere.
+They contain ids, sizes, times and statuses. How certain the answers are goes into histograms only, without a request's
+id; labels, scores and audio go nowhere.
 """
 
 from __future__ import annotations
@@ -44,15 +44,14 @@ HISTOGRAMS = (
     "speaker_id_answer_entropy_nats",
 )
 
-# the gateway's: seconds since the epoch when the request began, milliseconds until it was there whole
+# set by the gateway: seconds since the epoch when the request began, milliseconds until it was complete
 RECEIVED_HEADER = "x-received"
 _RECEIVED = re.compile(r"(\d{1,12}\.\d{1,9}) (\d{1,9})", re.ASCII)
-Observation = (
-    tuple[str, float] | tuple[str, float, str]
-)  # metric, value, and the code of a counter that has one
+# metric, value, and the code of a counter that has one
+Observation = tuple[str, float] | tuple[str, float, str]
 
 CODES = ("ok", *(error.code for error in RequestError.__subclasses__()))
-LONGEST_QUEUE = 24 * 3600.0  # s; more is no waiting time but a clock that is wrong
+LONGEST_QUEUE = 24 * 3600.0  # s; more is not a waiting time but a wrong clock
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
@@ -61,8 +60,8 @@ class Telemetry:
 
     Args:
         cache: TorchServe's `context.metrics`. Where its configuration lacks our metrics (serving/metrics/metrics.yaml
-            declares them) none is sent: TorchServe would write it into its log and drop it.
-        model: whose name and version every metric and event carries.
+            declares them) none is sent: TorchServe would log and drop it.
+        model: its name and version are part of every metric and event.
     """
 
     def __init__(self, cache: Any, model: Model) -> None:
@@ -77,15 +76,15 @@ class Telemetry:
             self._metrics.clear()
 
     def started(self, **details: Any) -> None:
-        """The worker has loaded its model and is warm."""
+        """Report that the worker has loaded and warmed up its model."""
         none: list[Observation] = [("speaker_id_decoder_faults_total", 0, kind) for kind in FAULTS]
         none += [("speaker_id_requests_total", 0, code) for code in CODES]
-        # a counter that begins with its first event has no increase at that event
+        # a counter that first appears with its first event has no increase at that event
         self._send([("speaker_id_worker_starts_total", 1), ("speaker_id_skipped_frames_total", 0), *none])
         self.event("ready", **details)
 
     def batch(self, outcomes: Sequence[Outcome], queued: Sequence[float | None], seconds: float) -> None:
-        """Count a batch that has been answered.
+        """Report an answered batch.
 
         Args:
             outcomes: one a request.
@@ -123,15 +122,15 @@ class Telemetry:
         self._send(told)
 
     def event(self, event: str, **fields: Any) -> None:
-        """One line of the log: a JSON object with time (UTC), level, event, model, version, pid and the fields."""
+        """Log one line: a JSON object with time (UTC), level, event, model, version, pid and the fields."""
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = {"time": now, "level": "info", "event": event, **self.common, **fields}
         logger.info(json.dumps(line, separators=(",", ":")))
 
     def _send(self, observations: Iterable[Observation]) -> None:
-        """All at once, in the form that TorchServe's frontend reads from a worker's output.
+        """Write all at once, in the form that TorchServe's frontend reads from a worker's output.
 
-        `metric.add_or_update` writes the same, but each with a call of the logger and of the system: 4 ms a batch.
+        `metric.add_or_update` writes the same, but with a call of the logger and of the system for each: 4 ms a batch.
         """
         lines = [
             self._line(name, value, more)
@@ -154,7 +153,7 @@ def code_of(outcome: Outcome) -> str:
 
 
 def waited(headers: Mapping[str, Any]) -> float | None:
-    """Seconds between a request's whole arrival at the gateway and now; None where no gateway says when that was."""
+    """Return the seconds since the gateway had received a request completely; None without a gateway."""
     when = received(headers)
     if when is None:
         return None
@@ -163,13 +162,13 @@ def waited(headers: Mapping[str, Any]) -> float | None:
 
 
 def received(headers: Mapping[str, Any]) -> tuple[float, float] | None:
-    """When a request began, in seconds since the epoch, and the seconds until it was whole; None without a gateway."""
+    """Parse when a request began, in seconds since the epoch, and the seconds until it was complete."""
     given = _RECEIVED.fullmatch(str(_header(headers, RECEIVED_HEADER)))
     return (float(given[1]), float(given[2]) / 1000) if given else None
 
 
 def trace_of(headers: Mapping[str, Any]) -> dict[str, str]:
-    """`{"trace": id}` of a W3C `traceparent`, else nothing."""
+    """Return `{"trace": id}` from a W3C `traceparent`, else an empty dict."""
     given = _TRACEPARENT.fullmatch(str(_header(headers, "traceparent")))
     return {"trace": given[1]} if given else {}
 

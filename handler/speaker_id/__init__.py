@@ -1,4 +1,4 @@
-"""Speaker identification, from audio bytes to ranked labels. This package knows no server.
+"""Speaker identification, from audio bytes to ranked labels. This package depends on no server.
 
-Data flows one way: bytes → waveform → packed batch → logits → labels → body.
+Data flows one way: bytes → waveforms → micro-batch → logits → labels → body.
 """

@@ -1,4 +1,4 @@
-"""How sure an answer is, in numbers that name nobody: what monitoring watches for drift."""
+"""How certain an answer is, in numbers that identify nobody: monitoring watches them for drift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Certainty:
     """One head's answer to one clip, from its softmax scores p, best first.
 
     Attributes:
-        surprise: −ln p₁, in nats: 0 where the model is certain, ln(labels) where it knows nothing.
+        surprise: the surprisal −ln p₁, in nats: 0 for a certain model, ln(labels) for one that guesses.
         margin: p₁ − p₂, in [0, 1].
         entropy: −Σ p ln p, in nats.
     """
@@ -26,7 +26,7 @@ class Certainty:
 
 
 def certainties(logits: Sequence[torch.Tensor], heads: Mapping[str, int]) -> list[Certainty]:
-    """Every clip's, or every clip's of every head.
+    """Return one Certainty a clip, or one a clip and head.
 
     Args:
         logits: one vector a clip, shape (labels,).

@@ -32,19 +32,19 @@ from speaker_id.settings import ScoreFunction
 
 __all__ = ["Checkpoint", "CheckpointError", "Manifest", "load", "verify"]
 
-# what transformers raises for a config or a weights file that it cannot make sense of
+# what transformers raises for an invalid config or weights file
 UNLOADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model ready to answer.
+    """A loaded model.
 
     Attributes:
         model: `Wav2Vec2ForSequenceClassification` or its HuBERT twin, fp32, eval mode, on its device.
-        feature_extractor: the checkpoint's own; it decides on normalisation.
+        feature_extractor: the checkpoint's own, which normalises as the checkpoint says.
         labels: what to answer for each logit, in the logits' order.
-        default_function: what turns logits into scores when the caller does not say.
+        default_function: how logits become scores when the caller does not say.
         sampling_rate: in Hz, of the waveform that the model expects.
         manifest: where it came from.
     """
@@ -58,7 +58,7 @@ class Checkpoint:
 
 
 def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = None) -> Checkpoint:
-    """Verifies every hash first, then loads strictly: every tensor used, none missing, none of another shape.
+    """Verify every hash, then load strictly: every tensor used, none missing, none of another shape.
 
     Args:
         folder: the checkpoint, with its manifest.
@@ -66,7 +66,7 @@ def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = No
         heads: labels of each classifier, where several share the vector of logits.
 
     Raises:
-        CheckpointError: one line on what is wrong with the folder.
+        CheckpointError: what is wrong with the folder, in one line.
     """
     manifest = verify(folder)
     check_config((folder / CONFIG_FILE).read_bytes())
@@ -107,7 +107,7 @@ def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = No
 
 
 def _check_loading(info: Mapping[str, Any]) -> None:
-    """Every tensor of the file is used, every parameter of the model is in the file, all shapes agree."""
+    """Raise unless every tensor of the file is used, every parameter is in the file, and all shapes agree."""
     for fault, keys in (
         ("lacks", info["missing_keys"]),
         ("holds tensors that the model has no place for:", info["unexpected_keys"]),
@@ -138,7 +138,7 @@ def _sampling_rate(feature_extractor: Any) -> int:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """No progress bar and no load report: what is wrong is said once, by us."""
+    """Suppress progress bars and load reports: what is wrong is reported once, by this module."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(transformers_logging.CRITICAL)
     transformers_logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""One clip: as a caller sent it, and as it is once decoded."""
+"""One clip: as a caller sent it, and decoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
 MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
 MAX_CHANNELS = 8  # 7.1 surround
 # Of a sample, full scale at ±1. Unscaled 32-bit integers pass; from 1e16 on the squares of a clip's samples overflow in
-# float32 when they are normalised, and a finite answer, that to silence, comes out.
+# float32 when they are normalised, and the answer is finite but that to silence.
 MAX_LEVEL = 1e12
 
 Waveform = npt.NDArray[np.float32]  # (samples,), mono, at the checkpoint's sampling rate
@@ -27,7 +27,7 @@ class EncodedAudio:
 
 @dataclass(frozen=True)
 class RawAudio:
-    """Samples that are decoded already.
+    """Samples that need no decoding.
 
     Attributes:
         samples: float32, (samples,) or (channels, samples), full scale at ±1.
@@ -40,12 +40,12 @@ class RawAudio:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What decoding made of one clip.
+    """One decoded clip.
 
     Attributes:
         waveform: float32, (samples,), contiguous, finite; mono, the mean of the channels.
-        skipped_frames: damaged frames of the codec that are missing in the waveform.
-        cpu_seconds: of a decoder process that it took.
+        skipped_frames: damaged frames of the codec that the waveform lacks.
+        cpu_seconds: that its decoder process used.
     """
 
     waveform: Waveform
@@ -57,6 +57,6 @@ Clip = EncodedAudio | RawAudio
 
 
 def max_frames(sampling_rate: int, max_seconds: float) -> int:
-    """Most frames of a clip at its own rate."""
+    """Return the most frames that a clip may have, at its own rate."""
     # 0.57 s at 44.1 kHz is 25137 frames, not 25136.999…
     return math.floor(max_seconds * sampling_rate + 1e-6)

@@ -19,8 +19,8 @@ RequestError
                             and was not processed; or a clip was not decoded within that time, or a minute, because
                             the server is too busy
 
-The core raises meanings; an adapter's one table turns them into its server's statuses. A message names the
-offending value and what is allowed. It is safe to show: no path, no stack trace, no line break.
+The core raises these; an adapter has one table that maps them to its server's statuses. A message names the invalid
+value and what is allowed. It is safe to show: no path, no stack trace, no line break.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ FAULTS = ("crash", "exception", "cpu", "memory", "deadline", "hang", "killed")
 
 
 class Fault(NamedTuple):
-    """What a decoder process met that no clip should be able to cause; for logs and metrics, never shown to callers.
+    """What happened to a decoder process that no clip should be able to cause; for logs and metrics, not for callers.
 
     Attributes:
         kind: one of FAULTS.
-        detail: such as the signal's name.
+        detail: for example the signal's name.
     """
 
     kind: str
@@ -43,13 +43,13 @@ class Fault(NamedTuple):
 
 
 class RequestError(Exception):
-    """One caller's request cannot be answered; its batch mates are not concerned.
+    """One caller's request cannot be answered; the others of its batch are not affected.
 
     Attributes:
-        code: stable, machine-readable name, one a class.
-        message: one line for a person: the offending value and the limit.
-        instance: which clip of the request was at fault, from 0; None for the request as a whole.
-        fault: what happened to the decoder process; None where it is well.
+        code: stable, machine-readable name, one for each class.
+        message: one line for a person: the invalid value and the limit.
+        instance: which clip of the request is invalid, from 0; None for the request as a whole.
+        fault: what happened to the decoder process; None if nothing did.
     """
 
     code: ClassVar[str]
@@ -61,7 +61,7 @@ class RequestError(Exception):
         self.fault = fault
 
     def body(self) -> dict[str, Any]:
-        """The error as every form of request gets it: `{"error": message, "code": code[, "instance": n]}`.
+        """Return the error as every form of request gets it: `{"error": message, "code": code[, "instance": n]}`.
 
         `error` is text because the clients of Open Inference, KServe, Hugging Face and TorchServe read it as text.
         """

@@ -13,7 +13,7 @@ from speaker_id.settings import ScoreFunction
 def answer(
     logits: torch.Tensor, labels: Sequence[str], heads: Mapping[str, int], top_k: int, function: ScoreFunction
 ) -> Rankings:
-    """One clip's ranking, or one a head, each over its own logits.
+    """Rank the labels of one clip, or of each of its heads over that head's logits.
 
     Args:
         logits: shape (labels,).
@@ -27,7 +27,7 @@ def answer(
 
 
 def parts(heads: Mapping[str, int]) -> Iterator[tuple[str, slice]]:
-    """Each head's place in the vector of logits: 6, 14 and 4 labels are [:6], [6:20] and [20:24]."""
+    """Yield each head's slice of the vector of logits: 6, 14 and 4 labels are [:6], [6:20] and [20:24]."""
     start = 0
     for head, count in heads.items():
         yield head, slice(start, start + count)
@@ -35,13 +35,13 @@ def parts(heads: Mapping[str, int]) -> Iterator[tuple[str, slice]]:
 
 
 def rank(logits: torch.Tensor, labels: Sequence[str], top_k: int, function: ScoreFunction) -> Ranking:
-    """The `top_k` best labels of one clip, best first.
+    """Return the `top_k` best labels of one clip, best first.
 
     Args:
-        logits: shape (labels,). Worked in fp32 whatever the encoder's precision: some checkpoints of this family
-            have logits past fp16's 65,504.
+        logits: shape (labels,). Converted to fp32 whatever the encoder's precision: some checkpoints of this family
+            have logits above fp16's 65,504.
         labels: names in index order.
-        top_k: at least 1; more than there are labels means all.
+        top_k: at least 1; more than there are labels returns all.
         function: softmax and sigmoid give scores in [0, 1]; none gives the logits themselves.
     """
     scores = logits.to(dtype=torch.float32, device="cpu")

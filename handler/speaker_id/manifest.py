@@ -1,7 +1,7 @@
-"""What a checkpoint folder must hold, byte for byte, and where it came from.
+"""What a checkpoint folder must contain, byte for byte, and where it came from.
 
-`bundle.convert` writes the manifest once; `verify` holds the folder to it at every load, so that a corrupted,
-swapped or added file ends the start-up instead of answering with somebody else's weights.
+`bundle.convert` writes the manifest once; `verify` compares the folder with it at every load, so that a corrupted,
+replaced or added file ends the start instead of answering with other weights.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ MANIFEST_FILE = "manifest.json"
 CONFIG_FILE = "config.json"
 PREPROCESSOR_FILE = "preprocessor_config.json"
 WEIGHTS_FILE = "model.safetensors"
-LABELS_FILE = "labels.csv"  # optional: display names for the labels
+LABELS_FILE = "labels.csv"  # optional: display names of the labels
 REQUIRED_FILES = (CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
 
-# formats that run code, or may, when they are read; safetensors cannot
+# formats whose reading runs code, or may; safetensors' cannot
 PICKLE_SUFFIXES = frozenset(
     {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".h5"}
 )
 
 
-# One label vector out of one recording. The first two are the packed encoder's; the reference encoder serves them all.
+# One label vector for one recording. The packed encoder serves the first two, the reference encoder all of them.
 SUPPORTED_ARCHITECTURES = {
     "wav2vec2": "Wav2Vec2ForSequenceClassification",
     "hubert": "HubertForSequenceClassification",
@@ -39,7 +39,7 @@ SUPPORTED_ARCHITECTURES = {
 
 
 class CheckpointError(Exception):
-    """The checkpoint cannot be served: one line for the operator. It ends the start-up; no request sees it."""
+    """The checkpoint cannot be served: one line for the operator. It ends the start; no request sees it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
@@ -55,7 +55,7 @@ class FileRecord(BaseModel):
 
     @classmethod
     def of(cls, path: Path) -> FileRecord:
-        """Reads the whole file, in pieces; a 380 MB checkpoint takes well under a second."""
+        """Hash a file, read in pieces; a checkpoint of 380 MB takes well under a second."""
         with path.open("rb") as file:
             digest = hashlib.sha256()
             while piece := file.read(1 << 20):
@@ -64,14 +64,14 @@ class FileRecord(BaseModel):
 
 
 class PrecisionCheck(BaseModel):
-    """How a reduced precision did against fp32 when the archive was built.
+    """How a reduced precision compared with fp32 when the archive was built.
 
     Attributes:
-        precision: the one checked.
+        precision: which one.
         clips: calibration clips compared.
         calibration: SHA-256 over their names and contents.
         agreement: share of them whose best label is the same, 0 to 1.
-        threshold: the least share that was accepted.
+        threshold: the smallest share that was accepted.
         largest_drift: largest change of any label's score, 0 to 1.
         median_drift: median over clips of the largest change of a score.
     """
@@ -94,11 +94,11 @@ class Manifest(BaseModel):
         name: the name it is served under.
         source: hub id, or the name of the local folder, never its whole path.
         revision: full commit id on the hub; None for a local folder.
-        demo: True for a model that must be labelled a demo wherever it shows.
+        demo: True for a model that must be labelled a demo wherever it is shown.
         files: the files beside the manifest, by name.
-        source_files: the files that these were made from, as fetched.
+        source_files: the fetched files that these were made from.
         libraries: versions that wrote it, by distribution name.
-        precision: the check that a precision below fp32 passed; None for fp32.
+        precision: the check that a reduced precision passed; None for fp32.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -116,7 +116,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Raises CheckpointError when the folder holds no manifest, or one that is not in this form."""
+        """Read a folder's manifest. Raises CheckpointError if it is missing or invalid."""
         try:
             return cls.model_validate_json((folder / MANIFEST_FILE).read_bytes())
         except OSError as exc:
@@ -135,7 +135,7 @@ class Manifest(BaseModel):
 
 
 def verify(folder: Path) -> Manifest:
-    """Holds every file of the folder to its manifest.
+    """Compare every file of the folder with its manifest.
 
     Raises:
         CheckpointError: names the first file that is missing, not listed, a pickle, or of another size or hash.
@@ -151,7 +151,7 @@ def verify(folder: Path) -> Manifest:
             )
         if path.name not in manifest.files and path.name != MANIFEST_FILE:
             raise CheckpointError(
-                f"{path.name} lies in the checkpoint but not in {MANIFEST_FILE}: remove it or rebuild"
+                f"{path.name} is in the checkpoint but not in {MANIFEST_FILE}: remove it or rebuild"
             )
     for name, expected in sorted(manifest.files.items()):
         path = folder / name
@@ -160,7 +160,7 @@ def verify(folder: Path) -> Manifest:
         size = path.stat().st_size
         if size != expected.bytes:
             raise CheckpointError(
-                f"{name} has {size} bytes, {MANIFEST_FILE} says {expected.bytes}: cut short or swapped"
+                f"{name} has {size} bytes, {MANIFEST_FILE} says {expected.bytes}: truncated or swapped"
             )
         found = FileRecord.of(path)
         if found.sha256 != expected.sha256:
@@ -172,7 +172,7 @@ def verify(folder: Path) -> Manifest:
 
 
 def check_config(content: bytes) -> dict[str, Any]:
-    """Parses a `config.json`. Raises CheckpointError unless it is one of an audio classifier that takes waveforms."""
+    """Parse a `config.json`. Raises CheckpointError unless it describes a supported audio classifier."""
     try:
         config = json.loads(content)
     except ValueError as exc:

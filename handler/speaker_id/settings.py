@@ -12,10 +12,10 @@ HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the name
 HALF = ("fp16", "float16", "half")
 # Bounds on numbers that a caller chooses, which no setting changes; those of a clip are in `clip`. docs/api.md lists
 # all of them.
-# Of a compressed body: max_request_size of config.properties, which an open one has.
+# Of a compressed body: as max_request_size of config.properties for an uncompressed one.
 MAX_INFLATED_BYTES = 33_554_432
 MAX_GZIP_MEMBERS = 256  # of a compressed body: each costs a copy of what follows it
-# Parts of a form, and parameters of a query: the audio and two options, with room for what is then refused by name.
+# Parts of a form, and parameters of a query: the audio and two options, and some more to be rejected by name.
 MAX_FIELDS = 16
 MAX_PART_HEADERS = 4_096  # bytes of one part's headers: a name, a file name and a type
 MAX_DIMENSIONS = 3  # of a tensor: clips, channels, samples
@@ -38,15 +38,15 @@ class Settings(BaseModel):
         120.0,
         gt=0,
         le=600,
-        description="Longest clip that is decoded, in seconds. Too high: attention's cost grows with the square "
-        "of the length, and one caller holds the worker for seconds. Too low: honest recordings get 413.",
+        description="Longest clip that is decoded, in seconds. Too high: attention's cost grows with the square of "
+        "the length, and one caller occupies the worker for seconds. Too low: legitimate recordings get 413.",
     )
     max_request_seconds: float = Field(
         240.0,
         gt=0,
-        description="Most decoded seconds that one request's clips may have together. Too high: one request of "
-        "many clips holds up the others in its batch, and a batch of such requests outlasts responseTimeout. Too low: "
-        "bulk callers must split their requests.",
+        description="Most decoded seconds that one request's clips may have together. Too high: one request of many "
+        "clips delays the others in its batch, and a batch of such requests exceeds responseTimeout. Too low: bulk "
+        "callers must split their requests.",
     )
     max_request_clips: int = Field(
         64,
@@ -57,67 +57,69 @@ class Settings(BaseModel):
     max_batch_audio_seconds: float = Field(
         120.0,
         gt=0,
-        description="Most audio that is decoded and encoded at once, in seconds; a batch that holds more is "
-        "worked off in several turns. Too high: peak memory grows with it. Too low: long batches are cut into "
-        "turns too small to fill the processor. One clip longer than this is a turn of its own.",
+        description="Most audio of a micro-batch, which is decoded and encoded at once, in seconds; a larger batch is "
+        "processed as several. Too high: peak memory grows with it. Too low: long batches become micro-batches too "
+        "small to use the processor fully. One clip longer than this is a micro-batch of its own.",
     )
     decoders: int = Field(
         2,
         ge=1,
-        description="Decoder processes of a worker: clips decoded at a time, beside the encoder. Too high: each takes "
-        "memory, decoded clips pile up, and they take cores from the encoder. Too low: a batch of compressed clips "
-        "waits for its decoding.",
+        description="Decoder processes of a worker: clips decoded concurrently, while the encoder runs. Too high: "
+        "each takes memory, decoded clips accumulate, and they take cores from the encoder. Too low: a batch of "
+        "compressed clips waits for its decoding.",
     )
     max_decode_seconds: float = Field(
         5.0,
         gt=0,
-        description="Most CPU seconds that decoding one request's clips may take together; of clips that are decoded "
-        "at a time each may take an equal part. Too high: a few hostile bytes hold a decoder and a core that long. Too "
-        "low: long recordings of many channels get 422 on a slow processor.",
+        description="Most CPU seconds that decoding one request's clips may take together; clips that are decoded "
+        "concurrently get equal shares. Too high: a few hostile bytes occupy a decoder and a core that long. Too low: "
+        "long recordings of many channels get 422 on a slow processor.",
     )
     max_response_bytes: int = Field(
         8 << 20,
         ge=1 << 10,
-        description="Largest answer, in bytes; a request that asks for more (clips × outputs × labels) gets 413. Too "
-        "high: past max_response_size of config.properties TorchServe ends the worker in place of answering. Too low: "
-        "bulk callers of models with many labels must ask for a smaller top_k.",
+        description="Largest answer, in bytes; a request for more (clips × outputs × labels) gets 413. Too high: "
+        "above max_response_size of config.properties TorchServe ends the worker instead of answering. Too low: bulk "
+        "callers of models with many labels must request a smaller top_k.",
     )
     default_top_k: int = Field(
         5,
         ge=1,
-        description="How many labels an answer lists when the caller does not say. Too high: larger bodies. "
-        "Too low: callers miss the runners-up that they expect from Hugging Face's default of 5.",
+        description="How many labels an answer lists when the caller does not say. Too high: larger bodies. Too low: "
+        "callers miss the runners-up that they expect from Hugging Face's default of 5.",
     )
     heads: dict[str, Annotated[int, Field(ge=1)]] = Field(
         {},
-        description="Classifiers that share one vector of logits, each with its number of labels in the logits' order: "
-        "{action: 6, object: 14, location: 4} of the intent classification models. Each is ranked by itself and "
-        "answered under its name; empty means one classifier over all labels. Too high: a head takes labels of the "
-        "next. Too low: it leaves its own to the next. A sum that is not the checkpoint's number of labels is refused.",
+        description="Classifiers that share one vector of logits, each with its number of labels in the logits' "
+        "order: {action: 6, object: 14, location: 4} of the intent classification models. Each is ranked separately "
+        "and answered under its name; empty means one classifier over all labels. Too high: a head takes labels of "
+        "the next one. Too low: the next one takes labels of this one. A sum other than the checkpoint's number of "
+        "labels is an error.",
     )
     encoder: Literal["packed", "reference"] = Field(
         "packed",
-        description="Which encoder serves: packed runs any mix of clips in one pass with no padded frame, reference is "
+        description="Which encoder serves: packed runs any mix of clips in one pass without padding, reference is "
         "Hugging Face's model one clip at a time. A model that packed cannot compute exactly is served by reference, "
         "and a log line says so.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32",
-        description="Arithmetic of the packed encoder; the head is fp32 always. bf16 is about twice as fast on "
-        "processors that have it, and moves scores a little: an archive of it is built only if its answers agree with "
-        "fp32's on the calibration clips.",
+        description="Arithmetic of the packed encoder; the head is always fp32. bf16 is about twice as fast on "
+        "processors that support it, and changes scores slightly: an archive with it is built only if its answers "
+        "agree with fp32's on the calibration clips.",
     )
     torch_threads: int = Field(
         0,
         ge=0,
-        description="Threads of one worker's tensor operations; 0 shares the machine's cores evenly among the "
-        "model's workers. Too high: workers fight for cores and all slow down. Too low: a lone request leaves "
+        description="Threads of one worker's tensor operations; 0 divides the machine's cores evenly among the "
+        "model's workers. Too high: workers compete for cores and all slow down. Too low: a single request leaves "
         "cores idle.",
     )
     warmup_seconds: tuple[float, ...] = Field(
         (1.0, 4.0, 15.0),
-        description="Clip lengths that run before the worker reports READY. Too few or far from real traffic: "
-        "the first callers pay for allocation and kernel set-up. Too many: slower starts and roll-outs.",
+        description="Lengths of the clips, in seconds, that run before the worker reports READY. Too few, or far from "
+        "real traffic: the first requests are slowed by allocation and kernel set-up. Too many: slower starts and "
+        "roll-outs.",
     )
 
     @field_validator("precision", mode="before")
@@ -125,7 +127,7 @@ class Settings(BaseModel):
     def _no_half_precision(cls, precision: object) -> object:
         if precision in HALF:
             raise ValueError(
-                f"{precision} ends at 65,504, and logits of published models reach 123,000 (hubert-base-superb-sid): "
+                f"{precision} ends at 65,504, but logits of published models reach 123,000 (hubert-base-superb-sid): "
                 "use bf16, whose range is fp32's"
             )
         return precision

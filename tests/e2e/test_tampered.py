@@ -77,7 +77,7 @@ def test_an_edited_manifest_is_refused(unpacked: Path) -> None:
 
 def test_a_file_more_is_refused(unpacked: Path) -> None:
     (unpacked / "checkpoint" / "more.json").write_text("{}")
-    assert "more.json lies in the checkpoint but not in manifest.json" in refusal(unpacked)
+    assert "more.json is in the checkpoint but not in manifest.json" in refusal(unpacked)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, MANIFEST, "checkpoint/preprocessor_config.json"])

@@ -52,7 +52,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 
 def test_an_unlisted_file_is_refused(folder: Path) -> None:
     (folder / "model-00002.safetensors").write_bytes(b"x")
-    assert "model-00002.safetensors lies in the checkpoint but not in manifest.json" in refusal(folder)
+    assert "model-00002.safetensors is in the checkpoint but not in manifest.json" in refusal(folder)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.PT", "extra.pkl"])

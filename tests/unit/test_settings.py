@@ -10,7 +10,7 @@ from speaker_id.settings import Settings
 
 from bundle import BundleError, shipped, sources
 
-WHY = r"65,504, and logits of published models reach 123,000 .hubert-base-superb-sid.: use bf16"
+WHY = r"65,504, but logits of published models reach 123,000 .hubert-base-superb-sid.: use bf16"
 
 
 @pytest.mark.parametrize("precision", ["fp16", "float16", "half"])

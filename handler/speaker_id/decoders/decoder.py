@@ -1,4 +1,4 @@
-"""The work of one decoder process: clip after clip, each answered with a waveform or with what is wrong with it."""
+"""One decoder process: it answers each clip with a waveform, or with what is wrong with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def serve(connection: socket.socket, body: int, samples: int) -> None:
     Args:
         connection: to the worker.
         body: descriptor of the shared memory that holds the clip.
-        samples: descriptor of the shared memory that takes the waveform.
+        samples: descriptor of the shared memory for the waveform.
     """
     requests = connection.makefile("rb")
     while line := requests.readline(LONGEST_LINE):
@@ -38,7 +38,7 @@ def answer(request: dict[str, Any], body: int, samples: int) -> dict[str, Any]:
 
     Returns:
         `{"samples", "skipped_frames", "cpu_seconds"}`, `{"error": code, "message"}`, or `{"fault": kind, "detail"}`
-        for what no clip should be able to cause.
+        for a fault that no clip should be able to cause.
     """
     limit_cpu(request["cpu_seconds"])
     began = time.thread_time()
@@ -54,20 +54,20 @@ def answer(request: dict[str, Any], body: int, samples: int) -> dict[str, Any]:
         return {"error": error.code, "message": error.message[:1000]}
     except MemoryError:
         return {"fault": "memory", "detail": "no memory left"}
-    except Exception as exc:  # any input may come here, and none may cost more than its own answer
+    except Exception as exc:  # any input may get here, and none may affect another clip
         return {"fault": "exception", "detail": where(exc)}
     used = time.thread_time() - began
     return {"samples": len(decoded.waveform), "skipped_frames": decoded.skipped_frames, "cpu_seconds": used}
 
 
 def clip_of(request: dict[str, Any], data: bytes) -> Clip:
-    """The clip that a request announces: encoded bytes, or samples of its shape."""
+    """Return the clip that a request declares: encoded bytes, or samples of the given shape."""
     if "shape" not in request:
         return EncodedAudio(data)
     return RawAudio(np.frombuffer(data, np.float32).reshape(request["shape"]), request["rate"])
 
 
 def where(exc: Exception) -> str:
-    """Type and place of an exception, for the log. Never its text, which may hold what the caller sent."""
+    """Return type and place of an exception, for the log. Never its text, which may quote what the caller sent."""
     frame = traceback.extract_tb(exc.__traceback__)[-1]
     return f"{type(exc).__name__} at {Path(frame.filename).name}:{frame.lineno}"

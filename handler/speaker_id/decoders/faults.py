@@ -1,4 +1,4 @@
-"""What a decoder's reply, or its end, means to the caller whose clip it had."""
+"""What a decoder's error reply, or its end, means to the caller of the clip."""
 
 from __future__ import annotations
 

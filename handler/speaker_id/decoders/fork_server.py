@@ -1,8 +1,8 @@
-"""The process that decoders are forked from: everything imported and run once, one thread, no clip of any caller.
+"""The process that decoders are forked from: everything imported and run once, one thread, no caller's clip.
 
     python -m speaker_id.decoders.fork_server DESCRIPTOR MEMORY FILE_BYTES
 
-It ends when the worker closes the connection, which the worker's own end does too.
+It ends when the worker closes the connection, or ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from speaker_id.clip import EncodedAudio
 from speaker_id.decoders import decoder, sandbox
 from speaker_id.decoders.wire import ANSWER, COMMAND, DESCRIPTORS, FILTERED, FORK, UNFILTERED, UNKNOWN
 
-# A container each for libsndfile and FFmpeg: what is imported or allocated at first use is so before the first fork.
+# A container each for libsndfile and FFmpeg: what they import or allocate at first use exists before the first fork.
 WARM_UP = (("WAV", "PCM_16", 44100), ("MP3", "MPEG_LAYER_III", 44100))
 
 
@@ -29,7 +29,7 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
     connection = socket.socket(fileno=descriptor)
     os.set_inheritable(descriptor, False)
     for number in (signal.SIGINT, signal.SIGHUP):
-        # a terminal's, meant for the server: the worker ends this process
+        # sent by a terminal to the server: the worker ends this process
         signal.signal(number, signal.SIG_IGN)
     warm_up()
     own = os.getpid()
@@ -41,7 +41,7 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
             if kind == FORK:
                 try:
                     child = os.fork()
-                except OSError:  # no process or no memory is left: the next command may fare better
+                except OSError:  # no process or no memory is left: the next command may succeed
                     child = UNKNOWN
                 if not child:
                     connection.close()
@@ -51,7 +51,7 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
                 children |= {child} - {UNKNOWN}
                 connection.sendall(ANSWER.pack(child))
             elif pid in children:
-                os.kill(pid, signal.SIGKILL)  # one that has ended already keeps the status that it ended with
+                os.kill(pid, signal.SIGKILL)  # one that has already ended keeps its status
                 children.remove(pid)
                 connection.sendall(ANSWER.pack(os.waitpid(pid, 0)[1]))
             else:
@@ -61,7 +61,7 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
 
 
 def receive(connection: socket.socket) -> tuple[bytes, int, list[int]] | None:
-    """The next command with its descriptors; None once the worker has closed the connection."""
+    """Receive the next command with its descriptors; None once the worker has closed the connection."""
     data, descriptors, _, _ = socket.recv_fds(connection, COMMAND.size, DESCRIPTORS)
     while data and len(data) < COMMAND.size:
         data += connection.recv(COMMAND.size - len(data)) or b"\0" * COMMAND.size
@@ -69,7 +69,7 @@ def receive(connection: socket.socket) -> tuple[bytes, int, list[int]] | None:
 
 
 def run(parent: int, descriptors: list[int], memory: int, file_bytes: int) -> None:
-    """Be a decoder process; never returns."""
+    """Run as a decoder process; never return."""
     status = 1
     try:
         sandbox.end_with_parent(parent)

@@ -26,16 +26,16 @@ from speaker_id.decoders.wire import (
 START_SECONDS = 120.0  # for imports on a busy machine; they take half a second on a quiet one
 ANSWER_SECONDS = 3.0  # for the fork server, whose work takes milliseconds; callers wait meanwhile
 ROOT = Path(__file__).resolve().parents[2]  # holds the package
-# A decoder gets no other variable of the worker's: credentials, for one, are none of its business.
+# A decoder gets no other variable of the worker's, which may be credentials.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 # One thread and one heap: a decoder has one clip at a time.
 OWN = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-# What one clip has freed the next one takes: given back to the system at once, it costs hundreds of page faults a clip.
+# Memory that one clip frees is kept for the next: returned to the system it costs hundreds of page faults a clip.
 OWN |= {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 
 
 class ForkServer:
-    """Makes and ends decoder processes; started again by itself should it be gone. Safe to use from many threads.
+    """Starts and ends decoder processes; restarts itself if it has ended. Thread-safe.
 
     Args:
         memory: bytes of address space that a decoder may take beyond what it starts with.
@@ -58,7 +58,7 @@ class ForkServer:
         return self._process.pid if self._process else None
 
     def fork(self, descriptors: Sequence[int]) -> int:
-        """Start a decoder that has these descriptors, and return its process id.
+        """Start a decoder with these descriptors, and return its process id.
 
         Raises:
             Lost: the fork server does not start.
@@ -72,7 +72,7 @@ class ForkServer:
                 self._start()
                 pid = self._ask(FORK, 0, descriptors)
             if pid == UNKNOWN:
-                raise Lost("no process more can be started")
+                raise Lost("no more processes can be started")
             return pid
 
     def end(self, pid: int) -> int | None:
@@ -105,7 +105,7 @@ class ForkServer:
                     pass_fds=[theirs.fileno()],
                     env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | OWN,
                 )
-            except OSError as exc:  # no memory, or no process more
+            except OSError as exc:  # no memory, or no more processes
                 self._stop()
                 raise Lost("the fork server does not start") from exc
         self._connection.settimeout(START_SECONDS)
@@ -136,7 +136,7 @@ class ForkServer:
         return int(ANSWER.unpack(self._receive(ANSWER.size))[0])
 
     def _receive(self, size: int) -> bytes:
-        """An answer; a fork server that fails to give one is ended, else the next would be its answer to this."""
+        """Receive an answer; a fork server without one is ended, else a late answer would be taken for the next one."""
         assert self._connection is not None
         data = b""
         try:

@@ -1,7 +1,7 @@
-"""WAV that needs no decoder: 16-bit PCM, one channel, at the model's rate, behind a header that leaves nothing to ask.
+"""WAV that needs no decoder: 16-bit PCM, one channel, at the model's rate, after the standard header of 44 bytes.
 
-Most callers send this. Nothing is parsed: the whole header is known from the body's length, so a body either begins
-with exactly these bytes, and what follows is its samples, or it is a decoder's to read or to refuse.
+Most callers send this. Nothing is parsed: the body's length determines the whole header, so either a body begins with
+exactly these bytes, and the rest is samples, or a decoder reads or rejects it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FULL_SCALE = np.float32(1 << (BITS - 1))
 
 
 def samples_of(clip: Clip, *, sampling_rate: int, max_seconds: float, min_samples: int) -> memoryview | None:
-    """The bytes of the samples; None where a decoder is needed, be it to say what is wrong with the length."""
+    """Return the bytes of the samples; None where a decoder is needed, even if only to report a wrong length."""
     if not isinstance(clip, EncodedAudio) or clip.data[:4] != RIFF:
         return None
     body = memoryview(clip.data)
@@ -34,6 +34,6 @@ def samples_of(clip: Clip, *, sampling_rate: int, max_seconds: float, min_sample
 
 
 def decode(samples: memoryview) -> Waveform:
-    """What `audio.decode` makes of a recording that has these samples, bit for bit."""
+    """Convert samples exactly, bit for bit, as `audio.decode` does."""
     waveform: Waveform = np.divide(np.frombuffer(samples, "<i2"), FULL_SCALE, dtype=np.float32)
     return waveform

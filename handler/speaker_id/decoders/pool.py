@@ -20,21 +20,20 @@ from speaker_id.decoders.process import DecoderProcess
 from speaker_id.decoders.wire import Lost
 from speaker_id.errors import CorruptAudio, OutOfMemory
 
-# Address space that a clip may take, beyond the idle decoder's. The most that an honest clip needs was measured
-# with `python -m measure.bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may
-# take so much.
+# Address space that a clip may use, beyond the idle decoder's. The most that a legitimate clip needs was measured with
+# `python -m measure.bench.hostile`. Too low: long recordings of many channels fail. Too high: each decoder may use it.
 MEMORY = 256 << 20
-LARGEST_IDLE = 60_000_000  # bytes, resident; a decoder that has more between two clips is replaced
+LARGEST_IDLE = 60_000_000  # bytes, resident: a decoder that has more after a clip is replaced
 
 
 class Decoders:
-    """Decoder processes that are reused, and replaced when one ends, hangs or grows. Safe to use from many threads.
+    """Decoder processes that are reused, and replaced when one ends, hangs or grows. Thread-safe.
 
-    Processes are ended and started by a thread of the pool's own, the keeper: a fork server that is busy, stopped or
-    started again takes seconds, and no caller waits past its deadline for that.
+    A thread of the pool, the keeper, starts and ends processes: a fork server that is busy, stopped or restarting takes
+    seconds, and no caller waits for that past its deadline.
 
     Args:
-        count: of processes; as many clips are decoded at a time.
+        count: of processes, and of clips decoded concurrently.
         sampling_rate: of the waveforms, in Hz.
         max_seconds: longest clip that is accepted, in seconds.
     """
@@ -80,7 +79,7 @@ class Decoders:
         try:
             try:
                 return self._decode(process, request, data, patience)
-            except OutOfMemory:  # the decoder was ended from outside, perhaps before it had the clip
+            except OutOfMemory:  # the decoder was killed, perhaps before it received the clip
                 return self._decode(process, request, data, patience)
         finally:
             if process.pid is None:
@@ -89,16 +88,16 @@ class Decoders:
                 self._idle.put(process)
 
     def is_plain(self, clip: Clip, *, min_samples: int) -> bool:
-        """Whether decoding it waits for no other process."""
+        """Return whether decoding a clip needs no decoder process."""
         return plain.samples_of(clip, **self._request, min_samples=min_samples) is not None
 
     def close(self) -> None:
-        """End every decoder; none may be in use. It also happens when nobody holds the pool any more."""
+        """End every decoder; none may be in use. Also happens when the pool is garbage collected."""
         self._close()
 
     @property
     def pids(self) -> list[int]:
-        """Process ids of the decoders that run."""
+        """Process ids of the running decoders."""
         return [process.pid for process in self._all if process.pid is not None]
 
     def _decode(
@@ -117,19 +116,19 @@ class Decoders:
             status = patience.wait(self._keeper.submit(process.give_up()))
             raise ended(status, request["cpu_seconds"]) from exc
         except MemoryError:
-            # a reply that was not read would be taken for the next clip's
+            # an unread reply would be taken for the next clip's
             self._keeper.submit(process.give_up())
             raise
         error = told(reply, MEMORY)
         if isinstance(error, CorruptAudio) or error.fault:
-            # what damaged bytes have done to its memory shall not reach the next clip
+            # damaged bytes may have corrupted its memory: it gets no other clip
             self._keeper.submit(process.give_up())
         raise error
 
     def _decoded(self, process: DecoderProcess, reply: dict[str, Any]) -> Decoded:
         samples, skipped, used = reply["samples"], reply.get("skipped_frames"), reply.get("cpu_seconds")
         if not (type(samples) is int and 0 < samples <= self._most_samples):
-            raise Lost("the decoder's reply states no possible length")
+            raise Lost("the decoder's reply has an impossible length")
         if type(skipped) is not int or type(used) is not float:
             raise Lost("the decoder's reply lacks numbers")
         waveform = process.waveform(samples)
@@ -139,7 +138,7 @@ class Decoders:
 
 
 def start(process: DecoderProcess, idle: queue.LifoQueue[DecoderProcess]) -> None:
-    """Start it, if that can be done: the next clip has it tried again."""
+    """Start a decoder if possible; else the next clip tries again."""
     try:
         with contextlib.suppress(Lost):
             process.start()
@@ -155,7 +154,7 @@ def close(decoders: Sequence[DecoderProcess], server: ForkServer, keeper: Thread
 
 
 def announced(clip: Clip) -> tuple[dict[str, Any], memoryview]:
-    """What the decoder is told of a clip, and the bytes that it gets."""
+    """Return what the decoder is told about a clip, and its bytes."""
     if isinstance(clip, RawAudio):
         assert clip.samples.dtype == np.float32, f"RawAudio holds float32, not {clip.samples.dtype}"
         return {"shape": clip.samples.shape, "rate": clip.sampling_rate}, memoryview(clip.samples.tobytes())

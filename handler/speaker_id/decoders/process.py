@@ -25,24 +25,24 @@ KEPT_SAMPLES = 4 << 20  # bytes of a waveform's shared memory between two clips:
 
 
 class DecoderProcess:
-    """One decoder process after another, with the memory that they share with the worker. For one thread at a time.
+    """One decoder process after another, with the memory that they share with the worker. Not thread-safe.
 
     Attributes:
-        pid: of the decoder; None where there is none, or it has been given up.
+        pid: of the decoder; None where there is none.
     """
 
     def __init__(self, server: ForkServer) -> None:
         self._server = server
         self._body, self._samples = shared_memory("clip"), shared_memory("samples")
         self._connection: socket.socket | None = None
-        self._statm: int | None = None  # kept open: opening it again for each clip costs more than reading it
+        self._statm: int | None = None  # kept open: opening it for each clip costs more than reading it
         self.pid: int | None = None
 
     def start(self) -> None:
         """Fork a decoder, unless one is running.
 
         Raises:
-            Lost: there is no fork server to be had.
+            Lost: no fork server can be started.
         """
         if self.pid is None:
             self._connection, theirs = connected()
@@ -59,7 +59,7 @@ class DecoderProcess:
     def ask(
         self, request: dict[str, Any], data: bytes | bytearray | memoryview, seconds: float
     ) -> dict[str, Any]:
-        """Have one clip decoded.
+        """Decode one clip.
 
         Args:
             request: what to do; the clip's size is added.
@@ -67,15 +67,15 @@ class DecoderProcess:
             seconds: to wait for the reply.
 
         Raises:
-            Lost: it ended, or says something that no decoder says.
-            TimeoutError: there is no reply yet; the decoder is still at it.
+            Lost: it ended, or its reply is not a decoder's.
+            TimeoutError: there is no reply yet; the decoder is still working.
         """
         assert self._connection is not None
         deadline = time.monotonic() + seconds
         line = json.dumps({**request, "size": len(data)}).encode() + b"\n"
         try:
             write(self._body, memoryview(data).cast("B"))
-            os.ftruncate(self._body, len(data))  # nothing of a longer clip before stays
+            os.ftruncate(self._body, len(data))  # drop what is left of a longer clip before
             self._connection.settimeout(seconds)
             self._connection.sendall(line)
             reply = b""
@@ -95,10 +95,10 @@ class DecoderProcess:
         return parsed
 
     def waveform(self, samples: int) -> Waveform:
-        """Take the reply's samples out of the shared memory.
+        """Copy the reply's samples out of the shared memory.
 
         Raises:
-            Lost: there are not so many.
+            Lost: there are fewer.
         """
         result = np.empty(samples, np.float32)
         if os.preadv(self._samples, [result.data.cast("B")], 0) != result.nbytes:
@@ -109,7 +109,7 @@ class DecoderProcess:
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that the decoder has now; 0 where the system does not say."""
+        """Resident memory of the decoder; 0 where the system does not say."""
         try:
             pages = os.pread(self._statm, 100, 0).split()[1] if self._statm is not None else 0
         except (OSError, IndexError):  # it has just ended
@@ -117,19 +117,18 @@ class DecoderProcess:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def end(self) -> int | None:
-        """End the decoder and return its wait status; None where nobody knows it."""
+        """End the decoder and return its wait status; None if it is unknown."""
         return self.give_up()()
 
     def give_up(self) -> Callable[[], int | None]:
-        """Have no decoder any more, at once; what ends it, which may take a while, is returned to be called."""
+        """Forget the decoder at once; return what ends it, to be called where it may take a while."""
         pid, self.pid = self.pid, None
         return functools.partial(self._end, pid)
 
     def _end(self, pid: int | None) -> int | None:
         status = self._server.end(pid) if pid is not None else None
-        if (
-            self._connection is not None
-        ):  # not before: a decoder that is alive would end by itself, as if it were well
+        # not before: a live decoder would exit by itself, with the status of one without a fault
+        if self._connection is not None:
             self._connection.close()
             self._connection = None
         if self._statm is not None:
@@ -139,7 +138,7 @@ class DecoderProcess:
         return status
 
     def close(self) -> None:
-        """End the decoder and give up the shared memory."""
+        """End the decoder and free the shared memory."""
         self.end()
         os.close(self._body)
         os.close(self._samples)

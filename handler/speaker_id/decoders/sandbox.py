@@ -1,7 +1,8 @@
-"""What a decoder process may still do: compute, and answer.
+"""Confine a decoder process: it may still compute, and answer.
 
-Everything here is what an unprivileged process can drop for good. seccomp comes through libseccomp and its binding
-pyseccomp; where either is missing (no Linux, no libseccomp2) the resource limits hold alone, and FILTERED is False.
+Everything here is what an unprivileged process can give up irrevocably. seccomp is used through libseccomp and its
+binding pyseccomp; where either is missing (no Linux, no libseccomp2) only the resource limits apply, and FILTERED is
+False.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ try:
 except (ImportError, OSError, RuntimeError):  # RuntimeError: no libseccomp on this machine
     seccomp = None
 
-# What decoding calls: memory, its own descriptors, the clock. No file is opened, no socket made, no process or thread
-# started, nobody signalled; such a call fails with EPERM.
+# What decoding needs: memory, its own descriptors, the clock. Opening a file, making a socket, starting a process or
+# thread, or sending a signal fails with EPERM.
 SYSTEM_CALLS = (
     "read", "write", "readv", "writev", "pread64", "pwrite64", "lseek", "close", "fstat", "newfstatat", "ftruncate",
     "recvfrom", "sendto", "recvmsg", "sendmsg", "poll", "ppoll",
@@ -35,10 +36,10 @@ PROT_EXEC = 4
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel end this process when the one that started it ends, however that comes about.
+    """Have the kernel end this process when the one that started it ends, for whatever reason.
 
     Args:
-        parent: its process id. If that has ended already, this ends here: the kernel would not notice.
+        parent: its process id. If it has already ended, so does this: the kernel would not notice.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -47,10 +48,10 @@ def end_with_parent(parent: int) -> None:
 
 
 def confine(memory: int, file_bytes: int) -> None:
-    """Drop every right that decoding does not need; irrevocable.
+    """Give up every right that decoding does not need; irrevocable.
 
     Args:
-        memory: bytes of address space beyond what the process has now. Too low: honest clips fail. Too high: one
+        memory: bytes of address space beyond what the process has now. Too low: legitimate clips fail. Too high: one
             hostile clip takes that much of the machine.
         file_bytes: most bytes that it may write to a file, which is the shared memory for samples.
     """
@@ -59,7 +60,7 @@ def confine(memory: int, file_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (used + memory,) * 2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # open descriptors stay, no other can be had
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # open descriptors stay, new ones fail
     if hasattr(resource, "RLIMIT_NPROC"):
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     if FILTERED:
@@ -67,8 +68,8 @@ def confine(memory: int, file_bytes: int) -> None:
 
 
 def limit_cpu(seconds: float) -> None:
-    """End this process (SIGXCPU) once it has used so many CPU seconds more; the kernel counts whole ones."""
-    # not os.times(), whose system call is filtered: it gives garbage then, and no error
+    """End this process (SIGXCPU) once it has used so many more CPU seconds, rounded up to whole ones by the kernel."""
+    # not os.times(): its system call is filtered, and it returns garbage without an error
     used = time.process_time()
     resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 1, resource.RLIM_INFINITY))
 
@@ -84,10 +85,10 @@ def _address_space() -> int:
 def _filter_system_calls() -> None:
     rules: Any = seccomp.SyscallFilter(seccomp.ERRNO(1))  # EPERM
     for name in SYSTEM_CALLS:
-        if name in ("mmap", "mprotect"):  # memory that can be run as code is not to be had
+        if name in ("mmap", "mprotect"):  # no executable memory
             rules.add_rule(seccomp.ALLOW, name, seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0))
         else:
             rules.add_rule(seccomp.ALLOW, name)
-    # of itself alone: another process's limits are not its to set
+    # of itself only, not of other processes
     rules.add_rule(seccomp.ALLOW, "prlimit64", seccomp.Arg(0, seccomp.EQ, 0))
     rules.load()  # sets no_new_privs too

@@ -1,8 +1,8 @@
-"""How worker, fork server and decoders talk.
+"""The protocol between worker, fork server and decoders.
 
 The worker sends the fork server a command: `F` with the three descriptors of a new decoder (its connection, the
 shared memory of the clip, that of the samples), answered with a process id; `E` with a process id, which ends that
-decoder and is answered with its wait status. A decoder receives one JSON object a line for a clip and replies likewise.
+decoder and is answered with its wait status. A decoder receives one line of JSON for each clip and replies with one.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ ANSWER = struct.Struct("<I")
 FORK, END = b"F", b"E"
 # Sent once by the fork server, when it is ready: whether system calls are filtered.
 FILTERED, UNFILTERED = b"F", b"U"
-UNKNOWN = 0xFFFF_FFFF  # answer to END: no decoder of ours has that process id; to FORK: none can be started
+UNKNOWN = 0xFFFF_FFFF  # answer to END: no such decoder; to FORK: none can be started
 DESCRIPTORS = 3
 LONGEST_LINE = 4096  # bytes of a request or a reply
 
 
 class Lost(Exception):
-    """The other process has ended, or does not answer as it should."""
+    """The other process has ended, or its answer is invalid."""
 
 
 def write(descriptor: int, data: memoryview) -> None:
-    """Fill shared memory from its start."""
+    """Write to shared memory, from its start."""
     position = 0
     while position < len(data):
         position += os.pwrite(descriptor, data[position:], position)
 
 
 def connected() -> tuple[socket.socket, socket.socket]:
-    """Both ends of a connection.
+    """Return both ends of a connection.
 
     Raises:
-        Lost: this process may have no more descriptors.
+        Lost: this process can open no more descriptors.
     """
     try:
         return socket.socketpair()
     except OSError as exc:
-        raise Lost("no connection to another process can be had") from exc
+        raise Lost("no connection to another process can be opened") from exc
 
 
 def shared_memory(name: str) -> int:
-    """The descriptor of memory that another process can share; of an unnamed file where the system has no memfd."""
+    """Return the descriptor of memory that another process can share; of an unnamed file where there is no memfd."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name)
     with tempfile.TemporaryFile() as file:

@@ -1,1 +1,1 @@
-"""Waveforms to logits: the contract, the reference encoder, the packed one, and which of them serves a model."""
+"""Waveforms → logits: the interface, the reference encoder, the packed encoder, and the choice between them."""

@@ -15,15 +15,15 @@ logger = logging.getLogger(__name__)
 
 
 def choose(loaded: Checkpoint, settings: Settings, device: str) -> Encoder:
-    """The packed encoder, or the reference encoder where the settings or the model ask for it.
+    """Return the packed encoder, or the reference encoder where the settings or the model require it.
 
     Args:
-        loaded: a verified checkpoint on `device`; let go of it afterwards, the packed encoder keeps no reference.
+        loaded: a verified checkpoint on `device`; drop it afterwards: the packed encoder keeps no reference.
         settings: the model's.
         device: "cpu" or "cuda:N".
 
     Raises:
-        CheckpointError: a precision that this model, device or archive is not fit for.
+        CheckpointError: a precision that this model, device or archive does not support.
     """
     check = loaded.manifest.precision
     if settings.precision != "fp32" and (check is None or check.precision != settings.precision):

@@ -1,4 +1,4 @@
-"""What an encoder is, waveforms to logits, and what all of them share."""
+"""The interface of an encoder, waveforms → logits, and what all encoders share."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ DEFAULT_RECEPTIVE_FIELD = 800
 
 
 class Encoder(Protocol):
-    """What the pipeline needs of an encoder."""
+    """What the pipeline requires of an encoder.
+
+    Attributes:
+        min_samples: fewest samples of a waveform; its receptive field.
+    """
 
     min_samples: int
 
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
-        """Waveforms of shape (samples,) → logits of shape (clips, labels), fp32, on the CPU."""
+        """Compute logits of shape (clips, labels), fp32, on the CPU, from waveforms of shape (samples,), float32."""
         ...
 
 
 def out_of_memory(exc: BaseException) -> bool:
-    """Whether an encoder failed for want of memory; torch has no class of its own for that on the CPU."""
+    """Return whether an encoder failed for lack of memory; on the CPU torch has no class for that."""
     return isinstance(exc, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(exc)
 
 
 def receptive_field(config: Any) -> int:
-    """Samples that the convolutional stack needs for its first frame.
+    """Return the samples that the convolutional stack needs for its first frame.
 
     A layer of kernel k widens the field by (k - 1) times the strides before it: 400 samples for wav2vec2's
     kernels (10, 3, 3, 3, 3, 2, 2) and strides (5, 2, 2, 2, 2, 2, 2).
@@ -47,7 +51,7 @@ def receptive_field(config: Any) -> int:
 
 
 def warm_up(encoder: Encoder, seconds: Sequence[float], sampling_rate: int) -> None:
-    """Run noise of the given lengths, so that no caller pays for allocation and kernel set-up.
+    """Encode noise of the given lengths, so that no request is slowed by allocation and kernel set-up.
 
     Noise rather than silence: a constant waveform divides by a variance of zero in some normalisations.
     """

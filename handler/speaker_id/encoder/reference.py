@@ -1,7 +1,7 @@
 """The reference encoder: Hugging Face's model on one clip at a time, never padded.
 
 Padding changes this model's answers (its first GroupNorm averages over time, padding included) and the published
-accuracy is a batch-of-one number, so this encoder is the oracle that a faster one must equal.
+accuracy was measured with batches of one, so a faster encoder must give the answers of this one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from speaker_id.encoder.contract import receptive_field
 
 
 class ReferenceEncoder:
-    """Hugging Face's model as it stands: one clip, unpadded, `attention_mask=None`.
+    """Hugging Face's model unchanged: one clip, unpadded, `attention_mask=None`.
 
     Args:
         model: any audio classifier of transformers, in eval mode.
@@ -26,7 +26,7 @@ class ReferenceEncoder:
     """
 
     def __init__(self, model: Any, feature_extractor: Any, device: str) -> None:
-        # cuDNN rounds convolutions to TF32 unless told not to: three digits less than fp32
+        # by default cuDNN rounds convolutions to TF32, three digits less than fp32
         torch.backends.cudnn.allow_tf32 = False
         self.model = model.to(device).eval()
         self.feature_extractor = feature_extractor
@@ -38,7 +38,7 @@ class ReferenceEncoder:
         return torch.cat([self.logits(waveform) for waveform in waveforms])
 
     def logits(self, waveform: Waveform) -> Tensor:
-        """One waveform of shape (samples,) → logits of shape (1, labels), fp32, on the CPU."""
+        """Compute logits of shape (1, labels), fp32, on the CPU, from a waveform of shape (samples,)."""
         features = self.feature_extractor(
             waveform, sampling_rate=self.feature_extractor.sampling_rate, return_tensors="pt"
         )

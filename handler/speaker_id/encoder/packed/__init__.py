@@ -1,4 +1,4 @@
-"""The packed encoder: any mix of clips in one pass, no frame of padding, each answered as it is alone."""
+"""The packed encoder: any mix of clips in one pass without padding, each with the logits that it gets alone."""
 
 from speaker_id.encoder.packed.encoder import PackedEncoder
 from speaker_id.encoder.packed.support import supports

@@ -1,7 +1,7 @@
-"""The feature extractor: one clip's waveform → its feature rows, exactly as on that clip alone.
+"""The feature extractor: one clip's waveform → its feature rows, exactly as for that clip alone.
 
-Activations are time-major, so a window of `kernel` rows is one stretch of memory and each layer is one matrix
-product over a strided view. Time is worked off in tiles, each from its own stretch of samples.
+Activations are time-major, so a window of `kernel` rows is contiguous in memory and each layer is one matrix product
+over a strided view. A clip is computed in tiles over time, each from its own samples.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class ConvolutionStack:
             self.fold = Fold(layers[0], layers[0].time_norm)
 
     def frames(self, samples: int) -> int:
-        """How many frames a clip of `samples` samples has."""
+        """Return how many frames a clip of `samples` samples has."""
         for kernel, stride in self.windows:
             samples = (samples - kernel) // stride + 1
         return samples
 
     def samples(self, frames: int) -> int:
-        """The fewest samples that give `frames` frames."""
+        """Return the fewest samples that give `frames` frames."""
         for kernel, stride in reversed(self.windows):
             frames = (frames - 1) * stride + kernel
         return frames
@@ -60,7 +60,7 @@ class ConvolutionStack:
         return out
 
     def tiles(self, waveform: Tensor, out: Tensor, threads: int) -> Iterator[Piece]:
-        """The work of one clip: waveform (samples,) → out (frames, channels)."""
+        """Yield the pieces of work for one clip: waveform (samples,) → out (frames, channels)."""
         blocks = self.blocks
         if self.fold is not None:
             waveform = waveform - waveform.mean(dtype=torch.float64).float()
@@ -98,12 +98,12 @@ class Block:
 
 
 class Fold:
-    """The first layer with its norm over time folded into weights of the clip's own.
+    """The first layer with its norm over time folded into weights for one clip.
 
     The norm needs the mean and variance, over the whole clip, of each channel's output. Both follow exactly from
     the waveform's own patches, as the layer is linear: with the patches' mean μ and covariance C, the channel of
     weights w has mean w·μ and variance wᵀCw. No pass over the layer's output is needed. The layer's bias cancels
-    in the norm; so does the waveform's offset, which is why the caller may remove it, for precision.
+    in the norm; so does the waveform's offset, so the caller may remove it, for precision.
     """
 
     def __init__(self, layer: Convolution, norm: Norm) -> None:

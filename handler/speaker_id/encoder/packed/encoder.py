@@ -1,7 +1,7 @@
-"""Waveforms → logits, any mix of clips in one pass: Hugging Face's answer for each clip alone, and no padding.
+"""Waveforms → logits, any mix of clips in one pass without padding: Hugging Face's logits of each clip alone.
 
-Clips are concatenated over time. What looks along time (the convolutions, the first norm, attention, pooling) runs
-within one clip; what looks at one frame (every linear map and layer norm) runs over all of them together.
+Clips are concatenated over time. Operations along time (convolutions, the first norm, attention, pooling) run within
+one clip; operations on single frames (every linear map and layer norm) run over all clips together.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PackedEncoder:
         feature_extractor: the checkpoint's own; it normalises if the checkpoint says so.
         device: "cpu" or "cuda:N".
         precision: of everything but the head, which is always fp32.
-        backend: "onednn" (CPUs), "portable", or "auto", the faster one that the device has.
+        backend: "onednn" (CPUs), "portable", or "auto", the fastest that the device supports.
 
     Raises:
         ValueError: the model is of another architecture, or the device cannot compute as asked.
@@ -73,13 +73,13 @@ class PackedEncoder:
         clips = [self.normalise(waveform) for waveform in waveforms]
         rows = spans(self.convolutions.frames(len(clip)) for clip in clips)
         if rows[-1].stop == 1:
-            # the libraries multiply a lone row by other code, which rounds differently: give it company
+            # the libraries multiply a single row with other code, which rounds differently: add a second
             return self([*waveforms, *waveforms])[:1]
         with self.team.in_charge():
             return self.logits(clips, rows, self.team).cpu()
 
     def logits(self, clips: Sequence[Tensor], rows: Spans, team: Team) -> Tensor:
-        """Normalised waveforms and their rows → (clips, labels), fp32, on the device."""
+        """Compute (clips, labels), fp32, on the device, from normalised waveforms and their rows."""
         hidden = self.projection(self.convolutions(clips, rows, team), team)
         hidden = self.positional(hidden, rows, team)
         if not self.pre_norm:
@@ -94,14 +94,14 @@ class PackedEncoder:
         return self.head(pool.total)
 
     def describe(self) -> str:
-        """The back end, its precision and its device, for a log line."""
+        """Return back end, precision, device and threads, for a log line."""
         kind = "fp32" if self.operators.dtype == torch.float32 else "bf16"
         threads = f"{self.team.threads} thread{'s' * (self.team.threads > 1)}"
         return f"packed encoder: {self.operators.name} back end, {kind}, {self.operators.device}, {threads}"
 
     def normalise(self, waveform: Waveform) -> Tensor:
-        """As the checkpoint's own feature extractor prepares this clip alone: (samples,) fp32, on the device."""
-        with np.errstate(all="ignore"):  # a clip of NaN is not this stage's to refuse, and warns nobody
+        """Normalise a clip as the checkpoint's feature extractor does: (samples,) fp32, on the device."""
+        with np.errstate(all="ignore"):  # the pipeline rejects NaN in the logits; no warning here
             values = self.feature_extractor(
                 waveform, sampling_rate=self.feature_extractor.sampling_rate, return_tensors="pt"
             ).input_values[0]

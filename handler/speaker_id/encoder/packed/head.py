@@ -1,7 +1,7 @@
 """The classification head: hidden states → logits, always in fp32 (some checkpoints' logits pass 100,000).
 
 The mean over frames and the weighted sum over layers commute with the linear projection, so frames are pooled first
-and layers are added up as they come: no hidden state is stored, and the head runs on one row a clip.
+and layers are summed as they are computed: no hidden state is stored, and the head runs on one row a clip.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Pool:
         self.total = torch.zeros(len(spans), width, device=device)
 
     def add(self, hidden: Tensor, share: float, team: Team) -> None:
-        """hidden: (frames, hidden), packed."""
-        if share != 0.0:  # the plain head looks at the last state only
+        """Add one layer's hidden states, (frames, hidden), packed."""
+        if share != 0.0:  # the plain head uses the last state only
             team.run(partial(self.add_clip, hidden, share, clip) for clip in range(len(self.spans)))
 
     def add_clip(self, hidden: Tensor, share: float, clip: int) -> None:
@@ -48,7 +48,9 @@ class Head:
         ]
 
     def __call__(self, pooled: Tensor) -> Tensor:
-        return torch.cat([self.logits(row[None]) for row in pooled])  # one by one, so that all round alike
+        return torch.cat(
+            [self.logits(row[None]) for row in pooled]
+        )  # one by one, so that all are rounded alike
 
     def logits(self, row: Tensor) -> Tensor:
         for affine in self.affines:

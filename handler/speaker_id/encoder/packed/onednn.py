@@ -1,7 +1,7 @@
 """The fast back end for CPUs: oneDNN's linear maps, prepared once, with GELU or the residual fused into the product.
 
-torch exposes them as operators of its own compiler (`torch.ops.mkldnn`), private and without promise from one
-version to the next. So `probe.choose()` tries each before a model is served with them.
+torch exposes them as private operators of its compiler (`torch.ops.mkldnn`), which may change with any version. So
+`probe.choose()` tests each before a model is served with them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from speaker_id.encoder.packed.spans import cut
 from speaker_id.encoder.packed.weights import Affine
 
 mkldnn = torch.ops.mkldnn
-SCORES = 1 << 20  # of bf16 attention, held at once: about as many as stay in the second-level cache
-ROWS = 256  # of queries: fewer at once, and preparing the keys for each product costs more than the product
+SCORES = 1 << 20  # of bf16 attention, computed at once: about as many as fit in the second-level cache
+ROWS = 256  # of queries: with fewer, preparing the keys for each product costs more than the product
 
 
 class FusedLinear:
@@ -40,7 +40,7 @@ class FusedLinear:
 
 class OneDnnOperators(PortableOperators):
     name = "onednn"
-    step = 8  # 32 numbers of rows up to a chunk, for at most 7 rows computed twice
+    step = 8  # 32 different shapes up to a chunk, for at most 7 rows computed twice
 
     def linear(self, affine: Affine) -> Linear:
         return FusedLinear(affine, self.dtype)
@@ -48,7 +48,7 @@ class OneDnnOperators(PortableOperators):
     def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         if self.dtype == torch.float32:
             return super().attention(query, key, value)
-        # torch's flash attention multiplies bf16 at half the speed of oneDNN's batched product
+        # torch's flash attention computes bf16 at half the speed of oneDNN's batched product
         heads, frames, _ = query.shape
         query, key, value = query.contiguous(), key.transpose(1, 2).contiguous(), value.contiguous()
         out = torch.empty_like(query)

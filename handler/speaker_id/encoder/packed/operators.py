@@ -1,7 +1,7 @@
-"""What the packed encoder needs of a back end, and the portable one in plain torch (CPU or CUDA).
+"""What the packed encoder requires of a back end, and the portable one in plain torch (CPU or CUDA).
 
-A back end prepares each weight once and computes on packed rows, (frames, channels). It knows nothing of clips: what
-looks along time is handed to it one clip at a time.
+A back end prepares each weight once and computes on packed rows, (frames, channels). It knows no clips: operations
+along time are called for one clip at a time.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Linear(Protocol):
     def __call__(self, rows: Tensor) -> Tensor: ...
 
     def gelu(self, rows: Tensor) -> Tensor:
-        """GELU of the map."""
+        """Compute GELU of the map."""
         ...
 
     def add(self, rows: Tensor, residual: Tensor) -> Tensor:
-        """The map plus a residual of shape (frames, outputs)."""
+        """Compute the map plus a residual of shape (frames, outputs)."""
         ...
 
 
@@ -38,10 +38,10 @@ class Operators(Protocol):
     Attributes:
         name: for logs.
         dtype: of activations and prepared weights.
-        device: where they live.
-        chunk: rows that a chain of linear maps works on at once, so that what lies between two of them stays in cache.
-        tile: frames of a clip that the convolutions work on at once, for the same reason.
-        step: rows that a product has a multiple of, where each number has a kernel of its own to compile and to keep.
+        device: of both.
+        chunk: rows that a chain of linear maps computes at once, so that intermediate results stay in cache.
+        tile: frames of a clip that the convolutions compute at once, for the same reason.
+        step: a product's rows are a multiple of it, where each number of rows needs a kernel of its own.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Operators(Protocol):
         ...
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """One clip's heads, each (heads, frames, head size) → the same shape; queries are scaled already."""
+        """Compute one clip's attention: (heads, frames, head size) → the same. Queries are already scaled."""
         ...
 
 
@@ -85,7 +85,7 @@ class PortableOperators:
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device
-        # on CPUs, half or twice of either is within 2 % of the speed; a GPU wants all there is
+        # on CPUs, half or twice of either is within 2 % of the speed; a GPU is fastest with all at once
         self.chunk, self.tile = (256, 48) if device.type == "cpu" else (1 << 16, 1 << 12)
 
     def linear(self, affine: Affine) -> Linear:

@@ -1,9 +1,9 @@
-"""The positional convolution (128 taps wide in every published model), by FFT, never across a clip's border.
+"""The positional convolution (128 taps in every published model), by FFT, never across a clip's border.
 
-Its direct form costs 9 MFLOP a frame in groups too narrow for full speed, and oneDNN compiles it anew for each length
-of clip (40 ms). The FFT form needs less than half the time, one shape for all lengths, and is no less exact. Each
-clip is cut into blocks that overlap by `kernel - 1` frames (overlap-save). Beyond the clip's ends a block holds
-zeros, as the convolution's own padding does, and never a neighbour's frames.
+Computed directly it costs 9 MFLOP a frame in groups too narrow for full speed, and oneDNN compiles it again for each
+length of clip (40 ms). By FFT it takes less than half the time, has one shape for all lengths, and is as exact. Each
+clip is cut into blocks that overlap by `kernel - 1` frames (overlap-save). Beyond the clip's ends a block contains
+zeros, as the convolution's own padding does, never a neighbour's frames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from speaker_id.encoder.packed.spans import Spans, cut
 from speaker_id.encoder.packed.team import Team
 from speaker_id.encoder.packed.weights import Positional
 
-BLOCKS = 8  # transformed at once, so that reading the spectra of the weights is worth its while
+BLOCKS = 8  # transformed at once, to read the spectra of the weights less often
 
 
 class PositionalEmbedding:
@@ -31,7 +31,7 @@ class PositionalEmbedding:
         self.size = 1 << (2 * self.kernel - 1).bit_length()  # frames of a transform; about half are overlap
         self.step = self.size - self.kernel + 1  # new frames of a block
         self.bias = None if bias is None else bias.to(device)
-        # a convolution of torch does not flip its kernel: the conjugate, in the spectrum
+        # torch's convolution does not flip its kernel: in the spectrum, the conjugate
         spectrum = torch.fft.rfft(weight, n=self.size).conj()
         # (channels, width, frequencies) → (frequencies, groups, width, channels of a group)
         spectrum = spectrum.view(self.groups, channels // self.groups, width, -1)
@@ -54,9 +54,9 @@ class PositionalEmbedding:
         out[rows] = hidden[rows] + F.gelu(embedding)
 
     def blocks(self, hidden: Tensor, rows: slice, span: slice) -> Tensor:
-        """Some of a clip's rows, with what the kernel sees around them → blocks, (blocks, channels, size)."""
+        """Return some of a clip's rows, with what the kernel covers around them, as (blocks, channels, size)."""
         count = -(-(rows.stop - rows.start) // self.step)
-        # an even kernel sees one row more behind than ahead: transformers drops its last output
+        # an even kernel covers one row more before than after: transformers drops its last output
         start = rows.start - self.kernel // 2
         end = start + count * self.step + self.kernel - 1
         inside = slice(max(start, span.start), min(end, span.stop))

@@ -1,4 +1,4 @@
-"""Which back end serves. The fast one's operators are private to torch, so each is tried on small data first."""
+"""Which back end serves. The fast one's operators are private to torch, so each is first tested on small data."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 def choose(backend: Backend, precision: Precision, device: torch.device) -> Operators:
-    """The back end asked for, or the portable one with a warning where oneDNN's operators are missing or wrong.
+    """Return the requested back end, or the portable one with a warning where oneDNN's operators are missing or wrong.
 
     Raises:
-        ValueError: the processor has no bf16 arithmetic, or oneDNN is asked for elsewhere than on a CPU.
+        ValueError: the processor has no bf16 arithmetic, or oneDNN is requested for a GPU.
     """
     if precision == "bf16" and not computes_bf16(device):
         raise ValueError(f"precision bf16: {device} has no bf16 arithmetic; serve with precision fp32")
@@ -44,7 +44,7 @@ def choose(backend: Backend, precision: Precision, device: torch.device) -> Oper
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware; emulated, it is slower than fp32."""
+    """Return whether the device computes bf16 in hardware; emulated, it is slower than fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
@@ -52,20 +52,20 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def precisions(device: torch.device) -> list[Precision]:
-    """What the device computes in hardware: what it lacks is neither served nor measured."""
+    """Return the precisions that the device computes in hardware; others are neither served nor measured."""
     return ["fp32", "bf16"] if computes_bf16(device) else ["fp32"]
 
 
 @torch.inference_mode()
 def find_fault(operators: Operators, trusted: Operators) -> str | None:
-    """What is missing or wrong in a back end, None if it computes what the trusted one does."""
+    """Return what is missing or wrong in a back end; None if it computes what the trusted one does."""
     generator = torch.Generator().manual_seed(0)
 
     def noise(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator)
 
     stretch = noise(40, 32).to(operators.dtype)
-    stretch[7] = float("nan")  # a neighbour's, which must stay where it is
+    stretch[7] = float("nan")  # of a neighbour: must not spread
     windows = stretch.as_strided((19, 96), (64, 1))  # overlapping, as the convolutions' are
     residual = noise(19, 48).to(operators.dtype)
     heads = noise(3, 4, 37, 16).to(operators.dtype)
@@ -79,7 +79,7 @@ def find_fault(operators: Operators, trusted: Operators) -> str | None:
                 "linear with residual": (found.add(windows, residual), expected.add(windows, residual)),
                 "attention": (operators.attention(*heads), trusted.attention(*heads)),
             }
-        except (AttributeError, RuntimeError, TypeError) as exc:  # gone, or with another signature
+        except (AttributeError, RuntimeError, TypeError) as exc:  # missing, or with another signature
             return f"{type(exc).__name__}: {str(exc).splitlines()[0]}"
         for name, (value, reference) in outcomes.items():
             if not agree(value, reference):

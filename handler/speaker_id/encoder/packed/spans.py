@@ -1,25 +1,25 @@
-"""Where each clip lies in packed activations, (frames, channels): the clips' rows one after the other."""
+"""Where each clip is in packed activations, (frames, channels): the clips' rows one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
-SMALLEST = 16  # rows: fewer waste a matrix product, and a lone row takes another way through the libraries
+SMALLEST = 16  # rows: fewer make a matrix product inefficient, and a single row is computed by other code
 
 Spans = Sequence[slice]  # each clip's rows
 
 
 def spans(frames: Iterable[int], start: int = 0) -> Spans:
-    """Clips of so many frames each, laid end to end."""
+    """Return the rows of clips of so many frames each, placed end to end."""
     return [slice(*ends) for ends in pairwise(accumulate(frames, initial=start))]
 
 
 def cut(rows: slice, largest: int, threads: int = 1, smallest: int = SMALLEST) -> Spans:
-    """Rows → pieces of equal size (but for one row), at most `largest` each, as many as keep all threads busy.
+    """Cut rows into pieces of equal size (except for one row), at most `largest` each, enough to keep all threads busy.
 
-    No piece is a lone row unless all there is: the libraries multiply one row by other code, which rounds
-    differently, and an answer should not depend on where in a batch its clip lies.
+    No piece is a single row unless there is only one: the libraries multiply one row with other code, which rounds
+    differently, and an answer should not depend on its clip's place in a batch.
     """
     length = rows.stop - rows.start
     count = -(-length // largest)
@@ -30,9 +30,9 @@ def cut(rows: slice, largest: int, threads: int = 1, smallest: int = SMALLEST) -
 
 
 def even(rows: slice, largest: int, threads: int = 1, step: int = 1) -> Spans:
-    """As `cut`, but all pieces but the last have a multiple of `step` rows; `widened` makes the last one even too.
+    """As `cut`, but all pieces except the last have a multiple of `step` rows; `widened` extends the last one.
 
-    There are two pieces at least, where the rows suffice: a lone piece has no rows before it to be widened by.
+    There are at least two pieces if the rows suffice: a single piece has no rows before it to be extended by.
     """
     if step == 1:
         return cut(rows, largest, threads)
@@ -42,9 +42,9 @@ def even(rows: slice, largest: int, threads: int = 1, step: int = 1) -> Spans:
 
 
 def widened(piece: slice, step: int) -> slice:
-    """A piece with so many rows before it, if they are there, that it has a multiple of `step`.
+    """Extend a piece by rows before it, where there are any, to a multiple of `step`.
 
-    The rows before it are computed twice and thrown away, so it does not matter if another thread writes to them.
+    The rows before it are computed twice and discarded, so it does not matter if another thread writes to them.
     """
     return slice(max(0, piece.stop - rounded(piece, step)), piece.stop)
 

@@ -1,4 +1,4 @@
-"""Which models the packed encoder computes exactly; all others are the reference encoder's."""
+"""Which models the packed encoder computes exactly; the reference encoder serves all others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ACTIVATION = "gelu"  # the exact one, by the error function: every published che
 
 
 def supports(model: Any) -> str | None:
-    """None for a model that the packed encoder computes, else the reason why not, in words for a log line."""
+    """Return None for a model that the packed encoder computes, else the reason why not, for a log line."""
     config, kind = model.config, type(model).__name__
     # the exact class: a subclass may override forward()
     if kind not in CLASSES:

@@ -1,8 +1,8 @@
-"""Several threads, each working on pieces of its own with kernels that use one thread.
+"""Several threads, each computing its own pieces with single-threaded kernels.
 
-torch's own threads meet at a barrier after every kernel: costly on a quiet machine, ruinous on a busy one, where they
-spin while they wait. Here the pieces of a step (some rows, some heads of a clip) are independent of each other, so a
-team waits a few times a layer, and sleeps while it does.
+torch's own threads synchronise at a barrier after every kernel: costly on an idle machine, ruinous on a busy one, where
+they spin while they wait. Here the pieces of a step (some rows, some heads of a clip) are independent, so a team waits
+a few times a layer, and sleeps meanwhile.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ Piece = Callable[[], object]
 
 
 class Team:
-    """One thread works in the caller's own, several in threads beside it.
+    """With one thread, pieces run in the caller's own; with several, in a pool.
 
     Args:
-        threads: how many pieces are worked on at once.
+        threads: how many pieces are computed at once.
         chunk: most rows of a piece that is cut regardless of the clips' borders.
-        step: rows that such a piece has a multiple of, once it is widened.
+        step: such a piece is extended to a multiple of it.
     """
 
     def __init__(self, threads: int, chunk: int, step: int = 1) -> None:
         self.threads, self.chunk, self.step = threads, chunk, step
-        # torch's number of threads is each thread's own
+        # torch's number of threads is set for each thread
         self.pool = (
             ThreadPoolExecutor(threads, "packed", torch.set_num_threads, (1,)) if threads > 1 else None
         )
 
     def run(self, pieces: Iterable[Piece]) -> None:
-        """All pieces, in any order; returns when the last is done."""
+        """Compute all pieces, in any order; return when the last is done."""
         if self.pool is None:
             for piece in pieces:
                 piece()
@@ -46,11 +46,11 @@ class Team:
                 pending.result()
 
     def chunks(self, rows: int) -> Iterable[slice]:
-        """All rows, regardless of the clips' borders: for what looks at one row at a time."""
+        """Cut all rows regardless of the clips' borders: for operations on single rows."""
         return even(slice(0, rows), self.chunk, self.threads, self.step)
 
     def map_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor, out: Tensor) -> Tensor:
-        """out = function(rows), a chunk at a time; `out` may be `rows`."""
+        """Compute out = function(rows), a chunk at a time; `out` may be `rows`."""
 
         def chunk(piece: slice) -> None:
             wide = widened(piece, self.step)
@@ -61,7 +61,7 @@ class Team:
 
     @contextmanager
     def in_charge(self) -> Iterator[None]:
-        """Meanwhile the caller's own kernels use one thread too: no second set of threads beside the team's."""
+        """Limit the caller's own kernels to one thread meanwhile: no second set of threads beside the team's."""
         before = torch.get_num_threads()
         if self.pool is not None:
             torch.set_num_threads(1)
@@ -71,6 +71,6 @@ class Team:
             torch.set_num_threads(before)
 
 
-@torch.inference_mode()  # a mode is each thread's own
+@torch.inference_mode()  # a mode is set for each thread
 def infer(piece: Piece) -> None:
     piece()

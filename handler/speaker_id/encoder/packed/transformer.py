@@ -1,7 +1,6 @@
-"""The transformer: packed rows in, every hidden state out, one after the other.
+"""The transformer: packed rows → every hidden state, one after the other.
 
-Linear maps run over all clips' rows at once; attention runs clip by clip, so nothing crosses from one clip into the
-next.
+Linear maps run over all clips' rows at once; attention runs clip by clip, so no clip affects another.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class TransformerLayer:
     """Attention and feed-forward, each with its residual.
 
     Args:
-        pre_norm: normalise what enters each half (transformers' "stable layer norm"), not what leaves it.
+        pre_norm: normalise the input of each half (transformers' "stable layer norm"), not its output.
     """
 
     def __init__(self, weights: Layer, heads: int, pre_norm: bool, operators: Operators) -> None:
@@ -56,7 +55,7 @@ class TransformerLayer:
         self.norm, self.final_norm = operators.norm(weights.norm), operators.norm(weights.final_norm)
 
     def __call__(self, hidden: Tensor, spans: Spans, team: Team) -> Tensor:
-        """hidden: (frames, hidden), packed, updated in place."""
+        """Update hidden, (frames, hidden), packed, in place."""
         frames, width = hidden.shape
         qkv = team.map_rows(self.project, hidden, hidden.new_empty(frames, 3 * width))
         mixed = self.attend(qkv, spans, team)
@@ -67,10 +66,10 @@ class TransformerLayer:
         return self.qkv(self.norm(rows) if self.pre_norm else rows)
 
     def attend(self, qkv: Tensor, spans: Spans, team: Team) -> Tensor:
-        """(frames, 3 · hidden) → each clip's attention over its own rows, (frames, hidden)."""
+        """Compute each clip's attention over its own rows: (frames, 3 · hidden) → (frames, hidden)."""
         mixed = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
         longest_first = sorted(spans, key=lambda span: span.start - span.stop)
-        # some heads a piece, so that a lone clip keeps every thread busy
+        # some heads a piece, so that a single clip keeps every thread busy
         groups = cut(slice(0, self.heads), self.heads, team.threads, smallest=1)
         team.run(partial(self.attend_clip, qkv, mixed, span, g) for span in longest_first for g in groups)
         return mixed

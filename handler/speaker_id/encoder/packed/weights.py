@@ -1,9 +1,9 @@
 """A transformers model → the plain tensors of the packed encoder, folded where that is exact.
 
 Weight norm is folded into the positional convolution, 1/√(head size) into the queries, and the three attention
-projections into one. Every tensor is a copy, made a part at a time as the encoder is built: none of the model's own
-memory is held on to, and no third copy of all weights ever exists beside the model's and the back end's.
-Source: transformers 5.23, modeling_wav2vec2.py and modeling_hubert.py (the two differ in nothing else than names).
+projections into one. Every tensor is a copy, made one at a time while the encoder is built: none of the model's memory
+is kept, and there is never a third copy of all weights beside the model's and the back end's.
+Source: transformers 5.23, modeling_wav2vec2.py and modeling_hubert.py (which differ only in names).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Layer:
 
 
 def backbone(model: Any) -> Any:
-    """`model.wav2vec2` or `model.hubert`."""
+    """Return `model.wav2vec2` or `model.hubert`."""
     return getattr(model, model.base_model_prefix)
 
 
@@ -135,14 +135,14 @@ def layers(model: Any) -> Iterator[Layer]:
 
 
 def shares(model: Any) -> tuple[float, ...]:
-    """The share of each hidden state in the answer: the first layer's input, then every layer's output."""
+    """Return each hidden state's share in the answer: the first layer's input, then every layer's output."""
     if model.config.use_weighted_layer_sum:
         return tuple(torch.softmax(_tensor(model.layer_weights), dim=-1).tolist())
     return (*(0.0,) * model.config.num_hidden_layers, 1.0)
 
 
 def norms_last_state(model: Any) -> bool:
-    """Whether the last hidden state that the head sees has passed the encoder's own norm (pre-norm models only).
+    """Return whether the last hidden state that the head gets has passed the encoder's norm (pre-norm models only).
 
     The plain head takes `last_hidden_state`, which has. The weighted sum takes what transformers records: since
     its version 5 the last layer's bare output, unless the config's `tie_last_hidden_states` says otherwise, as
@@ -172,6 +172,6 @@ def _optional(parameter: Any) -> Tensor | None:
 
 
 def _tensor(parameter: Any) -> Tensor:
-    """A copy: one view left would keep the model's memory, or its whole mapped file, from being freed."""
+    """Copy a parameter: a single view would keep the model's memory, or its whole mapped file, from being freed."""
     tensor: Tensor = parameter.detach().to(torch.float32, copy=True)
     return tensor
