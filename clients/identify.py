@@ -38,16 +38,16 @@ import requests
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader, ReadTimeoutError
 
-BUSY = {429, 503, 507}  # too many requests, no worker free, the worker died: another try may succeed
+BUSY = {429, 503, 507}  # too many requests, no worker free, the worker died: a retry may succeed
 BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
-LARGEST_ANSWER = 16 << 20  # bytes; every label of a large model is far below it
-# Seconds; sockets take no number that is much larger, so that beyond it there is no limit.
+LARGEST_ANSWER = 16 << 20  # bytes; all labels of a large model need far less
+# Seconds; sockets take no much larger number, so beyond it there is no limit.
 LONGEST_TIMEOUT = 1e6
-PIECE = 64 << 10  # bytes of an answer that are read at once
+PIECE = 64 << 10  # bytes of an answer that are read at a time
 ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-# In folders: of the formats that the server decodes. A file that is named itself is sent whatever it is called: the
-# server looks at the content.
+# To choose files in folders: the formats that the server decodes. A file that is given by name is sent whatever its
+# suffix: the server recognises the content.
 SUFFIXES = {
     ".wav", ".wave", ".bwf", ".rf64", ".bw64", ".w64", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph",
     ".nist", ".voc", ".caf", ".flac", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".mp4", ".m4b", ".mov",
@@ -88,7 +88,7 @@ class Refused(ClientError):
 
 @dataclass(frozen=True)
 class Label:
-    """One label; `head` says of which classifier, for a model that has several (intent: action, object, location)."""
+    """One label; `head` names the classifier of a model that has several (intent: action, object, location)."""
 
     label: str
     score: float
@@ -97,7 +97,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said about one clip.
+    """The server's answer for one clip.
 
     Attributes:
         labels: best first; of a model of several heads, each head's best first, one head after the other.
@@ -119,8 +119,8 @@ class Answer:
 
 
 class Patience(Retry):
-    """Tries again, after a wait that grows and is never the same for two callers, while the server is busy or the
-    connection breaks. Not after a timeout: the server has been working on it, and would begin anew."""
+    """Retries with a growing, randomised back-off while the server is busy or the connection breaks. Not after a
+    timeout: the server has been working on the request, and would start again."""
 
     def increment(
         self,
@@ -138,12 +138,12 @@ class Patience(Retry):
         return super().increment(method, url, response, error, *rest, **named)
 
     def get_backoff_time(self) -> float:
-        """Seconds: doubles with every attempt, of which it is a random share between a half and all."""
+        """Seconds: a random share, half to all, of a time that doubles with every attempt."""
         longest = BACKOFF_SECONDS * 2.0 ** (min(len(self.history), 32) - 1)
         return min(longest, LONGEST_WAIT_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        """Seconds: what the server asks for and a back-off, or all whom it refused at once would be back at once."""
+        """Seconds: what the server asks for plus a back-off, or all callers that it refused would return at once."""
         try:
             asked = super().get_retry_after(response)
         except InvalidHeader:
@@ -152,7 +152,7 @@ class Patience(Retry):
 
 
 class Client:
-    """A server's model. Threads may share it: each gets a connection of its own.
+    """A server's model. Threads may share it: each gets its own connection.
 
     Args:
         url: base address of the server.
@@ -182,8 +182,8 @@ class Client:
         self._headers = {"Content-Type": "application/octet-stream", "Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        # here and in every request, since `requests` lets the variable pass over a session's own, and asks for it only
-        # where proxies are asked for too
+        # Here and in every request: in `requests` the variable overrides a session's own setting, and is read only
+        # together with the proxies' variables.
         self._trusted: str | bool = str(cacert or os.environ.get("REQUESTS_CA_BUNDLE") or "") or True
         self._timeout = timeout
         self._limits = _limit(timeout[0]), _limit(timeout[1])
@@ -191,7 +191,7 @@ class Client:
             retries,
             allowed_methods=None,  # POST too
             status_forcelist=BUSY,
-            raise_on_status=False,  # the last refusal is an answer, with a reason in it
+            raise_on_status=False,  # the last refusal is an answer that states its reason
         )
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -218,7 +218,7 @@ class Client:
             OSError: the file cannot be read.
         """
         data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
-        # the last is for how long an answer is of use: the server works on nothing that nobody waits for
+        # the last is how long the caller waits: after that the server does not work on the request
         options = {
             "X-Top-K": top_k,
             "X-Function-To-Apply": function_to_apply,
@@ -257,21 +257,21 @@ class Client:
         )
 
     def _read(self, response: requests.Response) -> bytes:
-        """The whole body, but neither for ever nor without end: `requests` bounds the time between two bytes only."""
+        """The whole body, bounded in time and size: `requests` bounds only the time between two bytes."""
         body, deadline = bytearray(), time.monotonic() + self._timeout[1]
         while piece := response.raw.read1(PIECE, decode_content=True):
             body += piece
             if len(body) > LARGEST_ANSWER:
                 raise BadAnswer(f"{self.url} answered with more than {LARGEST_ANSWER >> 20} MiB")
             if time.monotonic() > deadline:
-                raise TimedOut(f"no whole answer from {self.url} within {self._timeout[1]:g} s")
+                raise TimedOut(f"no complete answer from {self.url} within {self._timeout[1]:g} s")
         return bytes(body)
 
     def _session(self) -> requests.Session:
-        """This thread's session: `requests` does not promise that threads can share one."""
+        """This thread's session: `requests` does not guarantee that threads can share one."""
         if not hasattr(self._local, "session"):
             session = self._local.session = requests.Session()
-            # a proxy from the environment cannot reach this machine's own loopback
+            # a proxy from the environment cannot reach this machine's loopback
             session.trust_env = urlsplit(self.url).hostname not in LOOPBACK
             for scheme in ("http://", "https://"):
                 session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=self._patience))
@@ -281,13 +281,13 @@ class Client:
 
 
 def identify(clip: str | Path | bytes, top_k: int | None = None, **server: Any) -> Answer:
-    """Identify one clip at the server that `Client(**server)` would speak to."""
+    """Identify one clip with `Client(**server)`."""
     with Client(**server) as client:
         return client.identify(clip, top_k=top_k)
 
 
 def _labels(response: requests.Response, content: bytes) -> list[Label]:
-    """The labels of an answer, or the error that it stands for."""
+    """The labels of an answer; raises the error that it states."""
     body: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(content)
@@ -303,7 +303,7 @@ def _labels(response: requests.Response, content: bytes) -> list[Label]:
         raise Refused(response.status_code, str(body["code"]), str(body["error"]))
     if response.status_code >= 400:
         raise Refused(response.status_code, "http_error", response.reason or "no reason given")
-    raise BadAnswer(f"{response.url} answered {response.status_code}, but with no list of labels")
+    raise BadAnswer(f"{response.url} answered {response.status_code} without a list of labels")
 
 
 def _limit(seconds: float) -> float | None:
@@ -338,9 +338,7 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
         try:
             answer = client.identify(sys.stdin.buffer.read() if name == "-" else name, **options)
         except (ClientError, OSError) as exc:
-            if isinstance(exc, Unreachable) and not isinstance(
-                exc, TimedOut
-            ):  # not this clip's trouble alone
+            if isinstance(exc, Unreachable) and not isinstance(exc, TimedOut):  # not only this clip's error
                 raise
             return {"clip": name, "error": str(exc), "code": getattr(exc, "code", "unreadable_file")}
         return {"clip": name, "labels": [_record(each) for each in answer.labels], "seconds": answer.seconds}
@@ -361,7 +359,7 @@ def _name(label: dict[str, Any]) -> str:
 
 
 def clips(names: Iterable[str]) -> Iterator[str]:
-    """Files as they are, folders as the audio files below them, `-` as itself; FileNotFoundError for others."""
+    """Files and `-` as given, folders as the audio files in them; raises FileNotFoundError for others."""
     for name in names:
         path = Path(name)
         if path.is_dir():
@@ -373,11 +371,11 @@ def clips(names: Iterable[str]) -> Iterator[str]:
 
 
 def _is_audio(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and file.is_file()  # folders have such names too
+    return file.suffix.lower() in SUFFIXES and file.is_file()  # folders may have such names
 
 
 def with_progress(records: Iterator[Record], total: int) -> Iterable[Record]:
-    """The records, with a bar on the terminal unless they are shown there themselves."""
+    """The records, with a progress bar on the terminal unless the records are printed there."""
     if total > 1 and sys.stderr.isatty() and not sys.stdout.isatty():
         with contextlib.suppress(ImportError):
             from rich.console import Console
@@ -402,7 +400,7 @@ def print_table(records: Iterable[Record]) -> None:
 
 
 def print_json(records: Iterable[Record]) -> None:
-    """One array, whole also when the run ends early."""
+    """One array, complete also when the run ends early."""
     opening = "["
     try:
         for record in records:
@@ -418,7 +416,7 @@ def print_jsonl(records: Iterable[Record]) -> None:
 
 
 def print_csv(records: Iterable[Record]) -> None:
-    """One row a label; a clip that failed has one row, with neither label nor score."""
+    """One row a label; a failed clip has one row without label and score."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["clip", "rank", "label", "score", "error"])
     for record in records:
@@ -443,7 +441,7 @@ def main(
     option = parser.add_argument
     option("audio", nargs="+", help="a file, a folder (searched for audio files), or - for stdin")
     option("--url", default="http://127.0.0.1:8080", help="the server's base address (%(default)s)")
-    option("--model", default="demo", help="the name it is served under (%(default)s)")
+    option("--model", default="demo", help="the name that it is served as (%(default)s)")
     option("--version", help="of the model (the server's default)")
     option("--top-k", type=int, help="how many labels, best first (the server's default: 5)")
     option("--function-to-apply", choices=["softmax", "sigmoid", "none"], help="from logits to scores")
@@ -451,7 +449,7 @@ def main(
     option(
         "--timeout", type=float, nargs=2, default=[5.0, 300.0], metavar=("CONNECT", "READ"), help="seconds"
     )
-    option("--retries", type=int, default=4, help="while the server is busy or away (%(default)s)")
+    option("--retries", type=int, default=4, help="while the server is busy or unreachable (%(default)s)")
     option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
     option("--cacert", help="trust these certificates (the variable REQUESTS_CA_BUNDLE)")
     option("--format", choices=FORMATS, default="table")
@@ -481,8 +479,8 @@ def main(
         "timeout": tuple(args.timeout),
         "retries": args.retries,
     }
-    with contextlib.suppress(AttributeError):  # where it has been replaced by something simpler
-        # a file's name need not be text, and a terminal need not have every letter
+    with contextlib.suppress(AttributeError):  # where stdout was replaced by a simpler object
+        # a file's name may not be text, and a terminal may lack characters
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with Client(args.url, args.model, **server) as client:
@@ -493,7 +491,7 @@ def main(
         print(f"identify: {exc}", file=sys.stderr)
         return 3
     except BrokenPipeError:
-        # or Python's own flush would fail over the rest
+        # or Python's flush at exit would fail on the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:

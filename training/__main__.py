@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--strangers", type=Path, help="recordings of people the model never heard, for the card"
+        "--strangers", type=Path, help="recordings of people that the model was not trained on, for the card"
     )
     options = parser.parse_args()
     try:

@@ -27,7 +27,7 @@ class Batches:
         self._audio_seconds = audio_seconds
         self._rng = np.random.default_rng(seed)
         self._torch_rng = torch.Generator().manual_seed(seed)
-        # A speaker's folders take turns, so Allison's Spanish is heard as often as her English.
+        # A speaker's folders alternate, so that Allison's Spanish is used as often as her English.
         self._clips: list[list[list[Clip]]] = [_by_folder(corpus, label) for label in LABELS]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -110,12 +110,12 @@ TABLES: dict[str, Callable[[Report], str]] = {
 
 
 def render(card: str, report: Report) -> str:
-    """``card`` with every marked table written anew from ``report``."""
+    """``card`` with every marked table rewritten from ``report``."""
     return BLOCK.sub(lambda block: block[1] + TABLES[block["name"]](report) + block[3], card)
 
 
 def update(model: Path = MODEL_DIR, *, check: bool = False) -> bool:
-    """Whether the card already said what the evaluation says; writes it unless ``check``."""
+    """Whether the card already matched the evaluation; writes it unless ``check``."""
     card = model / "README.md"
     written = card.read_text()
     rendered = render(written, json.loads((model / "evaluation.json").read_text()))

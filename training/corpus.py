@@ -19,7 +19,7 @@ from training.split import SPLITS, split_prompts
 from training.voices import VOICES, Voice
 from training.waveform import CONTAINERS, Pcm, Waveform, decode, resample, to_float, to_pcm
 
-MIN_SECONDS = 1.0  # shorter prompts are digits and letters: too little voice to learn or judge by
+MIN_SECONDS = 1.0  # shorter prompts are digits and letters: too little speech to train or judge on
 MIN_SPEECH_SECONDS = 0.6
 MAX_TRAIN_SECONDS = 10.0  # a few prompts read whole menus; uncapped they would outweigh the rest
 SILENCE_RMS = 1e-3
@@ -75,7 +75,7 @@ def speech_seconds(waveform: Waveform) -> float:
 
 
 def is_usable(waveform: Waveform) -> bool:
-    """Whether a prompt holds enough speech to learn or judge by."""
+    """Whether a prompt holds enough speech to train or judge on."""
     return (
         len(waveform) >= MIN_SECONDS * SAMPLE_RATE
         and float(np.sqrt(np.square(waveform).mean())) >= SILENCE_RMS
@@ -110,7 +110,7 @@ def build(work: Path) -> Corpus:
     kept: list[tuple[Voice, str, Pcm]] = []
     for voice, name, digest, path in track(found, "decoding prompts", transient=True):
         waveform = resample(*decode(path))
-        if digest in seen or not is_usable(waveform):  # the same recording under another name counts once
+        if digest in seen or not is_usable(waveform):  # a recording under several names counts once
             continue
         seen.add(digest)
         if split_of[name] == "train":

@@ -46,7 +46,7 @@ CONDITIONS: dict[str, Callable[[Waveform], Waveform]] = {
     "clean": lambda waveform: waveform,
     "8 kHz": telephone,
     "µ-law, 8 kHz": mu_law,
-    "GSM, 8 kHz": gsm,  # the one codec here that training never applies
+    "GSM, 8 kHz": gsm,  # the only codec here that training never applies
     "MP3, 32 kbit/s": lambda waveform: mp3(waveform, 32_000),
     "Vorbis, quality 0.3": lambda waveform: vorbis(waveform, 0.3),
     "Opus, 16 kbit/s": lambda waveform: opus(waveform, 16_000),
@@ -55,7 +55,7 @@ CONDITIONS: dict[str, Callable[[Waveform], Waveform]] = {
 
 
 class Reference:
-    """The checkpoint in ``folder``, asked through plain transformers."""
+    """The checkpoint in ``folder``, run by plain transformers."""
 
     def __init__(self, folder: Path) -> None:
         self._extract = Wav2Vec2FeatureExtractor.from_pretrained(folder)
@@ -119,7 +119,7 @@ def by_voice(answers: Probabilities, clips: Sequence[Clip]) -> list[dict[str, An
 
 
 def outsiders(corpus: Corpus, strangers: Path | None) -> dict[str, list[Waveform]]:
-    """Sounds that are none of the speakers, by name. There is no right answer to any of them."""
+    """Sounds of none of the speakers, by name. None has a right answer."""
     rng = np.random.default_rng(0)
     length = PROBE_SECONDS * SAMPLE_RATE
     time = np.arange(length, dtype=np.float32) / SAMPLE_RATE
@@ -128,7 +128,7 @@ def outsiders(corpus: Corpus, strangers: Path | None) -> dict[str, list[Waveform
         "digital silence": [np.zeros(length, np.float32)],
         "white noise": [0.1 * rng.standard_normal(length, np.float32) for _ in range(NOISE_PROBES)],
         "pure tones, 100–2000 Hz": [np.sin(2 * np.pi * hz * time) for hz in (100, 220, 440, 1000, 2000)],
-        # Played at another speed a voice is somebody else's: pitch and vocal tract both change.
+        # At another speed a voice is another person's: pitch and vocal tract both change.
         "test clips, 25 % faster": [resample(waveform, 20_000) for waveform in clips],
         "test clips, 20 % slower": [resample(waveform, 12_800) for waveform in clips],
     }
@@ -139,7 +139,7 @@ def outsiders(corpus: Corpus, strangers: Path | None) -> dict[str, list[Waveform
 
 
 def confidence(answers: Probabilities) -> dict[str, Any]:
-    """What a sound without a right answer gets: the usual answer, and how sure it is."""
+    """The usual answer to a sound without a right answer, and how certain it is."""
     label, times = Counter(answers.argmax(1).tolist()).most_common(1)[0]
     return {
         "clips": len(answers),

@@ -17,12 +17,12 @@ from training import WORK_DIR
 
 
 class PackageError(Exception):
-    """A package can't be had as pinned; the message says what to do about it."""
+    """A package is not available as pinned; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package, pinned: the split and the weights depend on its every byte."""
+    """A Debian package, pinned, since the split and the weights depend on every byte."""
 
     name: str
     version: str
@@ -106,7 +106,7 @@ def extract(work: Path, *, debs: Path | None = None, any_version: bool = False) 
         target = work / "packages" / package.name
         deb = fetch(package, folder.resolve(), any_version=any_version)
         if not target.exists():
-            partial = target.with_suffix(".partial")  # a run cut short must not look extracted
+            partial = target.with_suffix(".partial")  # an interrupted run must not look complete
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             _run(["dpkg-deb", "--extract", str(deb), str(partial)], cwd=folder)
@@ -114,7 +114,7 @@ def extract(work: Path, *, debs: Path | None = None, any_version: bool = False) 
 
 
 def _run(command: Sequence[str], cwd: Path) -> None:
-    """Runs ``command``; ``PackageError`` with one line to act on if it is missing or fails."""
+    """Runs ``command``; raises ``PackageError`` with one line to act on if it is missing or fails."""
     if shutil.which(command[0]) is None:
         raise PackageError(
             f"{command[0]} not found: the voices come as Debian packages. Run this on Debian or Ubuntu (or in a "

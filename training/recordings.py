@@ -20,7 +20,7 @@ from training.voices import VOICES
 from training.waveform import Waveform, resample
 
 RATE = 2_000  # Hz: enough to tell takes apart, an eighth of the work
-PROBE = 1_200  # samples at RATE, 0.6 s: the loudest stretch of each prompt is looked for in all others
+PROBE = 1_200  # samples at RATE, 0.6 s: the loudest stretch of each prompt is searched in all others
 SAME = 0.9  # normalised correlation: same takes measure above 0.95, other takes of the same words below 0.8
 FLOOR = 1e-2  # of a full-scale probe's norm: keeps the correlation with near silence near zero
 
@@ -45,7 +45,7 @@ def same_recordings(waveforms: list[Waveform]) -> list[tuple[int, int]]:
 
 
 def _low(waveform: Waveform) -> Waveform:
-    """At 2 kHz and differentiated: mains hum, the same in every prompt, must not decide."""
+    """At 2 kHz and differentiated: mains hum, the same in every prompt, must not dominate."""
     return np.diff(resample(waveform, SAMPLE_RATE, RATE), prepend=np.float32(0))
 
 

@@ -33,7 +33,7 @@ Scores = dict[tuple[str, str], dict[str, float]]  # (folder, prompt) → conditi
 
 
 def read_scores(work: Path) -> Scores:
-    """The evaluation's ``predictions.csv``: the speaker's own probability, 0.0 where another got the answer."""
+    """The evaluation's ``predictions.csv``: the speaker's own probability, 0.0 where the answer was another speaker."""
     scores: Scores = defaultdict(dict)
     speaker_of = {voice.folder: voice.speaker for voice in VOICES}
     with (work / "predictions.csv").open(newline="") as file:

@@ -66,7 +66,7 @@ def demo_config() -> Wav2Vec2Config:
 
 
 def feature_extractor() -> Wav2Vec2FeatureExtractor:
-    """Zero mean and unit variance a clip: how loud a clip was recorded does not change its answer."""
+    """Zero mean and unit variance a clip, so that the recording level does not change the answer."""
     return Wav2Vec2FeatureExtractor(
         feature_size=1,
         sampling_rate=SAMPLE_RATE,
@@ -117,7 +117,7 @@ def train(
 def save(model: Wav2Vec2ForSequenceClassification, out: Path) -> None:
     """Writes ``model.safetensors``, ``config.json`` and ``preprocessor_config.json`` in ``out``."""
     model.save_pretrained(out)
-    (out / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
+    (out / "model.safetensors").chmod(0o644)  # safetensors writes for its owner only
     feature_extractor().save_pretrained(out)
 
 

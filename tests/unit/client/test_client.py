@@ -199,7 +199,7 @@ def test_the_models_version_and_the_clips_length_are_told(client: Client, server
 )
 def test_an_answer_without_labels_comes_from_another_server(client: Client, server: Any, body: Any) -> None:
     server.will(body=body)
-    with pytest.raises(BadAnswer, match="no list of labels"):
+    with pytest.raises(BadAnswer, match="without a list of labels"):
         client.identify(b"audio")
 
 
