@@ -38,20 +38,20 @@ class TorchServeSettings(BaseModel):
     minWorkers: int = Field(
         default=1,
         ge=1,
-        description="Worker processes at start. Too high: each holds its own copy of the weights, and they fight "
-        "for cores. Too low: decoding and inference do not overlap; two a GPU do.",
+        description="Worker processes at start. Too high: each holds its own copy of the weights, and they "
+        "compete for cores. Too low: decoding and inference do not overlap; two a GPU do.",
     )
     maxWorkers: int = Field(
         default=1,
         ge=1,
-        description="Most workers that the management API may scale to. Too high: an operator's slip takes all "
+        description="Most workers that the management API may scale to. Too high: a mistaken scale-up takes all "
         "memory. Too low: no scaling without a new archive. TorchServe never scales by itself.",
     )
     batchSize: int = Field(
         default=8,
         ge=1,
         description="Most requests that one batch holds. Too high: every caller waits for the slowest of many, and "
-        "one fault of the worker fails them all. Too low: the queue drains slower under load.",
+        "one fault of the worker fails them all. Too low: the queue drains more slowly under load.",
     )
     maxBatchDelay: int = Field(
         default=5,
@@ -64,14 +64,15 @@ class TorchServeSettings(BaseModel):
         default=300,
         ge=1,
         description="Seconds that a worker may take over one batch before it is restarted; batchSize × "
-        "max_request_seconds of audio must be worked off in it. Too high: a hung worker holds its callers that long. "
-        "Too low: an honest batch of long clips gets 507 and the worker restarts.",
+        "max_request_seconds of audio must be processed in that time. Too high: callers of a hung worker wait so long. "
+        "Too low: a legitimate batch of long clips gets 507 and the worker restarts.",
     )
     startupTimeout: int = Field(
         default=300,
         ge=1,
         description="Seconds from a worker's start to READY, hashing, loading and warm-up included. Too high: a "
-        "broken start is noticed late. Too low: slow disks never come up, and TorchServe tries for ever.",
+        "failing start is noticed late. Too low: with a slow disk no worker gets ready, and TorchServe retries for "
+        "ever.",
     )
 
     @model_validator(mode="after")

@@ -68,9 +68,7 @@ def runs(clips: list[Clip]) -> Iterator[tuple[int, int]]:
 
 def _code(job: tuple[str, int, Pcm]) -> Pcm:
     name, start, pcm = job
-    rng = np.random.default_rng(
-        [SEED, list(VARIANTS).index(name), start]
-    )  # whichever process computes it
+    rng = np.random.default_rng([SEED, list(VARIANTS).index(name), start])  # whichever process computes it
     return to_pcm(VARIANTS[name](to_float(pcm), rng))
 
 
