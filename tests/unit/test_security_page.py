@@ -52,13 +52,13 @@ def lua(name: str) -> int:
 
 
 LIMITS = (
-    f"headers have {Limits.headers_seconds} s to come and a whole request {Limits.upload_seconds} s",
-    f"above {lua('MOST_HEADERS'):,} bytes of those that go on",
+    f"headers must arrive within {Limits.headers_seconds} s and a whole request within {Limits.upload_seconds} s",
+    f"above {lua('MOST_HEADERS'):,} bytes of those that are passed on",
     f"paths above {lua('LONGEST_PATH'):,} bytes",
     f"request ids are cut to {lua('LONGEST_ID')} bytes",
     f"bodies above {shipped.shipped('max_request_size') >> 20} MiB are 413",
     f"{Limits.connections:,} connections",
-    f"bodies that together pass {Limits.heap_bytes >> 30} GiB",
+    f"bodies that together exceed {Limits.heap_bytes >> 30} GiB",
     f"needs more than {pool.MEMORY >> 20} MiB",
 )
 
