@@ -11,7 +11,9 @@ from speaker_id.clip import Decoded, EncodedAudio
 from speaker_id.decoders import Decoders
 
 SAMPLES = sorted((Path(__file__).resolve().parents[1] / "models" / "demo" / "samples").glob("*.flac"))
-CRASHES_LIBSNDFILE = Path(__file__).parent / "unit/decoders/hostile" / "codebook_2_23.ogg"  # 248 bytes
+CRASHES_LIBSNDFILE = (
+    Path(__file__).parent / "unit/handler/decoders/hostile" / "codebook_2_23.ogg"
+)  # 248 bytes
 
 
 @functools.cache

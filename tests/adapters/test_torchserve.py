@@ -87,7 +87,7 @@ def test_the_worker_shows_a_batch_while_it_has_one_in_hand(
 
 
 def test_frames_that_were_skipped_are_said_in_a_header(handler: SpeakerHandler) -> None:
-    damaged = (ROOT / "tests/unit/audio/cases/one_bad_frame.mp3").read_bytes()
+    damaged = (ROOT / "tests/unit/handler/audio/cases/one_bad_frame.mp3").read_bytes()
     _, batch = handle(handler, [{"body": AUDIO}, {"body": damaged}])
     headers = [batch.request_processor[index].get_response_headers() for index in range(2)]
     assert [each["X-Audio-Skipped-Frames"] for each in headers] == ["0", "1"]

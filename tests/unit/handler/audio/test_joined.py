@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from speaker_id.errors import CorruptAudio, RequestError, TruncatedAudio
 
-from tests.unit.audio.recordings import FORMATS, by_libsndfile, hear, recording, tones
-from tests.unit.audio.test_sniff import speex
+from tests.unit.handler.audio.recordings import FORMATS, by_libsndfile, hear, recording, tones
+from tests.unit.handler.audio.test_sniff import speex
 
 # A stream that declares no end has no other end than the body's: what follows is more of its samples.
 WITHOUT_END = ("WAV from a pipe", "AU from a pipe")

@@ -9,7 +9,7 @@ import pytest
 from speaker_id.errors import InvalidParameter
 from speaker_id.protocol import Options, Payload, parse
 
-from tests.unit.protocol.bodies import AUDIO, B64, SETTINGS
+from tests.unit.handler.protocol.bodies import AUDIO, B64, SETTINGS
 
 
 def query(text: str, body: Any = AUDIO, **more: Any) -> Options:

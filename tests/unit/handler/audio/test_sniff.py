@@ -12,7 +12,15 @@ from speaker_id.audio.formats import SUPPORTED
 from speaker_id.audio.media import Media, MediaBytes
 from speaker_id.errors import CorruptAudio, EmptyAudio, TruncatedAudio, UnsupportedMedia
 
-from tests.unit.audio.recordings import by_ffmpeg, by_libsndfile, film, hear, patched, recording, tones
+from tests.unit.handler.audio.recordings import (
+    by_ffmpeg,
+    by_libsndfile,
+    film,
+    hear,
+    patched,
+    recording,
+    tones,
+)
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/secret.ts\n#EXT-X-ENDLIST\n"
 NOT_AUDIO = {

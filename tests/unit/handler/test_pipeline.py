@@ -17,7 +17,7 @@ from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.protocol import Payload
 
 from tests.decoding import shared
-from tests.unit.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
+from tests.unit.handler.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
 
 
 def test_good_and_bad_clips_get_their_own_answers_in_order() -> None:

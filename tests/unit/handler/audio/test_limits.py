@@ -16,9 +16,9 @@ import soundfile
 from speaker_id.audio import mpeg
 from speaker_id.errors import AudioTooLong
 
-from tests.unit.audio.recordings import by_ffmpeg, film, hear, patched, tones
+from tests.unit.handler.audio.recordings import by_ffmpeg, film, hear, patched, tones
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 TEN_HOURS = 36_000  # s
 MOST_SECONDS, MOST_MIB = 1.0, 100.0
 MOST_SEARCH_SECONDS = 3.0  # of the processor for a body of LARGEST bytes; the worst takes a third

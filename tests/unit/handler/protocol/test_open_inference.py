@@ -7,7 +7,7 @@ from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest, RequestTooLarge
 from speaker_id.protocol import Options, Request
 
-from tests.unit.protocol.bodies import AUDIO, B64, refused, request, tensor
+from tests.unit.handler.protocol.bodies import AUDIO, B64, refused, request, tensor
 
 
 def test_v2_bytes_are_clips() -> None:

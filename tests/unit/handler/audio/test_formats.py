@@ -9,8 +9,8 @@ from speaker_id.audio.formats import FORMATS, SUFFIXES, Format, by_signature
 
 import clients.identify
 from bundle import samples
-from tests.unit.audio.recordings import FORMATS as RECORDINGS
-from tests.unit.audio.recordings import hear, recording
+from tests.unit.handler.audio.recordings import FORMATS as RECORDINGS
+from tests.unit.handler.audio.recordings import hear, recording
 
 # format → the recordings of it, where their names do not begin with the format's
 NAMED = {

@@ -16,7 +16,7 @@ from speaker_id.audio.media import Media
 from speaker_id.clip import EncodedAudio
 
 from tests.decoding import shared
-from tests.unit.audio.recordings import FORMATS, by_ffmpeg, film, hear, recording, tones
+from tests.unit.handler.audio.recordings import FORMATS, by_ffmpeg, film, hear, recording, tones
 
 LOSSLESS = (
     "FLAC from a pipe",

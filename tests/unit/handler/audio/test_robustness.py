@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from speaker_id.audio.media import MediaBytes
 from speaker_id.errors import CorruptAudio, RequestError, TruncatedAudio
 
-from tests.unit.audio.recordings import FORMATS, hear, recording
+from tests.unit.handler.audio.recordings import FORMATS, hear, recording
 
 MAX_SECONDS = 5.0
 EXTREMES = (

@@ -10,7 +10,7 @@ from speaker_id.audio import decode, mpeg
 from speaker_id.clip import Decoded, EncodedAudio
 from speaker_id.errors import AudioTooLong, CorruptAudio, TruncatedAudio, UnsupportedMedia
 
-from tests.unit.audio.recordings import by_ffmpeg, hear, patched, recording, tones
+from tests.unit.handler.audio.recordings import by_ffmpeg, hear, patched, recording, tones
 
 SECONDS = 4.0
 STREAMS = ("MP3 bare", "MP2", "ADTS AAC")

@@ -7,7 +7,7 @@ import pytest
 from speaker_id.manifest import FileRecord, verify
 
 from tests.doubles.checkpoints import write_checkpoint
-from tests.unit.sealed import LABELS, refusal, sealed
+from tests.unit.handler.sealed import LABELS, refusal, sealed
 
 
 @pytest.fixture

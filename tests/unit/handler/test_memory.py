@@ -13,7 +13,7 @@ import pytest
 SCARCE = """
 import json, resource, sys
 from speaker_id.protocol import Payload
-from tests.unit.test_pipeline import InThisProcess, pipeline, wav
+from tests.unit.handler.test_pipeline import InThisProcess, pipeline, wav
 small = Payload({"body": wav(0.5)})
 large = Payload({"body": b'{"instances":[{"sampling_rate":192000,"array":[' + b"-9," * 10_000_000 + b"0]}]}"})
 pipe = pipeline(decoding=InThisProcess(1))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from speaker_id.decoders import sandbox
 
-HANDLER = Path(__file__).resolve().parents[3] / "handler"
+HANDLER = Path(__file__).resolve().parents[4] / "handler"
 PROGRAM = """
 import json, mmap, os, resource, signal, socket, threading
 import numpy as np

@@ -16,7 +16,7 @@ from speaker_id.clip import Clip, EncodedAudio, RawAudio, Waveform
 from speaker_id.decoders import Decoders, plain
 from speaker_id.errors import AudioTooLong, AudioTooShort, RequestError
 
-SAMPLES = sorted((Path(__file__).resolve().parents[3] / "models" / "demo" / "samples").glob("*.flac"))
+SAMPLES = sorted((Path(__file__).resolve().parents[4] / "models" / "demo" / "samples").glob("*.flac"))
 RATE, MAX_SECONDS, MIN_SAMPLES = 16000, 120.0, 400
 LIMITS: Any = {"sampling_rate": RATE, "max_seconds": MAX_SECONDS, "min_samples": MIN_SAMPLES}
 HEADER = 44  # bytes

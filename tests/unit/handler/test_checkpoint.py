@@ -7,7 +7,7 @@ import torch
 from speaker_id.checkpoint import load
 
 from tests.doubles.checkpoints import write_checkpoint
-from tests.unit.sealed import LABELS, change_config, change_weights, refusal, sealed
+from tests.unit.handler.sealed import LABELS, change_config, change_weights, refusal, sealed
 
 
 @pytest.fixture

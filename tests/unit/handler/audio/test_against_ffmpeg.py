@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from speaker_id.errors import RequestError
 
-from tests.unit.audio.ffmpeg_says import ENDED, says
-from tests.unit.audio.recordings import FORMATS, hear, recording
+from tests.unit.handler.audio.ffmpeg_says import ENDED, says
+from tests.unit.handler.audio.recordings import FORMATS, hear, recording
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "audio.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[4] / "docs" / "audio.md").read_text("utf-8")
 MUTATIONS = 8  # of each format's header
 EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\1\0\0\0")
 SLACK = 0.06  # s; priming that one side keeps

@@ -10,7 +10,7 @@ import pytest
 import soxr
 from speaker_id.audio.waveform import downmix
 
-from tests.unit.audio.recordings import FORMATS, by_ffmpeg, by_libsndfile, hear, recording, tones
+from tests.unit.handler.audio.recordings import FORMATS, by_ffmpeg, by_libsndfile, hear, recording, tones
 
 RATES = (8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000)
 NOT_BY_LIBROSA = ("WAV G.722", "WAV MP3", "WAV GSM610", "FLAC from a pipe", "Ogg FLAC")

@@ -13,7 +13,7 @@ from speaker_id import kernels
 
 from bundle import archive, sources
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = Path(__file__).parents[3] / "models"
 MOST_GROWN = 24 << 20  # bytes; without bounds it is about 100 MiB
 # What is allocated after clips of a hundred lengths, and what two hundred lengths more add to it. A process of its own:
 # the bounds are read once, and it counts nobody else's memory.

@@ -16,7 +16,7 @@ from speaker_id.settings import Settings
 
 from bundle import archive, sources
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 FOLDER = Path(__file__).parent / "cases"
 # file → seconds, label, its score, frames that were skipped
 RIGHT = {

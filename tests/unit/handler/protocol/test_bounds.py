@@ -101,7 +101,7 @@ FORMS = {
 }
 MEASURE = """
 import contextlib, json, resource, sys, time, tracemalloc
-from tests.unit.protocol.test_bounds import FORM, FORMS, HOSTILE, Payload, RequestError, Settings, parse
+from tests.unit.handler.protocol.test_bounds import FORM, FORMS, HOSTILE, Payload, RequestError, Settings, parse
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))  # of a machine that others use, should a bound not hold
 found = {}
 for name, body in (HOSTILE | FORMS).items():

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from speaker_id.decoders import Decoders
 
-HANDLER = Path(__file__).resolve().parents[3] / "handler"
+HANDLER = Path(__file__).resolve().parents[4] / "handler"
 
 
 def test_a_decoder_has_no_variable_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from speaker_id import pipeline as pipeline_module
 from speaker_id.clip import Clip, Decoded, EncodedAudio, Waveform
 from speaker_id.protocol import Payload, least_bytes, parse
 
-from tests.unit.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
+from tests.unit.handler.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
 
 
 class ForgetfulEncoder(LoudnessEncoder):

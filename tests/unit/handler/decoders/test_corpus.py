@@ -12,7 +12,7 @@ from speaker_id.decoders.forking import ForkServer
 
 from measure.bench.hostile import cost, fork_server
 
-CORPUS = Path(__file__).resolve().parents[2] / "fuzz" / "corpus.zip"
+CORPUS = Path(__file__).resolve().parents[3] / "fuzz" / "corpus.zip"
 CPU_SECONDS = 4.0
 
 

@@ -16,7 +16,15 @@ from speaker_id.errors import (
     UnsupportedLayout,
 )
 
-from tests.unit.audio.recordings import Samples, by_ffmpeg, by_libsndfile, hear, patched, recording, tones
+from tests.unit.handler.audio.recordings import (
+    Samples,
+    by_ffmpeg,
+    by_libsndfile,
+    hear,
+    patched,
+    recording,
+    tones,
+)
 
 RATE_AT, CHANNELS_AT, DATA_SIZE_AT = 24, 22, 40  # offsets in a plain 44-byte WAV header
 

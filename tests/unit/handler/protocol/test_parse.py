@@ -11,7 +11,7 @@ from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest, 
 from speaker_id.protocol import Options, Payload, Request, parse
 from speaker_id.settings import Settings
 
-from tests.unit.protocol.bodies import AUDIO, B64, SETTINGS, refused, request, tensor
+from tests.unit.handler.protocol.bodies import AUDIO, B64, SETTINGS, refused, request, tensor
 
 # --- audio bytes and multipart
 

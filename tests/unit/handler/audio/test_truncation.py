@@ -9,7 +9,15 @@ import pytest
 from speaker_id.audio import matroska
 from speaker_id.errors import CorruptAudio, RequestError, TruncatedAudio
 
-from tests.unit.audio.recordings import FORMATS, by_ffmpeg, by_libsndfile, hear, patched, recording, tones
+from tests.unit.handler.audio.recordings import (
+    FORMATS,
+    by_ffmpeg,
+    by_libsndfile,
+    hear,
+    patched,
+    recording,
+    tones,
+)
 
 WITHOUT_PROMISE = (
     "MP3 bare",
