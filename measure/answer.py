@@ -1,4 +1,4 @@
-"""An answer of whatever server → its best label, or a code for what is wrong with it, and what its headers say."""
+"""An answer of any server → its best label, or a code for what is wrong with it, and what its headers say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-BAD_ANSWER = "bad_answer"  # a success that names nobody
+BAD_ANSWER = "bad_answer"  # a success without a label
 
 
 class Label(NamedTuple):
@@ -27,7 +27,7 @@ def read(status: int, body: bytes) -> tuple[str | None, str | None]:
 
 
 def parsed(body: bytes | str) -> Any:
-    """The content of a JSON text; None for what is none."""
+    """The content of a JSON text; None if it is invalid."""
     try:
         return json.loads(body)
     except ValueError:

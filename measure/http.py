@@ -1,4 +1,4 @@
-"""Requests to a server on this machine, and what came back of each."""
+"""Requests to a server on this machine, and its replies."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 TIMEOUT = 60.0  # s for an answer
-REFUSED = "refused"  # nobody listens
+REFUSED = "refused"  # nothing listens on the port
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back for one request. Moments are time.monotonic()'s.
+    """The reply to one request. Times are of time.monotonic().
 
     Attributes:
         status: of HTTP; 0 means no answer.

@@ -52,7 +52,7 @@ def faulty_handler(folder: Path) -> Path:
 
 
 def cut_short(mar: Path, target: Path) -> None:
-    """A copy that ended half-way, as a broken download does."""
+    """The first half, as an interrupted download leaves it."""
     target.write_bytes(mar.read_bytes()[: mar.stat().st_size // 2])
 
 

@@ -1,4 +1,4 @@
-"""Faults that callers make: hanging up in the middle, and bodies that are no proper request or harm a decoder."""
+"""Faults caused by callers: closed connections, malformed bodies, and bodies that harm a decoder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ATTACK_BYTES = 1 << 16  # of one body
 
 
 def disconnect(scene: Scene) -> str:
-    """Half hang up in the middle of their upload, half while they wait for their answer, each by FIN and by RST."""
+    """Callers close the connection, half in the middle of their upload and half while they wait, by FIN and by RST."""
     with scene.same_workers():
         for number in range(scene.size.callers):
             hang_up(scene, upload=1.0 if number % 2 else scene.random.random(), reset=number % 4 < 2)
@@ -34,7 +34,7 @@ def disconnect(scene: Scene) -> str:
 
 
 def hang_up(scene: Scene, upload: float, reset: bool) -> None:
-    """One caller who sends this share of a clip and is gone."""
+    """One caller who sends this share of a clip and closes the connection."""
     host = urlsplit(scene.server.url).netloc
     content = scene.random.choice(scene.load.clips).content
     head = (
@@ -48,7 +48,7 @@ def hang_up(scene: Scene, upload: float, reset: bool) -> None:
 
 
 def fuzz(scene: Scene) -> str:
-    """Seeded bodies of every kind: each gets a valid answer or an error of the 4xx, and no worker minds."""
+    """Seeded bodies of every kind: each gets a valid answer or an error of the 4xx, and no worker is restarted."""
     made = bodies(scene.load.model, scene.size.bodies, scene.seed)
     answered = post(scene, "fuzz", made)
     kinds = len({body.kind for body in made})
@@ -56,7 +56,7 @@ def fuzz(scene: Scene) -> str:
 
 
 def hostile_clips(scene: Scene) -> str:
-    """Every attack that is known, small: each gets an answer or an error of the 4xx, and no worker minds."""
+    """Every attack that is known, small: each gets an answer or an error of the 4xx, and no worker is restarted."""
     chosen = [attack for attack in attacks() if not attack.honest][:: scene.size.every]
     path, headers = f"/predictions/{scene.load.model}", {"Content-Type": OCTETS}
     made = [

@@ -1,4 +1,4 @@
-"""JSON that is no request, or only just: wrong base64, depth, numbers that are none, shapes that nobody has."""
+"""JSON that is malformed or unusual: wrong base64, deep nesting, invalid numbers, impossible shapes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def broken(draw: random.Random) -> bytes:
 
 
 def not_numbers(draw: random.Random) -> bytes:
-    """Arrays of samples with something among them that is no sample; written by hand, as JSON has no NaN."""
+    """Arrays of samples with invalid ones among them; written by hand, as JSON has no NaN."""
     samples = ["0.25"] * draw.choice((1, 399, 400, 2_000))
     for _ in range(draw.randrange(1, 4)):
         samples[draw.randrange(len(samples))] = draw.choice(NUMBERS)
@@ -93,7 +93,7 @@ def shapes(draw: random.Random) -> bytes:
 
 
 def excess(draw: random.Random) -> bytes:
-    """Few bytes that became much: one long string among numbers, empty lists, equal outputs, samples that overflow."""
+    """Few bytes that expand: one long string among numbers, empty lists, equal outputs, samples that overflow."""
     times = draw.choice((100, 2_500, 40_000))
     array = '{"instances":[{"sampling_rate":16000,"array":[%s]}]}'
     outputs = '{"inputs":[{"name":"a","shape":[0],"datatype":"BYTES","data":[]}],"outputs":[%s]}'
@@ -114,7 +114,7 @@ def excess(draw: random.Random) -> bytes:
 
 
 def unlikely(draw: random.Random) -> bytes:
-    """Well-formed JSON that asks for nothing that is served."""
+    """Well-formed JSON that is no valid request."""
     values: list[Any] = [
         *(None, True, 7, "text", [], {}, [[]], {"a": 1}, {"instances": 1}, {"inputs": 1}),
         *({"instances": []}, {"instances": [None]}, {"instances": [{"b64": 7}]}, {"instances": [{}] * 1_000}),

@@ -1,4 +1,4 @@
-"""80 % of the capacity, for long: every answer right, and no memory that grows."""
+"""80 % of the capacity for a long time: every answer right, and no growth of memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from measure.loadtest.summary import percentile
 
 SHARE = 0.8
 BURST = 48  # requests at once: six full batches
-WARM = 60.0  # seconds of load before memory is looked at; the JVM's heap takes most of it to reach its size
+WARM = 60.0  # s of load before memory is measured; the JVM's heap takes most of it to reach its size
 WARM_SHARE = 0.25  # of a run, at most
 LOOK_SECONDS = 1.0
 FLAT = 0.05  # growth that is allowed
 
 
 def endure(scene: Scene) -> str:
-    """Load of its own at 80 % of what bursts are answered at; the memory is that of its first and last quarters."""
+    """Load at 80 % of the throughput in bursts; the memory is that of its first and last quarters."""
     capacity = statistics.median(scene.load.burst(BURST) for _ in range(scene.size.bursts))
     rate, seconds = SHARE * capacity - scene.load.rate, 60 * scene.size.minutes
     warm = min(WARM, WARM_SHARE * seconds)
@@ -36,7 +36,7 @@ def endure(scene: Scene) -> str:
     quarter = max(1, len(memory) // 4)
     before, after = statistics.median(memory[:quarter]), statistics.median(memory[-quarter:])
     scene.memory = before, after
-    if warm == WARM:  # a shorter run tells how the heap fills, and nothing else
+    if warm == WARM:  # a shorter run shows how the heap fills, and nothing else
         scene.expect(after <= (1 + FLAT) * before, f"memory grew from {before:.0f} to {after:.0f} MB")
     waits = sorted(reply.finished - reply.sent for reply, verdict in load.replies if verdict is Verdict.RIGHT)
     tails = [f"p{100 * share:g} {1000 * percentile(waits, share):.0f} ms" for share in (0.5, 0.99) if waits]

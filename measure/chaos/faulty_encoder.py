@@ -1,4 +1,4 @@
-"""An encoder that runs out of memory when it is told to: for the faulty handler, which ships it as it stands."""
+"""An encoder that runs out of memory on request, for the faulty handler, which ships it as it is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FaultyEncoder:
 
 
 def begins(token: str) -> bool:
-    """Whether the fault of this token has not come yet, or comes every time."""
+    """Whether the fault of this token has not happened yet, or happens every time."""
     try:
         Path(f"chaos-{token}").touch(exist_ok=token == "always")  # noqa: S105  # no secret
     except FileExistsError:

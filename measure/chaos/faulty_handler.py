@@ -1,4 +1,4 @@
-"""The shipped handler, which misbehaves when a request's header asks it to, and else answers as ever.
+"""The shipped handler, which misbehaves when a request's header asks it to, and otherwise answers as usual.
 
 `X-Request-Id: chaos.FAULT.TOKEN` on any clip, since that header reaches the handler through the gateway. The fault
 happens once a token, so that the gateway's second attempt at the same request finds a healthy worker; the token
@@ -6,7 +6,7 @@ happens once a token, so that the gateway's second attempt at the same request f
 it has begun.
 
 | linger     | sleep for 3 s before the batch                                 |
-| hang       | sleep for ever, which only TorchServe's responseTimeout ends   |
+| hang       | sleep forever,  which only TorchServe's responseTimeout ends   |
 | oom        | Python's allocator has no memory for a batch with this clip    |
 | oom-torch  | torch's has none                                               |
 

@@ -1,4 +1,4 @@
-"""Bodies that are no proper request, or only just: seeded, so that one that harmed can be made again.
+"""Malformed bodies, and unusual valid ones: seeded, so that one that did harm can be made again.
 
 python -m measure.chaos.fuzz --number 17 > body      the 18th body of `make chaos`
 """
@@ -34,13 +34,13 @@ class Body:
 
 
 def bodies(model: str, count: int, seed: int) -> list[Body]:
-    """So many bodies, every kind as often as any other; equal seeds give equal bodies, but for Ogg's serial numbers."""
+    """So many bodies, every kind equally often; equal seeds give equal bodies, except for Ogg's serial numbers."""
     kinds = list(KINDS)
     return [body(model, kinds[number % len(kinds)], number, seed) for number in range(count)]
 
 
 def body(model: str, kind: str, number: int, seed: int) -> Body:
-    """One body, which depends on nothing but its kind, its number and the seed."""
+    """One body, which depends on its kind, its number and the seed alone."""
     draw = random.Random(f"{seed} {number}")  # noqa: S311  # bodies, no secret
     content, headers, path = KINDS[kind](draw)
     return Body(number, kind, path.format(model), content, headers)
@@ -71,14 +71,14 @@ def document(make: Callable[[random.Random], bytes]) -> Callable[[random.Random]
 
 
 def options(draw: random.Random) -> Made:
-    """A whole clip with an option that is none."""
+    """A whole clip with an invalid option."""
     header = draw.choice(("X-Top-K", "X-Function-To-Apply"))
     value = draw.choice([text for text in OPTIONS if text.isascii()])
     return mutations.clip(draw), {"Content-Type": OCTETS, header: value}, PATHS[0]
 
 
 def form(draw: random.Random) -> Made:
-    """A multipart form that is damaged, or names parts that there are none of."""
+    """A multipart form that is damaged, or has unknown parts."""
     part = draw.choice(("data", "file", "audio", "body", "clip", "top_k", 'a"; x="', ""))
     lines = (
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{part}"; filename="c.wav"\r\n\r\n'.encode()
@@ -107,7 +107,7 @@ KINDS: dict[str, Callable[[random.Random], Made]] = {
     "bomb": audio(mutations.bomb),
     "compressed body": compressed,
     "damaged form": form,
-    "option that is none": options,
+    "invalid option": options,
     "wrong base64": document(documents.base64_text),
     "deep JSON": document(documents.deep),
     "broken JSON": document(documents.broken),

@@ -54,17 +54,17 @@ class Load:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
         self._arrivals.join()
-        # after Ctrl-C nobody waits for answers: the server's end will break what is under way
+        # after Ctrl-C no answer is waited for: the server's end closes the connections
         self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
     def ask(self, clip: Clip | None = None, **headers: str) -> Future[Reply]:
-        """One request more, counted and judged like the others; `x_request_id="chaos.oom.t"` becomes a header."""
+        """One more request, counted and judged like the others; `x_request_id="chaos.oom.t"` becomes a header."""
         chosen = clip or self._random.choice(self.clips)
         given = EVERY_LABEL | {name.replace("_", "-"): value for name, value in headers.items()}
         return self._pool.submit(self._send, chosen, given)
 
     def burst(self, count: int) -> float:
-        """So many requests at once; gives the answers a second, from the first sending to the last answer."""
+        """Send so many requests at once; returns answers a second, from the first request to the last answer."""
         asked = [self.ask() for _ in range(count)]
         replies = [each.result() for each in asked]
         return count / (max(r.finished for r in replies) - min(r.sent for r in replies))
@@ -73,7 +73,7 @@ class Load:
         return sum(each is verdict for _, each in list(self.replies))
 
     def right_since(self, moment: float) -> float | None:
-        """When the first right answer was there to a request that was sent after the moment."""
+        """When the first right answer to a request sent after that time was received."""
         finished = (
             reply.finished
             for reply, verdict in list(self.replies)
@@ -83,7 +83,7 @@ class Load:
 
     @contextlib.contextmanager
     def server_down(self) -> Iterator[None]:
-        """While the block lasts, and until what it met is answered, a refused connection is no loss."""
+        """For the block, and until its requests are answered, a refused connection does not count as lost."""
         self.down.set()
         try:
             yield

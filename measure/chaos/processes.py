@@ -17,7 +17,7 @@ PATIENCE = 30.0  # seconds that Java's end may take to be noticed
 MOST_ALIKE = 3  # clips in a batch that may be the same recording as the one that takes all memory
 UNREADY_SECONDS = 5.0  # from when requests are not answered any more until readiness says so
 FORK_SERVER = "speaker_id.decoders.fork_server"
-EXPOSED = 1.0  # second in which callers meet a gateway with nothing behind it
+EXPOSED = 1.0  # s in which callers reach a gateway without a model server
 
 
 def kill_worker(scene: Scene) -> str:
@@ -31,7 +31,7 @@ def kill_worker(scene: Scene) -> str:
 
 
 def hang(scene: Scene) -> str:
-    """The handler sleeps past responseTimeout: TorchServe ends the worker, the gateway tries the batch again."""
+    """The handler sleeps past responseTimeout: TorchServe ends the worker, the gateway retries the batch."""
     worker = scene.misbehave("hang")
     scene.strike()
     scene.recover(gone=[worker.pid])
@@ -40,7 +40,7 @@ def hang(scene: Scene) -> str:
 
 
 def hang_always(scene: Scene) -> str:
-    """A clip that hangs whichever worker has it: 507 after two of them, for its batch mates too."""
+    """A clip that hangs every worker: 507 after two of them, for the other clips of its batch too."""
     return insist(scene, "hang", status=507, gone=scene.server.workers(scene.load.model))
 
 
@@ -54,7 +54,7 @@ def out_of_memory(scene: Scene) -> str:
 
 
 def out_of_memory_always(scene: Scene) -> str:
-    """A clip that takes all memory whenever it is tried: 507 for it, and its batch mates do not notice."""
+    """A clip that takes all memory at each attempt: 507 for it, and right answers for the rest of its batch."""
     note = insist(scene, "oom", status=507)
     failed = scene.load.count(Verdict.RETRYABLE)
     scene.expect(failed <= MOST_ALIKE, f"{failed} clips failed with it")
@@ -62,18 +62,18 @@ def out_of_memory_always(scene: Scene) -> str:
 
 
 def insist(scene: Scene, fault: str, status: int, gone: Sequence[int] = ()) -> str:
-    """One clip that does it every time."""
+    """One clip that causes the fault at each attempt."""
     reply = scene.accompanied(f"{fault} always")
     scene.strike()
     answered = reply.result()
     code, _ = error(answered.body) or (answered.failure, "")
     scene.expect(answered.status == status, f"{fault}: {answered.status} {code}, not {status}")
     scene.recover(gone)
-    return f"the clip that does it got {answered.status} {code} after two attempts"
+    return f"the clip that causes it got {answered.status} {code} after two attempts"
 
 
 def kill_decoder(scene: Scene) -> str:
-    """SIGKILL of every decoder while clips are in hand: each clip is given to another one."""
+    """SIGKILL of every decoder while it has clips: each clip is given to another one."""
     count = killed(scene, lambda forker: forker.children())
     return f"{count} decoders killed in {scene.size.kills} strikes, their clips decoded by others"
 
@@ -85,7 +85,7 @@ def kill_fork_server(scene: Scene) -> str:
 
 
 def killed(scene: Scene, victims: Callable[[psutil.Process], list[psutil.Process]]) -> int:
-    """Kill some of a worker's decoder processes, again and again; how many."""
+    """Kill some of a worker's decoder processes, several times; returns how many."""
     (worker,) = scene.server.workers(scene.load.model)
     count = 0
     for _ in range(scene.size.kills):
@@ -109,9 +109,9 @@ def fork_server(worker: int) -> psutil.Process:
 
 
 def kill_java(scene: Scene) -> str:
-    """SIGKILL of Java: the gateway says 503 until `make serve` ends; the supervisor's restart is played here.
+    """SIGKILL of Java: the gateway says 503 until `make serve` ends; this plays the supervisor, and restarts it.
 
-    Readiness is what keeps callers away. Liveness is not asked: it waits 10 s for a model server that may come back,
+    Readiness is what keeps callers away. Liveness is not probed: it waits 10 s for a model server that may come back,
     and `make serve` has ended by then.
     """
     scene.server.java().kill()

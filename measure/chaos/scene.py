@@ -19,14 +19,14 @@ from measure.chaos.verdict import Verdict
 from measure.http import Reply
 from serving.host.polling import wait_until
 
-RECOVERY_SECONDS = 90.0  # more is no recovery
-MATES = 7  # of a clip that misbehaves: a full batch with it
+RECOVERY_SECONDS = 90.0  # longer counts as no recovery
+MATES = 7  # clips beside one that misbehaves: a full batch with it
 SETTLED = 3  # right answers before anything is done to the server
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything: the long form's, or the short one's."""
+    """How much of everything, in the long form or the short one."""
 
     minutes: float = 30.0
     kills: int = 3
@@ -44,8 +44,8 @@ class Fault:
     """A fault by name; `cause` makes it, waits for its end, and gives what is worth telling about it.
 
     Attributes:
-        model: whom the clips are sent to meanwhile.
-        unnoticed: whether no caller may see so much as an honest error.
+        model: that the clips are sent to meanwhile.
+        unnoticed: whether callers may not even see an honest error.
         quick: whether the short form has it too.
         rate: clips a second.
     """
@@ -77,15 +77,15 @@ class Row:
 
 @dataclass
 class Scene:
-    """What a fault works with.
+    """The context of a fault.
 
     Attributes:
         load: the clips that arrive meanwhile.
         struck: when the fault began; the moment that recovery counts from.
-        recovery: seconds until every worker was READY and a clip sent after the fault had its right answer; of
-            several strikes the longest.
+        recovery: seconds until every worker was READY and a clip sent after the fault had its right answer; the
+            longest of several strikes.
         extra: verdicts on what a fault sends besides clips.
-        broken: promises that did not hold, in words.
+        broken: expectations that were not met, in words.
         random: seeded.
     """
 
@@ -107,12 +107,12 @@ class Scene:
         self.struck = time.monotonic()
 
     def expect(self, held: bool, otherwise: str) -> None:
-        """Note a promise that did not hold."""
+        """Record an expectation that was not met."""
         if not held:
             self.broken.append(otherwise)
 
     def misbehave(self, fault: str) -> psutil.Process:
-        """Send a clip that makes the faulty handler misbehave, once; the worker that has begun to."""
+        """Send a clip that makes the faulty handler misbehave once; returns the worker that does."""
         (pid,) = self.server.workers(self.load.model)
         worker = psutil.Process(pid)
         token = secrets.token_hex(4)
@@ -131,7 +131,7 @@ class Scene:
         self.expect(self.server.workers(self.load.model) == workers, "a worker was restarted")
 
     def accompanied(self, order: str) -> Future[Reply]:
-        """A clip with an order for the faulty handler, and mates that fill its batch; gives its own answer."""
+        """A clip with an order for the faulty handler, and others that fill its batch; returns its own answer."""
         asked = self.load.ask(x_request_id=".".join(["chaos", *order.split()]))
         for _ in range(MATES):
             self.load.ask()
@@ -143,7 +143,7 @@ class Scene:
         ready = wait_until(lambda: self._ready(gone), RECOVERY_SECONDS)
         since = self.struck if never_down else time.monotonic()
         right = wait_until(lambda: self.load.right_since(self.struck) is not None, RECOVERY_SECONDS)
-        self.expect(ready and right, f"not well again {RECOVERY_SECONDS:.0f} s after the fault")
+        self.expect(ready and right, f"not recovered {RECOVERY_SECONDS:.0f} s after the fault")
         if first := self.load.right_since(self.struck):
             self.recovery = max(self.recovery or 0.0, max(since, first) - self.struck)
 
@@ -153,7 +153,7 @@ class Scene:
 
 
 def play(fault: Fault, server: Server, clips: Sequence[Clip], size: Size, seed: int, out: Path) -> Row:
-    """Cause the fault under load; what came of it."""
+    """Cause the fault under load; returns its line of the report."""
     before = server.memory()
     with Load(server.url, fault.model, clips, fault.rate, seed) as load:
         scene = Scene(server, load, size, seed, out)

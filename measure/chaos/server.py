@@ -1,4 +1,4 @@
-"""The server under fault: the real TorchServe with the real gateway in front, which can be begun anew."""
+"""The server under fault: the real TorchServe behind the real gateway; it can be restarted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMAND = "chaos"
 
 
 class Server:
-    """What `make serve` runs, and what a supervisor does when it ends: start it again on the same port."""
+    """What `make serve` runs, and what a supervisor does when it ends: restart it on the same port."""
 
     def __init__(self, specs: Sequence[ModelSpec], store: Path, run: Path) -> None:
         self._new: Callable[[], Service] = lambda: Service(specs, store, run, self.port)
@@ -33,13 +33,13 @@ class Server:
         return self.service.gateway.url
 
     def restart(self) -> None:
-        """End what is left of it, and start it anew."""
+        """Stop what is left of it, and start it again."""
         self.service.stop(GRACE_SECONDS)
         self.service = self._new()
         self.service.start()
 
     def workers(self, model: str) -> list[int]:
-        """Process ids of the model's workers that are READY and alive; none if one of them is neither."""
+        """Process ids of the model's workers that are READY and alive; none if one of them is not."""
         try:
             versions = self.service.torchserve.management.versions(model).values()
         except BundleError:
@@ -79,6 +79,6 @@ def serving(specs: Sequence[ModelSpec], store: Path, console: Console) -> Iterat
     clean(COMMAND)
     run = state.RUN / f"{COMMAND}-{os.getpid()}"
     server = Server(specs, store, run)
-    # the service of the moment: a fault may have put another in its place
+    # the current service: a fault may have replaced it
     with ended(server.service.start, lambda grace: server.service.stop(grace), run, COMMAND, console):
         yield server

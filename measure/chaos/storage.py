@@ -33,7 +33,7 @@ def corrupt_archive(scene: Scene) -> str:
 
 
 def attempt(scene: Scene, spoil: Callable[[Path, Path], None]) -> str:
-    """What a second server says whose archive is spoiled."""
+    """The error of a second server whose archive is damaged."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         store = Path(folder) / "store"
         store.mkdir()
@@ -43,7 +43,7 @@ def attempt(scene: Scene, spoil: Callable[[Path, Path], None]) -> str:
 
 
 def refusal(scene: Scene, store: Path, run: Path) -> str:
-    """What a server says that is started from this store; it must not start."""
+    """The error of a server that is started from this store; it must not start."""
     spec = next(spec for spec in scene.server.service.specs if spec.name == DEMO)
     service = Service([spec], store, run, ports.free(1)[0])
     try:
@@ -58,12 +58,12 @@ def refusal(scene: Scene, store: Path, run: Path) -> str:
 
 
 def full_disk(scene: Scene) -> str:
-    """No log line can be written, by Java, which logs for its workers too, or by the gateway; then there is room."""
+    """No log line can be written, by Java, which logs for its workers too, or by the gateway; then there is space."""
     if not FULL.exists() or not hasattr(psutil.Process, "rlimit"):
         return "skipped: needs Linux, for /dev/full and prlimit(2)"
     logs = scene.server.service.torchserve.logs
     access = scene.server.service.gateway.access_log
-    with no_room(scene):
+    with no_space(scene):
         scene.strike()
         before = written(logs)
         answered = len(scene.load.replies) + ANSWERS
@@ -73,14 +73,15 @@ def full_disk(scene: Scene) -> str:
         scene.recover()
     before = written(logs)
     scene.expect(
-        wait_until(lambda: written(logs) > before, PATIENCE), "nothing is logged after the disk has room"
+        wait_until(lambda: written(logs) > before, PATIENCE),
+        "nothing is logged after the disk has space again",
     )
-    scene.expect(wait_until(lambda: access.stat().st_size > 0, PATIENCE), "the gateway logs nothing any more")
-    return f"{ANSWERS} answers and more while no line could be written; logging goes on once there is room"
+    scene.expect(wait_until(lambda: access.stat().st_size > 0, PATIENCE), "the gateway no longer logs")
+    return f"{ANSWERS} answers and more while no line could be written; logging resumes once there is space"
 
 
 @contextmanager
-def no_room(scene: Scene) -> Iterator[None]:
+def no_space(scene: Scene) -> Iterator[None]:
     """Every write to a log fails, for a user without privileges too.
 
     Java may not write to any file (RLIMIT_FSIZE of 0, which Java meets as an I/O error, as it does a full disk); the

@@ -1,4 +1,4 @@
-"""What an answer is worth: right, an honest error that may be tried again, lost, or wrong."""
+"""The verdict on an answer: right, an honest error that may be retried, lost, or wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def judge(reply: Reply, expected: Scores, down: bool = False) -> Verdict:
     """The verdict on the answer to a correct clip.
 
     Args:
-        reply: what came.
+        reply: what was received.
         expected: what the undisturbed server says of every label.
         down: whether the whole server was known to be down while this request was under way.
     """
@@ -44,13 +44,13 @@ def judge(reply: Reply, expected: Scores, down: bool = False) -> Verdict:
         return Verdict.RETRYABLE if down and reply.failure == REFUSED else Verdict.LOST
     if reply.status in HONEST:
         return Verdict.RETRYABLE if error(reply.body) else Verdict.WRONG
-    if reply.status != 200:  # a correct clip has no fault to be told of
+    if reply.status != 200:  # any other error blames a correct clip
         return Verdict.WRONG
     return Verdict.RIGHT if equal(scores(reply.body), expected) else Verdict.WRONG
 
 
 def error(body: bytes) -> tuple[str, str] | None:
-    """Code and message of an error that has our shape and tells nothing of the server's inside; else None."""
+    """Code and message of an error that has our shape and reveals nothing of the server's internals; otherwise None."""
     content = parsed(body)
     if not isinstance(content, dict) or not set(content) <= {"error", "code", "instance"}:
         return None

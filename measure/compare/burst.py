@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import requests
 
+from measure.answer import best, parsed
 from measure.compare.work import BestLabel, Reference
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target, encode
@@ -74,21 +73,7 @@ def read(status: int, body: bytes) -> BestLabel | str:
     """The best label with its score, whatever structure the server puts its ranking in; else what is wrong."""
     if status != 200:
         return f"{status}: {body[:200].decode('utf-8', 'replace')}"
-    try:
-        found = best(json.loads(body))
-    except ValueError:
-        found = None
-    return found or f"an answer without a ranking: {body[:200].decode('utf-8', 'replace')}"
-
-
-def best(content: Any) -> BestLabel | None:
-    """The first entry with a label and a score, in reading order, through lists, objects and JSON within text."""
-    if isinstance(content, str) and content.startswith("["):
-        content = json.loads(content)
-    if isinstance(content, dict):
-        if isinstance(content.get("label"), str) and isinstance(content.get("score"), float):
-            return BestLabel(content["label"], content["score"])
-        content = list(content.values())
-    if isinstance(content, list):
-        return next((found for entry in content if (found := best(entry))), None)
-    return None
+    found = best(parsed(body))
+    if found is None or found.score is None:
+        return f"an answer without a ranking: {body[:200].decode('utf-8', 'replace')}"
+    return BestLabel(found.label, found.score)

@@ -1,4 +1,4 @@
-"""What a worker spends on telling about a batch: certainties, metrics and log lines, as TorchServe has it print them.
+"""What a worker spends on reporting a batch: certainties, metrics and log lines, as TorchServe has it print them.
 
 python -m measure.dashboard.cost
 """

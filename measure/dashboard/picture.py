@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,33 +19,25 @@ from measure.dashboard import recording
 from measure.dashboard.panels import ROWS, Panel
 from measure.dashboard.record import PATH as RECORDED
 from measure.dashboard.recording import Recording, Values
+from measure.figures import BLUE, GREEN, ORANGE, RED, style
 
 PATH = Path("docs/images/dashboard.png")
 COLUMNS = 3
-COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#64b5cd", "#da8bc3")
-BLUE, ORANGE, GREEN, RED = COLOURS[:4]
+COLOURS = (BLUE, ORANGE, GREEN, RED, "#8172b3", "#937860", "#64b5cd", "#da8bc3")
 OF_STATUS = {"200": BLUE, "422": ORANGE, "429": RED, "500": RED, "503": RED, "507": RED}
 HEADROOM = 1.3  # above the highest value, for the legend
 INK, PALE = "#333333", "#dddddd"
 UNITS = {"s": "s", "reqps": "requests / s", "short": "", "percentunit": "", "none": ""}
 STYLE: dict[Any, Any] = {
     "font.size": 8,
-    "text.color": INK,
-    "axes.edgecolor": PALE,
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "grid.color": "#eeeeee",
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+    **{"axes.edgecolor": PALE, "axes.grid": True, "grid.color": "#eeeeee", "axes.axisbelow": True},
 }
 
 
 def draw(recorded: Recording, path: Path = PATH) -> Path:
     """One picture of all panels, row by row."""
-    with mpl.rc_context(STYLE):
+    with style(STYLE):
         figure = Figure(
             figsize=(12, 2.45 * len(ROWS)), layout=ConstrainedLayoutEngine(h_pad=0.02, w_pad=0.06)
         )
@@ -77,7 +68,7 @@ def paint(axes: Axes, panel: Panel, recorded: Recording) -> None:
     axes.set_xlim(0, float(recorded.times[-1]))
     axes.set_ylim(0, HEADROOM * axes.get_ylim()[1])
     if lines:
-        axes.legend(frameon=False, fontsize=7, loc="upper left", ncols=4, columnspacing=1.2, handlelength=1.2)
+        axes.legend(fontsize=7, loc="upper left", ncols=4, columnspacing=1.2, handlelength=1.2)
 
 
 def curves(panel: Panel, recorded: Recording) -> dict[str, Values]:

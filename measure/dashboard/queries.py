@@ -136,7 +136,7 @@ def _summed(series: dict[Labels, Values], by: tuple[str, ...], unless: dict[str,
 
 
 def _rate(times: Values, values: Values) -> Values:
-    """Increase a second over the window before each scrape; a counter that falls has begun anew at 0.
+    """Increase a second over the window before each scrape; a counter that falls was reset to 0.
 
     Prometheus extrapolates to the window's ends; here first and last scrape within it are taken as they are.
     """

@@ -16,11 +16,12 @@ import threading
 import time
 from pathlib import Path
 
-import requests
 from rich.console import Console
 
-from bundle import BundleError, sources
+from bundle import sources
+from measure import command
 from measure.dashboard.recording import Recording, of_scrapes, write
+from measure.http import Sender
 from measure.loadtest.arrivals import times
 from measure.loadtest.clips import default_mix
 from measure.loadtest.drive import drive, plan
@@ -39,7 +40,7 @@ BAD_CLIPS = 3  # among the mix of 48
 
 
 def arrivals() -> list[float]:
-    """When requests are due, in seconds from the start."""
+    """Send times in seconds from the start."""
     moments: list[float] = []
     for number, (begin, end, rate) in enumerate(PHASES):
         moments += [begin + moment for moment in times("poisson", rate, end - begin, SEED + number)]
@@ -69,31 +70,25 @@ def record(console: Console) -> Recording:
 
 
 def scraped(service: Service) -> Recording:
-    """Scrapes for the length of the run, and kills a worker on the way."""
-    moments, texts, killed = [], [], False
+    """Scrape for the length of the run, and kill a worker meanwhile."""
+    moments, texts, killed, exporter = [], [], False, Sender(service.exporter.url)
     start = time.monotonic()
     while (now := time.monotonic() - start) < LENGTH:
         if not killed and now > KILL_AT:
             os.kill(service.torchserve.worker_pids()[0], signal.SIGKILL)
             killed = True
         moments.append(now)
-        texts.append(requests.get(service.exporter.url, timeout=10).text)
+        texts.append(exporter.get("").body.decode())
         time.sleep(max(0.0, SCRAPE_SECONDS - (time.monotonic() - start - now)))  # the scrape's interval
     return of_scrapes(moments, texts)
 
 
 def main() -> int:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    try:
-        write(record(Console()), PATH)
-    except BundleError as exc:
-        print(f"record: {exc}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    print(f"wrote {PATH}")
-    return 0
+    def work() -> None:
+        write(record(command.console()), PATH)
+        print(f"wrote {PATH}")
+
+    return command.guarded("record", work)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Recording:
 
 
 def of_scrapes(times: Sequence[float], texts: Sequence[str]) -> Recording:
-    """Scrapes as they came.
+    """Scrapes as they were received.
 
     Args:
         times: seconds, ascending, one a scrape.

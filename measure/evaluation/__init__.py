@@ -1,10 +1,10 @@
-"""How often does a served model name the right speaker? Measured as callers meet it, clip by clip.
+"""How often does a served model name the right speaker? Measured through its API, clip by clip.
 
     corpus      DATA= → clips with their true speakers: VoxCeleb1, a folder of speakers, a CSV
     conditions  a clip → the same voice after a telephone, a codec, noise …
     endpoint    a clip → its ranking, over HTTP; `local` is the same without a server
-    journal     every ranking, on disk as soon as it is there, so that a killed run goes on
-    run         what is missing from the journal is asked for, with progress
+    journal     every ranking, on disk as soon as it is received, so that a killed run can resume
+    run         asks for what is missing from the journal, with progress
     counts      rankings → shares with intervals, speakers, confusions, tests; `report` holds them all
     terminal, page, plot    a report → tables, docs/results/accuracy.md, a PNG
 

@@ -3,7 +3,7 @@
 python -m measure.evaluation --data VoxCeleb1 --model wav2vec2-base-superb-sid
 
 Exit codes: 0 every clip was answered, 1 some failed (they count as wrong), 2 wrong usage or nothing to evaluate with,
-3 the server cannot be reached, 130 interrupted. Run again, it goes on where it stopped.
+3 the server cannot be reached, 130 interrupted. Run again, it resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def evaluate(options: argparse.Namespace, console: Console) -> Report:
 
 
 def known(model: str, options: argparse.Namespace) -> ModelSpec | None:
-    """What models/ says about the model; a server elsewhere may have models that nobody here knows."""
+    """What models/ says about the model; another server may have models that are not there."""
     try:
         spec = sources.resolve(model)
     except BundleError:

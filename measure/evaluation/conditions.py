@@ -1,4 +1,4 @@
-"""A clip → the bytes that a caller would send: as they are, or the same voice after what recordings go through."""
+"""A clip → the bytes to send: as recorded, or degraded as telephones, codecs and noise do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def noisy(ratio_db: float) -> Change:
 
 
 def louder(gain_db: float) -> Change:
-    """Amplified; what passes full scale is cut off when it is written, as a recorder would."""
+    """Amplified; what exceeds full scale is clipped when it is written, as by a recorder."""
     return lambda waveform, _: (waveform * 10 ** (gain_db / 20)).astype(np.float32)
 
 

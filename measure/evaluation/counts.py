@@ -1,4 +1,4 @@
-"""Rankings → what they say, with how sure that is."""
+"""Rankings → accuracies with their confidence intervals, and tests of their differences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from measure.evaluation.corpus import Clip
 from measure.evaluation.journal import Entry
 
 CONFIDENCE = 0.95
-SIGNIFICANT = 0.05  # a difference that chance alone would make less often than that
+SIGNIFICANT = 0.05  # p-value below which a difference is not by chance alone
 
 
 class Row(BaseModel):
@@ -83,7 +83,7 @@ class Comparison(Row):
 
 @dataclass(frozen=True)
 class Answered:
-    """A clip and what became of it."""
+    """A clip and its outcome."""
 
     clip: Clip
     entry: Entry
@@ -127,7 +127,7 @@ def condition(name: str, answered: Sequence[Answered], as_recorded: Sequence[Ans
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """How often chance alone would tell the two counts that far apart, if either were as likely.
+    """Probability that two equally likely counts differ by as much.
 
     McNemar (1947), https://doi.org/10.1007/BF02295996, in its exact form.
     """

@@ -10,7 +10,7 @@ from measure.evaluation import TOP
 from measure.evaluation.journal import Entry, Identity
 from measure.evaluation.question import Question, probe
 
-RETRIES = 8  # with back-off: a server that stays full for a minute is waited for
+RETRIES = 8  # with back-off: they wait for a server that is overloaded for a minute
 CONNECT_SECONDS = 5.0
 AHEAD = 2  # clips handed to the threads, a thread: one in flight, one about to be
 
@@ -23,7 +23,7 @@ class Endpoint:
         model: the name it is served under.
         concurrency: clips in flight at once.
         token: sent as a bearer token.
-        timeout: seconds to wait for an answer. Too low: long clips fail on a slow server. Too high: a hung one is
+        timeout: seconds to wait for an answer. Too low: long clips fail on a slow server. Too high: a hung server is
             noticed late.
     """
 
@@ -44,7 +44,7 @@ class Endpoint:
         """An entry a question, in the order in which they are answered.
 
         Raises:
-            Unreachable: the server is gone. What it has answered has been given, also to clips that were in flight.
+            Unreachable: the server is gone. Its answers have been yielded, those to clips in flight too.
         """
         pool = ThreadPoolExecutor(self._concurrency)
         pending: set[Future[Entry]] = set()
@@ -79,6 +79,6 @@ class Endpoint:
 
 
 def results(done: Iterable[Future[Entry]]) -> Iterator[Entry]:
-    """Answers before any exception, so that none is lost with it."""
+    """Answers before any exception, so that none is lost."""
     for future in sorted(done, key=lambda future: future.exception() is not None):
         yield future.result()

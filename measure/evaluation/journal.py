@@ -1,7 +1,7 @@
-"""Every answer on disk as soon as it is there: JSON lines, appended to, so that a killed run goes on where it stopped.
+"""Every answer on disk as soon as it is received: JSON lines, so that a killed run resumes where it stopped.
 
 The first line says what was asked: the model, its version, how it was reached, and its answer to a probe, which tells
-weights apart that were served under one version. Each further line is one clip under one condition.
+different weights under one version apart. Each further line is one clip under one condition.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Identity:
 
 
 def same_probe(one: Ranking, other: Ranking) -> bool:
-    """Whether every label that both list has about the same logit; two that list nothing in common differ."""
+    """Whether every label that both list has about the same logit; two with no label in common differ."""
     ours, theirs = dict(one), dict(other)
     shared = ours.keys() & theirs.keys()
     return bool(shared) and all(
@@ -56,7 +56,7 @@ def same_probe(one: Ranking, other: Ranking) -> bool:
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one clip under one condition.
+    """The outcome of one clip under one condition.
 
     Attributes:
         clip, condition: what was asked.
@@ -89,12 +89,12 @@ class Journal:
         self.entries = entries
 
     def add(self, entry: Entry) -> None:
-        """Written through to the system before this returns: a killed process loses nothing."""
+        """Flushed to the operating system before this returns: a killed process loses nothing."""
         self._write(asdict(entry))
         self.entries[entry.clip, entry.condition] = entry
 
     def answered(self, clip: str, condition: str, size: int) -> bool:
-        """Whether there is an answer already. A failure is none: it is tried again."""
+        """Whether there is an answer already. A failure does not count: it is tried again."""
         entry = self.entries.get((clip, condition))
         return entry is not None and entry.error is None and entry.size == size
 
@@ -114,7 +114,7 @@ def journal(path: Path, identity: Identity) -> Iterator[Journal]:
     try:
         with FileLock(f"{path}.lock", timeout=0), path.open("ab") as file:
             end, header, entries = read(path)
-            file.truncate(end)  # half a line is what a killed run leaves
+            file.truncate(end)  # a killed run may leave half a line
             if header is not None and not identity.is_same(header):
                 raise EvaluationError(
                     f"{path} was written by another {identity.model} {identity.version}: it answers the probe with "

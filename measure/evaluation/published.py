@@ -39,7 +39,7 @@ REVISIONS = ("main", "refs/convert/parquet")  # the latter is what the hub made 
 PARQUET = re.compile(r"si/(.*test.*)\.parquet")
 TOLERANCE = 1e-2  # of a logit, absolute; the test's own
 SKIPPED = 77  # automake's exit code for a test that could not be run
-NOT_THERE = (401, 403, 404)  # the hub does not tell strangers what there is
+NOT_THERE = (401, 403, 404)  # the hub answers any of them for what is private or missing
 PATIENCE = 20.0  # s, for the hub to say what it has
 
 
@@ -127,7 +127,7 @@ def ask(waveforms: Sequence[Waveform]) -> Iterator[Found]:
     Raises:
         BundleError, CheckpointError: the checkpoint cannot be fetched or loaded.
     """
-    # here, not above: they take seconds to import, and a hub that cannot be reached is told before
+    # here, not above: they take seconds to import, and an unreachable hub is reported before that
     from speaker_id import checkpoint
     from speaker_id.encoder import choose
     from speaker_id.encoder.contract import Encoder
@@ -146,7 +146,7 @@ def ask(waveforms: Sequence[Waveform]) -> Iterator[Found]:
 
 
 def verify(waveforms: Sequence[Waveform], console: Console) -> bool:
-    """Whether every answer is the known one; shows them all."""
+    """Print every answer beside the known one; whether all agree."""
     if len(waveforms) != len(KNOWN):
         raise EvaluationError(f"{len(waveforms)} clips were found, {len(KNOWN)} have known answers")
     rows, verdicts = [], []
@@ -163,7 +163,7 @@ def verify(waveforms: Sequence[Waveform], console: Console) -> bool:
 
 
 def unreachable() -> str | None:
-    """Why the hub cannot be reached; None if it answers, whatever it says."""
+    """Why the hub cannot be reached; None if it answers anything."""
     if constants.is_offline_mode():
         return "HF_HUB_OFFLINE is set, and not everything is in the cache"
     try:

@@ -1,4 +1,4 @@
-"""What is asked: one clip under one condition; and the probe, by which a model is told from others."""
+"""One clip under one condition; and the probe, which tells a model from others of the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that one evaluation found, as one JSON file; and how it reads in words."""
+"""The result of one evaluation, as one JSON file and in words."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def build(
     entries: Mapping[tuple[str, str], Entry],
     spec: ModelSpec | None,
 ) -> Report:
-    """Count what a complete journal holds; every clip of the corpus is in it under every condition."""
+    """Count a complete journal: it has every clip of the corpus under every condition."""
     answered = {
         name: [Answered(clip, entries[clip.name, name]) for clip in corpus.clips] for name in conditions
     }

@@ -1,4 +1,4 @@
-"""What is missing from the journal is asked for, with progress on the terminal."""
+"""Asks for what is missing from the journal, with progress on the terminal."""
 
 from __future__ import annotations
 

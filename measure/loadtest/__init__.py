@@ -1,4 +1,4 @@
-"""How much traffic a server holds: open arrivals of real clips, measured from the moment each was due.
+"""How much traffic a server holds: open arrivals of real clips, measured from the scheduled send time of each.
 
 python -m measure.loadtest run         one run at one rate, and its report      (`make loadtest`)
 python -m measure.loadtest capacity    the highest rate that meets an SLO       (`make capacity`)

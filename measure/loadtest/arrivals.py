@@ -1,4 +1,4 @@
-"""When requests arrive: drawn before the run, so that no answer can delay the next arrival."""
+"""Send times, drawn before the run, so that no answer can delay the next request (an open model)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MOST_ARRIVALS = 100_000  # of one run, each of which is kept in memory
 
 
 def times(shape: str, rate: float, seconds: float, seed: int) -> list[float]:
-    """Moments of arrival in seconds from the start, ascending.
+    """Send times in seconds from the start, ascending.
 
     Args:
         shape: `poisson` (independent callers, as many as the rate says), `constant` (every 1/rate s), `step`
             (poisson, twice the rate in the second half), `spike` (poisson, four times the rate in the middle tenth).
         rate: arrivals a second; of step and spike, before the change.
         seconds: length of the run.
-        seed: equal seeds give equal moments.
+        seed: equal seeds give equal times.
 
     Raises:
-        LoadTestError: a value out of its limits, with the limits.
+        LoadTestError: a value is out of its limits; names them.
     """
     if shape not in SHAPES:
         raise LoadTestError(f"SHAPE={shape} is unknown: take one of {', '.join(SHAPES)}")
@@ -53,7 +53,7 @@ def times(shape: str, rate: float, seconds: float, seed: int) -> list[float]:
 
 
 def segments(shape: str, rate: float, seconds: float) -> list[tuple[float, float, float]]:
-    """Stretches of one rate: start, end in seconds, arrivals a second."""
+    """Intervals of one rate: start and end in seconds, arrivals a second."""
     if shape == "step":
         return [(0.0, seconds / 2, rate), (seconds / 2, seconds, STEP_FACTOR * rate)]
     if shape == "spike":

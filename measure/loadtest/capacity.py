@@ -13,12 +13,12 @@ from measure.loadtest.summary import LAG_LIMIT, Summary
 
 PRECISION = 0.05  # the search ends when the rate that fails is at most this much above the one that passes
 MOST_STEPS = 8  # low, high, four to halve a factor of two to 5 %, the repetition, and one to spare
-WIDER = 1.5  # how much further the search looks when the bracket does not hold
+WIDER = 1.5  # factor by which the bracket moves up when its upper rate passes
 
 
 @dataclass(frozen=True)
 class Step:
-    """One rate, measured. `breaches` says in words what of the SLO did not hold."""
+    """One rate, measured. `breaches` are the bounds of the SLO that were not met, in words."""
 
     rate: float
     summary: Summary
@@ -29,7 +29,7 @@ class Step:
         return not self.breaches
 
     def surely_within(self, slo: Slo) -> bool:
-        """Whether the SLO holds at the upper ends of the 95 % intervals too."""
+        """Whether the SLO is met at the upper ends of the 95 % intervals too."""
         return self.passed and all(self.summary.interval(q)[1] <= bound for q, bound in slo.latencies.items())
 
     def surely_beyond(self, slo: Slo) -> bool:
@@ -37,7 +37,7 @@ class Step:
         return any(self.summary.interval(q)[0] > bound for q, bound in slo.latencies.items())
 
     def surely_the_server(self, slo: Slo) -> bool:
-        """Whether it fails even if all that the generator was late by is taken off: a full server starves it too."""
+        """Whether it fails even without the generator's lag: a saturated server delays the generator too."""
         return any(
             self.summary.percentile(q) - self.summary.lag > bound for q, bound in slo.latencies.items()
         )
@@ -87,12 +87,12 @@ def search(
     most_steps: int = MOST_STEPS,
     on_step: Callable[[Step], None] = lambda _: None,
 ) -> Capacity:
-    """Finds the capacity between rates that are believed to pass and to fail; they are measured first.
+    """Find the capacity between rates that are expected to pass and to fail; they are measured first.
 
     Args:
         run: measures one rate (requests a second), its warm-up excluded, long enough for the SLO's percentiles.
-        slo: what must hold.
-        low, high: the first bracket, in requests a second. Where it does not hold it moves: down by halves, up by 1.5.
+        slo: the SLO that must be met.
+        low, high: the first bracket, in requests a second. Where it is wrong it moves: down by halves, up by 1.5.
         precision: largest relative distance between the capacity and a rate that fails.
         most_steps: bounds the time. When they are used up, the bracket so far is the result.
         on_step: called with each step as it is measured.
@@ -105,7 +105,7 @@ def search(
     def passes(rate: float) -> bool:
         measured = run(rate)
         step = Step(rate, measured, tuple(measured.breaches(slo)))
-        # a step that passes stands: lag counts as latency, so a punctual generator would have seen less
+        # a step that passes is valid: lag counts as latency, so a punctual generator would have measured less
         if not (step.passed or measured.valid or step.surely_the_server(slo)):
             raise LoadTestError(
                 f"at {rate:.3g} requests/s the load generator itself was late by {1000 * measured.lag:.0f} ms "

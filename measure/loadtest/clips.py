@@ -1,4 +1,4 @@
-"""What is sent: files as callers have them, of mixed lengths and formats."""
+"""The clips that are sent: files of mixed lengths and formats."""
 
 from __future__ import annotations
 

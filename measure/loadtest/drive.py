@@ -1,4 +1,4 @@
-"""Runs a plan of shots and gives one record each; the shooting is done by `python -m measure.loadtest.worker`.
+"""Runs a plan of requests and returns one record each; they are sent by `python -m measure.loadtest.worker`.
 
 A process of its own, since locust rewires Python's sockets (gevent) for the process that imports it.
 """
@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from measure import ROOT
 from measure.loadtest import LoadTestError
@@ -28,15 +28,15 @@ NOT_SENT, UNANSWERED = "not_sent", "unanswered"  # codes of the generator's own
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one request. Moments are in seconds from the start of the run.
+    """The outcome of one request. Times are in seconds from the start of the run.
 
     Attributes:
-        scheduled: when the request was due, or, in a closed loop, sent.
-        sent, finished: when it left, and when its whole answer was there.
+        scheduled: when the request should be sent; in a closed loop, when it was.
+        sent, finished: when it was sent, and when its whole answer was received.
         status: of HTTP; 0 means no answer.
         clip, audio_seconds, url: what was sent where.
-        label: the best one of the answer.
-        error: a code, or None if the answer was right in form.
+        label: the best label of the answer.
+        error: a code, or None if the answer is well-formed.
         decode_ms, inference_ms, batch_size: where the answer's headers say them.
     """
 
@@ -55,7 +55,7 @@ class Record:
 
     @property
     def latency(self) -> float:
-        """Seconds from the moment it was due: a late generator flatters no server."""
+        """Seconds from the scheduled send time, so that a late generator hides no wait (coordinated omission)."""
         return self.finished - self.scheduled
 
     @property
@@ -65,7 +65,7 @@ class Record:
 
     @property
     def queue_ms(self) -> float | None:
-        """What is left of the latency: the wait for a worker, for batch mates, and the transport."""
+        """The rest of the latency: the wait for a worker and for the batch, and the transport."""
         if self.decode_ms is None or self.inference_ms is None:
             return None
         return max(0.0, 1000 * self.latency - self.decode_ms - self.inference_ms)
@@ -80,7 +80,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is sent, fixed before it starts.
+    """Everything to send, fixed before the run.
 
     Attributes:
         shots: in order of time.
@@ -94,6 +94,9 @@ class Plan:
     callers: int | None = None
 
 
+PLAN = TypeAdapter(Plan)  # as the worker reads it
+
+
 def plan(
     clips: Sequence[Clip],
     targets: Sequence[Target],
@@ -102,7 +105,7 @@ def plan(
     seed: int,
     callers: int | None = None,
 ) -> Plan:
-    """Clips dealt to moments: every clip once, in random order, before any comes again; targets at random."""
+    """Assign clips to send times: every clip once, in random order, before any is repeated; targets at random."""
     rng = np.random.default_rng(seed)
     order: list[int] = []
     while len(order) < len(moments):
@@ -118,14 +121,14 @@ def drive(
     progress: Callable[[Record], None] = lambda _: None,
     enough: Callable[[], bool] = lambda: False,
 ) -> list[Record]:
-    """Sends everything and waits for the answers, at most the targets' timeout after the last shot.
+    """Send everything and wait for the answers, at most the targets' timeout after the last shot.
 
     Args:
-        progress: called with every record as it comes.
-        enough: asked after every record; True sends nothing more, and waits for what is in flight.
+        progress: called with every record as it is received.
+        enough: called after every record; True stops sending, and waits for what is in flight.
 
     Returns:
-        One record a shot that was due, in order of `scheduled`.
+        One record for each shot that was scheduled before the stop, in order of `scheduled`.
 
     Raises:
         LoadTestError: the worker failed.
@@ -135,7 +138,7 @@ def drive(
         assert worker.stdin
         assert worker.stdout
         with contextlib.suppress(BrokenPipeError):  # it has ended: its exit code says so below
-            json.dump(to_json(plan), worker.stdin)
+            worker.stdin.write(PLAN.dump_json(plan).decode())
             worker.stdin.close()
         stopped = False
         for line in worker.stdout:
@@ -174,28 +177,3 @@ def _worker(words: IO[str]) -> Any:
         for stream in (process.stdin, process.stdout):
             with contextlib.suppress(BrokenPipeError):
                 stream.close() if stream else None
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as the worker reads it: clips and targets once, shots as their positions."""
-    clips = list(dict.fromkeys(shot.clip for shot in plan.shots))
-    targets: list[Target] = []
-    for shot in plan.shots:
-        if shot.target not in targets:
-            targets.append(shot.target)
-    place = {clip: index for index, clip in enumerate(clips)}
-    return {
-        "clips": [{**asdict(clip), "path": str(clip.path)} for clip in clips],
-        "targets": [asdict(target) for target in targets],
-        "shots": [[shot.time, place[shot.clip], targets.index(shot.target)] for shot in plan.shots],
-        "seconds": plan.seconds,
-        "callers": plan.callers,
-    }
-
-
-def from_json(content: dict[str, Any]) -> Plan:
-    """`to_json` backwards."""
-    clips = [Clip(**{**clip, "path": Path(clip["path"])}) for clip in content["clips"]]
-    targets = [Target(**target) for target in content["targets"]]
-    shots = tuple(Shot(time, clips[clip], targets[target]) for time, clip, target in content["shots"])
-    return Plan(shots, content["seconds"], content["callers"])

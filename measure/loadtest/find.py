@@ -1,4 +1,4 @@
-"""The capacity, and the same by k6, from the command line's options to their files."""
+"""The commands `capacity` and `check`: the search by our generator, and by k6 too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from measure.noise import Neighbours, warning
 from measure.progress import Progression
 
 DEFAULT_SLO = "p99=2s"
-BELOW, ABOVE = 0.6, 1.15  # of what the server answers of a burst: a first bracket that mostly holds
+BELOW, ABOVE = 0.6, 1.15  # of the throughput in a burst: a first bracket that is mostly right
 K6_BELOW, K6_ABOVE = 0.85, 1.2  # of our capacity, where k6 begins
 K6_STEPS = 5
 CHECK_CLIPS = 16  # k6 holds every clip once a user, in memory
@@ -88,7 +88,7 @@ def ours(
     objective: Slo,
 ) -> Capacity:
     """The search with our generator, and its result on the terminal."""
-    with screen.status("a burst, to know where to begin"):
+    with screen.status("a burst, to estimate where to begin"):
         full = estimate(clips, endpoint.targets, args.seed)
     low, high = BELOW * full, ABOVE * full
     length = warmup_seconds(objective) + measured_seconds(objective, low)
@@ -117,11 +117,13 @@ def verdict(found: Capacity) -> str:
     """The capacity and how sure it is, in a line."""
     low = "unknown" if found.low is None else f"{found.low:.3g}"
     high = "unknown" if found.high is None else f"{found.high:.3g}"
-    text = f"capacity {found.rate:.3g} requests/s at {found.slo} (95 %: holds at {low}, breaks at {high})"
+    text = (
+        f"capacity {found.rate:.3g} requests/s at {found.slo} (95 %: meets it at {low}, misses it at {high})"
+    )
     if not found.repeated:
         text += "; not repeated, as the steps were used up"
     if all(step.passed for step in found.steps):
-        text += "; no rate tried broke it"
+        text += "; no rate tried missed it"
     return text
 
 

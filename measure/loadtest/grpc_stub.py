@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import zipfile
 from importlib.util import find_spec
@@ -9,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc.experimental import gevent as grpc_gevent
-from grpc_tools import protoc
 
 from measure.loadtest import LoadTestError
 from measure.loadtest.target import Target
 
-PACKAGE = "org.pytorch.serve.grpc.inference"
 ANSWERED = 200  # gRPC has no status of ours: TorchServe answers OK, and an error is in the body
 
 
@@ -32,17 +30,13 @@ class Channel:
         server, _, model = address.rpartition("/")
         name, _, version = model.partition(":")
         self._model = {"model_name": name, "model_version": version}
-        self._request, answer = _messages()
+        self._messages, services = _api()
         self._channel = grpc.insecure_channel(server, [("grpc.enable_http_proxy", 0)])
-        self._call = self._channel.unary_unary(
-            f"/{PACKAGE}.InferenceAPIsService/Predictions",
-            request_serializer=self._request.SerializeToString,
-            response_deserializer=answer.FromString,
-        )
+        self._call = services.InferenceAPIsServiceStub(self._channel).Predictions
 
     def predict(self, audio: bytes, target: Target) -> tuple[int, bytes]:
         """Status and body; status 0 comes with a code in place of the body."""
-        request = self._request(**self._model, input={"data": audio})
+        request = self._messages.PredictionsRequest(**self._model, input={"data": audio})
         headers = [(name.lower(), value) for name, value in target.headers.items()]
         try:
             answer = self._call(request, timeout=target.timeout, metadata=headers)
@@ -51,26 +45,19 @@ class Channel:
         return ANSWERED, answer.prediction
 
 
-def _messages() -> tuple[Any, Any]:
-    """The classes of request and answer."""
+def _api() -> tuple[Any, Any]:
+    """Modules of the messages and of the services, compiled from the .proto files."""
     home = find_spec("ts")
     if home is None or not home.submodule_search_locations:
         raise LoadTestError("gRPC needs TorchServe's package, which holds the API: run `make setup`")
     jar = Path(home.submodule_search_locations[0]) / "frontend" / "model-server.jar"
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(jar) as content:
             for proto in ("inference.proto", "google/rpc/status.proto"):
                 content.extract(proto, folder)
-        include = Path(protoc.__file__).parent / "_proto"
-        arguments = ["", f"-I{folder}", f"-I{include}", "--include_imports"]
-        protoc.main([*arguments, f"--descriptor_set_out={folder / 'set'}", "inference.proto"])
-        files = descriptor_pb2.FileDescriptorSet.FromString((folder / "set").read_bytes())
-    pool = descriptor_pool.DescriptorPool()
-    for file in files.file:
-        pool.Add(file)
-    request, answer = (
-        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
-        for name in ("PredictionsRequest", "PredictionResponse")
-    )
-    return request, answer
+        sys.path.append(folder)  # where the compiler looks for them
+        try:
+            messages, services = grpc.protos_and_services("inference.proto")
+        finally:
+            sys.path.remove(folder)
+    return messages, services

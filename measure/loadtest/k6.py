@@ -46,7 +46,7 @@ def measure(
 ) -> Summary:
     """One step, as long as ours, with clips in the same random order as ours.
 
-    k6 tells a request's latency from its sending, and nothing of its own lag; so lag is 0 here.
+    k6 measures a request's latency from when it was sent, and does not report its own lag; so lag is 0 here.
 
     Raises:
         LoadTestError: k6 did not run.
@@ -80,7 +80,7 @@ def measure(
 
 
 def records(lines: Iterable[str], url: str) -> list[Record]:
-    """k6's JSON output → records; moments count from the first sending."""
+    """k6's JSON output → records; times count from the first request."""
     ends: list[tuple[float, float, int]] = []  # finished (UNIX), latency, status
     dropped: list[float] = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""What a server still answers when more comes than it can: goodput at multiples of what it answers at most."""
+"""Goodput under overload: what a server answers at multiples of its throughput in a burst."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from measure.machine import provenance
 from measure.noise import Neighbours
 from measure.progress import Progression
 
-MULTIPLES = (0.8, 1.0, 1.5, 3.0)  # of what a burst is answered at
+MULTIPLES = (0.8, 1.0, 1.5, 3.0)  # of the throughput in a burst
 WARMUP_SECONDS = 5.0  # the queue is full by then
 KEPT = 0.9  # of the peak, at the highest multiple
 REFUSED = 429
@@ -32,7 +32,7 @@ REFUSED = 429
 def overload(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, screen: Console) -> int:
     """Measures every multiple and writes overload.json; 1 if the goodput fell or a request failed otherwise."""
     neighbours = Neighbours()
-    with screen.status("a burst, to know what is too much"):
+    with screen.status("a burst, to estimate the throughput"):
         full = estimate(clips, endpoint.targets, args.seed)
     screen.print(f"a burst is answered at {full:.3g}/s")
     levels, end = [], WARMUP_SECONDS + args.duration
@@ -62,7 +62,7 @@ def overload(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint
 
 
 def level(records: Sequence[Record], multiple: float, begin: float, end: float) -> Level:
-    """One multiple's figures, of the window between two moments of the run, in seconds."""
+    """The figures of one multiple, between two times of the run in seconds."""
     due = [record for record in records if begin <= record.scheduled < end]
     out = [record for record in records if record.error is None and begin <= record.finished < end]
     refused = [record for record in due if record.status == REFUSED]

@@ -25,8 +25,8 @@ class Level:
     """One multiple.
 
     Attributes:
-        offered, goodput: requests that came, and right answers that went out, a second.
-        refused: requests a second that were told to come again, 429.
+        offered, goodput: requests scheduled, and right answers received, a second.
+        refused: requests a second that were answered with 429.
         other_errors: requests that failed in any other way, by code.
         answered_p99: seconds, of those that were answered.
         refused_p99: seconds, of those that were refused; None where none was.

@@ -18,13 +18,13 @@ from measure.loadtest.slo import Slo, name
 from measure.loadtest.summary import percentile
 
 COLOURS = {0.5: GREEN, 0.95: BLUE, 0.99: ORANGE}
-Edges = npt.NDArray[np.float64]  # s, of the stretches of a time axis, ascending
+Edges = npt.NDArray[np.float64]  # s, of the intervals of a time axis, ascending
 BINS = 40  # of a time axis, at most
 SHORTEST_BIN = 1.0  # s
 
 
 def run_plots(records: Sequence[Record], end: float, warmup: float, slo: Slo | None) -> dict[str, str]:
-    """Title → SVG of everything that the records tell."""
+    """Title → SVG of every plot that the records allow."""
     measured = [record for record in records if record.scheduled >= warmup]
     edges = np.arange(0.0, end + 1e-9, max(SHORTEST_BIN, end / BINS))
     draw: dict[str, Callable[[Axes], None]] = {
@@ -51,7 +51,7 @@ def run_plots(records: Sequence[Record], end: float, warmup: float, slo: Slo | N
 
 
 def cdf(axes: Axes, records: Sequence[Record], slo: Slo | None) -> None:
-    """The share of the requests answered within so many seconds; failed ones never are."""
+    """The share of the requests answered within a latency; failed ones never are."""
     latencies = sorted(math.inf if record.error else record.latency for record in records)
     answered = [latency for latency in latencies if math.isfinite(latency)]
     shares = 100 * np.arange(1, len(answered) + 1) / len(latencies)
@@ -71,7 +71,7 @@ def cdf(axes: Axes, records: Sequence[Record], slo: Slo | None) -> None:
 
 
 def over_time(axes: Axes, records: Sequence[Record], edges: Edges, slo: Slo | None) -> None:
-    """Percentiles of the requests that were due in each stretch, over every single one as a dot."""
+    """Percentiles of the requests scheduled in each interval, over every single one as a dot."""
     good = [record for record in records if record.error is None]
     due, latencies = [record.scheduled for record in good], [record.latency for record in good]
     axes.plot(due, latencies, ".", color=GREY, ms=2, alpha=0.5, rasterized=True)
@@ -87,7 +87,7 @@ def over_time(axes: Axes, records: Sequence[Record], edges: Edges, slo: Slo | No
 
 
 def rates(axes: Axes, records: Sequence[Record], edges: Edges) -> None:
-    """Requests a second that were due, answered and failed in each stretch."""
+    """Requests a second that were scheduled, answered and failed in each interval."""
     lines = {
         "offered": (GREY, [record.scheduled for record in records]),
         "served": (GREEN, [record.finished for record in records if record.error is None]),
@@ -103,7 +103,7 @@ def rates(axes: Axes, records: Sequence[Record], edges: Edges) -> None:
 
 
 def split(axes: Axes, records: Sequence[Record], edges: Edges) -> None:
-    """Mean milliseconds of a request in each stretch, stacked."""
+    """Mean milliseconds of a request in each interval, stacked."""
     known = [record for record in records if record.queue_ms is not None]
     stretches = binned(known, edges)
     parts: dict[str, tuple[str, Callable[[Record], float | None]]] = {
@@ -131,7 +131,7 @@ def batches(axes: Axes, records: Sequence[Record]) -> None:
 
 
 def legend(axes: Axes) -> None:
-    """In a row above the axes, where it hides no line."""
+    """In a row above the axes, where it covers no line."""
     axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, columnspacing=1.2)
 
 
@@ -165,7 +165,7 @@ def capacity(found: Capacity, others: dict[str, Capacity], path: Path) -> Path:
 
 
 def binned(records: Sequence[Record], edges: Edges) -> list[list[Record]]:
-    """The records by the stretch that they were due in."""
+    """The records by the interval that they were scheduled in."""
     stretches: list[list[Record]] = [[] for _ in edges[1:]]
     for record in records:
         place = int(np.searchsorted(edges, record.scheduled, side="right")) - 1

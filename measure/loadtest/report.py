@@ -60,7 +60,7 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """One line: what came out."""
+        """The result in one line."""
         if not self.result.valid:
             return (
                 f"INVALID: the load generator itself was late by {seconds(self.result.lag)} (p99, "
@@ -68,7 +68,7 @@ class Run:
             )
         if self.slo is None:
             return f"p99 {seconds(self.result.p99)} at {self.result.offered:.3g} requests/s"
-        return f"SLO {self.slo} " + (f"broken: {'; '.join(self.breaches)}" if self.breaches else "held")
+        return f"SLO {self.slo} " + (f"not met: {'; '.join(self.breaches)}" if self.breaches else "met")
 
     def rows(self) -> list[tuple[str, str]]:
         """What the terminal and the page show, in order."""

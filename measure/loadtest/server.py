@@ -1,4 +1,4 @@
-"""What is loaded: the server at a URL, else the one that runs here, else one of our own for the length of the test."""
+"""The server under load, as the options name it: its targets, and TorchServe's own counters."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import requests
 from rich.console import Console
 
 from bundle import sources
+from clients.identify import ENVIRONMENT_TOKEN
+from measure.http import Sender
 from measure.loadtest import LoadTestError
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import drive, plan
 from measure.loadtest.target import GRPC, Target
 from measure.server import chosen
 
-COUNTERS = (
-    "ts_queue_latency_microseconds",
-    "ts_inference_latency_microseconds",
-    "ts_inference_requests_total",
-)
+PARTS = ("queue_latency_microseconds", "inference_latency_microseconds", "inference_requests_total")
+COUNTERS = tuple(f"ts_{part}" for part in PARTS)
 HINTS = {
     "unreachable": "is it running, and is that its address?",
-    "unauthorized": "set SPEAKER_ID_TOKEN to a token that it takes",
-    "http_401": "set SPEAKER_ID_TOKEN to a token that it takes",
-    "http_403": "set SPEAKER_ID_TOKEN to a token that it takes",
     "model_not_found": "name a model that it serves, by MODEL= or MODELS=",
+    **dict.fromkeys(
+        ("unauthorized", "http_401", "http_403"), f"set {ENVIRONMENT_TOKEN} to a token that it takes"
+    ),
 }
 
 
@@ -39,7 +37,7 @@ class Endpoint:
     """What is loaded.
 
     Attributes:
-        metrics_url: TorchServe's own, of a server that was started here.
+        metrics_url: of TorchServe, where this command started the server.
     """
 
     targets: Sequence[Target]
@@ -53,9 +51,7 @@ class Endpoint:
         """TorchServe's own counts since its start: microseconds in the queue and in the worker, and requests."""
         if self.metrics_url is None:
             return {}
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy from the environment has no business on loopback
-            text = session.get(f"{self.metrics_url}/metrics", timeout=5).text
+        text = Sender(self.metrics_url).get("/metrics").body.decode()
         return {
             name: sum(float(value) for value in re.findall(rf"^{name}\{{.*\}} (\S+)$", text, re.MULTILINE))
             for name in COUNTERS
@@ -64,14 +60,14 @@ class Endpoint:
 
 @contextmanager
 def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -> Iterator[Endpoint]:
-    """The server that the options name, that runs, or one of our own while the block lasts; it has answered once.
+    """The server that the options name, one that runs, or one of our own for the block; it has answered once.
 
     Raises:
         LoadTestError, BundleError: it does not start, or does not answer.
     """
     models, specs = args.models.split(), []
     if args.url:
-        targets(args.url, models, args)  # before a word is said of it
+        targets(args.url, models, args)  # refuse a wrong address before anything is printed
     elif models:
         specs = sources.resolve_all(args.models)
     else:
@@ -114,21 +110,18 @@ def check(targets: Sequence[Target], clip: Clip) -> None:
     """One request to each target.
 
     Raises:
-        LoadTestError: it is not answered rightly; says by what.
+        LoadTestError: the answer is an error or no ranking; names it.
     """
     for target in targets:
         (record,) = drive(plan([clip], [target], [0.0], 0.0, 0))
         if record.error:
-            hint = HINTS.get(record.error)
+            hint = f": {HINTS[record.error]}" if record.error in HINTS else ""
             status = f" (status {record.status})" if record.status else ""
-            raise LoadTestError(
-                f"{target.url} does not answer {clip.name}: {record.error}{status}"
-                + (f": {hint}" if hint else "")
-            )
+            raise LoadTestError(f"{target.url} does not answer {clip.name}: {record.error}{status}{hint}")
 
 
 def means(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """Milliseconds a request between two looks at the counters: in the queue, and in the worker with its batch."""
+    """Milliseconds a request between two readings of the counters: in the queue, and in the worker with its batch."""
     if not before or not after:
         return {}
     queue, inference, requests_total = (after[name] - before[name] for name in COUNTERS)

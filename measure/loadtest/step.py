@@ -19,9 +19,9 @@ BURST = 32  # requests at once: four of the default batches
 def measured_seconds(slo: Slo, rate: float, precision: float = PRECISION) -> float:
     """How long a step at a rate is measured.
 
-    Long enough for as many requests as the percentile's interval needs, and for a queue to show: at a rate that is
-    too high by the share p, it grows by p seconds a second, and takes bound / p seconds to reach the bound. A step
-    shorter than that passes rates which no server holds.
+    Long enough for as many requests as the percentile's interval needs, and for a queue to become visible: at a rate
+    that is too high by the share p, it grows by p seconds a second, and takes bound / p seconds to reach the bound. A
+    shorter step would pass rates that the server cannot sustain.
     """
     requests = max((requests_for(quantile) for quantile in slo.latencies), default=requests_for(0.95))
     return max(requests / rate, max(slo.latencies.values(), default=1.0) / precision)
@@ -32,8 +32,8 @@ def warmup_seconds(slo: Slo) -> float:
 
 
 class Settled:
-    """Whether a step's verdict can change any more: not once so many are late that the percentile's whole interval
-    is beyond its bound, whatever is still to come."""
+    """Whether a step has failed for certain: so many requests are late that the percentile's whole interval is beyond
+    its bound, whatever the remaining answers are."""
 
     def __init__(self, slo: Slo, count: int, warmup: float) -> None:
         self._warmup = warmup
@@ -60,7 +60,7 @@ def measure(
     precision: float = PRECISION,
     progress: Callable[[Record], None] = lambda _: None,
 ) -> Summary:
-    """One step of a capacity search, stopped early once it is settled that it fails."""
+    """One step of a capacity search, stopped early once it is certain to fail."""
     warmup = warmup_seconds(slo)
     seconds = warmup + measured_seconds(slo, rate, precision)
     moments = arrivals.times(shape, rate, seconds, seed)
@@ -75,7 +75,7 @@ def measure(
 
 
 def estimate(clips: Sequence[Clip], targets: Sequence[Target], seed: int) -> float:
-    """Requests a second of a server that always has a queue: a burst at once, after one to warm up.
+    """Requests a second of a server that always has a queue: a burst, after one to warm up.
 
     Raises:
         LoadTestError: nothing was answered.

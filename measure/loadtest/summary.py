@@ -16,15 +16,15 @@ LAG_LIMIT = 0.05  # s, of the 99th percentile: beyond it the generator, not the 
 
 @dataclass(frozen=True)
 class Summary:
-    """One run, its warm-up left out.
+    """One run without its warm-up.
 
     Attributes:
-        requests: scheduled in the window of measurement.
-        errors: those of them that failed, by code.
+        requests: scheduled in the measured window.
+        errors: how many of them failed, by code.
         offered, served: requests scheduled, and answered rightly, per second of the window.
         audio_rate: seconds of audio answered a second.
-        latencies: seconds, ascending; a request that failed is infinitely late, so that no refusal looks fast.
-        lag: seconds by which the generator sent too late, but for the latest hundredth, or the latest one.
+        latencies: seconds, ascending; a failed request counts as infinite, so that no refusal looks fast.
+        lag: seconds by which the generator sent too late, except for the latest hundredth, or the latest one.
         seconds: length of the window.
     """
 
@@ -71,7 +71,7 @@ class Summary:
         )
 
     def breaches(self, slo: Slo) -> list[str]:
-        """What of the SLO does not hold, in words; empty if all does."""
+        """The bounds of the SLO that are not met, in words."""
         found = [
             f"{name(quantile)} is {seconds(self.percentile(quantile))}, above {bound:g} s"
             for quantile, bound in slo.latencies.items()
@@ -101,7 +101,7 @@ class Summary:
 
 
 def summary(records: Sequence[Record], warmup_seconds: float = 0.0, end: float | None = None) -> Summary:
-    """Summarises the requests that were due from the warm-up's end on.
+    """Summarise the requests scheduled after the warm-up.
 
     Args:
         records: of one run.
@@ -109,14 +109,14 @@ def summary(records: Sequence[Record], warmup_seconds: float = 0.0, end: float |
         end: of the run, in seconds from its start; the last scheduled moment if None.
 
     Raises:
-        ValueError: nothing was due after the warm-up.
+        ValueError: nothing was scheduled after the warm-up.
     """
     measured = [record for record in records if record.scheduled >= warmup_seconds]
     if not measured:
         raise ValueError(f"no request was due after the {warmup_seconds:g} s of warm-up")
     end = max(record.scheduled for record in measured) if end is None else end
     window = max(end - warmup_seconds, 1e-9)
-    # what was answered within the window, whenever it was due: else a server that falls behind would look on time
+    # answers within the window, whenever they were scheduled: otherwise a server that falls behind would look on time
     answered = [it for it in records if it.error is None and warmup_seconds <= it.finished < end]
     return Summary(
         requests=len(measured),

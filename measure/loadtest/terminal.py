@@ -51,5 +51,5 @@ def step_line(step: Step, slo: Slo) -> str:
     parts = [f"{name(q)} {seconds(step.summary.percentile(q))}" for q in slo.latencies]
     parts += [f"{100 * step.summary.error_rate:.3g} % failed"] if step.summary.errors else []
     parts += [] if step.summary.valid else [f"generator late by {seconds(step.summary.lag)}"]
-    verdict = "holds" if step.passed else "breaks"
+    verdict = "meets" if step.passed else "misses"
     return f"{step.rate:8.2f}/s  {verdict:6}  {', '.join(parts)}  ({step.summary.requests} requests)"

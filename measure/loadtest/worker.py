@@ -1,7 +1,7 @@
-"""The load generator: a plan on stdin, one record a line on stdout as it comes. SIGTERM: send nothing more.
+"""The load generator: a plan on stdin, one record a line on stdout as it is received. SIGTERM stops sending.
 
 One greenlet an arrival, each with a locust user of its own, and so a connection of its own; users that have their
-answer serve again, the latest first, so that there are as many connections as there are requests in flight.
+answer are reused, the latest first, so that there are as many connections as there are requests in flight.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from locust.env import Environment
 from clients.identify import LOOPBACK
 from measure import answer
 from measure.loadtest import LoadTestError
-from measure.loadtest.drive import MOST_IN_FLIGHT, NOT_SENT, UNANSWERED, Plan, Shot, from_json
+from measure.loadtest.drive import MOST_IN_FLIGHT, NOT_SENT, PLAN, UNANSWERED, Plan, Shot
 from measure.loadtest.target import GRPC, encode
 
 if TYPE_CHECKING:
     from measure.loadtest.grpc_stub import Channel
 
 CONNECT_SECONDS = 5.0
-LEAD_SECONDS = 0.1  # between the worker's being ready and the first moment
+LEAD_SECONDS = 0.1  # between the worker's being ready and the first send time
 GRACE_SECONDS = 1.0  # beyond the timeout, for the timeout itself to be reported
 
 
@@ -65,7 +65,7 @@ class Generator:
         self.start = time.monotonic() + LEAD_SECONDS
 
     def run(self) -> None:
-        """The whole plan, and the wait for its last answers."""
+        """Send the whole plan and wait for the last answers."""
         if self.plan.callers is None:
             self._open()
         else:
@@ -157,7 +157,7 @@ class Generator:
         sys.stdout.flush()
 
     def _bodies(self) -> dict[tuple[str, str, str], tuple[bytes, dict[str, str]]]:
-        """Every request that occurs, made before the clock runs."""
+        """Every distinct request, encoded before the clock starts."""
         files: dict[str, bytes] = {}
         made: dict[tuple[str, str, str], tuple[bytes, dict[str, str]]] = {}
         for shot in self.plan.shots:
@@ -183,7 +183,7 @@ def main() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
     try:
-        generator = Generator(from_json(json.load(sys.stdin)))
+        generator = Generator(PLAN.validate_json(sys.stdin.read()))
         gevent.signal_handler(signal.SIGTERM, generator.stopping.set)
         gc.freeze()  # the plan and its bodies stay: no collection need look at them
         generator.run()
