@@ -123,7 +123,7 @@ def search(
         low, high = low / 2, low
         holds = passes(low)
     if not holds:
-        raise LoadTestError(f"even {low:.3g} requests/s break the SLO: {'; '.join(steps[-1].breaches)}")
+        raise LoadTestError(f"even {low:.3g} requests/s miss the SLO: {'; '.join(steps[-1].breaches)}")
     if all(step.passed for step in steps):
         while more() and passes(high):
             low, high = high, high * WIDER

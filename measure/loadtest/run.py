@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, scr
     """Load, show, report.
 
     Returns:
-        The exit code: 1 if the SLO is broken, 2 if the generator could not keep up.
+        The exit code: 1 if the SLO is not met, 2 if the generator could not keep up.
     """
     from measure.loadtest import (
         report,  # here, not above: matplotlib takes a second, and a refusal needs none

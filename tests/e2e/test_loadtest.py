@@ -45,7 +45,7 @@ def test_a_run_reports_what_it_measured(gateway: Gateway, tmp_path: Path) -> Non
         *("--rate", "10", "--duration", "3", "--warmup", "1", "--shape", "constant"),
     )
     assert said.returncode == 0, said.stdout + said.stderr
-    assert "SLO p99=30s,errors=0% held" in said.stdout
+    assert "SLO p99=30s,errors=0% met" in said.stdout
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["settings"]["urls"] == [f"{gateway.url}/predictions/demo"]
     assert content["result"]["requests"] == 30
@@ -63,7 +63,7 @@ def test_a_broken_slo_is_exit_code_1_over_grpc_as_over_http(gateway: Gateway, tm
         *("--rate", "5", "--duration", "2", "--warmup", "0", "--grpc"),
     )
     assert (said.returncode, said.stderr) == (1, "")
-    assert "SLO p99=0.001s broken: p99 is" in said.stdout
+    assert "SLO p99=0.001s not met: p99 is" in said.stdout
     assert json.loads((tmp_path / "report.json").read_text())["result"]["errors"] == {}
 
 

@@ -31,7 +31,7 @@ def test_the_page_holds_everything_and_fetches_nothing(tmp_path: Path) -> None:
     for title in ("Latency", "Latency over time", "Offered and served", "Batch size", "Where the time goes"):
         assert f"<h2>{title}</h2>" in html
     assert not re.findall(r'(?:src|href)="(?!#|data:)', html)
-    assert "SLO p99=2s held" in html
+    assert "SLO p99=2s met" in html
 
 
 def test_the_json_has_the_numbers_and_what_they_were_measured_on(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_run_in_which_everything_failed_is_reported_too(tmp_path: Path) -> Non
     failed = [record(moment / 2, error="overloaded", status=503, label=None) for moment in range(100)]
     made = run(failed)
     page, data = report.write(made, tmp_path)
-    assert made.verdict == "SLO p99=2s broken: p99 is ∞, above 2 s"
+    assert made.verdict == "SLO p99=2s not met: p99 is ∞, above 2 s"
     assert ("failed", "100 % (100 overloaded)") in made.rows()
     assert json.loads(data.read_text())["result"]["p99"] is None
     assert "100 overloaded" in page.read_text("utf-8")
