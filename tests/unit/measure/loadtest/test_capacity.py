@@ -59,9 +59,7 @@ def test_a_server_that_never_fails_gives_the_highest_rate_tried() -> None:
 
 
 def test_a_server_that_never_holds_is_said_with_its_breach() -> None:
-    with pytest.raises(
-        LoadTestError, match=r"even 1\.25 requests/s miss the SLO: p99 is 9\.00 s, above 2 s"
-    ):
+    with pytest.raises(LoadTestError, match=r"even 1\.25 requests/s miss the SLO: p99 is 9\.00 s, above 2 s"):
         search(server(0.0), SLO, 10, 20, most_steps=4)
 
 
