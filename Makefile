@@ -89,13 +89,13 @@ evaluate: setup-dev ## count how often a model is right: DATA=VoxCeleb1 or a fol
 robustness: setup-dev ## the same after codecs, noise, gain and cutting, as table and plot: ARGS="--limit 1000"
 	$(RUN) $(EVALUATE) --robustness ARGS
 
-verify-published: setup-dev ## check the published checkpoint's known answers; skipped where the hub is not reachable
+verify-published: setup-dev ## check the published checkpoint's known answers on four clips of the hub; skipped where it is not reachable
 	$(RUN) -m measure.evaluation.published ARGS
 
-loadtest: setup-dev ## load a server and report to OUT=reports: RATE=5 DURATION=30s SHAPE=poisson SLO="p99=2s", URL= of a running one, CLIPS=
+loadtest: setup-dev ## load a server and report to OUT=reports; fails where SLO= is not met: RATE=5 DURATION=30s SHAPE=poisson SLO="p99=2s", URL= of a running one, CLIPS=
 	$(RUN) -m measure.loadtest run $(LOAD) RATE DURATION SHAPE ARGS
 
-capacity: setup-dev ## find the highest rate that meets SLO="p99=2s": MODEL=, or URL= of a running server
+capacity: setup-dev ## find the highest rate that meets SLO="p99=2s", and the curve of latency against rate: MODEL=, or URL= of a running server
 	$(RUN) -m measure.loadtest capacity $(LOAD) ARGS
 
 capacity-check: setup-dev ## find it with k6 too: both must agree within 10 %
@@ -117,7 +117,7 @@ compare: setup-dev ## measure this server against others, on a quiet machine: AR
 autoscale: setup-dev ## simulate a day of autoscaling from the measured behaviour of one replica, on a quiet machine: ARGS=--no-measure
 	$(RUN) -m measure.autoscale ARGS
 
-chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see, into OUT=reports: ARGS="--minutes 4"
+chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see; fails where anything is lost or wrong: OUT=reports, ARGS="--minutes 4"
 	$(RUN) -m measure.chaos OUT ARGS
 
 fuzz: setup-dev ## search for bodies that break the inspectors or the decoders, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
