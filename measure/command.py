@@ -9,15 +9,15 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from rich.console import Console
 
 from bundle import BundleError
-from measure import ROOT, MeasureError
+from measure import ROOT, MeasureError, machine
 from serving.signals import SIGNALS
 
 FULL_SIZE = Path("build/full-size")
@@ -66,7 +66,7 @@ def names(text: str) -> list[str]:
 
 
 def add_run_options(parser: argparse.ArgumentParser, quick: str) -> None:
-    """--model, --quick and --results, as `model`, `described` and `folder` read them."""
+    """--model, --quick and --results, as `model`, `shared` and `folder` read them."""
     parser.add_argument(
         "--model", help="as MODEL= of make serve (default: the demo model widened to full size)"
     )
@@ -79,9 +79,18 @@ def folder(chosen: argparse.Namespace, results: Path, build: Path) -> Path:
     return chosen.results or (build / "quick" if chosen.quick else results)
 
 
-def described(chosen: argparse.Namespace) -> str:
-    """The model in words, for the results."""
-    return chosen.model or ("demo" if chosen.quick else "demo widened to wav2vec2-base's shape")
+def shared(chosen: argparse.Namespace, clips: str, date: str, complete: bool) -> dict[str, Any]:
+    """What all rows of a run have in common: the columns of `results.Measurement`."""
+    model = chosen.model or ("demo" if chosen.quick else "demo widened to wav2vec2-base's shape")
+    complete = complete and not chosen.quick
+    run = {"model": model, "clips": clips, "run": date, "complete": complete}
+    return run | machine.describe().model_dump()
+
+
+def written(folder: Path, shared: Mapping[str, Any]) -> str:
+    return f"wrote {folder}" + (
+        "" if shared["complete"] else "; the run is not complete: no report will quote it"
+    )
 
 
 def model(chosen: argparse.Namespace, say: Say) -> str:

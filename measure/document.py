@@ -14,6 +14,7 @@ from rich import box, table
 from measure import ROOT, MeasureError, command
 
 Row = TypeVar("Row")
+Columns = Sequence[tuple[str, Callable[[Row], object]]]  # heading, and the cell of a row
 END = "<!-- to here -->"
 
 
@@ -30,9 +31,7 @@ class Table:
     align: str = "l"
 
     @classmethod
-    def of(
-        cls, rows: Iterable[Row], columns: Sequence[tuple[str, Callable[[Row], object]]], align: str = "l"
-    ) -> Table:
+    def of(cls, rows: Iterable[Row], columns: Columns[Row], align: str = "l") -> Table:
         """From values: a column is its heading and what it shows of a row."""
         cells = [[str(show(row)) for _, show in columns] for row in rows]
         return cls([heading for heading, _ in columns], cells, align)
@@ -58,6 +57,11 @@ class Table:
         for row, style in zip(self.rows, chosen, strict=True):
             shown.add_row(*row, style=style)
         return shown
+
+
+def known(value: float | None, form: str, unknown: str = "") -> str:
+    """A cell of what may not have been measured."""
+    return unknown if value is None else form.format(value)
 
 
 def join(*parts: object) -> str:

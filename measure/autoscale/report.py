@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from measure.autoscale.fleet import BUSY, QUEUE
 from measure.autoscale.measure import DEMO, FULL, MODELS
 from measure.autoscale.service import Service
 from measure.autoscale.sweep import Score
-from measure.document import Page, Table, join
+from measure.document import Columns, Page, Table, join, known
 from measure.machine import Machine
 from measure.results import load_json
 
 PAGE = Page.of("autoscaling", "measure.autoscale.report")
 SIMULATION, VALIDATION = "simulation.json", "validation.json"
-Columns = list[tuple[str, Callable[[Any], object]]]
 UNITS = {QUEUE: "waiting requests", BUSY: "inference seconds a second"}
 CONDITIONS = {
     "node 0": "a node takes 0 s",
@@ -78,7 +77,7 @@ def recommended(found: Mapping[str, Any]) -> str:
 
 def table_of_sizes(found: Mapping[str, Any]) -> Table:
     fleets = {name: day for name, day in found["days"].items() if re.fullmatch(r"(hpa|keda) \d+", name)}
-    columns: Columns = [
+    columns: Columns[Any] = [
         ("fleet", lambda it: "{}, peak of {}".format(*it["name"].upper().split())),
         ("requests", lambda it: f"{it['requests']:,}"),
         ("replica-hours", lambda it: f"{it['replica_hours']:,.0f}"),
@@ -94,7 +93,7 @@ def table_of_sizes(found: Mapping[str, Any]) -> Table:
 
 def table_of_scores(found: Mapping[str, Any]) -> Table:
     mark = {found["recommended"]["name"]: "**"}
-    columns: Columns = [
+    columns: Columns[Any] = [
         (
             f"setting, peak of {found['sweep_size']} replicas",
             lambda it: it["name"].join([mark.get(it["name"], "")] * 2),
@@ -109,7 +108,7 @@ def table_of_scores(found: Mapping[str, Any]) -> Table:
 
 def table_of_conditions(found: Mapping[str, Any]) -> Table:
     days = found["days"]
-    columns: Columns = [
+    columns: Columns[Any] = [
         (f"peak of {found['sweep_size']} replicas, recommended thresholds", lambda name: CONDITIONS[name]),
         ("replica-hours", lambda name: f"{days[name]['replica_hours']:.0f}"),
         ("minutes within", lambda name: percent(days[name]["within"])),
@@ -123,7 +122,7 @@ def services(folder: Path) -> str:
     found = [service.read(model, folder) for model in MODELS]
     foreign = max(provenance["foreign_cores"] for _, provenance in found)
     where = found[MODELS.index(DEMO)][1]
-    columns: list[tuple[str, Callable[[Service], str]]] = [
+    columns: Columns[Service] = [
         ("model", lambda it: it.model),
         ("a batch, ms", lambda it: f"{1e3 * it.fixed:.1f}"),
         ("+ a request, ms", lambda it: f"{1e3 * it.per_request:.1f}"),
@@ -141,13 +140,13 @@ def services(folder: Path) -> str:
 
 
 def points(found: Mapping[str, Any]) -> str:
-    columns: Columns = [
+    columns: Columns[Any] = [
         ("requests/s", lambda it: f"{it['rate']:.1f}"),
         ("requests", lambda it: it["requests"]),
-        ("p50 measured", lambda it: latency(it["p50"])),
-        ("simulated", lambda it: latency(it["simulated_p50"])),
-        ("p99 measured", lambda it: latency(it["p99"])),
-        ("simulated", lambda it: latency(it["simulated_p99"])),
+        ("p50 measured", lambda it: known(it["p50"], "{:.3f} s", "∞")),
+        ("simulated", lambda it: known(it["simulated_p50"], "{:.3f} s", "∞")),
+        ("p99 measured", lambda it: known(it["p99"], "{:.3f} s", "∞")),
+        ("simulated", lambda it: known(it["simulated_p99"], "{:.3f} s", "∞")),
     ]
     return join(
         f"Capacity of one replica of `{found['model']}` at {found['promise']}: measured "
@@ -156,10 +155,6 @@ def points(found: Mapping[str, Any]) -> str:
         f"{'met' if found['met'] else '**missed**'}. {found['date']}. {noise.words(found['foreign_cores'])}",
         Table.of(found["points"], columns, "r"),
     )
-
-
-def latency(seconds: float | None) -> str:
-    return "∞" if seconds is None else f"{seconds:.3f} s"
 
 
 def percent(share: float) -> str:

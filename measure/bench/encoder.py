@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -42,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
-    here = machine.describe()
-    date = machine.now()
+    date, cores = machine.now(), len(os.sched_getaffinity(0))
     check_quiet(say)
     folder = prepare(resolve(command.model(chosen, say)))
     config = json.loads((folder / "config.json").read_text())
@@ -52,33 +52,24 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     plan, work = planned(count, rounds, rate, QUICK_GROWTH if chosen.quick else GROWTH)
     entrants = engines.choose(engines.QUICK if chosen.quick else engines.CONTESTANTS, chosen.only)
     say("measuring the machine's large matrix products")
-    before = peak.measure(here.cores)
+    before = peak.measure(cores)
     with EncoderContest(plan, folder, say) as contest:
         contest.enter(entrants)
         contest.play()
         growing = [engines.Contestant(it, engines.ONE_BY_TWO, "glibc") for it in GROWTH_ENGINES]
         contest.grow([it for it in entrants if it in growing])
-    after = before if chosen.quick else peak.measure(here.cores)
+    after = before if chosen.quick else peak.measure(cores)
     say(f"{contest.foreign_cores:.2f} cores were busy with anything else while an engine ran")
     everybody = set(chosen.only) == set(engines.NAMES) and not contest.absent
-    shared = {
-        "model": command.described(chosen),
-        "clips": work,
-        "run": date,
-        "complete": not chosen.quick and everybody and count >= CLIPS and rounds >= ROUNDS,
-        "foreign_cores": round(contest.foreign_cores, 3),
-        **here.model_dump(),
-    }
+    whole = everybody and count >= CLIPS and rounds >= ROUNDS
+    shared = command.shared(chosen, work, date, whole) | {"foreign_cores": round(contest.foreign_cores, 3)}
     peaks = {precision: max(before[precision], after[precision]) for precision in before}
     target = command.folder(chosen, RESULTS, BUILD)
     rows, growth = results.rows(contest, config, peaks, shared), results.growth_rows(contest, shared)
     append(target / results.ENCODER_FILE, rows)
     append(target / results.GROWTH_FILE, growth)
     plots.draw(target, rows, growth)
-    say(
-        f"wrote {target}"
-        + ("" if shared["complete"] else "; the run is not complete: no report will quote it")
-    )
+    say(command.written(target, shared))
 
 
 def planned(count: int, rounds: int, rate: int, growth: Sequence[float]) -> tuple[WorkPlan, str]:

@@ -168,35 +168,32 @@ def measure(chosen: Sequence[Attack]) -> list[dict[str, Any]]:
 
 def table(found: dict[str, Any]) -> str:
     """The Markdown of what `main` writes as JSON."""
+    costs = [
+        ("" if number else each["name"], Cost(**values))
+        for each in found["attacks"]
+        for number, values in enumerate(each["costs"])
+    ]
     return join(
         f"{Machine(**found['machine']).words(software=found['libraries'])}. Limits: {found['cpu_seconds']:g} s of CPU "
         f"time, {found['memory'] >> 20} MiB.",
         Table(
             ("body", "size", "outcome", "CPU", "CPU a MB", "address space", "memory", "memory a MB"),
-            [
-                row("" if number else each["name"], Cost(**values))
-                for each in found["attacks"]
-                for number, values in enumerate(each["costs"])
-            ],
+            [(name, *cells(cost)) for name, cost in costs],
             "lrl",
         ),
     )
 
 
-def row(name: str, spent: Cost) -> list[str]:
-    megabytes = spent.size / 1e6
-    size = f"{spent.size / 1e3:.1f} kB" if spent.size < 1e5 else f"{megabytes:.1f} MB"
-    outcome = f"`{spent.outcome}`" if spent.outcome != "answered" else spent.outcome
-    return [
-        name,
-        size,
-        outcome + (f" ({spent.fault})" if spent.fault else ""),
-        f"{spent.cpu_seconds:.2f} s",
-        f"{short(spent.cpu_seconds / megabytes)} s",
-        f"{spent.address_space / 1e6:.0f} MB",
-        f"{spent.resident / 1e6:.0f} MB",
-        f"{short(spent.resident / 1e6 / megabytes)} MB",
-    ]
+def cells(cost: Cost) -> Iterator[str]:
+    megabytes = cost.size / 1e6
+    yield f"{cost.size / 1e3:.1f} kB" if cost.size < 1e5 else f"{megabytes:.1f} MB"
+    outcome = f"`{cost.outcome}`" if cost.outcome != "answered" else cost.outcome
+    yield outcome + (f" ({cost.fault})" if cost.fault else "")
+    yield f"{cost.cpu_seconds:.2f} s"
+    yield f"{short(cost.cpu_seconds / megabytes)} s"
+    yield f"{cost.address_space / 1e6:.0f} MB"
+    yield f"{cost.resident / 1e6:.0f} MB"
+    yield f"{short(cost.resident / 1e6 / megabytes)} MB"
 
 
 def short(value: float) -> str:

@@ -13,25 +13,25 @@ from measure.bench import RESULTS
 from measure.bench.plots import GROWTH_PLOT, THROUGHPUT_FILE
 from measure.bench.results import BenchmarkRow, GrowthRow, newest_run
 from measure.bench.targets import verdicts
-from measure.document import Page, Table, join
+from measure.document import Columns, Page, Table, join, known
 
 PAGE = Page.of("benchmark", "measure.bench.report")
 NOTHING = "No complete run is committed: `make bench` makes one."
-HEADINGS = (
-    *(
-        "× best",
-        "× same layout",
-        "engine",
-        "layout",
-        "allocator",
-        "audio s/s",
-        "of peak",
-        "lone 3 s",
-        "8 s",
-        "20 s",
-    ),
-    *("memory", "answers kept", "logits off by"),
-)
+COLUMNS: Columns[BenchmarkRow] = [
+    ("× best", lambda row: f"**{row.ratio_best:.2f}**"),
+    ("× same layout", lambda row: known(row.ratio_same_layout, "{:.2f}")),
+    ("engine", lambda row: row.engine),
+    ("layout", lambda row: row.layout),
+    ("allocator", lambda row: row.allocator),
+    ("audio s/s", lambda row: f"{row.throughput:.1f}"),
+    ("of peak", lambda row: f"{row.peak_fraction:.0%}"),
+    ("lone 3 s", lambda row: known(row.latency_3s, "{:.2f} s")),
+    ("8 s", lambda row: known(row.latency_8s, "{:.2f} s")),
+    ("20 s", lambda row: known(row.latency_20s, "{:.2f} s")),
+    ("memory", lambda row: f"{row.peak_mb:.0f} MB"),
+    ("answers kept", lambda row: f"{row.top1_agreement:.1%}"),
+    ("logits off by", lambda row: f"{row.max_logit_difference:.0e}"),
+]
 
 
 def report(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> str:
@@ -46,7 +46,7 @@ def report(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> str:
     return join(
         f"{first.words(flags=True)}; {first.run}. Model: {first.model}. Work: {first.clips}. One large matrix product "
         f"reaches {ceilings}. {noise.words(first.foreign_cores)}",
-        Table(HEADINGS, [cells(row) for row in sorted(rows, key=lambda row: -row.throughput)], "rrlll"),
+        Table.of(sorted(rows, key=lambda row: -row.throughput), COLUMNS, "rrlll"),
         Table(
             ("target", "wanted", "measured", ""),
             [(it.what, *it.cells(".2f")) for it in verdicts(rows, growth)],
@@ -59,21 +59,6 @@ def report(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> str:
         PAGE.image("Throughput of every contestant", RESULTS / THROUGHPUT_FILE),
         PAGE.image("What a second of audio costs as clips grow", RESULTS / GROWTH_PLOT) if growth else "",
     )
-
-
-def cells(row: BenchmarkRow) -> list[str]:
-    lone = (row.latency_3s, row.latency_8s, row.latency_20s)
-    return [
-        f"**{row.ratio_best:.2f}**",
-        "" if row.ratio_same_layout is None else f"{row.ratio_same_layout:.2f}",
-        *(row.engine, row.layout, row.allocator),
-        f"{row.throughput:.1f}",
-        f"{row.peak_fraction:.0%}",
-        *("" if value is None else f"{value:.2f} s" for value in lone),
-        f"{row.peak_mb:.0f} MB",
-        f"{row.top1_agreement:.1%}",
-        f"{row.max_logit_difference:.0e}",
-    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None:
-    here, date = machine.describe(), machine.now()
+    date = machine.now()
     spec = resolve(command.model(chosen, say))
     checkpoint = prepare(spec)
     clips = work.clips(BUILD / "clips", work.lengths(QUICK_CLIPS if chosen.quick else CLIPS))
@@ -75,14 +75,7 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None
         contest.run()
     finally:  # also of a run that is interrupted: what it measured has cost its time
         if contest.measured:
-            complete = not chosen.quick and contest.decided()
-            shared = {
-                "model": command.described(chosen),
-                "clips": work.describe(clips),
-                "run": date,
-                "complete": complete,
-                **here.model_dump(),
-            }
+            shared = command.shared(chosen, work.describe(clips), date, contest.decided())
             present = sorted({it.peer for it in contest.measured if it.peer} & set(environments.names()))
             software = {it: environments.versions(it, environments.python(it)) for it in present}
             software["torchserve"] = f"torchserve {machine.installed('torchserve')}"
@@ -91,9 +84,7 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None
             append(folder / results.CONTENDERS_FILE, rows)
             append(folder / results.STEPS_FILE, steps)
             plots.draw(folder, rows, steps)
-            say(
-                f"wrote {folder}" + ("" if complete else "; the run is not complete: no report will quote it")
-            )
+            say(command.written(folder, shared))
 
 
 if __name__ == "__main__":

@@ -128,13 +128,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     clips = work.clips(BUILD / "overhead", work.lengths(8 if chosen.quick else chosen.clips))
     (lone,) = work.clips(BUILD / "lone", [LONE_SECONDS], work.SEED + 1)
     whole = chosen.clips >= CLIPS and chosen.rounds >= ROUNDS and chosen.precisions == list(PAIRS)
-    shared = {
-        "model": command.described(chosen),
-        "clips": work.describe(clips),
-        "run": machine.now(),
-        "complete": whole and not chosen.quick,
-        **machine.describe().model_dump(),
-    }
+    shared = command.shared(chosen, work.describe(clips), machine.now(), whole)
     made = []
     for precision in chosen.precisions:
         found = measure(spec, PAIRS[precision], clips, lone, chosen.rounds, say)
