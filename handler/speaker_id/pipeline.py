@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from speaker_id import checkpoint, kernels, labels, protocol
+from speaker_id import checkpoint, kernels, protocol
+from speaker_id.answering import Answering
 from speaker_id.batching import pack
-from speaker_id.certainty import certainties
 from speaker_id.decoders import Decoders
 from speaker_id.decoding import Decoding
 from speaker_id.encoder import choose
@@ -50,16 +50,13 @@ class Pipeline:
         """
         kernels.bound_caches()
         loaded = checkpoint.load(folder, device, settings.heads)
+        rate = loaded.sampling_rate
         return cls(
-            decoders=Decoders(
-                settings.decoders,
-                sampling_rate=loaded.sampling_rate,
-                max_seconds=settings.max_clip_seconds,
-            ),
+            decoders=Decoders(settings.decoders, sampling_rate=rate, max_seconds=settings.max_clip_seconds),
             encoder=choose.choose(loaded, settings, device),
             labels=loaded.labels,
             default_function=loaded.default_function,
-            sampling_rate=loaded.sampling_rate,
+            sampling_rate=rate,
             settings=settings,
             model=model,
         )
@@ -69,11 +66,14 @@ class Pipeline:
         outcomes = [Outcome() for _ in payloads]
         accepted = [self.accept(*pair) for pair in zip(payloads, outcomes, strict=True)]
         jobs = [job for job in accepted if job is not None]
-        for micro_batch in pack(self.decoding(jobs), self.micro_batch_samples):
+        samples = int(self.settings.max_batch_audio_seconds * self.sampling_rate)
+        for micro_batch in pack(self.decoding(jobs), samples):
             self.inference(micro_batch)
             micro_batch.clear()  # else its waveforms would stay while the next one fills: twice the memory
         for job in jobs:
-            self.answer(job)
+            job.outcome.decode_seconds = sum(job.decode_seconds)
+            if not job.failed:
+                self.answering(job)
         return outcomes
 
     @cached_property
@@ -85,8 +85,8 @@ class Pipeline:
         return Inference(self.encoder, self.sampling_rate)
 
     @cached_property
-    def micro_batch_samples(self) -> int:
-        return int(self.settings.max_batch_audio_seconds * self.sampling_rate)
+    def answering(self) -> Answering:
+        return Answering(self.labels, self.default_function, self.settings, self.model)
 
     def accept(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         """Parse a payload; None if it is rejected, for what is known before any of its work is done."""
@@ -94,37 +94,7 @@ class Pipeline:
             request = protocol.parse(payload, self.settings)
             job = Job(request, outcome, self.decoding.budget(request), protocol.deadline(payload))
             job.check_deadline()
-            self.check_answer(request)
+            self.answering.check(request)
             outcome.clips = len(request.clips)
             return job
         return None
-
-    def check_answer(self, request: protocol.Request) -> None:
-        """Raise RequestTooLarge if the answer would be too large."""
-        heads = self.settings.heads or {"": len(self.labels)}
-        entries = {head: min(self.top_k(request), count) for head, count in heads.items()}
-        least = protocol.least_bytes(request, entries, self.shortest_label)
-        protocol.check_size(least, self.settings.max_response_bytes)
-
-    @cached_property
-    def shortest_label(self) -> int:
-        return min(map(len, self.labels))
-
-    def top_k(self, request: protocol.Request) -> int:
-        return request.options.top_k or self.settings.default_top_k
-
-    def answer(self, job: Job) -> None:
-        """Rank the labels of every clip and render the body, unless the request has failed."""
-        job.outcome.decode_seconds = sum(job.decode_seconds)
-        if job.failed:
-            return
-        with job.outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
-            request, heads = job.request, self.settings.heads
-            function = request.options.function_to_apply or self.default_function
-            logits = [job.logits[index] for index in range(len(request.clips))]
-            rankings = [
-                labels.answer(row, self.labels, heads, self.top_k(request), function) for row in logits
-            ]
-            body = protocol.render(request, rankings, self.model)
-            job.outcome.answer = protocol.dump(body, self.settings.max_response_bytes)
-            job.outcome.certainties = certainties(logits, heads)

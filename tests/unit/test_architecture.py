@@ -29,9 +29,10 @@ BEFORE = {
     "job": {"errors", "clip", "protocol", "batching", "certainty"},
     "decoding": {"errors", "settings", "clip", "protocol", "decoders", "batching", "job"},
     "inference": {"errors", "clip", "encoder", "job"},
+    "answering": {"settings", "protocol", "labels", "certainty", "job"},
     "pipeline": {
         *("settings", "kernels", "checkpoint", "protocol", "decoders", "batching", "encoder"),
-        *("labels", "certainty", "job", "decoding", "inference"),
+        *("job", "decoding", "inference", "answering"),
     },
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}

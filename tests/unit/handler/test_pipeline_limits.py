@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from speaker_id import audio
-from speaker_id import pipeline as pipeline_module
+from speaker_id import audio, labels, protocol
 from speaker_id.clip import Clip, Decoded, EncodedAudio, Waveform
 from speaker_id.protocol import Payload, least_bytes, parse
 
@@ -168,13 +167,13 @@ def test_logits_that_are_not_finite_are_the_clips_own_error() -> None:
 
 
 def test_a_score_that_is_no_number_never_reaches_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = pipeline_module.labels.answer
+    answer = labels.answer
 
     def broken(logits: torch.Tensor, *more: Any) -> Any:
         found = answer(logits, *more)
         return found if logits[0] < 0.4 else [{"label": "up", "score": float("nan")}]
 
-    monkeypatch.setattr(pipeline_module.labels, "answer", broken)
+    monkeypatch.setattr(labels, "answer", broken)
     first, second = pipeline().identify([Payload({"body": wav(0.5)}), Payload({"body": wav(0.25)})])
     assert first.error is not None
     assert first.error.code == "non_finite_audio"
@@ -186,7 +185,7 @@ def test_a_score_that_is_no_number_never_reaches_a_caller(monkeypatch: pytest.Mo
 def test_a_body_that_memory_does_not_suffice_for_costs_its_mates_nothing(
     monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    working = getattr(pipeline_module.protocol, stage)
+    working = getattr(protocol, stage)
 
     def forgetful(first: Any, *more: Any) -> Any:
         if forgetful.calls == 0:
@@ -195,7 +194,7 @@ def test_a_body_that_memory_does_not_suffice_for_costs_its_mates_nothing(
         return working(first, *more)
 
     forgetful.calls = 0
-    monkeypatch.setattr(pipeline_module.protocol, stage, forgetful)
+    monkeypatch.setattr(protocol, stage, forgetful)
     first, second = pipeline().identify([Payload({"body": wav(0.5)}), Payload({"body": wav(0.25)})])
     assert first.error is not None
     assert first.error.code == "out_of_memory"

@@ -1,0 +1,55 @@
+"""The answering stage: a job's logits → the body of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from speaker_id import labels, protocol
+from speaker_id.certainty import certainties
+from speaker_id.job import Job
+from speaker_id.settings import ScoreFunction, Settings
+
+
+class Answering:
+    """Rank the labels of every clip, and render the body in the caller's form.
+
+    Args:
+        names: of the labels, in index order.
+        default_function: how logits become scores when the caller does not say.
+        settings: heads, and limits on an answer.
+        model: name and version, for the v2 form.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        default_function: ScoreFunction,
+        settings: Settings,
+        model: protocol.Model,
+    ) -> None:
+        self.names, self.default_function = names, default_function
+        self.settings, self.model = settings, model
+        self.shortest = min(map(len, names))  # characters
+
+    def check(self, request: protocol.Request) -> None:
+        """Raise RequestTooLarge if the answer would be too large, before any of the work is done."""
+        heads = self.settings.heads or {"": len(self.names)}
+        entries = {head: min(self.top_k(request), count) for head, count in heads.items()}
+        least = protocol.least_bytes(request, entries, self.shortest)
+        protocol.check_size(least, self.settings.max_response_bytes)
+
+    def top_k(self, request: protocol.Request) -> int:
+        return request.options.top_k or self.settings.default_top_k
+
+    def __call__(self, job: Job) -> None:
+        """Fill in the outcome's answer and certainties; its error instead where the answer is too large."""
+        with job.outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
+            request, heads = job.request, self.settings.heads
+            function = request.options.function_to_apply or self.default_function
+            logits = [job.logits[index] for index in range(len(request.clips))]
+            rankings = [
+                labels.answer(row, self.names, heads, self.top_k(request), function) for row in logits
+            ]
+            body = protocol.render(request, rankings, self.model)
+            job.outcome.answer = protocol.dump(body, self.settings.max_response_bytes)
+            job.outcome.certainties = certainties(logits, heads)
