@@ -14,6 +14,7 @@ from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL
 from measure.compare.results import newest_run as newest_contest
 from measure.compare.targets import best as best_peer
 from measure.compare.targets import verdicts as contest_verdicts
+from measure.pages import picture
 from measure.results import ratio
 from measure.verdict import Verdict
 
@@ -42,7 +43,7 @@ def against_other_servers() -> None:
         f"{bf16:.2f} (bf16) times the requests a second of the best other server with correct answers "
         f"({NAMES[best.name.split('-')[0]]}, one clip at a time), and {padded32:.2f} and {padded16:.2f} times those "
         f"of the usual padded TorchServe handler. {changed or 'None'} of its {answers} answers differs from the "
-        f"clip's own ({rows[0].cores} cores of {_short(rows[0].cpu)}; `make compare`)."
+        f"clip's own ({rows[0].cores} cores of {_short(rows[0].cpu)}; [comparison](docs/results/compare.md))."
     )
 
 
@@ -55,6 +56,13 @@ def encoder() -> None:
         "Hugging Face's model one clip at a time in its best set-up, "
         f"{found['packed-fp32 against hf-padded8-random']:.1f}× (fp32) that of padded batches of eight, and "
         f"{found['packed-bf16 against openvino-bf16']:.2f}× (bf16) that of OpenVINO's bf16 (`make bench`)."
+    )
+
+
+def padding() -> None:
+    _say(
+        f"In random batches of eight clips of VoxCeleb1's lengths, {picture.padding():.0%} of what a padded "
+        "batch computes is padding."
     )
 
 
