@@ -1,4 +1,4 @@
-"""Which autoscaler holds the promise for least replica-hours: a day's traffic against the rules in the manifests.
+"""Which autoscaler meets the SLO for least replica-hours: a day's traffic against the rules in the manifests.
 
 python -m measure.autoscale               measures, validates, simulates, reports   (`make autoscale`)
 python -m measure.autoscale.measure       service times and start-up of the real server, by model

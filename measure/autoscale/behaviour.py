@@ -34,7 +34,7 @@ DOWN = Rules(300.0, (Policy(True, 100, 15.0),))
 
 
 class Behaviour:
-    """What a recommendation becomes, and the memory that this needs."""
+    """What a recommendation becomes, and the history that this needs."""
 
     def __init__(self, up: Rules, down: Rules) -> None:
         self.up, self.down = up, down
@@ -85,9 +85,8 @@ class Behaviour:
         for policy in self.up.policies:
             added, removed = self._changed(now, policy.period)
             start = current - added + removed
-            limits.append(
-                math.ceil(start * (1 + policy.value / 100) - 1e-9) if policy.percent else start + policy.value
-            )
+            more = math.ceil(start * policy.value / 100 - 1e-9) if policy.percent else policy.value
+            limits.append(start + more)
         return max(current, _selected(self.up, limits, current))
 
     def _floor(self, now: float, current: int) -> int:
@@ -95,9 +94,8 @@ class Behaviour:
         for policy in self.down.policies:
             added, removed = self._changed(now, policy.period)
             start = current - added + removed
-            limits.append(
-                int(start * (1 - policy.value / 100) + 1e-9) if policy.percent else start - policy.value
-            )
+            fewer = math.ceil(start * policy.value / 100 - 1e-9) if policy.percent else policy.value
+            limits.append(start - fewer)
         return min(current, _selected(self.down, limits, current))
 
 

@@ -12,34 +12,60 @@ from numba import njit
 from measure.autoscale import queueing, traffic
 from measure.autoscale.fleet import SCRAPE_SECONDS, Fleet, Start, State
 from measure.autoscale.hpa import SYNC_SECONDS, Controller, Hpa, Reading
-from measure.autoscale.keda import Operator
+from measure.autoscale.keda import Operator, ScaledObject
 from measure.autoscale.queueing import Done
 from measure.autoscale.service import Service
-from measure.autoscale.traffic import MINUTE
-
-Floats = npt.NDArray[np.float64]
+from measure.autoscale.traffic import MINUTE, Floats
 
 TICK_SECONDS = 5.0
-SYNC_OFFSET = 10.0  # s from the scrape to the look of the autoscaler: a part of the metrics' lag
-SHORTEST, GROWTH, BINS = (
-    0.001,
-    1.02,
-    720,
-)  # latencies are counted in bins that are 2 % wide, from 1 ms to 26 minutes
+SYNC_OFFSET = 10.0  # s from the scrape to the autoscaler's sync: a part of the metrics' lag
+# latencies are counted in bins that are 2 % wide, from 1 ms to 26 minutes
+SHORTEST, GROWTH, BINS = 0.001, 1.02, 720
 ROOM = 3.0  # times the expected arrivals of a tick, for which there is a buffer
 SPARE = 1000
 
 
 @dataclass(frozen=True)
-class Day:
-    """What came of it, by minute.
+class Trial:
+    """One day to simulate.
 
     Attributes:
-        rate: requests a second that were meant.
+        size: replicas that the busiest minute would fill to their capacity.
+        capacity: requests a second of one replica at the SLO.
+        rules: an HPA, or KEDA's.
+        service: what a replica does.
+        profile: relative rate of each minute; the largest is 1.
+        start: what a new replica waits for.
+        seed: of arrivals, clips, routing and the batches' noise.
+        least_request: send to the one of two random replicas that holds fewer (Envoy's LEAST_REQUEST); else to a
+            random one, as kube-proxy does with connections.
+    """
+
+    size: int
+    capacity: float
+    rules: Hpa | ScaledObject
+    service: Service
+    profile: Floats
+    start: Start
+    seed: int = 0
+    least_request: bool = False
+
+    @property
+    def peak(self) -> float:
+        """Requests a second of the busiest minute."""
+        return self.size * self.capacity
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a trial gave, by minute.
+
+    Attributes:
+        rate: requests a second, as the profile has them.
         paid, ready: replicas that hold resources, and those of them that serve; means of the minute.
         waiting: requests in all queues, the minute's most.
         p50, p99: seconds, of the requests that arrived in the minute; what was not answered is infinitely late.
-        answered, refused, unserved: requests: answered, refused by a full queue, and come while no replica was ready.
+        answered, refused, unserved: requests; refused by a full queue, unserved because no replica was ready.
         left: requests that the end of the day found unanswered.
     """
 
@@ -71,34 +97,18 @@ class Day:
         return float((self.p99 <= bound).mean())
 
 
-def simulate(
-    service: Service,
-    profile: Floats,
-    peak: float,
-    scaler: Controller | Operator,
-    *,
-    start: Start,
-    first: int,
-    seed: int = 0,
-    least_request: bool = False,
-) -> Day:
+def simulate(trial: Trial, scaler: Controller | Operator, first: int) -> Day:
     """One day.
 
     Args:
-        service: what a replica does.
-        profile: relative rate of each minute; the largest is 1.
-        peak: requests a second of the busiest minute.
-        scaler: a fresh HPA, or KEDA.
-        start: what a new replica waits for.
+        scaler: a new one, of the trial's rules.
         first: replicas that are ready at midnight.
-        seed: of arrivals, clips, routing and the batches' noise.
-        least_request: send to the one of two random replicas that holds fewer (Envoy's LEAST_REQUEST); else to a
-            random one, as kube-proxy does with connections.
     """
-    rng = np.random.default_rng(seed)
+    service, profile, peak = trial.service, trial.profile, trial.peak
+    rng = np.random.default_rng(trial.seed)
     keda = scaler if isinstance(scaler, Operator) else None
     spec = scaler.spec.hpa if isinstance(scaler, Operator) else scaler.spec
-    fleet = Fleet(service, 2 * spec.most, start, rng)
+    fleet = Fleet(service, 2 * spec.most, trial.start, rng)
     fleet.scale(first, 0.0, warm=True)
     minutes = len(profile)
     done = queueing.buffer(2 * spec.most * service.queue + int(ROOM * peak * TICK_SECONDS) + SPARE)
@@ -122,9 +132,9 @@ def simulate(
         times, audio = traffic.arrivals(rng, profile[minute] * peak, now, now + TICK_SECONDS)
         sent += len(times)
         if len(serving := fleet.ready):
-            picks = serving[rng.integers(len(serving), size=(2 if least_request else 1, len(times)))]
+            picks = serving[rng.integers(len(serving), size=(2 if trial.least_request else 1, len(times)))]
             noise = service.draw(rng, len(times))
-            second = picks[-1] if least_request else picks[0, :0]
+            second = picks[-1] if trial.least_request else picks[0, :0]
             queueing.offer(fleet.queues, service.timing, done, times, audio, noise, picks[0], second)
         else:
             unserved[minute] += len(times)
@@ -139,7 +149,7 @@ def simulate(
 
 
 def _due(fleet: Fleet, now: float) -> npt.NDArray[np.int64]:
-    """Whose past must be known by now: everybody's before a scrape, else those that might be gone."""
+    """Replicas that must be settled by now: all before a scrape, else those that might be drained."""
     if now % SCRAPE_SECONDS == 0:
         return np.flatnonzero(fleet.state != State.NONE)
     return np.flatnonzero(fleet.state == State.DRAINING)

@@ -35,7 +35,7 @@ def documents(folder: Path = FOLDER) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def find(kind: str, key: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """The spec of the first object of a kind that has this key in it; patches of overlays have not.
+    """The spec of the first object of a kind that has this key in it, as the overlays' patches do not.
 
     Raises:
         MeasureError: there is none.
@@ -66,30 +66,18 @@ def scaled_object(folder: Path = FOLDER) -> ScaledObject:
     """KEDA's ScaledObject; raises as `hpa` does."""
     spec = find("ScaledObject", "triggers", folder)
     least = int(spec.get("minReplicaCount", 0))
-    triggers = [trigger["metadata"] for trigger in spec["triggers"] if trigger["type"] == "prometheus"]
-    signals = [signal(str(it.get("query", it.get("metricName", "")))) for it in triggers]
-    metrics = (
-        Metric(name, quantity(it["threshold"]), Kind.EXTERNAL_AVERAGE)
-        for name, it in zip(signals, triggers, strict=True)
-    )
+    metrics, activations = [], []
+    for trigger in spec["triggers"]:
+        if trigger["type"] == "prometheus":
+            it = trigger["metadata"]
+            name = signal(str(it.get("query", it.get("metricName", ""))))
+            metrics.append(Metric(name, quantity(it["threshold"]), Kind.EXTERNAL_AVERAGE))
+            activations.append(Activation(name, quantity(it.get("activationThreshold", 0))))
     configured = spec.get("advanced", {}).get("horizontalPodAutoscalerConfig", {})
-    made = Hpa(
-        max(1, least),
-        int(spec.get("maxReplicaCount", 100)),
-        tuple(metrics),
-        *behaviour(configured.get("behavior", {})),
-    )
-    activations = (
-        Activation(name, quantity(it.get("activationThreshold", 0)))
-        for name, it in zip(signals, triggers, strict=True)
-    )
-    return ScaledObject(
-        least,
-        made,
-        tuple(activations),
-        float(spec.get("pollingInterval", 30)),
-        float(spec.get("cooldownPeriod", 300)),
-    )
+    rules = behaviour(configured.get("behavior", {}))
+    made = Hpa(max(1, least), int(spec.get("maxReplicaCount", 100)), tuple(metrics), *rules)
+    times = (float(spec.get("pollingInterval", 30)), float(spec.get("cooldownPeriod", 300)))
+    return ScaledObject(least, made, tuple(activations), *times)
 
 
 def to_zero(folder: Path = FOLDER) -> ScaledObject:
@@ -98,9 +86,8 @@ def to_zero(folder: Path = FOLDER) -> ScaledObject:
         for patch in content.get("patches", []):
             changes = {change["path"]: change.get("value") for change in yaml.safe_load(patch["patch"])}
             hours = changes["/spec/triggers/-"]["metadata"]
-            calendar = Calendar(
-                clock(hours["start"]), clock(hours["end"]), int(quantity(hours["desiredReplicas"]))
-            )
+            replicas = int(quantity(hours["desiredReplicas"]))
+            calendar = Calendar(clock(hours["start"]), clock(hours["end"]), replicas)
             least = int(changes["/spec/minReplicaCount"])
             base = scaled_object(folder)
             return replace(base, least=least, hpa=replace(base.hpa, least=max(1, least)), calendar=calendar)
@@ -136,9 +123,7 @@ def metric(entry: Mapping[str, Any]) -> Metric:
         value = quantity(target["averageValue" if average else "value"])
         external = Kind.EXTERNAL_AVERAGE if average else Kind.EXTERNAL_VALUE
         return Metric(signal(body["metric"]["name"]), value, Kind.PODS if kind == "Pods" else external)
-    raise MeasureError(
-        f"the simulation knows no metric of type {kind!r}: take Pods, External, or Resource cpu"
-    )
+    raise MeasureError(f"the simulation has no metric of type {kind!r}: use Pods, External, or Resource cpu")
 
 
 def signal(text: str) -> str:
@@ -146,16 +131,14 @@ def signal(text: str) -> str:
     for pattern, name in SIGNAL_NAMES:
         if re.search(pattern, text):
             return name
-    raise MeasureError(
-        f"the simulation does not know what {text!r} reads: a queue, inference seconds or requests"
-    )
+    raise MeasureError(f"{text!r} reads no signal of the simulation: a queue, inference seconds or requests")
 
 
 def quantity(value: str | int | float) -> float:
     """A Kubernetes quantity: 600m is 0.6."""
     found = re.fullmatch(r"(-?\d+(?:\.\d+)?)([mkM]?)", str(value))
     if not found:
-        raise MeasureError(f"{value!r} is no quantity such as 4 or 600m")
+        raise MeasureError(f"{value!r} is not a quantity such as 4 or 600m")
     return float(found[1]) * SUFFIXES[found[2]]
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from measure.autoscale.day import Day
-from measure.autoscale.sweep import SHARE, Score, Trial
+from measure.autoscale.day import Day, Trial
+from measure.autoscale.sweep import SHARE, Score
 from measure.autoscale.traffic import Floats
 from measure.figures import BLUE, GREEN, GREY, ORANGE, RED, drawn
 
@@ -150,7 +150,7 @@ def validation(found: Mapping[str, Any], folder: Path) -> None:
                 )
         axes.axvline(found["measured_capacity"], color="black", lw=0.9, label="capacity, measured")
         axes.axvline(found["simulated_capacity"], color="black", lw=0.9, ls="--", label="capacity, simulated")
-        bound = float(found["promise"].removeprefix("p99=").removesuffix("s"))
+        bound = float(found["slo"].removeprefix("p99=").removesuffix("s"))
         axes.axhline(bound, color=RED, lw=0.8, ls="--")
         logarithmic(axes)
         axes.set_xlabel("requests a second offered")

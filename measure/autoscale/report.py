@@ -66,7 +66,7 @@ def recommended(found: Mapping[str, Any]) -> str:
     return (
         f"**Recommended: {asked}**: of all settings of both signals the least replica-hours with p99 ≤ "
         f"{found['bound']:g} s in {100 * found['share']:g} % of the minutes and no request refused. "
-        f"{found['date']}; one replica is `{found['model']}` on two cores and holds {found['promise']} up to "
+        f"{found['date']}; one replica is `{found['model']}` on two cores and meets {found['slo']} up to "
         f"{found['capacity']:.2f} requests a second, {100 * found['capacity'] / found['saturation']:.0f} % of what it "
         f"answers when its queue never empties. A new one serves after {start['node']:g} s for a node, "
         f"{start['image']:g} s for the image (assumed), {start['load']:.1f} s to load (measured) and up to "
@@ -101,7 +101,7 @@ def table_of_scores(found: Mapping[str, Any]) -> Table:
         ("× foresight", lambda it: f"{it['cost']:.2f}"),
         ("minutes within, worst day", lambda it: percent(it["within"])),
         ("refused", lambda it: f"{it['failed']:,}"),
-        ("keeps the promise", lambda it: "yes" if it["good"] else "no"),
+        ("meets the SLO", lambda it: "yes" if it["good"] else "no"),
     ]
     return Table.of(sorted(found["scores"], key=lambda it: (not it["good"], it["cost"])), columns, "lrrrl")
 
@@ -149,7 +149,7 @@ def points(found: Mapping[str, Any]) -> str:
         ("simulated", lambda it: known(it["simulated_p99"], "{:.3f} s", "∞")),
     ]
     return join(
-        f"Capacity of one replica of `{found['model']}` at {found['promise']}: measured "
+        f"Capacity of one replica of `{found['model']}` at {found['slo']}: measured "
         f"{found['measured_capacity']:.1f} requests/s, simulated {found['simulated_capacity']:.1f}: "
         f"{100 * found['difference']:+.1f} %, {100 * found['allowed']:.0f} % is allowed: "
         f"{'met' if found['met'] else '**missed**'}. {found['date']}. {noise.words(found['foreign_cores'])}",

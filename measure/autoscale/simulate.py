@@ -21,17 +21,17 @@ from rich.console import Console
 
 from measure.autoscale import PROFILE, RESULTS, manifests, plots, replica, report, service, traffic
 from measure.autoscale.behaviour import Rules
-from measure.autoscale.day import Day
+from measure.autoscale.day import Day, Trial
 from measure.autoscale.fleet import BUSY, CPU, CUMULATIVE, QUEUE, Start
 from measure.autoscale.hpa import Hpa, Kind, Metric
 from measure.autoscale.keda import Activation, ScaledObject
 from measure.autoscale.measure import FULL, guarded
-from measure.autoscale.sweep import SHARE, Score, Trial, best, needed_hours, run_all, score
-from measure.loadtest import slo
+from measure.autoscale.sweep import SHARE, Score, best, needed_hours, run_all, score
+from measure.loadtest import slo as slos
 from measure.machine import now
 from measure.results import save_json
 
-PROMISE = "p99=10s"
+SLO = "p99=10s"
 SIZES = (1, 10, 100, 1000)  # replicas that the busiest minute needs
 SWEEP_SIZE, SEEDS = 30, (0, 1)
 BUSY_TARGETS = (0.4, 0.45, 0.5, 0.6, 0.7, 0.8)  # inference seconds a second of a replica
@@ -106,10 +106,10 @@ def simulate(
     """
     began = time.monotonic()
     made, _ = service.read(FULL, folder)
-    promised = slo.parse(PROMISE)
-    (bound,) = promised.latencies.values()
-    capacity = replica.capacity(made, promised).rate
-    screen.print(f"{made.model}: one replica holds {PROMISE} up to {capacity:.2f} requests/s")
+    slo = slos.parse(SLO)
+    (bound,) = slo.latencies.values()
+    capacity = replica.capacity(made, slo).rate
+    screen.print(f"{made.model}: one replica meets {SLO} up to {capacity:.2f} requests/s")
     hpa, keda, settings = manifests.hpa(), manifests.scaled_object(), candidates(manifests.hpa())
     start = Start(load=made.startup, probe=manifests.probe_period())
     base = Trial(sweep_size, capacity, hpa, made, profile, start)
@@ -133,7 +133,7 @@ def simulate(
     content = {
         "date": now(),
         "model": made.model,
-        "promise": PROMISE,
+        "slo": SLO,
         "bound": bound,
         "share": SHARE,
         "capacity": round(capacity, 3),

@@ -1,4 +1,4 @@
-"""Many days, two at a time; the thresholds that keep the promise for least replica-hours."""
+"""Many days, one a core at a time; the thresholds that meet the SLO for least replica-hours."""
 
 from __future__ import annotations
 
@@ -12,40 +12,13 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from measure.autoscale.day import Day, simulate
-from measure.autoscale.fleet import Start
+from measure.autoscale.day import Day, Trial, simulate
 from measure.autoscale.hpa import Controller, Hpa
 from measure.autoscale.keda import Operator, ScaledObject
-from measure.autoscale.service import Service
 from measure.autoscale.traffic import Floats
 
 SHARE = 0.99  # of the minutes, in which p99 must be within the bound
 SURGE = 2.0  # maxReplicas by what the peak needs, where the fleet is larger than the manifest allows
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One day to simulate.
-
-    Attributes:
-        size: replicas that the busiest minute would fill to their capacity.
-        capacity: requests a second of one replica at the SLO.
-        rules: an HPA, or KEDA's.
-    """
-
-    size: int
-    capacity: float
-    rules: Hpa | ScaledObject
-    service: Service
-    profile: Floats
-    start: Start
-    seed: int = 0
-    least_request: bool = False
-
-    @property
-    def peak(self) -> float:
-        """Requests a second of the busiest minute."""
-        return self.size * self.capacity
 
 
 def run(trial: Trial) -> Day:
@@ -54,16 +27,8 @@ def run(trial: Trial) -> Day:
     spec = roomy(rules.hpa if isinstance(rules, ScaledObject) else rules, trial.size)
     scaler = Operator(replace(rules, hpa=spec)) if isinstance(rules, ScaledObject) else Controller(spec)
     needed = math.ceil(1.25 * trial.profile[0] * trial.size)
-    return simulate(
-        trial.service,
-        trial.profile,
-        trial.peak,
-        scaler,
-        start=trial.start,
-        first=min(max(needed, spec.least), spec.most) if trial.profile[0] else spec.least,
-        seed=trial.seed,
-        least_request=trial.least_request,
-    )
+    first = min(max(needed, spec.least), spec.most) if trial.profile[0] else spec.least
+    return simulate(trial, scaler, first)
 
 
 def roomy(rules: Hpa, size: int) -> Hpa:
@@ -111,7 +76,7 @@ def score(name: str, trials: Sequence[Trial], days: Sequence[Day], bound: float)
 
 
 def best(scores: Sequence[Score]) -> Score:
-    """The cheapest that keeps the promise; if none does, the one that comes nearest."""
+    """The cheapest that meets the SLO; if none does, the nearest."""
     good = [score for score in scores if score.good]
     if good:
         return min(good, key=lambda score: score.cost)

@@ -23,7 +23,8 @@ from measure import machine
 from measure.autoscale import RESULTS, measure, replica, service
 from measure.autoscale.report import VALIDATION
 from measure.autoscale.service import Service
-from measure.loadtest import arrivals, slo
+from measure.loadtest import arrivals
+from measure.loadtest import slo as slos
 from measure.loadtest.capacity import MOST_STEPS as STEPS_OF_A_SEARCH
 from measure.loadtest.capacity import search
 from measure.loadtest.clips import Clip
@@ -36,7 +37,7 @@ from measure.loadtest.target import Target
 from measure.noise import Neighbours
 from measure.results import save_json
 
-PROMISE = "p99=2s"
+SLO = "p99=2s"
 SHARES = (0.3, 0.5, 0.7, 0.85)  # of the predicted capacity, where the latency is measured
 SECONDS = 15.0  # of each
 BELOW, ABOVE = 0.92, 1.08  # of the predicted capacity, where the search begins
@@ -57,15 +58,15 @@ class Point:
     simulated_p99: float | None
 
 
-def predict(made: Service, clips: Sequence[Clip], promised: Slo) -> float:
+def predict(made: Service, clips: Sequence[Clip], slo: Slo) -> float:
     """Requests a second: the median of searches as the load test's, each with arrivals of its own."""
     full = replica.saturation(made, statistics.mean(clip.seconds for clip in clips))
     rates = []
     for repeat in range(REPEATS):
         seeds = itertools.count(1000 * (repeat + 1))
         found = search(
-            lambda rate, seeds=seeds: replica.step(made, clips, promised, rate, next(seeds)),  # type: ignore[misc]
-            promised,
+            lambda rate, seeds=seeds: replica.step(made, clips, slo, rate, next(seeds)),  # type: ignore[misc]
+            slo,
             0.6 * full,
             1.1 * full,
             precision=0.02,
@@ -98,13 +99,13 @@ def point(rate: float, real: Summary, simulated: Summary) -> Point:
 def validate(folder: Path, screen: Console) -> bool:
     """Measures, compares, writes; gives whether the difference is allowed."""
     made, _ = service.read(measure.DEMO, folder)
-    promised = slo.parse(PROMISE)
-    warmup = warmup_seconds(promised)
+    slo = slos.parse(SLO)
+    warmup = warmup_seconds(slo)
     neighbours, began = Neighbours(), time.monotonic()
     points: list[Point] = []
     with measure.mix() as clips, measure.server(measure.DEMO, screen) as (_, target, _, _):
-        predicted = predict(made, clips, promised)
-        screen.print(f"predicted: {predicted:.3g} requests/s at {PROMISE}")
+        predicted = predict(made, clips, slo)
+        screen.print(f"predicted: {predicted:.3g} requests/s at {SLO}")
         for number, share in enumerate(SHARES):
             rate, seed = share * predicted, 200 + number
             add(points, light(made, clips, target, rate, seed, warmup), screen)
@@ -112,11 +113,11 @@ def validate(folder: Path, screen: Console) -> bool:
 
         def run(rate: float) -> Summary:
             seed = next(seeds)
-            real = measure_step(clips, [target], promised, rate, seed)
-            add(points, point(rate, real, replica.step(made, clips, promised, rate, seed)), screen)
+            real = measure_step(clips, [target], slo, rate, seed)
+            add(points, point(rate, real, replica.step(made, clips, slo, rate, seed)), screen)
             return real
 
-        found = search(run, promised, BELOW * predicted, ABOVE * predicted, most_steps=SEARCH_STEPS)
+        found = search(run, slo, BELOW * predicted, ABOVE * predicted, most_steps=SEARCH_STEPS)
         foreign = neighbours.cores()
     difference = predicted / found.rate - 1
     content = {
@@ -124,7 +125,7 @@ def validate(folder: Path, screen: Console) -> bool:
         "foreign_cores": round(foreign, 3),
         "seconds": round(time.monotonic() - began, 1),
         "model": made.model,
-        "promise": PROMISE,
+        "slo": SLO,
         "measured_capacity": round(found.rate, 3),
         "surely_within": None if found.low is None else round(found.low, 3),
         "surely_beyond": None if found.high is None else round(found.high, 3),

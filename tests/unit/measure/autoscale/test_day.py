@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from measure.autoscale.day import BINS, Day, percentiles, simulate
+from measure.autoscale.day import BINS, Day, Trial, percentiles, simulate
 from measure.autoscale.fleet import BUSY, CUMULATIVE, QUEUE, Start
 from measure.autoscale.hpa import Controller, Hpa, Kind, Metric
 from measure.autoscale.keda import Activation, Calendar, Operator, ScaledObject
@@ -22,8 +22,7 @@ START = Start(load=10.0)
 
 def day(spec: Hpa | ScaledObject, peak: float = 20.0, first: int = 4, **more: object) -> Day:
     scaler = Operator(spec) if isinstance(spec, ScaledObject) else Controller(spec)
-    profile = more.pop("profile", HOUR)
-    return simulate(REPLICA, profile, peak, scaler, start=START, first=first, **more)  # type: ignore[arg-type]
+    return simulate(Trial(1, peak, spec, REPLICA, HOUR, START, **more), scaler, first)  # type: ignore[arg-type]
 
 
 BOTH = Hpa(2, 60, (Metric(BUSY, 0.6), Metric(QUEUE, 4.0)))

@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from measure.autoscale.day import Trial
 from measure.autoscale.fleet import QUEUE, Start
 from measure.autoscale.hpa import Hpa, Metric
-from measure.autoscale.sweep import Score, Trial, best, needed_hours, roomy, run_all, score
+from measure.autoscale.sweep import Score, best, needed_hours, roomy, run_all, score
 from tests.unit.measure.autoscale.services import service
 
 
-def test_the_cheapest_that_keeps_the_promise_is_recommended() -> None:
+def test_the_cheapest_that_meets_the_slo_is_recommended() -> None:
     cheap_but_late = Score("a", 1.0, 0.98, 0)
     cheap_but_refusing = Score("b", 1.0, 1.0, 1)
     dear = Score("c", 2.0, 1.0, 0)

@@ -16,20 +16,20 @@ from tests.unit.measure.autoscale.services import service
 CLIPS = [
     Clip(f"{seconds}.wav", Path("nowhere"), float(seconds), "audio/wav") for seconds in (4, 6, 8, 10, 12)
 ]
-PROMISE = slo.parse("p99=2s")
+SLO = slo.parse("p99=2s")
 REPLICA = service(per_second=0.0125, fixed=0.0)  # 0.1 s of a clip of 8 s: ten a second at most
 
 
-def test_the_predicted_capacity_is_below_saturation_by_what_the_promise_costs() -> None:
-    assert 8.0 < validate.predict(REPLICA, CLIPS, PROMISE) < 10.0
+def test_the_predicted_capacity_is_below_saturation_by_what_the_slo_costs() -> None:
+    assert 8.0 < validate.predict(REPLICA, CLIPS, SLO) < 10.0
 
 
 def test_a_simulated_step_has_the_load_test_s_moments_and_warm_up() -> None:
-    found = step(REPLICA, CLIPS, PROMISE, 5.0, seed=7)
+    found = step(REPLICA, CLIPS, SLO, 5.0, seed=7)
     # 40 s at least, and as many as p99's interval needs: 368 / 5 s
     assert found.seconds == pytest.approx(368 / 5.0)
     assert found.requests == pytest.approx(368, rel=0.1)
-    assert step(REPLICA, CLIPS, PROMISE, 5.0, seed=7) == found
+    assert step(REPLICA, CLIPS, SLO, 5.0, seed=7) == found
 
 
 def test_a_rate_that_broke_down_is_written_without_a_latency() -> None:
