@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from speaker_id import kernels
 from speaker_id.settings import Settings
 
 from bundle.sources import TorchServeSettings
+from clients import identify
 from measure import pages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,3 +52,19 @@ def test_the_readme_is_short() -> None:
     text = re.sub(r"^<!-- .* -->\n|^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
     paragraphs = [part for part in re.split(r"\n{2,}", text.strip()) if not part.startswith(("|", "#"))]
     assert [part for part in paragraphs if len(part.splitlines()) > 4] == []
+
+
+def test_every_variable_that_the_code_reads_from_the_environment_is_listed() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8").partition("## Environment")[2]
+    read = re.compile(r'environ(?:\.get\(|\.setdefault\(|\[)"([A-Z_]+)"')
+    files = [
+        path for room in ("handler", "bundle", "serving", "clients") for path in (ROOT / room).rglob("*.py")
+    ]
+    found = {name for path in files for name in read.findall(path.read_text("utf-8"))}
+    ours = {"TS_DECODE_INPUT_REQUEST"}  # set by the handler for TorchServe's worker
+    assert {"JAVA_HOME", "OMP_NUM_THREADS"} <= found
+    assert {
+        name
+        for name in found - ours | {identify.ENVIRONMENT_TOKEN, *kernels.CAPACITIES}
+        if f"`{name}`" not in page
+    } == set()
