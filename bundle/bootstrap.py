@@ -136,7 +136,7 @@ def usable() -> bool:
 
 
 def create() -> None:
-    """Create `.venv`, in place of one that exists."""
+    """Create `.venv`, replacing one that exists."""
     try:
         import ensurepip
         import venv

@@ -12,7 +12,7 @@ that it brings, are all it needs; `rich` or `tqdm` shows progress where one is i
         print(client.identify("interview.wav").labels[0])
 
 Exit codes: 0 every clip was identified, 1 some were not, 2 wrong usage, 3 the server cannot be reached, 130 Ctrl-C,
-141 nobody reads the output any more (`| head`).
+141 the reader of the output has gone (`| head`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`make image-check`: is the image that deploy/docker/Dockerfile describes able to serve? Without a container engine.
+"""`make image-check`: can the image that deploy/docker/Dockerfile describes serve? Without a container engine.
 
 Reads the file's own steps and runs them in an empty root, as `deploy.docker.check.sandbox` has it. Then its
 ENTRYPOINT, as its USER, as process 1, on a read-only root: it must become ready by its own HEALTHCHECK, name the
@@ -60,8 +60,8 @@ class Container:
 def started(
     server: Stage, built: Built, port: int, metrics_port: int, given: Mapping[str, Path]
 ) -> Iterator[Container]:
-    """The ENTRYPOINT as a running process; ended with the block, whatever it does."""
-    # the network is this machine's, where both ports may be taken
+    """The ENTRYPOINT as a running process, which ends with the block."""
+    # it shares this machine's network, where both ports may be taken
     words = [*server.exec_form("ENTRYPOINT"), "--port", str(port), "--metrics-port", str(metrics_port)]
     user = server.last("USER") or ""
     command = sandbox.command(
@@ -91,7 +91,7 @@ def started(
 
 
 def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
-    """Start, ask, scrape, stop.
+    """Start, request, scrape, stop.
 
     Raises:
         BundleError: it does not become ready, answers wrongly, has no metrics, or does not end with 0.
@@ -103,18 +103,18 @@ def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
 
         def ready() -> bool:
             if container.outer.poll() is not None:
-                raise BundleError(f"the server ended by itself, with {container.outer.returncode}")
+                raise BundleError(f"the server ended by itself with exit code {container.outer.returncode}")
             return subprocess.run(container.check, capture_output=True).returncode == 0
 
         if not wait_until(ready, READY_SECONDS, 0.5):
-            raise BundleError(f"not ready after {READY_SECONDS:.0f} s by its HEALTHCHECK")
+            raise BundleError(f"its HEALTHCHECK is not ready after {READY_SECONDS:.0f} s")
         with Client(f"http://{LOOPBACK}:{port}", spec.name) as client:
             best = client.identify(sample.path).labels[0].label
         if spec.demo and best != sample.speaker:
-            raise BundleError(f"{sample.path.name} is {sample.speaker}, and the server says {best}")
+            raise BundleError(f"{sample.path.name} is by {sample.speaker}, but the server answers {best}")
         scraped = requests.get(f"http://{LOOPBACK}:{metrics_port}/metrics", timeout=10).text
         if f"\n{SIGNAL}{{" not in scraped:
-            raise BundleError(f"its metrics have no {SIGNAL}, which the autoscalers go by")
+            raise BundleError(f"its metrics lack {SIGNAL}, which the autoscalers use")
         print(f"ready by HEALTHCHECK; {sample.path.name}: {best}; {SIGNAL} is scraped", flush=True)
         family = [container.inner, *container.inner.children(recursive=True)]
         users = sorted({each.uids().real for each in family})
@@ -123,13 +123,13 @@ def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
         try:
             code = container.outer.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            raise BundleError(f"it runs still, {STOP_SECONDS:.0f} s after SIGTERM") from None
+            raise BundleError(f"it still runs {STOP_SECONDS:.0f} s after SIGTERM") from None
         seconds = time.monotonic() - began
         print(
             f"{len(family)} processes as uid {', '.join(map(str, users))}; SIGTERM: {code} after {seconds:.1f} s"
         )
         if code:
-            raise BundleError(f"it ended with {code}")
+            raise BundleError(f"it ended with exit code {code}")
 
 
 def main() -> int:
@@ -144,7 +144,9 @@ def main() -> int:
     began = time.monotonic()
     try:
         if not sandbox.available():
-            raise BundleError("no namespaces here: run it as root, or where `unshare --user --mount` works")
+            raise BundleError(
+                "no permission for namespaces: run it as root, or where `unshare --user --mount` works"
+            )
         shutil.rmtree(args.root, ignore_errors=True)
         arguments = dict(each.split("=", 1) for each in args.build_arg)
         stages = dockerfile.needed(dockerfile.read(DOCKERFILE, arguments), TARGET)

@@ -1,4 +1,4 @@
-"""A Dockerfile's stages, followed one after the other into folders: what `docker build` would do, without layers."""
+"""A Dockerfile's stages, executed one after the other in folders: as `docker build` does, without layers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from deploy.docker.check import dockerfile, sandbox
 from deploy.docker.check.dockerfile import Stage
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# how this machine reaches its package index; no more of its environment gets in
+# how this machine reaches its package index; nothing else of its environment is passed
 PASSED_ON = ("PIP_", "SSL_CERT_", "REQUESTS_CA_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 @dataclass
 class Built:
-    """What a stage left: its files, and the environment that it ends in."""
+    """The result of a stage: its files and its environment."""
 
     root: Path
     where: str
@@ -30,13 +30,13 @@ class Built:
 
 
 class Builder:
-    """Follows stages, one after the other.
+    """Executes stages, one after the other.
 
     Args:
         context: the folder that COPY takes from; tracked files and those that git does not ignore.
         roots: where each stage gets a root of its own.
         arguments: what --build-arg would give.
-        given: folders of this machine in place of what RUN would make, by their place; no RUN is run then.
+        given: folders of this machine that replace what RUN would create, by their place; no RUN is executed then.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Builder:
         self.built: dict[str, Built] = {}
 
     def build(self, stage: Stage) -> Built:
-        """Follow one stage; those it needs have been built.
+        """Execute one stage; those that it needs have been built.
 
         Raises:
             BundleError: a step fails; says which line.
@@ -61,7 +61,7 @@ class Builder:
         root = self.roots / stage.name
         if stage.base in self.built:
             base = self.built[stage.base]
-            # links, not copies: packages are gigabytes, and pip replaces files rather than writing into them
+            # links, not copies: packages are gigabytes, and pip replaces files instead of writing into them
             shutil.copytree(base.root, root, symlinks=True, copy_function=os.link)
             now = Built(root, base.where, dict(base.variables))
         else:
@@ -99,21 +99,21 @@ class Builder:
         for option in options:
             name, _, stage = option.partition("=")
             if name != "--from":
-                raise BundleError(f"line {number}: COPY {name} is not followed by this check")
+                raise BundleError(f"line {number}: COPY {name} is not supported by this check")
             origin = self.built[stage].root
         place = now.root / now.where.lstrip("/") / target
         for source in sources:
             found = sorted(origin.glob(source.lstrip("/")))
             if not found and self.given and "--from" in value:
-                place.mkdir(parents=True, exist_ok=True)  # what a RUN would have made: mounted there instead
+                place.mkdir(parents=True, exist_ok=True)  # a RUN would have created it: mounted there instead
             elif not found:
-                raise BundleError(f"line {number}: COPY {source}: there is no such file")
+                raise BundleError(f"line {number}: COPY {source}: no such file")
             for each in found:
                 copy_one(each, place, into=target.endswith("/"), link=origin != self.context)
 
 
 def copy_one(source: Path, place: Path, into: bool, link: bool) -> None:
-    """A file to a place or into it; of a folder, as COPY has it, what is in it."""
+    """Copy a file to a place or into it; of a folder its content, as COPY does."""
     function = os.link if link else shutil.copy2
     if source.is_dir():
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info") if not link else None

@@ -1,4 +1,4 @@
-"""A Dockerfile as stages of steps, with its arguments filled in: `make image-check` reads it, so as to copy nothing."""
+"""A Dockerfile as stages of steps, with its arguments filled in; `make image-check` reads it, and repeats none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dockerfile_parse import DockerfileParser
 
 from bundle import BundleError
 
-# what a step does to the files; all else describes the image
+# steps that change files; all others describe the image
 DOING = {"WORKDIR", "COPY", "RUN", "ENV", "ARG"}
 DESCRIBING = {"USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD", "LABEL", "STOPSIGNAL"}
 
@@ -29,7 +29,7 @@ class Step:
 
 @dataclass
 class Stage:
-    """What stands between two FROM.
+    """The steps from one FROM to the next.
 
     Attributes:
         name: what AS calls it; its number, from 0, without one.
@@ -42,7 +42,7 @@ class Stage:
     steps: list[Step] = field(default_factory=list)
 
     def last(self, instruction: str) -> str | None:
-        """What the last instruction of its kind says, which is the one in force; None if there is none."""
+        """The value of the last instruction of this kind, which is in force; None without one."""
         values = [step.value for step in self.steps if step.instruction == instruction]
         return values[-1] if values else None
 
@@ -85,12 +85,12 @@ def read(file: Path, arguments: Mapping[str, str]) -> list[Stage]:
         elif stages and step.instruction in DOING | DESCRIBING:
             stages[-1].steps.append(step)
         else:
-            raise BundleError(f"{file}, line {step.line}: {step.instruction} is not followed by this check")
+            raise BundleError(f"{file}, line {step.line}: {step.instruction} is not supported by this check")
     return stages
 
 
 def argument(value: str, arguments: Mapping[str, str]) -> dict[str, str]:
-    """`NAME=default` → what holds for NAME; nothing if neither the caller nor the file says."""
+    """`NAME=default` → the value of NAME; nothing if neither the caller nor the file gives one."""
     name, given, default = value.partition("=")
     if name in arguments:
         return {name: arguments[name]}
@@ -98,13 +98,13 @@ def argument(value: str, arguments: Mapping[str, str]) -> dict[str, str]:
 
 
 def variables(value: str, known: Mapping[str, str]) -> dict[str, str]:
-    """`A=b C=$A` of ENV, with what is known filled in."""
+    """`A=b C=$A` of ENV, with known values filled in."""
     pairs = (word.partition("=") for word in shlex.split(value))
     return {name: Template(text).safe_substitute(known) for name, _, text in pairs}
 
 
 def needed(stages: list[Stage], target: str) -> list[Stage]:
-    """The stages that the target is built from, in order, itself the last; others are not built at all."""
+    """The stages that the target is built from, in order, itself last; others are not built."""
     by_name = {stage.name: stage for stage in stages}
     wanted, found = [target], set[str]()
     while wanted:

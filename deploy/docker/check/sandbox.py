@@ -38,7 +38,7 @@ exec chroot ${who:+--userspec="$who" --groups=} "$root" /usr/bin/env --chdir="$w
 
 
 def available() -> bool:
-    """Whether this machine lets the caller make namespaces."""
+    """Whether the caller may create namespaces on this machine."""
     command = [*unshare(), "mount", "--make-rprivate", "/"]
     try:
         return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
@@ -73,7 +73,7 @@ def command(
     mounts: Mapping[str, Path] | None = None,
     java: bool = False,
 ) -> list[str]:
-    """What starts a program in the root.
+    """The command that starts a program in the root.
 
     Args:
         root: made by `make_root`.
