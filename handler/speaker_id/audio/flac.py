@@ -39,17 +39,17 @@ def inspect(data: bytes) -> Media:
     block_size = int.from_bytes(data[8:10], "big")
     # 20 bits sampling rate, 3 channels less one, 5 bits a sample less one, 36 samples
     packed = int.from_bytes(data[18:26], "big")
-    stated = packed & (1 << 36) - 1
+    declared = packed & (1 << 36) - 1
     check_layout(packed >> 44, (packed >> 41 & 7) + 1)
-    if not stated:
+    if not declared:
         return Media("FLAC", "flac", end=end, elementary=True)
     received = _last_sample(data[:end], block_size)
-    if received is not None and received < stated:
+    if received is not None and received < declared:
         raise TruncatedAudio(
-            f"FLAC header declares {stated} samples but frames for only {received} were received: "
+            f"FLAC header declares {declared} samples but frames for only {received} were received: "
             "send the complete file"
         )
-    if received is not None and received > stated:  # libsndfile would stop at what is declared
+    if received is not None and received > declared:  # libsndfile would stop at what is declared
         return Media("FLAC", "flac", end=end, elementary=True)
     return Media("FLAC", end=end)
 

@@ -40,7 +40,7 @@ def follow(
 
     Args:
         data: the stream.
-        start: of the first frame; what stands before it is kept.
+        start: of the first frame; what precedes it is kept.
         size_at: bytes of the frame at an offset; 0 if there is none.
         candidates: offsets from a given one on where a frame may begin.
         chain: frames that must follow each other after damage.

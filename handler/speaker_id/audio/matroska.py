@@ -28,7 +28,7 @@ def inspect(data: bytes) -> Media:
 
     Raises:
         TruncatedAudio: an element declares more bytes than were received.
-        CorruptAudio: what stands between two elements is not one.
+        CorruptAudio: what is between two elements is not an element.
     """
     position, end, known, segment_end = 0, None, True, len(data)
     for _ in range(MAX_PARTS):

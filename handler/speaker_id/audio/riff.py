@@ -98,15 +98,15 @@ def _check_format(content: bytes, order: str) -> tuple[int, int]:
 
 def _check_data(data: bytes, order: str, chunk: Chunk, sample_frame: int) -> int | None:
     """Return where the file ends; None if its sizes do not say."""
-    stated = 8 + struct.unpack_from(f"{order}I", data, 4)[0]
+    declared = 8 + struct.unpack_from(f"{order}I", data, 4)[0]
     received = len(data) - chunk.start
-    if not received or (not chunk.size and stated == len(data)):
+    if not received or (not chunk.size and declared == len(data)):
         raise EmptyAudio("WAV with an empty data chunk")
     if chunk.size >= PLACEHOLDER or not chunk.size:
         return None
     check_samples("WAV data chunk", chunk.size, received, chunk.start, sample_frame)
     data_end = chunk.start + chunk.size + chunk.size % 2
-    return max(data_end, stated) if stated < PLACEHOLDER else data_end
+    return max(data_end, declared) if declared < PLACEHOLDER else data_end
 
 
 def inspect_aiff(data: bytes) -> Media:
@@ -116,14 +116,14 @@ def inspect_aiff(data: bytes) -> Media:
         TruncatedAudio: a chunk declares more bytes than were received.
         CorruptAudio: no sound data chunk.
     """
-    stated = 8 + struct.unpack_from(">I", data, 4)[0]
+    declared = 8 + struct.unpack_from(">I", data, 4)[0]
     for chunk in chunks(data, ">"):
         received = len(data) - chunk.start
         if chunk.name == "SSND":
             if chunk.size < PLACEHOLDER:
                 check_samples("AIFF chunk 'SSND'", chunk.size, received, chunk.start, 1)
-            return Media("AIFF", end=max(stated, chunk.start + chunk.size))
+            return Media("AIFF", end=max(declared, chunk.start + chunk.size))
         if chunk.size < PLACEHOLDER:
             check_size(f"AIFF chunk {chunk.name!r}", chunk.size, received)
-    check_size("AIFF header", stated, len(data))
+    check_size("AIFF header", declared, len(data))
     raise CorruptAudio("AIFF without a sound data chunk")

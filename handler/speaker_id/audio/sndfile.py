@@ -29,15 +29,15 @@ def blocks(media: Media, max_seconds: float, _: Damage) -> Generator[Block]:
     try:
         with soundfile.SoundFile(MediaBytes(media.data)) as sound:
             check_layout(sound.samplerate, sound.channels)
-            stated = sound.frames
-            check_length(stated, sound.samplerate, max_seconds)
+            declared = sound.frames
+            check_length(declared, sound.samplerate, max_seconds)
             decoded = 0
             while len(part := sound.read(BLOCK_VALUES // sound.channels, dtype="float32", always_2d=True)):
                 decoded += len(part)
                 yield Block(part.T, sound.samplerate)
     except soundfile.SoundFileError as exc:
         raise CorruptAudio(f"{media.name} content cannot be decoded") from exc
-    if decoded < stated:
+    if decoded < declared:
         raise TruncatedAudio(
-            f"{media.name} header declares {stated} samples but only {decoded} were received: send the complete file"
+            f"{media.name} header declares {declared} samples but only {decoded} were received: send the complete file"
         )
