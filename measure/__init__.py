@@ -8,10 +8,12 @@ results    files of results: CSV rows of runs, and JSON
 verdict    one target, and whether a run reached it
 document   tables for terminal and document, and the part of a page that a command writes
 figures    style and palette of every figure
+server     which server a command asks (`http`: requests to it, `answer`: its best label)
+progress   how far a long run is
 pages      what README.md and docs/*.md quote from code and results
 
-bench the encoders, loadtest a server, evaluation how often the right speaker is named, compare other servers, chaos
-what survives a fault, autoscale fleets, dashboard the monitoring pages.
+Above it: bench (encoders), loadtest (a server under load), evaluation (how often the right speaker is named), compare
+(other servers), chaos (faults under load), autoscale (simulated fleets), dashboard (the monitoring pages).
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run ran on: a number without its machine, its versions and its commit is worth nothing."""
+"""What a run ran on: a figure means nothing without its machine, versions and commit."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def now() -> str:
 
 
 def busy_seconds() -> float:
-    """Processor time that everything on the machine has used so far, and what its host took from it."""
+    """Processor time that all programs on the machine have used so far, and that its host took."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
 
@@ -84,7 +84,7 @@ def processor(cpuinfo: str) -> tuple[str, str]:
 
 def versions() -> str:
     """torch and what computes with it; oneDNN is part of torch's build."""
-    import torch  # here, not above: the rest of this file needs none, and it takes seconds
+    import torch  # here, not above: it takes seconds, and the rest of this file does not need it
 
     onednn = re.search(r"MKL-DNN v([\d.]+)", torch.__config__.show())
     found = [f"{name} {version(name)}" for name in LIBRARIES]

@@ -35,7 +35,7 @@ class Measurement(Machine, CsvRow):
     model: str
     clips: str
     run: str  # when it began, UTC
-    complete: bool  # the whole work, and everybody who takes part by default
+    complete: bool  # the whole work, and everything that takes part by default
 
 
 Kind = TypeVar("Kind", bound=CsvRow)

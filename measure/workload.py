@@ -48,7 +48,7 @@ def decoded(content: bytes, sampling_rate: int) -> Waveform:
 
 
 def speak(recordings: Sequence[Waveform], length: int, rng: np.random.Generator) -> Waveform:
-    """One speaker for `length` samples: their recordings end to end, from a random place, as often as it takes."""
+    """One speaker for `length` samples: their recordings end to end, from a random position, repeated as needed."""
     order = [recordings[index] for index in rng.permutation(len(recordings))]
     loop = np.concatenate(order)
     return np.resize(np.roll(loop, -int(rng.integers(len(loop)))), length)
@@ -79,8 +79,8 @@ def slices(lengths: Sequence[int], size: int, seed: int) -> list[list[int]]:
 def deal(lengths: Sequence[int], workers: int) -> list[list[int]]:
     """Positions for each worker: as many clips each, about as much audio each, in the given order.
 
-    Longest first to whoever has least: processes that work beside each other end at about the same time, as they
-    would with a long queue before them.
+    Longest first to the worker that has least: workers then end at about the same time, as they would with a long
+    queue before them.
     """
     most = -(-len(lengths) // workers)
     shares: list[list[int]] = [[] for _ in range(workers)]

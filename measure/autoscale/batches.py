@@ -18,8 +18,8 @@ class Batch:
 
     Attributes:
         clips: seconds of audio of each request.
-        seconds: from the moment that the worker could begin (its former batch was answered, or the first request was
-            sent) until the answers were there.
+        seconds: from the moment that the worker could begin (its previous batch was answered, or the first request was
+            sent) until the answers.
         waited_for: whether requests waited for the worker; else the worker waited, and `seconds` holds the requests'
             way to it as well.
     """
@@ -32,8 +32,8 @@ class Batch:
 def batches(records: Sequence[Record]) -> list[Batch]:
     """Groups answers into batches: neighbours in time that report the same batch size and inference time.
 
-    Needs a single worker, whose batches follow each other. A group that has not as many answers as its batch size says
-    is left out, and so is the batch after it, whose beginning is then unknown.
+    Needs a single worker, whose batches follow each other. A group with fewer answers than its batch size is left out,
+    and so is the batch after it, whose beginning is then unknown.
     """
     known = (it for it in records if it.error is None and it.batch_size)
     answered = sorted(known, key=lambda it: it.finished)

@@ -1,4 +1,4 @@
-"""A day: the profile's traffic, a fleet that serves it, and an autoscaler that looks at the fleet's metrics."""
+"""A day: the profile's traffic, a fleet that serves it, and an autoscaler that reads the fleet's metrics."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _due(fleet: Fleet, now: float) -> npt.NDArray[np.int64]:
 
 
 def readings(fleet: Fleet, spec: Hpa) -> dict[str, Reading]:
-    """What the metrics' APIs say, by signal."""
+    """The answers of the metrics' APIs, by signal."""
     return {it.signal: found for it in spec.metrics if (found := fleet.reading(it))}
 
 

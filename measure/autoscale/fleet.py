@@ -37,7 +37,7 @@ class Start:
     """Seconds between a replica's creation and its first request. `node` and `image` depend on the cluster."""
 
     node: float = 0.0  # until a node has room: 0 where one is kept warm, minutes where one must be bought
-    image: float = 20.0  # until the image is there and the container runs
+    image: float = 20.0  # until the image is pulled and the container runs
     load: float = 10.0  # until the server answers that it is ready: measured
     probe: float = 5.0  # periodSeconds of the readiness probe, of which a part passes until it asks
 
@@ -61,7 +61,7 @@ class Fleet:
 
     @property
     def replicas(self) -> int:
-        """spec.replicas: all but those that are going."""
+        """spec.replicas: all except those that drain."""
         return int(np.count_nonzero((self.state > State.NONE) & (self.state < State.DRAINING)))
 
     @property
@@ -101,11 +101,11 @@ class Fleet:
         elif more < 0:
             living = np.flatnonzero((self.state > State.NONE) & (self.state < State.DRAINING))
             order = np.lexsort((-self._created[living], self.state[living]))
-            going = living[order][:-more]
-            self.state[going] = np.where(self.state[going] == State.READY, State.DRAINING, State.NONE)
+            removed = living[order][:-more]
+            self.state[removed] = np.where(self.state[removed] == State.READY, State.DRAINING, State.NONE)
 
     def advance(self, now: float) -> None:
-        """What time alone changes: containers run, servers get ready, drained ones are gone."""
+        """What time alone changes: containers start, servers become ready, drained ones end."""
         if self.paid == self.count(State.READY):
             return
         self.state[(self.state == State.PENDING) & (self._runs_at <= now)] = State.LOADING
@@ -114,7 +114,7 @@ class Fleet:
         self.state[(self.state == State.DRAINING) & drained] = State.NONE
 
     def scrape(self, now: float, rate: float) -> None:
-        """Remember what every ready replica's metrics say, and the rate at which callers send."""
+        """Record every ready replica's metrics, and the rate at which callers send."""
         ready = self.state == State.READY
         self._scrapes.append(
             (

@@ -62,7 +62,7 @@ class Operator:
         self._active_at = -math.inf
 
     def polled(self, now: float, current: int, totals: Mapping[str, float]) -> int:
-        """spec.replicas after a look at the triggers, one every `polling` seconds.
+        """spec.replicas after the triggers were polled, every `polling` seconds.
 
         Args:
             totals: each trigger's value by signal; one that is absent is an error (ignoreNullValues "false"), at which
@@ -78,7 +78,7 @@ class Operator:
         return current
 
     def desired(self, now: float, current: int, ready: int, readings: Mapping[str, Reading]) -> int:
-        """spec.replicas after the HPA's look."""
+        """spec.replicas after the HPA's sync."""
         if calendar := self.spec.calendar:
             asked = calendar.replicas if calendar.open(now) else 1
             readings = {**readings, CALENDAR: Reading(np.array([float(asked)]), 0, 0)}

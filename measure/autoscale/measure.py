@@ -38,7 +38,7 @@ from serving.temporary import serving
 DEMO, FULL = "demo", "full-size"
 MODELS = (DEMO, FULL)
 SHARES = (0.33, 0.67, 1.2)  # of what a burst is answered at
-REQUESTS = 400  # of each share, if they come within
+REQUESTS = 400  # of each share, within at most
 LONGEST = {DEMO: 30.0, FULL: 36.0}  # s of arrivals of each share
 SEED = 100  # the validation's arrivals have others
 
@@ -134,7 +134,7 @@ def words(made: Service) -> str:
 
 @contextmanager
 def mix() -> Iterator[list[Clip]]:
-    """The load test's default clips, for as long as the block lasts."""
+    """The load test's default clips, for the length of the block."""
     with tempfile.TemporaryDirectory(prefix="autoscale-") as folder:
         yield clip_files.default_mix(Path(folder), 0)
 

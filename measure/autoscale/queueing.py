@@ -1,7 +1,7 @@
 """Replicas as bounded FIFO queues with batching workers: an exact event simulation, compiled by numba.
 
-Replicas meet only in the router, so no common calendar of events is kept: a replica's batches up to a moment are
-worked off when that moment matters to it, which is when a request arrives there or its metrics are read. The result is
+Replicas interact only through the router, so there is no common calendar of events: a replica's batches are processed
+up to a moment when that moment matters to it: when a request arrives there, or its metrics are read. The result is
 that of an ordinary event loop, at some millions of requests a second.
 
 A free worker takes the first request, then waits `delay` for more, `batch` at most: TorchServe's batch aggregator.
@@ -43,7 +43,7 @@ class Queues(NamedTuple):
     free: Floats  # (replicas, workers): when a worker will be, or has become, free
     seconds: Floats  # of its latest batch
     clips: Integers  # in its latest batch
-    busy: Floats  # s of all batches begun
+    busy: Floats  # s of all batches started
     waited: Floats  # s in the queue of all requests taken
     served: Integers  # requests taken
 
@@ -70,7 +70,7 @@ def queues(replicas: int, capacity: int, workers: int) -> Queues:
 
 
 def buffer(size: int) -> Done:
-    """Room for as many answers and refusals as can come between two looks: all that wait, and all that arrive."""
+    """Room for all answers and refusals between two readings: of all that wait, and of all that arrive."""
     return Done(np.zeros(size), np.zeros(size), np.zeros(2, np.int64), np.zeros(size))
 
 

@@ -38,10 +38,10 @@ def work_off(
     moments, lengths = np.asarray(times, np.float64), np.asarray(audio, np.float64)
     state = queueing.queues(1, service.queue, service.workers)
     done = queueing.buffer(len(moments))
-    nobody = np.zeros(len(moments), np.int64)
+    first = np.zeros(len(moments), np.int64)
     noise = service.draw(np.random.default_rng(seed), len(moments))
-    queueing.offer(state, service.timing, done, moments, lengths, noise, nobody, nobody[:0])
-    queueing.settle(state, service.timing, done, nobody[:1], np.inf)
+    queueing.offer(state, service.timing, done, moments, lengths, noise, first, first[:0])
+    queueing.settle(state, service.timing, done, first[:1], np.inf)
     answered, refused = done.number
     return done.arrival[:answered], done.latency[:answered], done.refused[:refused]
 

@@ -69,7 +69,7 @@ class Service(BaseModel):
 
 
 def fit(batches: Sequence[Batch], delay: float, size: int) -> dict[str, Any]:
-    """The fields of `Service` that batches tell.
+    """The fields of `Service` that follow from batches.
 
     Least soft absolute deviations of the logarithms, none of the terms negative: a batch that other programs slowed
     down counts little, and a long batch no more than a short one.

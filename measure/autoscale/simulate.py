@@ -114,8 +114,8 @@ def simulate(
     start = Start(load=made.startup, probe=manifests.probe_period())
     base = Trial(sweep_size, capacity, hpa, made, profile, start)
     tried = scores(base, {**settings, SAMPLE: torchserves(hpa)}, bound)
-    # Always both signals: a worker cannot be busier than all the time, so only the queue tells how far behind it is. On
-    # a GPU the processor tells nothing, so its use is shown and never recommended.
+    # Always both signals: a worker cannot be busier than all the time, so only the queue shows how far behind it is. On
+    # a GPU the processor's use shows nothing, so it is measured and never recommended.
     chosen = best([it for it, _ in tried.values() if it.name.startswith(BUSY) and "+" in it.name])
     screen.print(f"recommended: {chosen.name}: {words(chosen)}")
     recommended = settings[chosen.name]

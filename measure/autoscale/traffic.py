@@ -16,14 +16,14 @@ from measure.autoscale import PROFILE
 Floats = npt.NDArray[np.float64]
 
 MINUTE, DAY_MINUTES = 60.0, 24 * 60
-LONGEST = 120.0  # s, max_clip_seconds: longer clips are refused before they are queued
+LONGEST = 120.0  # s, max_clip_seconds: longer clips are rejected before they are queued
 POOL = 200_000  # clip lengths that are drawn from
 BASE, SWING, NOON = 0.12, 0.58, 14.5  # of the peak: at night, and added at NOON o'clock
 LUNCH_DIP = 0.08
 WANDER, MEMORY = 0.05, 0.97  # deviation of the slow random walk's logarithm, and its memory a minute
 BURSTS = (  # minute of the day, minutes, added rate, minutes of growth: what a smooth day never asks of an autoscaler
     (3 * 60 + 20, 12, 0.25, 1),  # a nightly job, eight times the night's rate
-    (9 * 60, 25, 0.35, 2),  # everybody begins at nine
+    (9 * 60, 25, 0.35, 2),  # work begins at nine
     (11 * 60 + 37, 4, 0.40, 1),  # a spike of four minutes
     (16 * 60 + 10, 45, 0.25, 10),  # a campaign that grows slowly
     (20 * 60 + 5, 15, 0.45, 1),  # the evening's, from a falling rate

@@ -42,7 +42,7 @@ class MeasuredEncoder:
 
 @dataclass(frozen=True)
 class WorkPlan:
-    """What to run: `rounds` holds indices into `clips`; `probes` and `growth` map a length in seconds to its clip."""
+    """What to run: `rounds` has indices into `clips`; `probes` and `growth` map a length in seconds to its clip."""
 
     clips: Sequence[Waveform]
     rounds: Sequence[Sequence[int]]
@@ -64,7 +64,7 @@ class EncoderContest:
         self.measured: dict[Contestant, MeasuredEncoder] = {}
         self.absent: dict[Contestant, str] = {}
         self.growth: dict[Contestant, dict[float, float]] = {}
-        self.foreign = 0.0  # processor seconds used by others than the team of the moment
+        self.foreign = 0.0  # processor seconds that others than the running team used
         self.wall = 0.0
 
     def __enter__(self) -> EncoderContest:

@@ -91,7 +91,7 @@ PACKED_BF16 = Engine("packed-bf16", "packed-bf16", "bf16", BATCH)
 PACKED_FP32_ALONE = Engine("packed-fp32-alone", "packed-fp32", "fp32", batch=1)
 PACKED_BF16_ALONE = Engine("packed-bf16-alone", "packed-bf16", "bf16", batch=1)
 
-BASE = Contestant(HF_ONE, ONE_BY_TWO, "glibc")  # what every ratio's reference answers and times come from
+BASE = Contestant(HF_ONE, ONE_BY_TWO, "glibc")  # the reference of every ratio and answer
 
 CONTESTANTS: tuple[Contestant, ...] = (
     BASE,

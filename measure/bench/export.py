@@ -53,6 +53,6 @@ def export(folder: Path, form: str, file: Path) -> None:
     model = LogitsOf(load(folder).model).eval()
     with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
         (to_onnx if form == "onnx" else to_openvino)(model, Path(scratch) / file.name)
-        # the weights beside it first: a file that is there says that the export is whole
+        # the weights beside it first: once the file exists the export is complete
         for path in sorted(Path(scratch).iterdir(), key=lambda path: path.name == file.name):
             path.replace(file.parent / path.name)

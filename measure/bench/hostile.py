@@ -2,7 +2,7 @@
 
 python -m measure.bench.hostile [--only Ogg]     writes measure/bench/results/hostile.json and docs/results/hostile.md
 
-CPU time and address space are the decoder's own, so that other work on the machine changes little of them.
+CPU time and address space are the decoder's own, so that other work on the machine hardly affects them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Watch:
         self._status = Path(f"/proc/{pid}/status")
         self.peaks = self._idle = self._peaks()
         self._idle_seconds = self._seconds()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -88,7 +88,7 @@ class Watch:
     def taken(self) -> dict[str, int]:
         return {name: max(0, peak - self._idle[name]) for name, peak in self.peaks.items()}
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while not self._over.wait(POLL_SECONDS):
             self._note()
 
@@ -100,7 +100,7 @@ class Watch:
         return {name: int(kib) << 10 for name, kib in PEAKS.findall(self._status.read_text("ascii"))}
 
     def _seconds(self) -> float:
-        # of a decoder that ended too, until the fork server asks for its status
+        # also of a decoder that has ended, until the fork server reaps it
         return processes.cpu_seconds(self._process)
 
 

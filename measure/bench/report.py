@@ -35,7 +35,7 @@ COLUMNS: Columns[BenchmarkRow] = [
 
 
 def report(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> str:
-    """The Markdown of one run, in which a cell says what it is: ratios come first."""
+    """The Markdown of one run; ratios are the first columns."""
     if not rows:
         return NOTHING
     first, lengths = rows[0], sorted({row.clip_seconds for row in growth})

@@ -36,7 +36,7 @@ class BenchmarkRow(Measurement):
     gflops: float  # the model's work a second
     peak_gflops: float  # of one large matrix product in this precision
     peak_fraction: float
-    foreign_cores: float  # cores that anything but the contestant of the moment kept busy while it ran
+    foreign_cores: float  # cores that others than the running contestant kept busy
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ from measure.compare.usage import Usage
 from measure.compare.work import Reference, seconds
 from measure.loadtest.clips import Clip
 
-SHARES = (0.25, 0.5, 0.8)  # of our capacity in fp32, at which everybody's latencies are taken
+SHARES = (0.25, 0.5, 0.8)  # of our capacity in fp32, at which the latencies of all are measured
 SAME_SCORE = 0.01  # largest difference of a score that is still the same answer: bf16 moves scores by less
 WARM_UP = 4  # of the shortest clips, at once
 PEERS = 2  # that answer right and take part in every round
@@ -120,7 +120,7 @@ class ServerContest:
         if contender in self.absent:
             return
         if time.monotonic() + cost > self.ends:
-            self.say(f"{contender.name}: {what} left out, as it would take {cost:.0f} s and the time is over")
+            self.say(f"{contender.name}: {what} left out: it would take {cost:.0f} s, more than is left")
             return
         try:
             with self.visiting(contender) as server:
@@ -131,7 +131,7 @@ class ServerContest:
 
     @contextmanager
     def visiting(self, contender: Contender) -> Iterator[Server]:
-        """Its server, started, warm and watched, for as long as the block lasts."""
+        """Its server, started, warm and monitored, for the length of the block."""
         began = time.monotonic()
         with serving(self.make(contender), self.shortest[0]) as server:
             mine = self.measured.setdefault(contender, MeasuredServer())
@@ -177,7 +177,7 @@ class ServerContest:
         return step
 
     def saturation(self, contender: Contender) -> float:
-        """Requests a second, of clips as these are in the mean."""
+        """Requests a second, of clips of mean length."""
         return self.measured[contender].throughput * len(self.load.clips) / seconds(self.load.clips)
 
     def deciding(self) -> list[Contender]:
@@ -189,10 +189,10 @@ class ServerContest:
         return [it for it in wanted if it in present]
 
     def decided(self) -> bool:
-        """Whether everybody whom the targets are about was measured at saturation."""
+        """Whether all that the targets are about were measured at saturation."""
         present = self.deciding()
-        everybody = {OURS_FP32, OURS_BF16, USUAL} < set(present)
-        return everybody and all(self.measured[it].bursts for it in present)
+        complete = {OURS_FP32, OURS_BF16, USUAL} < set(present)
+        return complete and all(self.measured[it].bursts for it in present)
 
     def by_importance(self) -> list[Contender]:
         """Those that decide, then the others, the fastest first."""

@@ -17,7 +17,7 @@ CONTENDERS_FILE, STEPS_FILE, OVERHEAD_FILE = "contenders.csv", "steps.csv", "ove
 class ContenderRow(Measurement):
     """One contender in one run; what was not measured is empty, and `absent` says why nothing was.
 
-    A run is complete with the full-size work, and everybody whom the targets are about at saturation.
+    A run is complete with the full-size work, and with all that the targets are about measured at saturation.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ContenderRow(Measurement):
     software: str  # the peer's own versions
     bound: float  # s, of the 99th percentile
     step_seconds: float
-    foreign_cores: float  # cores that anything but the server and its load kept busy meanwhile
+    foreign_cores: float  # cores that others than the server and its load kept busy
 
     @property
     def rounds(self) -> list[float]:

@@ -45,7 +45,7 @@ QUIET = {
     # Ray lowers its workers' priority, and ends them where others fill the memory
     "RAY_worker_niceness": "0",
     "RAY_memory_monitor_refresh_ms": "0",
-    # and listens on the machine's address unless told so by this name, whatever the system
+    # and listens on loopback only with this variable, on Linux too
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
@@ -213,7 +213,7 @@ def wait(server: Server, probe: Clip, fault: Callable[[], str | None]) -> None:
 
 @contextlib.contextmanager
 def serving(server: Server, probe: Clip) -> Iterator[Server]:
-    """A server that answers, for as long as the block lasts."""
+    """A server that answers, for the length of the block."""
     try:
         server.start(probe)
         yield server

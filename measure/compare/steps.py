@@ -12,7 +12,7 @@ from measure.loadtest.summary import Summary, summary
 from measure.loadtest.target import Target
 
 PATIENCE = 3.0  # times the bound, after which a request has failed
-FEWEST = 20  # requests of a step, in the mean
+FEWEST = 20  # expected requests of a step
 LADDER = (0.85, 0.7, 0.55, 0.4, 0.25)  # of a server's own saturation, downwards until the bound holds
 ABOVE = 0.95  # tried where the first of the ladder holds
 
