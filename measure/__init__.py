@@ -1,6 +1,7 @@
 """Measurements of what is served, and the ground floor that they share.
 
 machine    what a figure was measured on: processor, versions, commit
+sampling   memory and processor time of a process while it works
 noise      how busy the machine was with other work
 workload   clips to measure with: seeded durations as VoxCeleb's, filled with real voices
 command    what the commands share: progress, signals, errors, the model that is measured

@@ -60,6 +60,14 @@ def progress() -> Say:
     return lambda text: console.print(f"{time.monotonic() - started:5.0f} s  {text}", markup=False)
 
 
+def parser(name: str, description: str, results: Path | None = None) -> argparse.ArgumentParser:
+    """Of `python -m NAME`; with --results where a folder is given, which is its default."""
+    made = argparse.ArgumentParser(prog=f"python -m {name}", description=description)
+    if results:
+        made.add_argument("--results", type=Path, default=results, help="folder of the results (%(default)s)")
+    return made
+
+
 def names(text: str) -> list[str]:
     """The type of an option that takes names with commas between."""
     return text.split(",")

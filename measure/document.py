@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -107,8 +106,7 @@ class Page:
     def main(self, text: Callable[[Path], str], results: Path, arguments: Sequence[str] | None = None) -> int:
         """The command that writes the part from recorded results; gives its exit code."""
         description = f"Write the recorded results into {self.path.relative_to(ROOT)}."
-        parser = argparse.ArgumentParser(prog=f"python -m {self.command}", description=description)
-        parser.add_argument("--results", type=Path, default=results, help="where they are (%(default)s)")
+        parser = command.parser(self.command, description, results)
         parser.add_argument("--document", type=Path, default=self.path, help="the page (%(default)s)")
         chosen = parser.parse_args(arguments)
         page = replace(self, path=chosen.document)

@@ -8,7 +8,6 @@ a burst give batches of every size; their durations are fitted. Needs a quiet ma
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from measure.loadtest.drive import drive, plan
 from measure.loadtest.step import estimate
 from measure.loadtest.target import Target
 from measure.noise import Neighbours
+from serving.host.processes import cpu_seconds
 from serving.temporary import serving
 
 DEMO, FULL = "demo", "full-size"
@@ -120,15 +120,14 @@ def queue_size(text: str) -> int:
 
 def used(processes: Sequence[psutil.Process]) -> float:
     """Processor seconds that these processes have taken."""
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    return sum(map(cpu_seconds, processes))
 
 
 def words(made: Service) -> str:
     return (
         f"{made.model}: ready after {made.startup:.1f} s; a batch takes {1000 * made.fixed:.1f} ms + "
         f"{1000 * made.per_request:.1f} ms a request + {1000 * made.per_second:.2f} ms a second of audio, half of "
-        f"{made.batches} batches within "
-        f"{100 * made.error:.0f} %; {1000 * made.overhead:.1f} ms on the way"
+        f"{made.batches} batches within {100 * made.error:.0f} %; {1000 * made.overhead:.1f} ms on the way"
     )
 
 
@@ -140,11 +139,8 @@ def mix() -> Iterator[list[Clip]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.autoscale.measure", description="Measure what the simulation is driven by."
-    )
+    parser = command.parser("measure.autoscale.measure", "Measure what the simulation is driven by.", RESULTS)
     parser.add_argument("--model", action="append", choices=MODELS, help="default: both")
-    parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args(arguments)
     return guarded(lambda screen: run(chosen.model or MODELS, chosen.results, screen))
 

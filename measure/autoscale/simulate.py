@@ -8,7 +8,6 @@ Driven by the measured full-size model: what is deployed costs what that costs.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from measure import command
 from measure.autoscale import PROFILE, RESULTS, manifests, plots, replica, report, service, traffic
 from measure.autoscale.behaviour import Rules
 from measure.autoscale.day import Day, Trial
@@ -203,10 +203,7 @@ def rules_words(rules: Rules) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.autoscale.simulate", description="Simulate days of traffic."
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser = command.parser("measure.autoscale.simulate", "Simulate days of traffic.", RESULTS)
     parser.add_argument("--profile", type=Path, default=PROFILE, help="CSV of minute,rate (%(default)s)")
     chosen = parser.parse_args(arguments)
 

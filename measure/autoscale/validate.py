@@ -8,7 +8,6 @@ clips, with service times that were fitted on others (`measure.autoscale.measure
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from measure import machine
+from measure import command, machine
 from measure.autoscale import RESULTS, measure, replica, service
 from measure.autoscale.report import VALIDATION
 from measure.autoscale.service import Service
@@ -89,11 +88,8 @@ def light(
 
 
 def point(rate: float, real: Summary, simulated: Summary) -> Point:
-    return Point(
-        round(rate, 3),
-        real.requests,
-        *(finite(it.percentile(q)) for it in (real, simulated) for q in (0.5, 0.99)),
-    )
+    latencies = (finite(it.percentile(q)) for it in (real, simulated) for q in (0.5, 0.99))
+    return Point(round(rate, 3), real.requests, *latencies)
 
 
 def validate(folder: Path, screen: Console) -> bool:
@@ -153,11 +149,8 @@ def add(points: list[Point], found: Point, screen: Console) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.autoscale.validate", description="The simulated replica against the real one."
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    chosen = parser.parse_args(arguments)
+    description = "The simulated replica against the real one."
+    chosen = command.parser("measure.autoscale.validate", description, RESULTS).parse_args(arguments)
     return measure.guarded(lambda screen: int(not validate(chosen.results, screen)))
 
 

@@ -31,10 +31,10 @@ from bundle.archive import prepare
 from bundle.sources import resolve
 from measure import command, machine
 from measure.bench import BUILD, RESULTS
-from measure.bench.worker import peak, reset_peak
 from measure.document import Page, Table, join
 from measure.machine import Machine
 from measure.results import save_json
+from measure.sampling import peaks, reset_peaks
 
 LENGTHS = (1.0, 3.0, 8.0, 20.0)  # s; the warm-up runs 1, 4 and 15
 LATER = 8  # requests after the first
@@ -81,11 +81,11 @@ def memory(folder: Path, settings: dict[str, Any], clips: int, seconds: float) -
     """Largest resident set in bytes, once warm and while one batch of so many long clips is answered."""
     handler = load(folder, settings)
     body = recording(seconds, 0)
-    reset_peak()
-    idle = peak()
+    reset_peaks()
+    idle = peaks()["HWM"]
     outcomes = handler.pipeline.identify([Payload(parts={"body": body}, headers={}, path="")] * clips)
     assert all(outcome.error is None for outcome in outcomes)
-    return idle, peak()
+    return idle, peaks()["HWM"]
 
 
 def measure(folder: Path, settings: dict[str, Any], starts: int, lengths: Sequence[float]) -> dict[str, Any]:
@@ -131,14 +131,11 @@ def model_dir(checkpoint: Path, folder: Path = BUILD / "worker") -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.bench.handler", description="Measure a fresh worker."
-    )
+    parser = command.parser("measure.bench.handler", "Measure a fresh worker.", RESULTS)
     parser.add_argument("--model", help="as MODEL= of make serve; default: the demo widened to full size")
     parser.add_argument(
         "--starts", type=int, default=3, help="fresh processes a length (default: %(default)s)"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args(arguments)
     return command.guarded("measure.bench.handler", lambda: run(chosen))
 

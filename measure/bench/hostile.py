@@ -7,14 +7,10 @@ CPU time and address space are the decoder's own, so that other work on the mach
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import re
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,19 +22,19 @@ from speaker_id.decoders.wire import Lost
 from speaker_id.errors import RequestError
 from speaker_id.settings import Settings
 
-from measure import machine
+from measure import command, machine
 from measure.bench import RESULTS
 from measure.chaos.attacks import Attack, attacks
 from measure.document import Page, Table, join
 from measure.machine import Machine
 from measure.results import save_json
+from measure.sampling import peaks, sampled
 from serving.host import processes
 
 SIZES = (1 << 20, 30 << 20)  # bytes of body: what costs are divided by, and the most that the gateway lets in
 RATE, MIN_SAMPLES = 16_000, 400
 PATIENCE = 300.0  # s for one body; the limit is on CPU time, this only ends what hangs
 POLL_SECONDS = 0.01  # between two samples of a decoder that may end
-PEAKS = re.compile(r"^Vm(Peak|HWM):\s+(\d+) kB$", re.MULTILINE)
 FILE, PAGE = "hostile.json", Page.of("hostile", "measure.bench.hostile")
 LIMITS = Settings.model_validate({})
 
@@ -64,44 +60,23 @@ class Cost:
     resident: int
 
 
-class Watch:
-    """What one decoder has used since it was idle, sampled until it ends, so that it is known afterwards too."""
+class Used:
+    """What a decoder has used since it was idle, sampled so that it is known once the decoder has ended too."""
 
     def __init__(self, pid: int) -> None:
-        self._process, self._over = psutil.Process(pid), threading.Event()
-        self._status = Path(f"/proc/{pid}/status")
-        self.peaks = self._idle = self._peaks()
-        self._idle_seconds = self._seconds()
-        self._thread = threading.Thread(target=self._poll, daemon=True)
+        self.pid, self.process = pid, psutil.Process(pid)
+        self.idle = self.peaks = peaks(pid)
+        self.idle_seconds = processes.cpu_seconds(self.process)
 
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
+    def look(self) -> None:
+        self.peaks = peaks(self.pid) or self.peaks
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self._note()
-        self.cpu_seconds = self._seconds() - self._idle_seconds
+    def memory(self, name: str) -> int:
+        return max(0, self.peaks[name] - self.idle[name])
 
-    @property
-    def taken(self) -> dict[str, int]:
-        return {name: max(0, peak - self._idle[name]) for name, peak in self.peaks.items()}
-
-    def _poll(self) -> None:
-        while not self._over.wait(POLL_SECONDS):
-            self._note()
-
-    def _note(self) -> None:
-        self.peaks = self._peaks() or self.peaks
-
-    def _peaks(self) -> dict[str, int]:
-        """Largest address space and resident set, in bytes; nothing once the process has ended."""
-        return {name: int(kib) << 10 for name, kib in PEAKS.findall(self._status.read_text("ascii"))}
-
-    def _seconds(self) -> float:
+    def cpu_seconds(self) -> float:
         # also of a decoder that has ended, until the fork server reaps it
-        return processes.cpu_seconds(self._process)
+        return processes.cpu_seconds(self.process) - self.idle_seconds
 
 
 @contextlib.contextmanager
@@ -126,7 +101,8 @@ def cost(
     request = {"sampling_rate": RATE, "max_seconds": max_seconds, "min_samples": MIN_SAMPLES}
     error: RequestError | None = None
     try:
-        with Watch(process.pid) as watch:
+        used = Used(process.pid)
+        with sampled(used.look, POLL_SECONDS):
             try:
                 reply = process.ask({**request, "cpu_seconds": cpu_seconds}, body, PATIENCE)
                 error = None if "samples" in reply else faults.told(reply, pool.MEMORY)
@@ -134,19 +110,19 @@ def cost(
                 error = Patience(None).late()
             except Lost:
                 reply = {}
+        seconds = used.cpu_seconds()
         if error is None and not reply:
             error = faults.ended(process.end(), cpu_seconds)
     finally:
         process.close()
     fault = " ".join(filter(None, error.fault)) if error and error.fault else ""
-    taken = watch.taken
     return Cost(
         size=len(body),
         outcome=error.code if error else "answered",
         fault=fault,
-        cpu_seconds=round(watch.cpu_seconds, 3),
-        address_space=taken["Peak"],
-        resident=taken["HWM"],
+        cpu_seconds=round(seconds, 3),
+        address_space=used.memory("Peak"),
+        resident=used.memory("HWM"),
     )
 
 
@@ -208,13 +184,10 @@ def libraries() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.bench.hostile", description="Measure the worst bodies known."
-    )
+    parser = command.parser("measure.bench.hostile", "Measure the worst bodies known.", RESULTS)
     parser.add_argument(
         "--only", default="", help="attacks whose name contains this; the result is only printed"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args(arguments)
     found = {
         "machine": machine.describe().model_dump(),

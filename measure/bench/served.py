@@ -234,9 +234,7 @@ def run(chosen: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.bench.served", description=__doc__.splitlines()[0]
-    )
+    parser = command.parser("measure.bench.served", "Measure what serving costs beside the encoder.")
     option = parser.add_argument
     option("--against", type=Path, help="another checkout of this repository")
     option("--rounds", type=int, default=5)

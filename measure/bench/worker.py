@@ -13,6 +13,7 @@ from speaker_id.clip import Waveform
 from measure import Unavailable
 from measure.bench.engines import Encode, Engine, Loaded, Logits
 from measure.bench.loaders import LOADERS
+from measure.sampling import peaks, reset_peaks
 
 WARM_UP = (64_000, 130_000)  # samples of noise, about the shortest and the mean clip
 
@@ -57,12 +58,12 @@ def load(loader: str, folder: Path, threads: int, allocator: str) -> tuple[int, 
 def receive(turn: Turn) -> None:
     Here.turn = turn
     # the kernel's high-water mark: loading a model takes more than serving it
-    reset_peak()
+    reset_peaks()
 
 
 def work() -> TurnAnswer:
     """Answer what was received."""
-    return TurnAnswer(answer(Here.loaded.encode, Here.turn), peak())
+    return TurnAnswer(answer(Here.loaded.encode, Here.turn), peaks()["HWM"])
 
 
 def answer(encode: Encode, turn: Turn) -> Logits:
@@ -79,14 +80,3 @@ def batches(lengths: Sequence[int], size: int, by_length: bool) -> list[list[int
     if by_length:
         order.sort(key=lambda index: lengths[index])
     return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-def reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak() -> int:
-    """Largest resident set since the last reset, in bytes; `VmHWM` of proc(5)."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    line = next(line for line in status if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024

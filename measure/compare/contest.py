@@ -18,7 +18,7 @@ from measure.compare.burst import Burst, burst
 from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL, Contender
 from measure.compare.servers import Server, serving
 from measure.compare.steps import RateLoad, RateStep, capacity, held
-from measure.compare.usage import Usage
+from measure.compare.usage import watched
 from measure.compare.work import Reference, seconds
 from measure.loadtest.clips import Clip
 
@@ -137,7 +137,7 @@ class ServerContest:
             mine = self.measured.setdefault(contender, MeasuredServer())
             mine.started = max(mine.started, time.monotonic() - began)
             burst(server.target, self.shortest)
-            with Usage(server) as usage:
+            with watched(server) as usage:
                 yield server
             mine.peak = max(mine.peak, usage.peak)
             self.wall += usage.wall

@@ -142,9 +142,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.compare.overhead", description="Measure what serving adds to the encoder."
-    )
+    parser = command.parser("measure.compare.overhead", "Measure what serving adds to the encoder.")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="default: %(default)s")
     parser.add_argument("--clips", type=int, default=CLIPS, help="default: %(default)s")
     parser.add_argument("--precisions", type=command.names, default=precisions(torch.device("cpu")))

@@ -7,7 +7,6 @@ Exits with 0 only if all of them name the true speaker of every sample.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -23,7 +22,7 @@ from measure.compare.burst import burst
 from measure.compare.contenders import NAMES, Contender, choose
 from measure.compare.entry import server
 from measure.compare.servers import serving
-from measure.compare.usage import Usage
+from measure.compare.usage import watched
 from measure.loadtest.clips import Clip, load
 
 MODEL = "demo"
@@ -39,7 +38,7 @@ def ask(contender: Contender, spec: ModelSpec, checkpoint: Path, clips: Sequence
     began = time.monotonic()
     with serving(server(contender, spec, checkpoint, BUILD / "smoke" / contender.name), clips[0]) as it:
         started = time.monotonic() - began
-        with Usage(it) as usage:
+        with watched(it) as usage:
             got = burst(it.target, clips)
             lone = statistics.median(burst(it.target, clips[:1]).seconds for _ in range(LONE))
     speakers = {sample.path.name: sample.speaker for sample in samples()}
@@ -69,9 +68,7 @@ def run(contenders: Sequence[Contender]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m measure.compare.smoke", description="Start and ask every contender."
-    )
+    parser = command.parser("measure.compare.smoke", "Start and ask every contender.")
     parser.add_argument("--only", type=command.names, default=NAMES, help=f"of {','.join(NAMES)}")
     try:
         chosen = choose(parser.parse_args(arguments).only)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-
-import psutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from measure.compare.servers import Server
 from measure.noise import Neighbours
+from measure.sampling import resident, sampled
 
 SAMPLE_SECONDS = 0.5
 
 
+@dataclass
 class Usage:
-    """Samples twice a second, for the length of the block.
+    """Complete at the end of the block.
 
     Attributes:
         peak: largest resident set of all processes together, in bytes, shared pages counted in each.
@@ -23,34 +24,19 @@ class Usage:
         foreign: processor seconds that neither the server nor its load used.
     """
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.peak = 0
-        self.wall = self.foreign = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Usage:
-        self._began, self._neighbours = time.monotonic(), Neighbours()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self.wall = time.monotonic() - self._began
-        self.foreign = self._neighbours.cores() * self.wall
-
-    def _watch(self) -> None:
-        while True:
-            self.peak = max(self.peak, resident(self.server.processes()))
-            if self._over.wait(SAMPLE_SECONDS):
-                return
+    peak: int = 0
+    wall: float = 0.0
+    foreign: float = 0.0
 
 
-def resident(processes: list[psutil.Process]) -> int:
-    total = 0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total
+@contextmanager
+def watched(server: Server) -> Iterator[Usage]:
+    found, began, neighbours = Usage(), time.monotonic(), Neighbours()
+
+    def look() -> None:
+        found.peak = max(found.peak, resident(server.processes()))
+
+    with sampled(look, SAMPLE_SECONDS):
+        yield found
+    found.wall = time.monotonic() - began
+    found.foreign = neighbours.cores() * found.wall
