@@ -83,7 +83,7 @@ CATALOGUE = (
         "histogram",
         BY_VERSION,
         WORKER,
-        "Seconds of the encoder's turns that a request had a part in.",
+        "Seconds of the micro-batches that held clips of a request.",
     ),
     Metric(
         "speaker_id_batch_seconds",
