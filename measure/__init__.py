@@ -4,7 +4,11 @@ machine    what a figure was measured on: processor, versions, commit
 sampling   memory and processor time of a process while it works
 noise      how busy the machine was with other work
 workload   clips to measure with: seeded durations as VoxCeleb's, filled with real voices
-command    what the commands share: progress, signals, errors, the model that is measured
+command    what the commands share: signals, errors, the terminal, the model that is measured
+progress   how far a long run is
+server     which server is measured: the one at URL=, one that runs, or one of the command's own
+http       requests to a server on this machine
+answer     any server's answer → its best label
 results    files of results: CSV rows of runs, and JSON
 verdict    one target, and whether a run reached it
 document   tables for terminal and document, and the part of a page that a command writes

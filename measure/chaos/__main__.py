@@ -18,8 +18,8 @@ from measure.chaos import archives, processes, report
 from measure.chaos.archives import DEMO, FAULTY
 from measure.chaos.callers import disconnect, fuzz, hostile_clips
 from measure.chaos.endurance import endure
-from measure.chaos.load import EVERY_LABEL, Clip
-from measure.chaos.scene import SHORT, Fault, Row, Size, play
+from measure.chaos.load import EVERY_LABEL, KnownClip
+from measure.chaos.scene import SHORT, Fault, FaultRow, Size, play
 from measure.chaos.server import Server, serving
 from measure.chaos.storage import corrupt_archive, full_disk
 from measure.chaos.verdict import scores
@@ -47,7 +47,7 @@ FAULTS = (
 NAMES = [fault.name for fault in FAULTS]
 
 
-def undisturbed(server: Server) -> list[Clip]:
+def undisturbed(server: Server) -> list[KnownClip]:
     """The demo's samples with the answers that they get alone, before any fault; each names its speaker.
 
     Raises:
@@ -63,13 +63,13 @@ def undisturbed(server: Server) -> list[Clip]:
         expected = found[DEMO]
         if not expected or next(iter(expected)) != sample.speaker or found[FAULTY] != expected:
             raise BundleError(f"before any fault {sample.path.name} is not answered rightly: {found}")
-        clips.append(Clip(sample.path.name, content, expected))
+        clips.append(KnownClip(sample.path.name, content, expected))
     return clips
 
 
 def chaos(faults: Sequence[Fault], size: Size, args: argparse.Namespace, console: Console) -> int:
     """The whole run; the exit code."""
-    rows: list[Row] = []
+    rows: list[FaultRow] = []
     with serving(archives.build(), archives.STORE, console) as server:
         clips = undisturbed(server)
         for fault in faults:

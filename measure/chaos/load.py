@@ -18,7 +18,7 @@ EVERY_LABEL = {"Content-Type": "application/octet-stream", "X-Top-K": "100"}
 
 
 @dataclass(frozen=True)
-class Clip:
+class KnownClip:
     """A correct clip, and what the undisturbed server says of it."""
 
     name: str
@@ -37,7 +37,7 @@ class Load:
         seed: of arrivals and clips.
     """
 
-    def __init__(self, url: str, model: str, clips: Sequence[Clip], rate: float, seed: int) -> None:
+    def __init__(self, url: str, model: str, clips: Sequence[KnownClip], rate: float, seed: int) -> None:
         self.model, self.clips, self.rate = model, clips, rate
         self.down = threading.Event()  # set while the whole server is known to be gone
         self.replies: list[tuple[Reply, Verdict]] = []
@@ -57,7 +57,7 @@ class Load:
         # after Ctrl-C no answer is waited for: the server's end closes the connections
         self._pool.shutdown(wait=kind is None, cancel_futures=kind is not None)
 
-    def ask(self, clip: Clip | None = None, **headers: str) -> Future[Reply]:
+    def ask(self, clip: KnownClip | None = None, **headers: str) -> Future[Reply]:
         """One more request, counted and judged like the others; `x_request_id="chaos.oom.t"` becomes a header."""
         chosen = clip or self._random.choice(self.clips)
         given = EVERY_LABEL | {name.replace("_", "-"): value for name, value in headers.items()}
@@ -90,7 +90,7 @@ class Load:
         finally:
             self.down.clear()
 
-    def _send(self, clip: Clip, headers: Mapping[str, str]) -> Reply:
+    def _send(self, clip: KnownClip, headers: Mapping[str, str]) -> Reply:
         down = self.down.is_set()
         reply = self._sender.post(f"/predictions/{self.model}", clip.content, headers)
         down |= self.down.is_set()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from measure.chaos.load import Clip, Load
+from measure.chaos.load import KnownClip, Load
 from measure.chaos.server import Server
 from measure.chaos.verdict import Verdict
 from measure.http import Reply
@@ -59,7 +59,7 @@ class Fault:
 
 
 @dataclass
-class Row:
+class FaultRow:
     """One fault's line of the report. `recovery` is in seconds, None where none was needed; memory is in MB."""
 
     fault: str
@@ -152,7 +152,9 @@ class Scene:
         return bool(workers) and not set(workers) & set(gone)
 
 
-def play(fault: Fault, server: Server, clips: Sequence[Clip], size: Size, seed: int, out: Path) -> Row:
+def play(
+    fault: Fault, server: Server, clips: Sequence[KnownClip], size: Size, seed: int, out: Path
+) -> FaultRow:
     """Cause the fault under load; returns its line of the report."""
     before = server.memory()
     with Load(server.url, fault.model, clips, fault.rate, seed) as load:
@@ -163,7 +165,7 @@ def play(fault: Fault, server: Server, clips: Sequence[Clip], size: Size, seed: 
         note = fault.cause(scene)
     verdicts = [verdict for _, verdict in load.replies] + scene.extra
     before, after = scene.memory or (before, server.memory())
-    row = Row(
+    row = FaultRow(
         fault=fault.name,
         sent=len(verdicts),
         right=verdicts.count(Verdict.RIGHT),

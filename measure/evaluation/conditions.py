@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import soundfile
 
-from measure.evaluation.corpus import Clip
+from measure.evaluation.corpus import LabelledClip
 from measure.workload import decoded
 from training import SAMPLE_RATE
 from training.codecs import mp3, opus, telephone
@@ -62,7 +62,7 @@ CONDITIONS: dict[str, Change] = {
 }
 
 
-def recording(clip: Clip, condition: str) -> bytes:
+def recording(clip: LabelledClip, condition: str) -> bytes:
     """The clip's own bytes, or under a condition a 16 kHz, 16 bit WAV; equal calls give equal bytes.
 
     Raises:

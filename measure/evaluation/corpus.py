@@ -21,7 +21,7 @@ OFFICIAL_SPLIT = "https://github.com/s3prl/s3prl/blob/main/s3prl/downstream/voxc
 
 
 @dataclass(frozen=True)
-class Clip:
+class LabelledClip:
     """One recording.
 
     Attributes:
@@ -53,13 +53,13 @@ class Corpus:
     """
 
     name: str
-    clips: tuple[Clip, ...]
+    clips: tuple[LabelledClip, ...]
     total: int
 
     def sample(self, count: int) -> Corpus:
         """`count` clips, always the same ones, and a smaller sample is part of a larger."""
 
-        def key(clip: Clip) -> bytes:
+        def key(clip: LabelledClip) -> bytes:
             return hashlib.sha256(clip.name.encode()).digest()
 
         chosen = set(sorted(self.clips, key=key)[:count])
@@ -111,7 +111,7 @@ def voxceleb(root: Path, split_file: Path, split: int) -> Corpus:
         if int(part) == split:
             places = [base / name for base in bases]
             path = next((place for place in places if place.is_file()), places[0])
-            clips.append(Clip(name, path, speaker))
+            clips.append(LabelledClip(name, path, speaker))
     if clips and not any(clip.size() for clip in clips):
         raise EvaluationError(
             f"none of the {len(clips)} clips of split {split} lies below {bases[0]}: is {root} VoxCeleb1's root?"
@@ -129,7 +129,7 @@ def folder(root: Path) -> Corpus:
     """One folder a speaker, named as the model's label, with audio files anywhere below it."""
     speakers = sorted(path for path in root.iterdir() if path.is_dir())
     clips = [
-        Clip(path.relative_to(root).as_posix(), path, speaker.name)
+        LabelledClip(path.relative_to(root).as_posix(), path, speaker.name)
         for speaker in speakers
         for path in sorted(speaker.rglob("*"))
         if path.suffix.lower() in SUFFIXES
@@ -148,12 +148,12 @@ def table(file: Path) -> Corpus:
     for row in rows:
         if not row["clip"] or not row[column]:
             raise EvaluationError(f"{file}, line {rows.line_num}: clip or {column} is empty")
-        clips.append(Clip(row["clip"], file.parent / row["clip"], row[column]))
+        clips.append(LabelledClip(row["clip"], file.parent / row["clip"], row[column]))
     name = file.resolve().parent.name if file.stem == "manifest" else file.stem
     return corpus(name, clips, str(file))
 
 
-def corpus(name: str, clips: Sequence[Clip], where: str) -> Corpus:
+def corpus(name: str, clips: Sequence[LabelledClip], where: str) -> Corpus:
     if not clips:
         raise EvaluationError(f"no clips: {where}")
     if twice := repeated(clip.name for clip in clips):

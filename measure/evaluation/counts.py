@@ -10,20 +10,20 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from measure.evaluation import TOP
-from measure.evaluation.corpus import Clip
+from measure.evaluation.corpus import LabelledClip
 from measure.evaluation.journal import Entry
 
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05  # p-value below which a difference is not by chance alone
 
 
-class Row(BaseModel):
+class Part(BaseModel):
     """One part of a report: frozen, and no key is unknown when it is read again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Share(Row):
+class Share(Part):
     """Right answers out of all clips, failures among them, with Wilson's interval at 95 %.
 
     Wilson (1927), https://doi.org/10.1080/01621459.1927.10502953: unlike p ± 2σ it stays within 0 and 1 and holds for
@@ -40,7 +40,7 @@ class Share(Row):
         return self.right / self.clips
 
 
-class Condition(Row):
+class Condition(Part):
     """One condition's outcome.
 
     Attributes:
@@ -57,7 +57,7 @@ class Condition(Row):
     p_value: float | None = None
 
 
-class Speaker(Row):
+class Speaker(Part):
     """One speaker's outcome as recorded; `taken_for` counts the wrong answers, failures apart."""
 
     speaker: str
@@ -67,7 +67,7 @@ class Speaker(Row):
     taken_for: dict[str, int]
 
 
-class Comparison(Row):
+class Comparison(Part):
     """The measured share against a published one, by the exact binomial test, two-sided."""
 
     published: float
@@ -85,7 +85,7 @@ class Comparison(Row):
 class Answered:
     """A clip and its outcome."""
 
-    clip: Clip
+    clip: LabelledClip
     entry: Entry
 
     def rank(self) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 from speaker_id.errors import RequestError
 
 from measure.evaluation.conditions import recording, wav
-from measure.evaluation.corpus import Clip
+from measure.evaluation.corpus import LabelledClip
 from measure.evaluation.journal import Entry, Identity, Ranking
 from training import SAMPLE_RATE
 
@@ -21,7 +21,7 @@ PROBE_LOUDNESS = 0.1  # of full scale
 class Question:
     """One clip under one condition."""
 
-    clip: Clip
+    clip: LabelledClip
     condition: str
 
     def content(self) -> bytes | Entry:

@@ -15,7 +15,7 @@ from measure.evaluation.counts import (
     Answered,
     Comparison,
     Condition,
-    Row,
+    Part,
     Share,
     Speaker,
     compare,
@@ -29,7 +29,7 @@ REPORT_FILE = "report.json"
 SMALLEST_P = 0.001  # that is written out
 
 
-class Failure(Row):
+class Failure(Part):
     """A clip without an answer."""
 
     clip: str
@@ -38,7 +38,7 @@ class Failure(Row):
     message: str
 
 
-class Report(Row):
+class Report(Part):
     """One evaluation.
 
     Attributes:

@@ -6,11 +6,11 @@ python -m measure.loadtest check       the same, by k6 as well                  
 
 clips      what is sent: a folder, or the demo's samples and seeded clips as long as VoxCeleb's
 arrivals   when it is sent: poisson, constant, step, spike
-target     where and in which form it is sent
-drive      a plan of shots → one record each, by a process of its own (`worker`, locust; `answer`, `grpc_stub`)
+target     a clip, and where and in which form it is sent
+drive      a plan of shots → one record each, by a process of its own (`worker`, locust; `grpc_stub`)
 summary    records → rates, percentiles and how sure they are (`slo`: what they are held to)
 capacity   bracket and bisect over summaries (`k6`: the same steps by another generator)
-server     the server that is started when no URL is given
+server     the server that the options name: its targets and counters
 report     records → report.html and report.json (`plots`)
 """
 

@@ -19,7 +19,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import gevent
@@ -32,7 +34,7 @@ from locust.env import Environment
 from clients.identify import LOOPBACK
 from measure import answer
 from measure.loadtest import LoadTestError
-from measure.loadtest.drive import MOST_IN_FLIGHT, NOT_SENT, PLAN, UNANSWERED, Plan, Shot
+from measure.loadtest.drive import MOST_IN_FLIGHT, NOT_SENT, UNANSWERED, Plan, Shot, from_json
 from measure.loadtest.target import GRPC, encode
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 LEAD_SECONDS = 0.1  # between the worker's being ready and the first send time
 GRACE_SECONDS = 1.0  # beyond the timeout, for the timeout itself to be reported
+
+
+Key = tuple[str, str, str]  # URL, form, clip
+Outcome = dict[str, Any]  # of a request: what a record has beside the plan
 
 
 class Caller(HttpUser):
@@ -74,7 +80,7 @@ class Generator:
         patience = max((shot.target.timeout for shot in self.plan.shots), default=0.0)
         self.in_flight.join(timeout=left + patience + GRACE_SECONDS)
         for shot, due, sent in list(self.unfinished.values()):
-            self._report(shot, due, sent, 0, error=UNANSWERED)
+            self._report(shot, due, sent, error=UNANSWERED)
 
     def now(self) -> float:
         return time.monotonic() - self.start
@@ -84,7 +90,7 @@ class Generator:
             if self.stopping.wait(max(0.0, shot.time - self.now())):
                 return
             if len(self.in_flight) >= MOST_IN_FLIGHT:
-                self._report(shot, shot.time, self.now(), 0, error=NOT_SENT)
+                self._report(shot, shot.time, self.now(), error=NOT_SENT)
             else:
                 self.in_flight.spawn(self._fire, number, shot)
 
@@ -104,69 +110,47 @@ class Generator:
         sent = self.now()
         due = shot.time if self.plan.callers is None else sent
         self.unfinished[number] = (shot, due, sent)
-        if shot.target.form == GRPC:
-            self._call(shot, due, sent)
-        else:
-            self._post(shot, due, sent)
+        outcome = self._call(shot) if shot.target.form == GRPC else self._post(shot)
+        self._report(shot, due, sent, **outcome)
         del self.unfinished[number]
 
-    def _post(self, shot: Shot, due: float, sent: float) -> None:
-        body, headers = self.bodies[shot.target.url, shot.target.form, shot.clip.name]
+    def _post(self, shot: Shot) -> Outcome:
+        url, (body, headers) = shot.target.url, self.bodies[key(shot)]
         user = self.idle.pop() if self.idle else Caller(self.environment)  # type: ignore[no-untyped-call]
-        user.client.trust_env = (
-            urlsplit(shot.target.url).hostname not in LOOPBACK
-        )  # no proxy reaches this machine
-        response = user.client.post(
-            shot.target.url,
-            data=body,
-            headers=headers,
-            timeout=(CONNECT_SECONDS, shot.target.timeout),
-            allow_redirects=False,
-        )
-        finished = self.now()
+        user.client.trust_env = urlsplit(url).hostname not in LOOPBACK  # no proxy reaches this machine
+        timeout = (CONNECT_SECONDS, shot.target.timeout)
+        response = user.client.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
+        finished, status = self.now(), response.status_code
         self.idle.append(user)
-        if response.status_code:
-            label, error = answer.read(response.status_code, response.content)
-            more = answer.timings(response.headers)
-            self._report(shot, due, sent, response.status_code, finished, label=label, error=error, **more)
-        else:
-            timeout = isinstance(response.error, requests.Timeout)
-            self._report(shot, due, sent, 0, finished, error="timeout" if timeout else "unreachable")
+        if not status:
+            late = isinstance(response.error, requests.Timeout)
+            return {"finished": finished, "status": 0, "error": "timeout" if late else "unreachable"}
+        label, error = answer.read(status, response.content)
+        timings = answer.timings(response.headers)
+        return {"finished": finished, "status": status, "label": label, "error": error, **timings}
 
-    def _call(self, shot: Shot, due: float, sent: float) -> None:
-        body, _ = self.bodies[shot.target.url, shot.target.form, shot.clip.name]
-        status, content = self.channels[shot.target.url].predict(body, shot.target)
+    def _call(self, shot: Shot) -> Outcome:
+        status, content = self.channels[shot.target.url].predict(self.bodies[key(shot)][0], shot.target)
         finished = self.now()
         label, error = answer.read(status, content) if status else (None, content.decode())
-        self._report(shot, due, sent, status, finished, label=label, error=error)
+        return {"finished": finished, "status": status, "label": label, "error": error}
 
-    def _report(
-        self, shot: Shot, due: float, sent: float, status: int, finished: float | None = None, **rest: object
-    ) -> None:
+    def _report(self, shot: Shot, due: float, sent: float, **outcome: object) -> None:
         record = {
-            "scheduled": due,
-            "sent": sent,
-            "finished": self.now() if finished is None else finished,
-            "status": status,
-            "clip": shot.clip.name,
-            "audio_seconds": shot.clip.seconds,
-            "url": shot.target.url,
-            **rest,
+            **{"scheduled": due, "sent": sent, "finished": self.now(), "status": 0},
+            **{"clip": shot.clip.name, "audio_seconds": shot.clip.seconds, "url": shot.target.url},
+            **outcome,
         }
         sys.stdout.write(json.dumps(record) + "\n")
         sys.stdout.flush()
 
-    def _bodies(self) -> dict[tuple[str, str, str], tuple[bytes, dict[str, str]]]:
+    def _bodies(self) -> dict[Key, tuple[bytes, dict[str, str]]]:
         """Every distinct request, encoded before the clock starts."""
-        files: dict[str, bytes] = {}
-        made: dict[tuple[str, str, str], tuple[bytes, dict[str, str]]] = {}
-        for shot in self.plan.shots:
-            key = (shot.target.url, shot.target.form, shot.clip.name)
-            if key not in made:
-                if shot.clip.name not in files:
-                    files[shot.clip.name] = shot.clip.path.read_bytes()
-                made[key] = encode(shot.target, shot.clip, files[shot.clip.name])
-        return made
+        content = cache(Path.read_bytes)
+        distinct = {key(shot): shot for shot in self.plan.shots}
+        return {
+            each: encode(shot.target, shot.clip, content(shot.clip.path)) for each, shot in distinct.items()
+        }
 
     def _channels(self) -> dict[str, Channel]:
         addresses = {shot.target.url for shot in self.plan.shots if shot.target.form == GRPC}
@@ -177,13 +161,17 @@ class Generator:
         return {address: Channel(address) for address in addresses}
 
 
+def key(shot: Shot) -> Key:
+    return shot.target.url, shot.target.form, shot.clip.name
+
+
 def main() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MOST_IN_FLIGHT  # sockets, and what the libraries keep open
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
     try:
-        generator = Generator(PLAN.validate_json(sys.stdin.read()))
+        generator = Generator(from_json(sys.stdin.read()))
         gevent.signal_handler(signal.SIGTERM, generator.stopping.set)
         gc.freeze()  # the plan and its bodies stay: no collection need look at them
         generator.run()

@@ -81,7 +81,7 @@ def test_what_the_server_refuses_is_a_failure_in_its_own_words_and_the_process_s
     endpoint: Endpoint, local: Local, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.wav").write_text("no audio at all")
-    clips = [corpus.Clip("notes.wav", tmp_path / "notes.wav", "ann"), CLIPS[0]]
+    clips = [corpus.LabelledClip("notes.wav", tmp_path / "notes.wav", "ann"), CLIPS[0]]
     for answerer in (endpoint, local):
         answers = {entry.clip: entry for entry in answerer.answers([Question(clip, CLEAN) for clip in clips])}
         error = answers["notes.wav"].error
@@ -95,7 +95,7 @@ def test_a_full_queue_is_waited_for_and_costs_no_clip(stub_gateway: Gateway, tmp
     for name in names:
         (tmp_path / name).write_bytes(b"sleep 0.2")
     narrow = Endpoint(stub_gateway.url, "narrow", concurrency=10)
-    asked = [Question(corpus.Clip(name, tmp_path / name, "stub"), CLEAN) for name in names]
+    asked = [Question(corpus.LabelledClip(name, tmp_path / name, "stub"), CLEAN) for name in names]
     answers = list(narrow.answers(asked))
     assert sorted(entry.clip for entry in answers) == names
     assert {(entry.error, entry.ranking[0]) for entry in answers} == {(None, ("stub", 1.0))}

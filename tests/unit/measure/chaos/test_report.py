@@ -9,10 +9,10 @@ import pytest
 
 from measure.chaos import report
 from measure.chaos.__main__ import NAMES, choose, main
-from measure.chaos.scene import Row
+from measure.chaos.scene import FaultRow
 from measure.document import END
 
-ROW = Row("hang", 40, 38, 2, 0, 0, 6.25, 1510.4, 1498.6, "ended | after 4 s", ["2 retryable: 507 <b>"])
+ROW = FaultRow("hang", 40, 38, 2, 0, 0, 6.25, 1510.4, 1498.6, "ended | after 4 s", ["2 retryable: 507 <b>"])
 CONTENT = {
     "date": "2026-11-24T20:00:00+00:00",
     "command": "python -m measure.chaos --minutes 4",

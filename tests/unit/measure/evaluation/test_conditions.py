@@ -11,24 +11,24 @@ import soundfile
 from speaker_id.errors import UnsupportedMedia
 
 from measure.evaluation.conditions import CLEAN, CONDITIONS, recording
-from measure.evaluation.corpus import Clip
+from measure.evaluation.corpus import LabelledClip
 from training import SAMPLE_RATE
 
 SECONDS = 6
 
 
 @pytest.fixture
-def clip(tmp_path: Path) -> Clip:
+def clip(tmp_path: Path) -> LabelledClip:
     """Six seconds of a voice-like sound, a fifth of full scale."""
     time = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
     voice = (
         sum(0.1 / n * np.sin(2 * np.pi * 150 * n * time) for n in range(1, 12)) * (1 + np.sin(8 * time)) / 2
     )
     soundfile.write(tmp_path / "voice.flac", voice, SAMPLE_RATE)
-    return Clip("ann/voice.flac", tmp_path / "voice.flac", "ann")
+    return LabelledClip("ann/voice.flac", tmp_path / "voice.flac", "ann")
 
 
-def heard(clip: Clip, condition: str) -> np.ndarray:
+def heard(clip: LabelledClip, condition: str) -> np.ndarray:
     content = recording(clip, condition)
     with soundfile.SoundFile(io.BytesIO(content)) as file:
         if condition != CLEAN:
@@ -40,13 +40,13 @@ def power(samples: np.ndarray) -> float:
     return float(np.mean(np.square(samples, dtype=np.float64)))
 
 
-def test_as_recorded_is_the_file_byte_for_byte(clip: Clip) -> None:
+def test_as_recorded_is_the_file_byte_for_byte(clip: LabelledClip) -> None:
     assert recording(clip, CLEAN) == clip.path.read_bytes()
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_the_same_clip_sounds_the_same_every_time_and_lasts_as_long_as_said(
-    clip: Clip, condition: str
+    clip: LabelledClip, condition: str
 ) -> None:
     content = recording(clip, condition)
     assert content == recording(clip, condition)
@@ -55,7 +55,7 @@ def test_the_same_clip_sounds_the_same_every_time_and_lasts_as_long_as_said(
 
 
 @pytest.mark.parametrize("condition", ["8 kHz and back", "MP3, 32 kbit/s", "Opus, 16 kbit/s"])
-def test_a_codec_changes_the_samples_and_keeps_the_sound(clip: Clip, condition: str) -> None:
+def test_a_codec_changes_the_samples_and_keeps_the_sound(clip: LabelledClip, condition: str) -> None:
     before, after = heard(clip, CLEAN), heard(clip, condition)
     assert power(after) == pytest.approx(power(before), rel=0.2)
     assert np.corrcoef(before, after)[0, 1] > 0.9
@@ -63,24 +63,24 @@ def test_a_codec_changes_the_samples_and_keeps_the_sound(clip: Clip, condition: 
 
 
 @pytest.mark.parametrize(("condition", "ratio"), [("noise, 20 dB below", 100), ("noise, 10 dB below", 10)])
-def test_noise_is_as_far_below_the_voice_as_it_says(clip: Clip, condition: str, ratio: float) -> None:
+def test_noise_is_as_far_below_the_voice_as_it_says(clip: LabelledClip, condition: str, ratio: float) -> None:
     before, after = heard(clip, CLEAN), heard(clip, condition)
     assert power(before) / power(after - before) == pytest.approx(ratio, rel=0.02)
 
 
-def test_two_clips_do_not_get_the_same_noise(clip: Clip) -> None:
-    other = Clip("bob/voice.flac", clip.path, "bob")
+def test_two_clips_do_not_get_the_same_noise(clip: LabelledClip) -> None:
+    other = LabelledClip("bob/voice.flac", clip.path, "bob")
     assert recording(clip, "noise, 20 dB below") != recording(other, "noise, 20 dB below")
 
 
-def test_quieter_is_a_tenth_and_louder_is_cut_off_at_full_scale(clip: Clip) -> None:
+def test_quieter_is_a_tenth_and_louder_is_cut_off_at_full_scale(clip: LabelledClip) -> None:
     before = heard(clip, CLEAN)
     assert heard(clip, "20 dB quieter") == pytest.approx(before / 10, abs=1 / 32768)
     assert heard(clip, "20 dB louder, clipped") == pytest.approx(np.clip(10 * before, -1, 1), abs=1 / 32767)
     assert np.abs(10 * before).max() > 1
 
 
-def test_silence_comes_first_and_the_beginning_is_the_beginning(clip: Clip) -> None:
+def test_silence_comes_first_and_the_beginning_is_the_beginning(clip: LabelledClip) -> None:
     before = heard(clip, CLEAN)
     late = heard(clip, "1 s of silence first")
     assert not late[:SAMPLE_RATE].any()
@@ -91,4 +91,4 @@ def test_silence_comes_first_and_the_beginning_is_the_beginning(clip: Clip) -> N
 def test_what_is_no_audio_cannot_be_changed_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("no audio")
     with pytest.raises(UnsupportedMedia):
-        recording(Clip("notes.wav", tmp_path / "notes.wav", "ann"), "first 1 s")
+        recording(LabelledClip("notes.wav", tmp_path / "notes.wav", "ann"), "first 1 s")

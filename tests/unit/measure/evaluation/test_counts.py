@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from measure.evaluation.corpus import Clip
+from measure.evaluation.corpus import LabelledClip
 from measure.evaluation.counts import Answered, compare, condition, mcnemar, share, speakers
 from measure.evaluation.journal import Entry
 
@@ -14,7 +14,7 @@ from measure.evaluation.journal import Entry
 def answered(speaker: str, *labels: str, failed: bool = False, name: str = "1") -> Answered:
     ranking = [(label, 1.0 / (rank + 2)) for rank, label in enumerate(labels)]
     error = ("timed_out", "no answer") if failed else None
-    return Answered(Clip(name, Path(name), speaker), Entry(name, "as recorded", 1, ranking, error))
+    return Answered(LabelledClip(name, Path(name), speaker), Entry(name, "as recorded", 1, ranking, error))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from measure import ROOT, MeasureError
 from measure.document import END, Page
 from measure.evaluation import RESULTS, EvaluationError, page
 from measure.evaluation.conditions import CLEAN, CONDITIONS
-from measure.evaluation.corpus import Clip, Corpus
+from measure.evaluation.corpus import Corpus, LabelledClip
 from measure.evaluation.counts import share
 from measure.evaluation.journal import Entry, Identity
 from measure.evaluation.plot import draw
@@ -20,7 +20,7 @@ from measure.evaluation.report import Report, build, comparison, percent, read, 
 
 SID = resolve("wav2vec2-base-superb-sid", root=ROOT / "models")
 IDENTITY = Identity("sid", "1.0", "endpoint", [("ann", 1.0)])
-CLIPS = tuple(Clip(f"{number}.wav", Path(f"{number}.wav"), "ann") for number in range(4))
+CLIPS = tuple(LabelledClip(f"{number}.wav", Path(f"{number}.wav"), "ann") for number in range(4))
 CORPUS = Corpus("VoxCeleb1 test", CLIPS, 4)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from measure.loadtest import LoadTestError
 from measure.loadtest.clips import Clip
-from measure.loadtest.drive import PLAN, Plan, Record, Shot, drive, plan
+from measure.loadtest.drive import Plan, Record, Shot, drive, from_json, plan, to_json
 from measure.loadtest.target import Target
 from tests.unit.measure.loadtest.endpoint import GOOD, Answer, dripping, endpoint
 
@@ -91,7 +91,7 @@ def test_every_clip_is_sent_once_before_any_comes_again(clips: list[Clip]) -> No
 def test_a_plan_survives_its_way_to_the_worker(clips: list[Clip]) -> None:
     targets = [Target("http://a", "multipart:file", {"X": "1"}, 3.0), Target("http://b")]
     made = plan(clips, targets, [0.1, 0.2, 0.3, 0.4], 0.5, 1, callers=2)
-    assert PLAN.validate_json(PLAN.dump_json(made)) == made
+    assert from_json(to_json(made)) == made
 
 
 def test_the_answers_label_and_headers_are_recorded(clips: list[Clip]) -> None:
