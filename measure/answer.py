@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,8 +12,10 @@ BAD_ANSWER = "bad_answer"  # a success without a label
 
 
 class Label(NamedTuple):
+    """A label, and its score, NaN where the server gives none."""
+
     label: str
-    score: float | None = None
+    score: float = math.nan
 
 
 def read(status: int, body: bytes) -> tuple[str | None, str | None]:
@@ -44,7 +47,7 @@ def best(content: Any) -> Label | None:
     if isinstance(content, dict):
         if isinstance(content.get("label"), str):
             score = content.get("score")
-            return Label(content["label"], score if isinstance(score, float) else None)
+            return Label(content["label"], score if isinstance(score, float) else math.nan)
         content = list(content.values())
     if isinstance(content, list):
         return next((found for entry in content if (found := best(entry))), None)

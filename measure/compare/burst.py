@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 
 import requests
 
-from measure.answer import best, parsed
-from measure.compare.work import BestLabel, Reference
+from measure.answer import Label, best, parsed
+from measure.compare.work import Reference
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target, encode
 
@@ -43,7 +44,7 @@ def burst(target: Target, clips: Sequence[Clip]) -> Burst:
     bodies = [encode(target, clip, clip.path.read_bytes()) for clip in clips]
     go = threading.Barrier(len(clips) + 1)
 
-    def post(body: bytes, headers: dict[str, str]) -> BestLabel | str:
+    def post(body: bytes, headers: dict[str, str]) -> Label | str:
         with requests.Session() as session:
             session.trust_env = False  # no proxy reaches this machine
             go.wait()
@@ -60,7 +61,7 @@ def burst(target: Target, clips: Sequence[Clip]) -> Burst:
         answers = [future.result() for future in futures]
         seconds = time.perf_counter() - began
     named = list(zip(clips, answers, strict=True))
-    right = {clip: answer for clip, answer in named if isinstance(answer, BestLabel)}
+    right = {clip: answer for clip, answer in named if isinstance(answer, Label)}
     return Burst(
         seconds=seconds,
         audio_seconds=sum(clip.seconds for clip in right),
@@ -69,11 +70,10 @@ def burst(target: Target, clips: Sequence[Clip]) -> Burst:
     )
 
 
-def read(status: int, body: bytes) -> BestLabel | str:
+def read(status: int, body: bytes) -> Label | str:
     """The best label with its score, whatever structure the server puts its ranking in; else what is wrong."""
+    text = body[:200].decode("utf-8", "replace")
     if status != 200:
-        return f"{status}: {body[:200].decode('utf-8', 'replace')}"
+        return f"{status}: {text}"
     found = best(parsed(body))
-    if found is None or found.score is None:
-        return f"an answer without a ranking: {body[:200].decode('utf-8', 'replace')}"
-    return BestLabel(found.label, found.score)
+    return f"an answer without a ranking: {text}" if found is None or math.isnan(found.score) else found

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
 from speaker_id.manifest import Manifest
 
 from measure import workload
+from measure.answer import Label
 from measure.command import apart
 from measure.compare import BUILD
 from measure.loadtest.clips import Clip
@@ -24,15 +24,7 @@ SAMPLING_RATE = 16_000  # Hz, of every checkpoint compared here
 SEED = 0
 
 
-@dataclass(frozen=True)
-class BestLabel:
-    """The best label, and its score."""
-
-    label: str
-    score: float
-
-
-Reference = Mapping[str, BestLabel]  # by the clip's name
+Reference = Mapping[str, Label]  # best label by the clip's name
 
 
 def lengths(count: int) -> list[float]:
@@ -70,11 +62,11 @@ def alone(checkpoint: Path, work: Sequence[Clip]) -> Reference:
     if not file.is_file():
         paths = [clip.path for clip in work]
         answers = apart(identify, checkpoint, paths)
-        save_json({clip.name: vars(answer) for clip, answer in zip(work, answers, strict=True)}, file)
-    return {name: BestLabel(**answer) for name, answer in json.loads(file.read_text()).items()}
+        save_json({clip.name: answer._asdict() for clip, answer in zip(work, answers, strict=True)}, file)
+    return {name: Label(**answer) for name, answer in json.loads(file.read_text()).items()}
 
 
-def identify(folder: Path, paths: Sequence[Path]) -> list[BestLabel]:
+def identify(folder: Path, paths: Sequence[Path]) -> list[Label]:
     from speaker_id import checkpoint
     from speaker_id.encoder.reference import ReferenceEncoder
 
@@ -84,5 +76,5 @@ def identify(folder: Path, paths: Sequence[Path]) -> list[BestLabel]:
     for path in paths:
         waveform, _ = soundfile.read(path, dtype="float32")
         score, place = encoder([waveform])[0].softmax(-1).max(-1)
-        answers.append(BestLabel(loaded.labels[int(place)], float(score)))
+        answers.append(Label(loaded.labels[int(place)], float(score)))
     return answers

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from measure.answer import Label
 from measure.compare.burst import burst, read
-from measure.compare.work import BestLabel
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target
 
@@ -59,7 +59,7 @@ def test_all_are_in_flight_at_once_and_a_failure_is_not_counted_as_audio(url: st
     ]
     got = burst(Target(url), clips)
     assert got.audio_seconds == 8.0
-    assert got.answers == {"a": BestLabel("anna", 0.75), "c": BestLabel("anna", 0.75)}
+    assert got.answers == {"a": Label("anna", 0.75), "c": Label("anna", 0.75)}
     assert list(got.errors) == ["b"]
     assert got.errors["b"].startswith("500: ")
     assert got.throughput == pytest.approx(8.0 / got.seconds)
@@ -76,7 +76,7 @@ def test_all_are_in_flight_at_once_and_a_failure_is_not_counted_as_audio(url: st
     ids=["plain", "in a list", "v1", "JSON within v2"],
 )
 def test_the_best_label_is_found_however_it_is_wrapped(content: object) -> None:
-    assert read(200, json.dumps(content).encode()) == BestLabel("anna", 0.75)
+    assert read(200, json.dumps(content).encode()) == Label("anna", 0.75)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"not JSON", b'[{"label": "anna"}]'])

@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from measure import Unavailable
+from measure.answer import Label
 from measure.compare import contest as module
 from measure.compare.burst import Burst
 from measure.compare.contenders import NAMES, OURS_BF16, OURS_FP32, USUAL, Contender, choose
 from measure.compare.contest import ServerContest
 from measure.compare.steps import RateLoad, RateStep
-from measure.compare.work import BestLabel
 from measure.loadtest.clips import Clip
 from measure.loadtest.summary import Summary
 from measure.loadtest.target import Target
@@ -27,7 +27,7 @@ SPEEDS = {
     "torchserve-padded": 4.0,
 }  # audio s/s; of the others 8 and less
 CLIPS = [Clip(f"clip-{number}", Path("none"), 8.0, "audio/wav") for number in range(4)]
-REFERENCE = {clip.name: BestLabel("anna", 0.9) for clip in CLIPS}
+REFERENCE = {clip.name: Label("anna", 0.9) for clip in CLIPS}
 SUMMARY = Summary(1, {}, 1.0, 1.0, 1.0, (0.1,), 0.0, 1.0)
 
 
@@ -74,7 +74,7 @@ class Stage:
             self.asked.append(target.url)
         label = "bernd" if target.url in self.wrong else "anna"
         audio = sum(clip.seconds for clip in clips)
-        answers = {clip.name: BestLabel(label, 0.9) for clip in clips}
+        answers = {clip.name: Label(label, 0.9) for clip in clips}
         return Burst(audio / self.speeds.get(target.url, 8.0), audio, answers, {})
 
     def step(self, target: Target, rate: float) -> RateStep:
