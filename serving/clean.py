@@ -9,7 +9,7 @@ from pathlib import Path
 from bundle import BundleError, store
 from bundle.terminal import say
 from serving import state
-from serving.host import orphans
+from serving.host import orphans, processes
 
 
 def clean(folder: Path, everything: bool) -> None:
@@ -26,8 +26,7 @@ def clean(folder: Path, everything: bool) -> None:
         if running.serve.alive:
             raise BundleError(f"{', '.join(running.models)} at {running.url} is running: `make stop` first")
     # their state, which says what killed servers have left, goes with build/run
-    if left := orphans.clear_all(state.RUN):
-        raise BundleError(f"processes {left} of a killed server are still there although they were killed")
+    processes.refuse_left(orphans.clear_all(state.RUN))
     kept = []
     for mar in sorted(folder.glob("*.mar")):
         if not everything and store.needed(mar):

@@ -6,13 +6,11 @@ python -m serving.health --run /tmp/run
 from __future__ import annotations
 
 import argparse
-import http.client
 import ssl
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+from serving.host import local_http
 from serving.state import FILE, read
 
 PATH = "/v2/health/ready"
@@ -24,22 +22,14 @@ def fault(run: Path) -> str | None:
     state = read(run / FILE)
     if state is None:
         return f"no server runs in {run}"
-    trusting = (
-        ssl.create_default_context()
-    )  # our own gateway on loopback, whose certificate names the public host
-    trusting.check_hostname = False
-    trusting.verify_mode = ssl.CERT_NONE
-    direct = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusting)
-    )
+    # our own gateway on loopback, whose certificate names the public host
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
     try:
-        with direct.open(state.url + PATH, timeout=SECONDS):
-            return None
-    except urllib.error.HTTPError as exc:
-        with exc:
-            return f"{exc.code} {exc.read(500).decode('utf-8', 'replace').strip()}"
-    except (OSError, http.client.HTTPException) as exc:
+        answer = local_http.ask(local_http.tcp(state.url, SECONDS, trust), "GET", PATH)
+    except local_http.FAULTS as exc:
         return f"{state.url} does not answer: {exc}"
+    return None if answer.status == 200 else f"{answer.status} {answer.text[:500].strip()}"
 
 
 def main() -> int:

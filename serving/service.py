@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,10 +14,9 @@ from bundle import private, shipped
 from bundle.sources import ModelSpec
 from serving.gateway import canary
 from serving.gateway.envoy import Gateway
-from serving.gateway.limits import Limits
-from serving.host import logs, orphans, ports
+from serving.gateway.options import GatewayOptions
+from serving.host import local_http, logs, orphans
 from serving.host.polling import wait_until
-from serving.host.ports import LOOPBACK
 from serving.host.processes import Identity
 from serving.metrics.assembly import exporter
 from serving.rollout import journal
@@ -37,14 +36,8 @@ class Service:
         specs: the models, of different names; their archives are in the store.
         store: the model store.
         run: this server's folder, for logs, configuration and the state file.
-        port: the public port.
+        options: where it is reached, by whom, and what it tells.
         environment: variables for TorchServe and its workers.
-        tokens: file of the bearer tokens that callers must have one of; everybody is let in without it.
-        address: where the public port is; TorchServe stays on loopback.
-        certificate: folder of tls.crt and tls.key for the public port; plain HTTP without one.
-        origins: of the web pages whose scripts may ask.
-        metrics: address and port of the scrape address; a free port on loopback without it.
-        otlp: host:port of an OpenTelemetry collector for the gateway's spans.
     """
 
     def __init__(
@@ -52,15 +45,8 @@ class Service:
         specs: Sequence[ModelSpec],
         store: Path,
         run: Path,
-        port: int,
+        options: GatewayOptions,
         environment: Mapping[str, str] | None = None,
-        tokens: Path | None = None,
-        address: str = LOOPBACK,
-        *,
-        certificate: Path | None = None,
-        origins: Sequence[str] = (),
-        metrics: tuple[str, int] | None = None,
-        otlp: str | None = None,
     ) -> None:
         self.specs = list(specs)
         self.run = run.resolve()
@@ -69,24 +55,12 @@ class Service:
         self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
-        self.gateway = Gateway(
-            self.torchserve,
-            port,
-            longest,
-            heads,
-            tokens,
-            address,
-            certificate=certificate,
-            origins=origins,
-            limits=Limits(waiting=room(specs)),
-            otlp=otlp,
-        )
+        limits = replace(options.limits, max_requests=room(specs))
+        self.gateway = Gateway(self.torchserve, replace(options, limits=limits), longest, heads)
         # as many seconds as the workers may take to load, one model after the other, and the JVM's own start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
         self.repair: Repair | None = None  # once it serves: loading may take minutes
-        self.exporter = exporter(
-            self.torchserve, self.gateway, specs, *(metrics or (LOOPBACK, ports.free(1)[0]))
-        )
+        self.exporter = exporter(self.torchserve, self.gateway, specs)
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start both and return once a request would be answered.
@@ -138,7 +112,7 @@ class Service:
         try:
             logs.cut(self.run / logs.JVM)
             self.gateway.rotate_logs()
-        except (OSError, http.client.HTTPException) as exc:
+        except local_http.FAULTS as exc:
             said = str(exc) or type(exc).__name__
         news = said if said != self._rotation_fault else ""
         self._rotation_fault, self._rotate_at = said, time.monotonic() + ROTATE_SECONDS
@@ -206,11 +180,11 @@ class Service:
         return cut
 
     def _write_state(self) -> None:
-        gateway = self.gateway.pid
+        gateway, certificate = self.gateway.pid, self.gateway.options.certificate
         State(
             models=[spec.name for spec in self.specs],
             url=self.gateway.url,
-            certificate=str(self.gateway.certificate) if self.gateway.certificate else None,
+            certificate=str(certificate.folder) if certificate else None,
             store=str(self.torchserve.store),
             inference_url=self.torchserve.url,
             management=str(self.torchserve.management.path),

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import psutil
 
+from bundle import BundleError
 from bundle.terminal import say
-from serving.host import orphans, ports
+from serving.host import orphans, ports, processes
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
 from serving.state import GRACE_SECONDS, RUN, State, states
@@ -26,7 +27,7 @@ def stop(run: Path, state: State) -> list[int]:
     """End one server, in order if its `make serve` still lives, else by its processes' ids.
 
     Returns:
-        Ids that are still there, which should be none.
+        Ids of processes that are still running; none are expected.
     """
     if state.serve.alive:
         say(f"stopping {', '.join(state.models)} at {state.url}")
@@ -65,8 +66,10 @@ def main() -> int:
     found = [(file, state) for file, state in states(RUN) if port is None or state.port == port]
     for file, state in found:
         left += stop(file.parent, state)
-    if left:
-        print(f"stop: processes {left} are still there although they were killed", file=sys.stderr)
+    try:
+        processes.refuse_left(left)
+    except BundleError as exc:
+        print(f"stop: {exc}", file=sys.stderr)
         return 1
     where = f" on port {port}" if port else ""
     say("stopped" if found else f"nothing is running{where}")

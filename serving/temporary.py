@@ -14,6 +14,7 @@ from rich.console import Console
 from bundle import archive, store
 from bundle.sources import ModelSpec
 from serving import state
+from serving.gateway.options import GatewayOptions
 from serving.host import orphans, ports
 from serving.service import Service
 from serving.signals import SIGNALS
@@ -37,7 +38,7 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
     for spec in specs:
         archive.build(spec, store.STORE)
     run = state.RUN / f"{command}-{os.getpid()}"
-    service = Service(specs, store.STORE, run, ports.free(1)[0])
+    service = Service(specs, store.STORE, run, GatewayOptions(ports.free(1)[0]))
     with ended(service.start, service.stop, run, command, console):
         yield service
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from bundle import BundleError
 from bundle.sources import ModelSpec
 from serving import state
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.service import Service
 from serving.temporary import GRACE_SECONDS, clean, ended
@@ -24,7 +25,7 @@ class Server:
     """What `make serve` runs, and what a supervisor does when it ends: restart it on the same port."""
 
     def __init__(self, specs: Sequence[ModelSpec], store: Path, run: Path) -> None:
-        self._new: Callable[[], Service] = lambda: Service(specs, store, run, self.port)
+        self._new: Callable[[], Service] = lambda: Service(specs, store, run, GatewayOptions(self.port))
         self.port = ports.free(1)[0]
         self.service = self._new()
 

@@ -14,7 +14,8 @@ import psutil
 from bundle import BundleError
 from measure.chaos.archives import DEMO, cut_short, tampered
 from measure.chaos.scene import Scene
-from serving.host import ports, unix_http
+from serving.gateway.options import GatewayOptions
+from serving.host import local_http, ports
 from serving.host.polling import wait_until
 from serving.service import Service
 
@@ -45,7 +46,7 @@ def attempt(scene: Scene, spoil: Callable[[Path, Path], None]) -> str:
 def refusal(scene: Scene, store: Path, run: Path) -> str:
     """The error of a server that is started from this store; it must not start."""
     spec = next(spec for spec in scene.server.service.specs if spec.name == DEMO)
-    service = Service([spec], store, run, ports.free(1)[0])
+    service = Service([spec], store, run, GatewayOptions(ports.free(1)[0]))
     try:
         service.start()
     except BundleError as exc:
@@ -95,13 +96,13 @@ def no_space(scene: Scene) -> Iterator[None]:
     java.rlimit(resource.RLIMIT_FSIZE, (0, former[1]))
     gateway.access_log.replace(aside)
     gateway.access_log.symlink_to(FULL)
-    unix_http.ask(admin, "POST", "/reopen_logs")
+    local_http.ask(local_http.unix(admin), "POST", "/reopen_logs")
     try:
         yield
     finally:
         java.rlimit(resource.RLIMIT_FSIZE, former)
         gateway.access_log.unlink()
-        unix_http.ask(admin, "POST", "/reopen_logs")
+        local_http.ask(local_http.unix(admin), "POST", "/reopen_logs")
 
 
 def written(logs: Path) -> int:

@@ -22,6 +22,7 @@ from measure.compare.servers import QUIET, alive, wait
 from measure.compare.usual import TIMEOUT, Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.service import Service
 from serving.torchserve.process import TorchServe
@@ -42,7 +43,7 @@ class Ours:
         settings = spec.speaker_id.model_copy(update={"precision": contender.precision})
         self.spec = spec.model_copy(update={"speaker_id": settings})
         self.store = BUILD / "store" / contender.precision
-        self.service = Service([self.spec], self.store, run, ports.free(1)[0])
+        self.service = Service([self.spec], self.store, run, GatewayOptions(ports.free(1)[0]))
 
     @property
     def target(self) -> Target:

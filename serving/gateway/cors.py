@@ -1,4 +1,4 @@
-"""The web pages whose scripts may ask the gateway: none unless they are named."""
+"""The web pages whose scripts may call the gateway: none unless they are named."""
 
 from __future__ import annotations
 
@@ -9,28 +9,24 @@ from bundle import BundleError
 
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
-NOTHING = r"[^\x00-\xff]"  # a character that is none
-# Of an answer to headers that Envoy has not read whole, so that nobody knows which page asks: it holds nothing of the
-# request, and any page may read it.
-UNREAD = """\
-                      headers_to_add: [{header: {key: access-control-allow-origin, value: "*"}}]
-"""
+NOTHING = r"[^\x00-\xff]"  # no header has such a character
 
 
 def read(given: str) -> tuple[str, ...]:
     """The origins of `CORS="https://a.example https://b.example:8443"`.
 
     Raises:
-        BundleError: one of them is no origin; "*" is none, since every page would then send its visitors' voices.
+        BundleError: one of them is not an origin; "*" is refused too, since any page could then send its visitors'
+            voices.
     """
     for each in given.split():
         if not ORIGIN.fullmatch(each):
             raise BundleError(
-                f"CORS={each} is no origin: name scheme, host and port if it has one, as in https://a.example"
+                f"CORS={each} is not an origin: give scheme, host and, if it has one, port, as in https://a.example"
             )
     return tuple(given.split())
 
 
 def regex(origins: Sequence[str]) -> str:
-    """What matches these origins whole and nothing else, for RE2."""
+    """A regular expression of RE2 that matches exactly these origins."""
     return "|".join(map(re.escape, origins)) or NOTHING

@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import re
 import shutil
 import subprocess
 import tempfile
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from string import Template
 from urllib.parse import quote
 
-from bundle import private, shipped
-from serving.gateway import canary, cors, scripts, tls, tracing
-from serving.gateway.limits import Limits
-from serving.host import logs, ports, scratch, unix_http
+from bundle import private
+from serving.gateway import canary, scripts
+from serving.gateway.configuration import Configuration
+from serving.gateway.options import GatewayOptions
+from serving.host import local_http, logs, ports, scratch
 from serving.host.leash import Leashed
 from serving.host.polling import wait_until
-from serving.host.ports import LOOPBACK
 from serving.torchserve.process import ServerError, TorchServe
 from serving.torchserve.watch import Watch
 
-DEPLOY = Path(__file__).resolve().parent
+ADMIN = "admin"  # the admin interface's socket, in a folder of the owner's
 START_SECONDS = 60.0  # it takes a second; a machine may be busy
-LUA = (scripts.REQUESTS, scripts.HEALTH, scripts.CANARY, scripts.ERRORS)
-GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not count
 STOP_SECONDS = 5.0
 SOON = 0.02  # s between two looks at what takes no longer than that, mostly
 ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a stopped one must not hold up whoever watches it
-EVERYWHERE = "0.0.0.0"  # noqa: S104  # asked for by name, with --address
 ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log; Envoy's default is 10 s
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
-
-
-TOKENS_FILTER = """\
-                  - name: tokens
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
-                      default_source_code: {{filename: {}}}
-"""
 
 
 class Gateway:
@@ -51,15 +36,9 @@ class Gateway:
 
     Args:
         server: where requests go.
-        port: the public port.
+        options: where it listens, whom it lets in, and what it tells.
         response_timeout: the longest responseTimeout of the models served, in seconds.
         heads: names of the heads of those models that have several, by model.
-        tokens: file of the bearer tokens that are let in; without one everybody is.
-        address: of the public port; 0.0.0.0 is all of the machine's.
-        certificate: folder of tls.crt and tls.key, checked by `tls.read`; plain HTTP without one.
-        origins: of the web pages whose scripts may ask.
-        limits: how much callers may take of it.
-        otlp: host:port of the OpenTelemetry collector that spans go to; there are none without it.
 
     Attributes:
         url: base address for callers, without a slash at the end.
@@ -70,29 +49,15 @@ class Gateway:
     def __init__(
         self,
         server: TorchServe,
-        port: int,
+        options: GatewayOptions,
         response_timeout: int,
         heads: Mapping[str, Sequence[str]] | None = None,
-        tokens: Path | None = None,
-        address: str = LOOPBACK,
-        *,
-        certificate: Path | None = None,
-        origins: Sequence[str] = (),
-        limits: Limits | None = None,
-        otlp: str | None = None,
     ) -> None:
         self.server = server
-        self.tracing = tracing.fragments(otlp)
-        self.port = port
-        self.address = address
-        self.certificate = certificate.absolute() if certificate else None
-        self.origins = tuple(origins)
-        self.limits = limits or Limits()
-        scheme = "https" if certificate else "http"
-        self.url = f"{scheme}://{LOOPBACK if address == EVERYWHERE else address}:{port}"
-        self.route_seconds = 2 * response_timeout + 60  # one full turn in the queue before its own
+        self.options = options
+        self.port, self.url = options.port, options.url
+        self.route_seconds = 2 * response_timeout + 60  # one full batch in the queue before its own
         self.heads = dict(heads or {})
-        self.tokens = tokens.absolute() if tokens else None  # a link is followed anew each time
         self.log = server.run / logs.GATEWAY
         self.access_log = server.run / logs.ACCESS
         self.folder: Path | None = None  # of the admin socket, whose path must be short
@@ -116,9 +81,8 @@ class Gateway:
         return self._envoy is not None and self._envoy.poll() is None
 
     def check_port(self) -> None:
-        """Raises ServerError if another process listens on the public port."""
-        if ports.is_taken(self.port):
-            raise ServerError(f"port {self.port} is taken by another process: choose another with PORT=")
+        """Raises BundleError if another process listens on the public port."""
+        ports.refuse_taken(self.port, "PORT")
 
     def prepare(self) -> None:
         """Make the folder of the admin socket, whose name can be written down before there is a process."""
@@ -128,14 +92,15 @@ class Gateway:
         """Start Envoy and return once it accepts connections.
 
         Raises:
-            ServerError: no Envoy, the port is taken, Envoy ended.
+            BundleError: no Envoy, the port is taken, Envoy ended.
         """
         self.check_port()
         if self.folder is None:
             self.prepare()
         assert self.folder is not None
-        config = self.server.run / "envoy.yaml"
-        private.write(config, self.render((DEPLOY / "envoy.yaml").read_text("utf-8")))
+        config = Configuration(
+            self.server.run, self.folder / ADMIN, self.server.ports, self.route_seconds, self.options
+        ).write()
         found = self.folder / "found"
         self.watch = Watch(self.server, found)
         self.watch.start()
@@ -145,11 +110,9 @@ class Gateway:
             heads=self.heads,
             found=found,
             weights=self.server.run / canary.FILE,
-            tokens=self.tokens,
-            cors=bool(self.origins),
+            tokens=self.options.tokens.file if self.options.tokens else None,
+            cors=bool(self.options.origins),
         )
-        if self.certificate:
-            private.write(self.server.run / tls.SDS_FILE, tls.sds(self.certificate))
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
         command += ["--file-flush-interval-msec", str(ACCESS_LOG_DELAY)]
@@ -158,40 +121,6 @@ class Gateway:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=private.UMASK
         )
         self._wait_ready()
-
-    def render(self, template: str) -> str:
-        """The template with this gateway's values; paths are quoted as JSON, which YAML reads."""
-        assert self.folder is not None
-        run = self.server.run
-        values: dict[str, object] = {
-            "admin": json.dumps(str(self.folder / "admin")),
-            "address": self.address,
-            "port": self.port,
-            "inference_port": self.server.ports.inference,
-            "grpc_port": self.server.ports.grpc_inference,
-            "access_log": json.dumps(str(self.access_log)),
-            "tokens": TOKENS_FILTER.format(json.dumps(str(run / scripts.TOKENS))) if self.tokens else "",
-            **{name.removesuffix(".lua"): json.dumps(str(run / name)) for name in LUA},
-            **self.tracing,
-            "max_bytes": shipped.shipped("max_request_size"),
-            "max_grpc_bytes": shipped.shipped("max_request_size") + GRPC_FRAME,
-            "route_seconds": self.route_seconds,
-            "idle_seconds": self.route_seconds + 30,
-            "tls": self._tls(),
-            "cors_unread": cors.UNREAD if self.origins else "",
-            "origins": json.dumps(cors.regex(self.origins)),
-            **vars(self.limits),
-        }
-        return Template(template).substitute(values)
-
-    def _tls(self) -> str:
-        """The listener's transport socket, at its place; nothing for plain HTTP."""
-        if not self.certificate:
-            return ""
-        file = json.dumps(str(self.server.run / tls.SDS_FILE), ensure_ascii=False)
-        return textwrap.indent(
-            Template((DEPLOY / "tls.yaml").read_text("utf-8")).substitute(sds=file), " " * 10
-        )
 
     def drain(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
         """Refuse new connections, close kept ones after their next answer, and wait for what is in flight.
@@ -267,7 +196,7 @@ class Gateway:
         def ready() -> bool:
             if not self.running:
                 raise ServerError(f"the gateway ended while starting: {self._last_words()}")
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(*local_http.FAULTS):
                 return self._admin("GET", "/ready").strip() == "LIVE"
             return False
 
@@ -279,9 +208,9 @@ class Gateway:
         last = re.split(r"^\[", said, flags=re.MULTILINE)[-1]  # entries begin so, and may have several lines
         return " ".join(last.split()) or "it said nothing"
 
-    def _admin(self, method: str, path: str, timeout: float = 5.0) -> str:
+    def _admin(self, method: str, path: str, timeout: float = local_http.SECONDS) -> str:
         assert self.folder is not None
-        return unix_http.ask(self.folder / "admin", method, path, timeout).body.decode()
+        return local_http.ask(local_http.unix(self.folder / ADMIN, timeout), method, path).text
 
 
 def executable() -> Path:

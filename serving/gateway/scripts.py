@@ -9,8 +9,12 @@ from pathlib import Path
 from bundle import private
 
 SHIPPED = Path(__file__).resolve().parent
-REQUESTS, TOKENS, HEALTH, CANARY, ERRORS = (
-    f"{name}.lua" for name in ("requests", "tokens", "health", "canary", "errors")
+ALL = REQUESTS, TOKENS, HEALTH, CANARY, ERRORS = (
+    "requests.lua",
+    "tokens.lua",
+    "health.lua",
+    "canary.lua",
+    "errors.lua",
 )
 
 

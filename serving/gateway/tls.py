@@ -16,7 +16,9 @@ from serving.host.ports import LOOPBACK
 
 CERTIFICATE, KEY = "tls.crt", "tls.key"  # PEM; the certificate first, then those between it and its authority
 AUTHORITY = "ca.crt"  # PEM, of a private authority; not needed here, but by callers
-SDS_FILE = "sds.yaml"  # of the secret discovery service, by which Envoy reads secrets that change
+SECRETS_FILE = (
+    "secrets.json"  # for Envoy's secret discovery service, which reads secrets again when they change
+)
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_… of OpenSSL's x509_vfy.h
 
 
@@ -86,18 +88,15 @@ def trusting(folder: Path) -> ssl.SSLContext:
     return client
 
 
-def sds(folder: Path) -> str:
-    """Envoy's file of secrets: it names the two files, and the folder whose renames say that they have changed."""
-    files = {name: json.dumps(str(folder / name), ensure_ascii=False) for name in (CERTIFICATE, KEY)}
-    return f"""\
-resources:
-  - "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
-    name: gateway
-    tls_certificate:
-      certificate_chain: {{filename: {files[CERTIFICATE]}}}
-      private_key: {{filename: {files[KEY]}}}
-      watched_directory: {{path: {json.dumps(str(folder), ensure_ascii=False)}}}
-"""
+def secrets(folder: Path) -> str:
+    """Envoy's file of secrets: the two files, and the folder in which a rename shows that they have changed."""
+    certificate = {
+        "certificate_chain": {"filename": str(folder / CERTIFICATE)},
+        "private_key": {"filename": str(folder / KEY)},
+        "watched_directory": {"path": str(folder)},
+    }
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    return json.dumps({"resources": [{"@type": kind, "name": "gateway", "tls_certificate": certificate}]})
 
 
 def _handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> dict[str, Any]:

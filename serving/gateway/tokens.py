@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundle import BundleError, private
@@ -10,8 +11,21 @@ SHORTEST = 16  # characters, as serving/gateway/tokens.lua has it
 HOW = "make one with `openssl rand -base64 32 > FILE; chmod 600 FILE`"
 
 
-def read(file: Path) -> list[str]:
-    """The tokens of a file: one a line, empty lines and those that begin with # left out.
+@dataclass(frozen=True)
+class Tokens:
+    """A file of tokens that has been checked.
+
+    Attributes:
+        file: absolute; the gateway reads it at every request, and a link is followed again each time.
+        each: the tokens that it held when it was read.
+    """
+
+    file: Path
+    each: tuple[str, ...] = field(repr=False)
+
+
+def read(file: Path) -> Tokens:
+    """Check a file of tokens: one a line; empty lines and those that begin with # are left out.
 
     Raises:
         BundleError: no such file, others may read it, nothing in it, a token that is too short or has spaces.
@@ -32,4 +46,4 @@ def read(file: Path) -> list[str]:
             )
     if not tokens:
         raise BundleError(f"TOKENS={file} holds no token: {HOW}")
-    return [token for _, token in tokens]
+    return Tokens(file.absolute(), tuple(token for _, token in tokens))

@@ -1,56 +1,38 @@
-"""The gateway's spans, sent to an OpenTelemetry collector where one is named; W3C `traceparent` in and out."""
+"""OTLP= → the OpenTelemetry collector that the gateway sends its spans to; W3C `traceparent` in and out."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from bundle import BundleError
+from serving.host import ports
 
-NOTHING = {"tracing": "", "tracing_cluster": ""}
-
-_TRACING = """\
-                tracing:
-                  random_sampling: {{value: 100}}  # a caller's traceparent decides for its own request
-                  provider:
-                    name: envoy.tracers.opentelemetry
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig
-                      service_name: speaker-id
-                      http_service:
-                        http_uri: {{uri: "http://{host}:{port}/v1/traces", cluster: otlp, timeout: 2s}}
-"""
-_CLUSTER = """\
-    - name: otlp  # the collector of traces
-      type: STRICT_DNS
-      connect_timeout: 2s
-      load_assignment:
-        cluster_name: otlp
-        endpoints:
-          - lb_endpoints:
-              - endpoint: {{address: {{socket_address: {{address: {host}, port_value: {port}}}}}}}
-"""
+HOST = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9][A-Za-z0-9.-]*")
 
 
-def fragments(otlp: str | None) -> dict[str, str]:
-    """What envoy.yaml has in place of `tracing` and `tracing_cluster`.
+@dataclass(frozen=True)
+class Collector:
+    """Takes OTLP over HTTP, on port 4318 by convention."""
 
-    Args:
-        otlp: host:port of a collector that takes OTLP over HTTP (4318 by convention); None traces nothing.
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def read(given: str) -> Collector | None:
+    """The collector of `OTLP=host:port`; None where nothing is given, and nothing is traced.
 
     Raises:
-        BundleError: it is no host and port.
+        BundleError: it is not a host and a port.
     """
-    if otlp is None:
-        return NOTHING
-    host, _, port = otlp.rpartition(":")
-    if (
-        not host
-        or not host.replace(".", "").replace("-", "").isalnum()
-        or not port.isdecimal()
-        or not 0 < int(port[:6]) < 1 << 16
-    ):
+    if not given:
+        return None
+    host, _, port = given.rpartition(":")
+    if not HOST.fullmatch(host) or not ports.is_number(port):
         raise BundleError(
-            f"OTLP={otlp} is no address: write it as OTLP=127.0.0.1:4318, with a port from 1 to 65535"
+            f"OTLP={given} is not an address: write it as OTLP=127.0.0.1:4318, with a port from 1 to {ports.LAST}"
         )
-    return {
-        "tracing": _TRACING.format(host=host, port=port),
-        "tracing_cluster": _CLUSTER.format(host=host, port=port),
-    }
+    return Collector(host, int(port))

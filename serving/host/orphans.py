@@ -12,7 +12,7 @@ from serving.state import FILE, read, skip, states
 
 
 def clear_all(run: Path) -> list[int]:
-    """What every killed server left that wrote its state below a folder; gives the ids of processes still there."""
+    """`clear` for every killed server that wrote its state below a folder."""
     left = []
     for file, state in states(run):
         if not state.serve.alive:
@@ -24,7 +24,7 @@ def clear(run: Path) -> list[int]:
     """End and remove what is left of the server of a run folder, and say so. Its `make serve` must have ended.
 
     Returns:
-        Ids of processes that are still there although they were killed, which should be none.
+        Ids of processes that are still running although they were killed; none are expected.
     """
     try:
         state = read(run / FILE)

@@ -8,7 +8,10 @@ import random
 import socket
 from dataclasses import dataclass, fields
 
+from bundle import BundleError
+
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # every address of the machine; asked for by name, with --address
 LAST = 65_535
 OWN_CHOICE = range(15_000, 32_000)  # above most services, below Linux's and macOS's ephemeral ports
 
@@ -34,9 +37,14 @@ class Ports:
 
 def number(text: str) -> int:
     """A port that one can ask for, as argparse takes it."""
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= LAST):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: allowed are 1 to {LAST}")
+    if not is_number(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: allowed are 1 to {LAST}")
     return int(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is the number of a port."""
+    return text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= LAST
 
 
 def number_or_free(text: str) -> int:
@@ -52,6 +60,22 @@ def free(count: int) -> list[int]:
     """
     shuffled = random.sample(OWN_CHOICE, len(OWN_CHOICE))
     return list(itertools.islice((port for port in shuffled if not is_taken(port)), count))
+
+
+def reached_at(address: str) -> str:
+    """Where callers on this machine reach what listens at an address."""
+    return LOOPBACK if address == EVERYWHERE else address
+
+
+def refuse_taken(port: int, variable: str) -> None:
+    """Raise BundleError if another process listens on a port.
+
+    Args:
+        port: which.
+        variable: of make, by which another is chosen.
+    """
+    if is_taken(port):
+        raise BundleError(f"port {port} is taken by another process: choose another with {variable}=")
 
 
 def is_taken(port: int) -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from bundle import BundleError
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -110,11 +112,17 @@ def matching(argument: Callable[[str], bool]) -> list[psutil.Process]:
     return found
 
 
+def refuse_left(pids: Iterable[int]) -> None:
+    """Raise BundleError if killing did not end these processes: what they hold cannot be used."""
+    if left := list(pids):
+        raise BundleError(f"processes {left} are still running although they were killed")
+
+
 def end(processes: Iterable[psutil.Process], grace: float) -> list[int]:
     """Ask the processes to end, wait `grace` seconds, then kill the rest.
 
     Returns:
-        The ids that are still there after that, which should be none.
+        The ids that are still running after that; none are expected.
     """
     waiting = list(processes)
     for process in waiting:

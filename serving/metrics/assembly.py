@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import requests
 from prometheus_client import Metric
 
 from bundle.sources import ModelSpec
 from serving.gateway.envoy import Gateway
+from serving.host import local_http
 from serving.metrics import gateway as envoy
 from serving.metrics import models, torchserve
 from serving.metrics.access_log import AccessLog
@@ -18,18 +18,15 @@ from serving.metrics.served import Served
 from serving.torchserve.process import TorchServe
 
 
-def exporter(
-    server: TorchServe, gateway: Gateway, specs: Sequence[ModelSpec], address: str, port: int
-) -> Exporter:
+def exporter(server: TorchServe, gateway: Gateway, specs: Sequence[ModelSpec]) -> Exporter:
     """The exporter of a TorchServe and its gateway; to be made before the gateway starts to write its log."""
     served = Served({spec.name: [spec.version] for spec in specs})
     log = AccessLog(gateway.access_log, served)
 
     def of_torchserve() -> Iterator[Metric]:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy from the environment has no business on loopback
-            answer = session.get(f"{server.metrics_url}/metrics", timeout=DEADLINE)
-        answer.raise_for_status()
+        answer = local_http.ask(local_http.tcp(server.metrics_url, DEADLINE), "GET", "/metrics")
+        if answer.status != 200:
+            raise OSError(f"TorchServe answers {answer.status} where its metrics should be")
         return torchserve.collect(answer.text, served)
 
     parts = {
@@ -38,4 +35,4 @@ def exporter(
         GATEWAY: lambda: envoy.collect(gateway.stats(envoy.PATH)),
         ACCESS_LOG: log.collect,
     }
-    return Exporter(parts, address, port)
+    return Exporter(parts, gateway.options.metrics_address, gateway.options.metrics_port)

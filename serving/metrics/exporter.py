@@ -11,10 +11,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.registry import Collector
 
-from bundle import BundleError
-from serving.gateway.envoy import EVERYWHERE
 from serving.host import ports
-from serving.host.ports import LOOPBACK
 from serving.metrics import families
 
 Part = Callable[[], Iterable[Metric]]
@@ -39,7 +36,7 @@ class Exporter(Collector):
         self.port = port
         self.address = address
         self.deadline = deadline
-        self.url = f"http://{LOOPBACK if address == EVERYWHERE else address}:{port}/metrics"
+        self.url = f"http://{ports.reached_at(address)}:{port}/metrics"
         self._lock = Lock()
         self._busy: dict[str, Future[tuple[list[Metric], float]]] = {}
         self._pool = ThreadPoolExecutor(len(parts), thread_name_prefix="metrics")
@@ -47,10 +44,7 @@ class Exporter(Collector):
 
     def check_port(self) -> None:
         """Raises BundleError if another process listens on the port."""
-        if ports.is_taken(self.port):
-            raise BundleError(
-                f"port {self.port} is taken by another process: choose another with METRICS_PORT="
-            )
+        ports.refuse_taken(self.port, "METRICS_PORT")
 
     def start(self) -> None:
         """Listen.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from bundle import BundleError
 from bundle.samples import recordings, samples
+from serving.host import local_http
+from serving.host.local_http import Answer
+from serving.host.polling import wait_until
 
 CLIP_SECONDS = 120.0  # for one answer, under load
-RETRIES = 20  # of a full queue
+FULL_SECONDS, RETRY_SECONDS = 20.0, 1.0  # for which a full queue is tried again; between two tries
 SHOWN = 5
 
 
@@ -26,7 +28,7 @@ class Clip:
     speaker: str | None = None
 
 
-Answer = tuple[str, ...]  # the best label, of every head
+Labels = tuple[str, ...]  # the best of every head
 
 
 def clips(folder: Path | None) -> list[Clip]:
@@ -47,52 +49,54 @@ def clips(folder: Path | None) -> list[Clip]:
     return [Clip(path, path.relative_to(folder).parts[0]) for path in found]
 
 
-def answers(url: str, model: str, version: str, asked: Sequence[Clip]) -> list[Answer]:
+def answers(url: str, model: str, version: str, asked: Sequence[Clip]) -> list[Labels]:
     """What one version answers to every clip.
 
     Raises:
         BundleError: it refuses a clip, or does not answer.
     """
-    target = f"{url}/predictions/{model}/{version}"
-    return [
-        best(ask(target, clip).json()) for clip in asked
-    ]  # one at a time: callers wait for the same workers
+    path = f"/predictions/{model}/{version}"
+    # one at a time: callers wait for the same workers
+    return [best(json.loads(ask(url, path, clip).body)) for clip in asked]
 
 
 def answering_version(url: str, model: str, clip: Clip) -> str:
     """Which version answers a request that names none."""
-    return ask(f"{url}/predictions/{model}", clip).headers["x-model-version"]
+    return ask(url, f"/predictions/{model}", clip).headers["x-model-version"]
 
 
-def ask(target: str, clip: Clip) -> requests.Response:
+def ask(url: str, path: str, clip: Clip) -> Answer:
     """One clip's answer; waits while the queue is full.
 
     Raises:
         BundleError: any other status than 200.
     """
-    headers = {"content-type": "application/octet-stream"}
-    with requests.Session() as session:
-        session.trust_env = False  # TorchServe's own address, on loopback
-        for _ in range(RETRIES):
-            try:
-                response = session.post(target, clip.path.read_bytes(), headers=headers, timeout=CLIP_SECONDS)
-            except requests.RequestException as exc:
-                raise BundleError(f"{clip.path.name} gets no answer: {type(exc).__name__}") from exc
-            if response.status_code != 503:  # TorchServe's word for a full queue
-                break
-            time.sleep(1)
-    if response.status_code != 200:
-        raise BundleError(f"{clip.path.name} gets {response.status_code}: {response.text[:200]}")
-    return response
+    body, headers = clip.path.read_bytes(), {"content-type": "application/octet-stream"}
+    answer: Answer | None = None
+
+    def queued() -> bool:
+        nonlocal answer
+        connection = local_http.tcp(url, CLIP_SECONDS)
+        answer = local_http.ask(connection, "POST", path, body, headers)
+        return answer.status != HTTPStatus.SERVICE_UNAVAILABLE  # TorchServe's status where its queue is full
+
+    try:
+        wait_until(queued, FULL_SECONDS, RETRY_SECONDS)
+    except local_http.FAULTS as exc:
+        raise BundleError(f"{clip.path.name} gets no answer: {type(exc).__name__}") from exc
+    assert answer is not None
+    if answer.status != 200:
+        raise BundleError(f"{clip.path.name} is answered with {answer.status}: {answer.text[:200]}")
+    return answer
 
 
-def best(answer: Any) -> Answer:
+def best(answer: Any) -> Labels:
     """The best label of a ranking, or of each of several heads."""
     rankings = answer.values() if isinstance(answer, dict) else [answer]
     return tuple(ranking[0]["label"] for ranking in rankings)
 
 
-def judge(asked: Sequence[Clip], before: Sequence[Answer], after: Sequence[Answer], least: float) -> str:
+def judge(asked: Sequence[Clip], before: Sequence[Labels], after: Sequence[Labels], least: float) -> str:
     """Whether the new version may serve, in words.
 
     Where the speakers are known it must be right as often as the old version; else it must give the old version's

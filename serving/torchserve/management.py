@@ -6,7 +6,6 @@ turns it off.
 
 from __future__ import annotations
 
-import http.client
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bundle import BundleError
-from serving.host import unix_http
+from serving.host import local_http
 
 
 class ManagementError(BundleError):
@@ -116,8 +115,8 @@ class Management:
 
     def _ask(self, method: str, target: str, timeout: float | None = None) -> Any:
         try:
-            answer = unix_http.ask(self.path, method, target, timeout or self.patience)
-        except (OSError, http.client.HTTPException) as exc:
+            answer = local_http.ask(local_http.unix(self.path, timeout or self.patience), method, target)
+        except local_http.FAULTS as exc:
             raise ManagementError(
                 f"TorchServe's management API does not answer ({type(exc).__name__}): has the server ended?"
             ) from exc

@@ -205,7 +205,7 @@ class TorchServe:
             again: it will be started again, at the same addresses: its temp folder is emptied and stays.
 
         Raises:
-            ServerError: a process is still there although it was killed.
+            BundleError: a process is still running although it was killed.
         """
         left: list[int] = []
         if self._java is not None:
@@ -228,8 +228,7 @@ class TorchServe:
                 self.temp.mkdir(mode=0o700)
             else:
                 self.temp = None
-        if left:
-            raise ServerError(f"processes {left} are still there although they were killed")
+        processes.refuse_left(left)
 
     def _waiting(self) -> str | None:
         """What is not ready yet, in words, or None if all is."""

@@ -20,6 +20,7 @@ import yaml
 from bundle import archive, sources
 from serving import state
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports, processes
 from serving.host.leash import Leashed
 from serving.torchserve.process import TorchServe
@@ -65,7 +66,7 @@ def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="session")
 def gateway(server: TorchServe) -> Iterator[Gateway]:
     """The gateway in front of `server`; `.url` is its base address, HTTP and gRPC alike."""
-    with Gateway(server, ports.free(1)[0], response_timeout=120) as running:
+    with Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=120) as running:
         running.start()
         yield running
 
@@ -114,7 +115,7 @@ def stub_server(
 @pytest.fixture(scope="session")
 def stub_gateway(stub_server: TorchServe) -> Iterator[Gateway]:
     """The gateway in front of `stub_server`."""
-    with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as running:
+    with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as running:
         running.start()
         yield running
 

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.torchserve.process import TorchServe
@@ -183,7 +184,7 @@ class TestHeaders:
             assert not {name for name in names if name.startswith("x-envoy") or name == "server"}
 
     def test_a_large_access_log_gives_way_to_a_new_one(self, stub_server: TorchServe) -> None:
-        with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway:
+        with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:
             gateway.start()
             ask = partial(requests.get, f"{gateway.url}/nothing", timeout=600)
             ask(headers={"x-request-id": "old-1"})

@@ -14,8 +14,9 @@ import psutil
 import pytest
 import requests
 
+from bundle import BundleError
 from serving.gateway.envoy import Gateway
-from serving.gateway.limits import Limits
+from serving.gateway.options import GatewayOptions, Limits
 from serving.host import ports
 from serving.torchserve.process import ServerError, TorchServe
 from tests.waiting import wait_until
@@ -90,16 +91,18 @@ class TestErrors:
         assert {response.headers["retry-after"] for response in refused} == {"1"}
 
     def test_no_answer_in_time_is_504(self, stub_server: TorchServe) -> None:
-        with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway:
+        with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:
             gateway.route_seconds = 1
             gateway.start()
             response = requests.post(f"{gateway.url}/predictions/stub", b"sleep 2", timeout=600)
             assert error(response) == (504, "timeout")
 
     def test_what_fits_no_queue_is_refused_at_the_door_at_once(self, stub_server: TorchServe) -> None:
-        limits = Limits(waiting=2)
+        limits = Limits(max_requests=2)
         with (
-            Gateway(stub_server, ports.free(1)[0], response_timeout=30, limits=limits) as gateway,
+            Gateway(
+                stub_server, GatewayOptions(ports.free(1)[0], limits=limits), response_timeout=30
+            ) as gateway,
             ThreadPoolExecutor(2) as pool,
         ):
             gateway.start()
@@ -118,7 +121,7 @@ class TestErrors:
     def test_a_torchserve_that_is_gone_is_503(self, stub_server: TorchServe, tmp_path: Path) -> None:
         gone = TorchServe(stub_server.store, ["stub"], tmp_path)
         gone.temp = Path("/nowhere")  # and no socket of its management API
-        with Gateway(gone, ports.free(1)[0], response_timeout=30) as gateway:
+        with Gateway(gone, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:
             gateway.start()
             response = requests.post(f"{gateway.url}/predictions/stub", b"abc", timeout=600)
             assert error(response) == (503, "unavailable")
@@ -140,7 +143,7 @@ class TestDraining:
         self, stub_server: TorchServe
     ) -> None:
         with (
-            Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway,
+            Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway,
             ThreadPoolExecutor(1) as pool,
         ):
             gateway.start()
@@ -157,7 +160,7 @@ class TestDraining:
 
     def test_the_grace_bounds_the_wait_and_says_what_is_left(self, stub_server: TorchServe) -> None:
         with (
-            Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway,
+            Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway,
             ThreadPoolExecutor(1) as pool,
         ):
             gateway.start()
@@ -169,7 +172,7 @@ class TestDraining:
     def test_whoever_is_in_a_hurry_ends_the_wait(self, stub_server: TorchServe) -> None:
         hurry = threading.Event()
         with (
-            Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway,
+            Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway,
             ThreadPoolExecutor(2) as pool,
         ):
             gateway.start()
@@ -182,21 +185,21 @@ class TestDraining:
 
 class TestStarting:
     def test_a_taken_port_is_one_line(self, stub_gateway: Gateway, stub_server: TorchServe) -> None:
-        second = Gateway(stub_server, stub_gateway.port, response_timeout=30)
-        with pytest.raises(ServerError, match=rf"port {stub_gateway.port} is taken .* PORT="):
+        second = Gateway(stub_server, GatewayOptions(stub_gateway.port), response_timeout=30)
+        with pytest.raises(BundleError, match=rf"port {stub_gateway.port} is taken .* PORT="):
             second.start()
 
     def test_a_faulty_configuration_is_one_line_with_envoys_reason(
         self, stub_server: TorchServe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as faulty:
+        with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as faulty:
             monkeypatch.setattr(faulty, "render", lambda _: "static_resources: {listeners: 7}")
             with pytest.raises(ServerError, match="the gateway ended while starting: ") as caught:
                 faulty.start()
             assert "\n" not in str(caught.value)
 
     def test_nothing_is_left_when_it_stops(self, stub_server: TorchServe) -> None:
-        gateway = Gateway(stub_server, ports.free(1)[0], response_timeout=30)
+        gateway = Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30)
         gateway.start()
         pid, folder = gateway.pid, gateway.folder
         gateway.stop()

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.gateway.scripts import lua_heads
 from serving.host import ports
 from serving.torchserve.process import TorchServe
@@ -37,7 +38,7 @@ def before() -> Iterator[Callable[..., Gateway]]:
     started: list[Gateway] = []
 
     def start(server: TorchServe, **options: Any) -> Gateway:
-        gateway = Gateway(server, ports.free(1)[0], response_timeout=30, **options)
+        gateway = Gateway(server, GatewayOptions(ports.free(1)[0], **options), response_timeout=30)
         started.append(gateway)
         gateway.start()
         return gateway

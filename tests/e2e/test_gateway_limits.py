@@ -18,8 +18,8 @@ from h2.events import ConnectionTerminated, RemoteSettingsChanged
 from h2.settings import SettingCodes
 
 from serving.gateway.envoy import Gateway
-from serving.gateway.limits import Limits
-from serving.host import ports, unix_http
+from serving.gateway.options import GatewayOptions, Limits
+from serving.host import local_http, ports
 from serving.host.ports import LOOPBACK
 from serving.torchserve.process import TorchServe
 
@@ -32,7 +32,7 @@ ORIGIN = "https://a.example"
 @pytest.fixture(scope="module")
 def gateway(stub_server: TorchServe) -> Iterator[Gateway]:
     """One whose limits are near enough for a test, and which lets the pages of ORIGIN ask."""
-    limits = Limits(headers_seconds=1, upload_seconds=3, unused_seconds=1)
+    limits = Limits(headers_seconds=1, upload_seconds=3, idle_timeout=1)
     with Gateway(
         stub_server, ports.free(1)[0], response_timeout=30, origins=[ORIGIN], limits=limits
     ) as running:
@@ -44,7 +44,9 @@ def gateway(stub_server: TorchServe) -> Iterator[Gateway]:
 def narrow(stub_server: TorchServe) -> Iterator[Gateway]:
     """One with little memory and few connections, and its usual patience."""
     limits = Limits(connections=CONNECTIONS, heap_bytes=64 << 20)
-    with Gateway(stub_server, ports.free(1)[0], response_timeout=30, limits=limits) as running:
+    with Gateway(
+        stub_server, GatewayOptions(ports.free(1)[0], limits=limits), response_timeout=30
+    ) as running:
         running.start()
         yield running
 
@@ -208,7 +210,7 @@ def taken_back(gateway: Gateway) -> int:
     """How many connections the gateway has closed for that."""
     name = "http.public.downstream_rq_too_many_premature_resets"
     assert gateway.folder
-    stats = unix_http.ask(gateway.folder / "admin", "GET", f"/stats?filter={name}").body
+    stats = local_http.ask(local_http.unix(gateway.folder / "admin"), "GET", f"/stats?filter={name}").body
     return int(stats.rsplit(b":", 1)[1])
 
 

@@ -23,7 +23,9 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded
 
+from serving.gateway import tls
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.leash import Leashed
 from serving.host.ports import LOOPBACK
@@ -49,7 +51,9 @@ def authority(folder: Path) -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def gateway(stub_server: TorchServe, folder: Path, authority: trustme.CA) -> Iterator[Gateway]:
-    with Gateway(stub_server, ports.free(1)[0], response_timeout=30, certificate=folder) as running:
+    with Gateway(
+        stub_server, GatewayOptions(ports.free(1)[0], certificate=tls.read(folder)), response_timeout=30
+    ) as running:
         running.start()
         yield running
 
@@ -185,7 +189,9 @@ def test_kubernetes_way_of_replacing_them_is_seen(stub_server: TorchServe, tmp_p
     (mounted / "..data").symlink_to("..1")
     for name in ("tls.crt", "tls.key"):
         (mounted / name).symlink_to(f"..data/{name}")
-    with Gateway(stub_server, ports.free(1)[0], response_timeout=30, certificate=mounted) as gateway:
+    with Gateway(
+        stub_server, GatewayOptions(ports.free(1)[0], certificate=tls.read(mounted)), response_timeout=30
+    ) as gateway:
         gateway.start()
         before = shown(gateway)
         (mounted / "..data_tmp").symlink_to("..2")

@@ -14,7 +14,9 @@ import requests
 
 from measure.loadtest import LoadTestError, server
 from measure.loadtest.target import Clip
+from serving.gateway import tokens
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.torchserve.process import TorchServe
@@ -32,7 +34,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gateway(stub_server: TorchServe, file: Path) -> Iterator[Gateway]:
     write(file)
-    with Gateway(stub_server, ports.free(1)[0], response_timeout=30, tokens=file) as running:
+    with Gateway(
+        stub_server, GatewayOptions(ports.free(1)[0], tokens=tokens.read(file)), response_timeout=30
+    ) as running:
         running.start()
         yield running
 

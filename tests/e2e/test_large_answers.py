@@ -11,6 +11,7 @@ import requests
 
 from bundle import archive, shipped, sources
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.torchserve.process import TorchServe
 from tests.doubles.checkpoints import write_checkpoint
@@ -31,7 +32,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TorchServe,
     archive.build(sources.resolve(str(folder), root=folder.parent), store)
     with (
         TorchServe(store, ["many"], tmp_path_factory.mktemp("run")) as server,
-        Gateway(server, ports.free(1)[0], response_timeout=600) as gateway,
+        Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=600) as gateway,
     ):
         server.start()
         server.wait_ready()

@@ -17,6 +17,7 @@ import requests
 
 from bundle.sources import ModelSpec
 from serving import state
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.service import Service
@@ -166,7 +167,9 @@ class TestServing:
     ) -> None:
         stub_archive(checkout / "model_store", "stub", stub={"value_error": "layer_weights has 3 values"})
         spec = ModelSpec(name="stub", source="stub")
-        service = Service([spec], checkout / "model_store", checkout / "run", ports.free(1)[0])
+        service = Service(
+            [spec], checkout / "model_store", checkout / "run", GatewayOptions(ports.free(1)[0])
+        )
         with pytest.raises(ServerError, match="layer_weights has 3 values"):
             service.start()
         family = service.torchserve.identities()

@@ -17,6 +17,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from bundle import sources
+from serving.gateway.options import GatewayOptions
+from serving.gateway.tracing import Collector as Spans
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.metrics.catalogue import CATALOGUE, samples_of
@@ -85,8 +87,9 @@ def watched(
 ) -> Iterator[Watched]:
     spec = sources.resolve("demo", root=ROOT / "models")
     run = tmp_path_factory.mktemp("run")
-    otlp = f"{LOOPBACK}:{collector.server_port}"
-    service = Service([spec], demo_store, run, ports.free(1)[0], otlp=otlp)
+    spans = Spans(LOOPBACK, collector.server_port)
+    options = GatewayOptions(ports.free(1)[0], collector=spans)
+    service = Service([spec], demo_store, run, options)
     try:
         service.start()
         labels, scores = set(), set()

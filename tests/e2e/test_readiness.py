@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.torchserve import hung, probe, watch
 from serving.torchserve.process import TorchServe
@@ -49,7 +50,7 @@ def server(
 
 @pytest.fixture(scope="module")
 def gateway(server: TorchServe) -> Iterator[Gateway]:
-    with Gateway(server, ports.free(1)[0], response_timeout=30) as running:
+    with Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as running:
         running.start()
         yield running
 
@@ -132,7 +133,10 @@ def test_one_of_several_workers_that_hangs_is_ended_after_its_time_and_the_other
     with TorchServe(tmp_path, ["stub"], tmp_path / "run") as several:
         several.start()
         several.wait_ready()
-        with Gateway(several, ports.free(1)[0], response_timeout=8) as gateway, ThreadPoolExecutor(1) as pool:
+        with (
+            Gateway(several, GatewayOptions(ports.free(1)[0]), response_timeout=8) as gateway,
+            ThreadPoolExecutor(1) as pool,
+        ):
             gateway.start()
             wait_for(gateway, 200)
             before = set(several.worker_pids())
@@ -237,7 +241,7 @@ def test_grpcs_ping_asks_the_same(gateway: Gateway) -> None:
 
 def test_nobody_watching_is_not_ready_in_time(server: TorchServe) -> None:
     """Measured from the last look to when the last request that is told ready was sent: a busy machine adds nothing."""
-    with Gateway(server, ports.free(1)[0], response_timeout=30) as lonely:
+    with Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as lonely:
         lonely.start()
         wait_for(lonely, 200)
         assert lonely.watch

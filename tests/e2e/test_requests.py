@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.torchserve.process import TorchServe
@@ -38,7 +39,7 @@ class Sent:
 
 @pytest.fixture(scope="module")
 def sent(stub_server: TorchServe) -> Iterator[Sent]:
-    with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway:
+    with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:
         gateway.start()
         found = Sent({}, {}, set(), [])
         began = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")

@@ -17,6 +17,7 @@ import requests
 from bundle import store
 from serving import state
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import logs, ports
 from serving.host.ports import LOOPBACK
 from serving.service import LOCK, ROTATE_SECONDS, Service
@@ -127,7 +128,7 @@ def test_everything_in_the_run_folder_is_its_users_alone(serve: StartServe) -> N
 class TestRotation:
     @pytest.fixture
     def gateway(self, stub_server: TorchServe) -> Iterator[Gateway]:
-        with Gateway(stub_server, ports.free(1)[0], response_timeout=30) as gateway:
+        with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:
             gateway.start()
             yield gateway
 
@@ -165,7 +166,7 @@ class TestRotation:
     def test_the_service_says_it_once_and_goes_on(
         self, checkout: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        service = Service([SPEC], checkout / "model_store", checkout / "run", 1)
+        service = Service([SPEC], checkout / "model_store", checkout / "run", GatewayOptions(1))
         clock = iter(range(0, 10_000, int(ROTATE_SECONDS) + 1))
         monkeypatch.setattr("serving.service.time.monotonic", lambda: float(next(clock)))
 

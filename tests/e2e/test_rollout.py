@@ -20,6 +20,7 @@ from bundle import BundleError, archive, sources, store
 from bundle.samples import samples
 from bundle.sources import ModelSpec
 from serving import state
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.rollout import agreement
 from serving.rollout.rollout import Rollout
@@ -43,7 +44,7 @@ def service(demo: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The demo model on a server of this module's own, whose versions come and go."""
     store = tmp_path_factory.mktemp("store")
     archive.build(demo, store)
-    service = Service([demo], store, tmp_path_factory.mktemp("run"), ports.free(1)[0])
+    service = Service([demo], store, tmp_path_factory.mktemp("run"), GatewayOptions(ports.free(1)[0]))
     try:
         service.start()
         yield service

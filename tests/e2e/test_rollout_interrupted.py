@@ -18,6 +18,7 @@ from bundle import BundleError, store
 from bundle.samples import samples
 from serving import state
 from serving.gateway import canary
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.polling import wait_until
 from serving.rollout import rollout
@@ -48,7 +49,7 @@ class Server:
         self.store = checkout / "model_store"
         port = ports.free(1)[0]
         self.run = checkout / state.RUN / str(port)
-        self.service = Service([SPEC], self.store, self.run, port)
+        self.service = Service([SPEC], self.store, self.run, GatewayOptions(port))
 
     @property
     def default(self) -> str:

@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from serving.gateway.envoy import Gateway
-from serving.host import unix_http
+from serving.host import local_http
 from serving.host.ports import LOOPBACK
 from serving.torchserve.management import ManagementError
 from serving.torchserve.process import TorchServe
@@ -170,7 +170,9 @@ class TestNothingIsFetched:
         self, stub_server: TorchServe, listener: socket.socket
     ) -> None:
         query = urlencode({"url": f"http://127.0.0.1:{listener.getsockname()[1]}/evil.war"})
-        answer = unix_http.ask(stub_server.management.path, "POST", f"/workflows?{query}", 20)
+        answer = local_http.ask(
+            local_http.unix(stub_server.management.path, 20), "POST", f"/workflows?{query}"
+        )
         assert 400 <= answer.status < 600
 
     def test_neither_over_grpc(self, stub_server: TorchServe, listener: socket.socket) -> None:
@@ -227,7 +229,9 @@ class TestNamesThatArePaths:
             server.start()
             server.wait_ready()
             query = urlencode({"url": "stub.mar", "model_name": "../../evil"})
-            answer = unix_http.ask(server.management.path, "POST", f"/models?{query}&synchronous=true", 60)
+            answer = local_http.ask(
+                local_http.unix(server.management.path, 60), "POST", f"/models?{query}&synchronous=true"
+            )
             assert answer.status == 200
             assert server.temp
             written = [

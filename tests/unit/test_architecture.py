@@ -143,3 +143,24 @@ def test_commands_around_a_running_server_import_no_torch() -> None:
 def test_files_stay_short() -> None:
     long = {name_of(path) for path in FILES if len(path.read_text("utf-8").splitlines()) > 300}
     assert long <= ONE_FILE
+
+
+SERVING = [path for path in FILES if path.is_relative_to(ROOT / "serving")]
+
+
+@pytest.mark.parametrize("path", SERVING, ids=name_of)
+def test_no_function_of_the_server_has_more_than_six_parameters(path: Path) -> None:
+    """What belongs together is one value, such as GatewayOptions."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    long = {each.name: count for each in functions if (count := parameters(each.args)) > 6}
+    assert long == {}
+
+
+def parameters(given: ast.arguments) -> int:
+    """How many a function has, `self` included; the fields of a dataclass are no function's."""
+    alone = [each for each in (given.vararg, given.kwarg) if each]
+    return len([*given.posonlyargs, *given.args, *given.kwonlyargs, *alone])

@@ -10,7 +10,7 @@ from speaker_id.audio.damage import MOST_DAMAGED
 from speaker_id.decoders import pool
 
 from bundle import shipped
-from serving.gateway.limits import Limits
+from serving.gateway.options import Limits
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = (TESTS.parent / "SECURITY.md").read_text("utf-8")

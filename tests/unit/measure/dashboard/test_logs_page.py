@@ -37,7 +37,7 @@ def literal_keys(value: ast.expr) -> set[str]:
 
 
 def test_the_gateways_fields_are_envoys() -> None:
-    template = (ROOT / "serving" / "gateway" / "envoy.yaml").read_text("utf-8")
+    template = (ROOT / "serving" / "gateway" / "envoy.yaml.j2").read_text("utf-8")
     _, _, written = template.partition("log_format:\n")
     block, _, _ = written.partition("local_reply_config:")
     assert ROWS["gateway_access.log"] == set(re.findall(r'^ +(\w+): "%', block, re.MULTILINE))

@@ -22,7 +22,7 @@ def written(folder: Path, text: str, mode: int = 0o600) -> Path:
 
 def test_tokens_stand_one_a_line_beside_comments(tmp_path: Path) -> None:
     file = written(tmp_path, f"# a comment\n\n{TOKEN}\n  second-{TOKEN}  \n")
-    assert tokens.read(file) == [TOKEN, f"second-{TOKEN}"]
+    assert tokens.read(file) == tokens.Tokens(file, (TOKEN, f"second-{TOKEN}"))
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
@@ -36,7 +36,7 @@ def test_a_secret_of_root_that_our_group_may_read_is_taken(
 ) -> None:
     file = written(tmp_path, TOKEN, 0o440)
     monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
-    assert tokens.read(file) == [TOKEN]
+    assert tokens.read(file).each == (TOKEN,)
     file.chmod(0o444)
     with pytest.raises(BundleError, match="may be read by other users"):
         tokens.read(file)

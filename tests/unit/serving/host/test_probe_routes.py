@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-import yaml
-
-from serving.gateway.envoy import DEPLOY
+from serving.gateway.configuration import FOLDER
+from serving.gateway.options import GatewayOptions
 from serving.metrics.access_log import _HEALTH
+from tests.unit.serving.gateway.configured import connection_manager, rendered
 
-HEALTH = (DEPLOY / "health.lua").read_text()
+HEALTH = (FOLDER / "health.lua").read_text()
 PLAIN = dict(re.findall(r'\["(/[^"]*)"\] = (\w+)', HEALTH))  # path → what answers it
 OF_A_MODEL = {
     "/v1/models/demo": "model_ready",
@@ -41,17 +41,12 @@ def test_what_health_lua_answers_is_counted_as_no_request() -> None:
 
 
 def test_what_asks_for_readiness_is_503_while_the_gateway_drains() -> None:
-    template = re.sub(
-        r"^\$\{\w+\}", "", (DEPLOY / "envoy.yaml").read_text(), flags=re.MULTILINE
-    )  # whole lines
-    config = yaml.safe_load(re.sub(r"\$\{\w+\}", "1", template))
-    (listener,) = config["static_resources"]["listeners"]
-    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager = connection_manager(rendered(GatewayOptions(8080)))
     (health,) = (each for each in manager["http_filters"] if each["name"].endswith(".health_check"))
     draining = re.compile(health["typed_config"]["headers"][0]["string_match"]["safe_regex"]["regex"])
     assert {path for path in [*ANSWERED, *CLIPS] if draining.fullmatch(path)} == READINESS
 
 
 def test_probes_need_no_token_where_they_name_no_model() -> None:
-    (opened,) = re.findall(r"^local OPEN = {(.*?)}", (DEPLOY / "tokens.lua").read_text(), re.MULTILINE)
+    (opened,) = re.findall(r"^local OPEN = {(.*?)}", (FOLDER / "tokens.lua").read_text(), re.MULTILINE)
     assert set(re.findall(r'\["(.*?)"\]', opened)) == set(PLAIN) - {"/v2"}

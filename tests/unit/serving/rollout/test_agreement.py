@@ -14,7 +14,7 @@ UNKNOWN = [Clip(Path(f"{name}.wav")) for name in "abcd"]
 KNOWN = [Clip(Path(f"{name}.wav"), speaker) for name, speaker in zip("abcd", "xxyy", strict=True)]
 
 
-def answers(text: str) -> list[agreement.Answer]:
+def answers(text: str) -> list[agreement.Labels]:
     return [(label,) for label in text]
 
 

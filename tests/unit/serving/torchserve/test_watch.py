@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from speaker_id.decoders.patience import HANG_SECONDS
 
-from serving.host import unix_http
+from serving.host import local_http
 from serving.torchserve import hung, watch
 from serving.torchserve.probe import Reply
 from serving.torchserve.watch import Trouble, Watch
@@ -39,7 +39,7 @@ class Scene:
         self.temp, self.ports = file.parent, self
         self.inference = 0
 
-    def ask(self, _: Path, __: str, target: str, ___: float) -> Any:
+    def ask(self, _: object, __: str, target: str) -> Any:
         answer = {"models": [{"modelName": "demo"}]} if target.startswith("/models?") else [VERSION]
         return type("Answer", (), {"status": 200, "body": json.dumps(answer)})
 
@@ -66,7 +66,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr(hung, "cpu", lambda _: made.cpu)
     monkeypatch.setattr(hung.activity, "batch_of", lambda pid: made.batches.get(pid))
     monkeypatch.setattr(watch.time, "monotonic", lambda: made.now)
-    monkeypatch.setattr(unix_http, "ask", made.ask)
+    monkeypatch.setattr(local_http, "ask", made.ask)
     return made
 
 

@@ -1,0 +1,61 @@
+"""What `make serve` says once it is ready: for each model a request to copy, with the answer that it was just given."""
+
+from __future__ import annotations
+
+import shlex
+
+from bundle import BundleError, samples
+from bundle.sources import ModelSpec
+from serving.gateway import tls
+from serving.gateway.options import GatewayOptions
+from serving.host import local_http
+from serving.service import Service
+
+FIRST_ANSWER_SECONDS = 60.0  # for the first answer of a model
+
+
+def announce(service: Service) -> str:
+    """The text, of several lines.
+
+    Raises:
+        BundleError: a model does not answer.
+    """
+    ready = [_ready(spec, service.gateway.options) for spec in service.specs]
+    return "\n".join([*ready, f"metrics: {service.exporter.url}\n"])
+
+
+def _ready(spec: ModelSpec, options: GatewayOptions) -> str:
+    clip, path = samples.samples()[0].path, f"/predictions/{spec.name}"
+    answer = _first_answer(options, path, clip.read_bytes())
+    certificate, base = options.certificate, options.url
+    trust = bearer = ""
+    if certificate:
+        base = certificate.url(base)
+        trust = f" --cacert {shlex.quote(str(certificate.trust))}" if certificate.trust else ""
+    if options.tokens:
+        bearer = ' -H "Authorization: Bearer $TOKEN"'
+    demo = ", the DEMO model, which knows six voices and no other" if spec.demo else ""
+    return (
+        f"ready: {spec.name} {spec.version}{demo}, at {base}{path} (Ctrl-C stops)\n\n"
+        f"  curl{trust} -T {clip}{bearer} {base}{path}\n  {answer}\n"
+    )
+
+
+def _first_answer(options: GatewayOptions, path: str, body: bytes) -> str:
+    headers = {"content-type": "application/octet-stream"}
+    if options.tokens:
+        headers["authorization"] = f"Bearer {options.tokens.each[0]}"
+    trust = tls.trusting(options.certificate.folder) if options.certificate else None
+    try:
+        answer = local_http.ask(
+            local_http.tcp(options.url, FIRST_ANSWER_SECONDS, trust), "POST", path, body, headers
+        )
+    except local_http.FAULTS as exc:
+        raise BundleError(
+            f"the server has started, but POST {path} is not answered ({type(exc).__name__})"
+        ) from exc
+    if answer.status != 200:
+        raise BundleError(
+            f"the server has started, but POST {path} is answered with {answer.status}: {answer.text}"
+        )
+    return answer.text

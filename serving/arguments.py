@@ -1,0 +1,87 @@
+"""The command line of `make serve`, and what it says about the gateway as one value."""
+
+from __future__ import annotations
+
+import argparse
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from bundle import BundleError
+from bundle.command_line import Parser
+from serving import state
+from serving.gateway import cors, tls, tokens, tracing
+from serving.gateway.options import GatewayOptions
+from serving.host import allocator, ports
+from serving.host.ports import LOOPBACK
+
+
+def parser() -> Parser:
+    """Every option of the command, with its default."""
+    made = Parser(prog="make serve", description="Serve models on loopback.")
+    add = made.add_argument
+    add("--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder")
+    add("--models", default="", help="several models, separated by spaces; NAME:2.0 is served as version 2.0")
+    add("--revision", default="", help="of a hub model, instead of the pinned one")
+    add(
+        "--archived",
+        type=Path,
+        help="serve the archives of this folder as they are: nothing is built or fetched",
+    )
+    add("--run", type=Path, help="the folder to write to; besides it, only TMPDIR is written to")
+    add(
+        "--grace",
+        type=float,
+        default=state.GRACE_SECONDS,
+        help="seconds that requests in flight get when the server is stopped (default: %(default)s)",
+    )
+    add(
+        "--stop-delay",
+        type=float,
+        default=0.0,
+        help="seconds between answering 'not ready' and refusing connections, for load balancers to notice",
+    )
+    add(
+        "--allocator",
+        choices=allocator.NAMES,
+        default="glibc",
+        help="memory allocator of Java and the workers (default: %(default)s)",
+    )
+    add("--port", type=ports.number, default=8080, help="of the gateway (default: %(default)s)")
+    add(
+        "--address",
+        type=IPv4Address,
+        default=LOOPBACK,
+        help="IPv4 address of the gateway; 0.0.0.0 accepts connections from the network (default: %(default)s)",
+    )
+    add("--tokens", type=Path, help="file of bearer tokens, one a line; requests without one are rejected")
+    add("--tls", type=Path, help="folder of tls.crt and tls.key, PEM; plain HTTP without it")
+    add("--cors", default="", help="origins of the web pages whose scripts may call, separated by spaces")
+    add("--metrics-port", type=ports.number_or_free, default=0, help="for Prometheus; 0 chooses a free port")
+    add(
+        "--metrics-address",
+        type=IPv4Address,
+        default=LOOPBACK,
+        help="IPv4 address of the metrics port (default: %(default)s)",
+    )
+    add("--otlp", default="", help="host:port of an OpenTelemetry collector, OTLP over HTTP")
+    return made
+
+
+def gateway_options(args: argparse.Namespace) -> GatewayOptions:
+    """What was given for the gateway; every file that it names is read and checked here.
+
+    Raises:
+        BundleError: says which variable is wrong, and what is allowed.
+    """
+    if args.metrics_port == args.port:
+        raise BundleError(f"METRICS_PORT={args.port} is the same as PORT=: choose another for one of them")
+    return GatewayOptions(
+        port=args.port,
+        address=str(args.address),
+        metrics_port=args.metrics_port or ports.free(1)[0],
+        metrics_address=str(args.metrics_address),
+        certificate=tls.read(args.tls) if args.tls else None,
+        tokens=tokens.read(args.tokens) if args.tokens else None,
+        origins=cors.read(args.cors),
+        collector=tracing.read(args.otlp),
+    )

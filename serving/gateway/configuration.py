@@ -1,0 +1,76 @@
+"""Envoy's configuration for one server: envoy.yaml.j2 with its values, and the file of its TLS secrets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bundle import private, shipped
+from serving.gateway import cors, scripts, tls
+from serving.gateway.options import GatewayOptions
+from serving.host import logs
+from serving.host.ports import Ports
+
+FOLDER = Path(__file__).resolve().parent
+TEMPLATE = "envoy.yaml.j2"
+GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not count
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What Envoy is started with.
+
+    Attributes:
+        run: the server's folder, where it is written.
+        admin: path of the admin interface's socket.
+        ports: TorchServe's.
+        route_seconds: from a request's whole arrival to its whole answer.
+        options: what the server was started with.
+    """
+
+    run: Path
+    admin: Path
+    ports: Ports
+    route_seconds: int
+    options: GatewayOptions
+
+    def write(self) -> Path:
+        """Write it into the run folder; the file for Envoy's command line."""
+        file = self.run / "envoy.yaml"
+        private.write(file, self.render())
+        if self.options.certificate:
+            private.write(self.run / tls.SECRETS_FILE, tls.secrets(self.options.certificate.folder))
+        return file
+
+    def render(self) -> str:
+        """The template's text with this server's values."""
+        # nothing is escaped as HTML: it is YAML, and strings in it are `quoted`
+        environment = Environment(
+            loader=FileSystemLoader(FOLDER),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,  # noqa: S701
+        )
+        environment.filters["quoted"] = quoted
+        return environment.get_template(TEMPLATE).render(
+            options=self.options,
+            limits=self.options.limits,
+            origins=cors.regex(self.options.origins),
+            admin=self.admin,
+            ports=self.ports,
+            access_log=self.run / logs.ACCESS,
+            secrets=self.run / tls.SECRETS_FILE,
+            scripts={name.removesuffix(".lua"): self.run / name for name in scripts.ALL},
+            max_bytes=shipped.shipped("max_request_size"),
+            grpc_frame=GRPC_FRAME,
+            route_seconds=self.route_seconds,
+        )
+
+
+def quoted(value: object) -> str:
+    """A string as JSON, which YAML reads."""
+    return json.dumps(str(value), ensure_ascii=False)

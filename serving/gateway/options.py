@@ -1,0 +1,67 @@
+"""What the gateway is started with: read and checked once, by the command, and handed on as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from serving.gateway.tls import Certificate
+from serving.gateway.tokens import Tokens
+from serving.gateway.tracing import Collector
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much callers may take of the gateway, one by one and together; envoy.yaml.j2 says what a value that is too
+    high or too low does.
+
+    Attributes:
+        handshake_seconds: until TLS is agreed upon.
+        headers_seconds: from a request's first byte to the end of its headers.
+        upload_seconds: from a request's first byte to its last.
+        idle_timeout: seconds that a connection may be open without a request.
+        connections: open connections, of all callers together.
+        heap_bytes: memory of the gateway, request bodies that are being received included.
+        max_requests: requests on their way to TorchServe, in its queues or being answered.
+    """
+
+    handshake_seconds: int = 10
+    headers_seconds: int = 10
+    upload_seconds: int = 300
+    idle_timeout: int = 300
+    connections: int = 1024
+    heap_bytes: int = 2 << 30
+    max_requests: int = 256
+
+
+@dataclass(frozen=True)
+class GatewayOptions:
+    """Where one server is reached, by whom, and what it tells.
+
+    Attributes:
+        port: the public port.
+        address: of the public port; 0.0.0.0 is every address of the machine. TorchServe stays on loopback.
+        metrics_port, metrics_address: where Prometheus scrapes; a free port on loopback by default.
+        certificate: for TLS on the public port; plain HTTP without it.
+        tokens: the bearer tokens that are accepted; every caller is without them.
+        origins: of the web pages whose scripts may call.
+        collector: where spans are sent; there are none without it.
+        limits: how much callers may take.
+    """
+
+    port: int
+    address: str = LOOPBACK
+    metrics_port: int = field(default_factory=lambda: ports.free(1)[0])
+    metrics_address: str = LOOPBACK
+    certificate: Certificate | None = None
+    tokens: Tokens | None = None
+    origins: tuple[str, ...] = ()
+    collector: Collector | None = None
+    limits: Limits = Limits()
+
+    @property
+    def url(self) -> str:
+        """Base address for callers on this machine, without a slash at the end."""
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://{ports.reached_at(self.address)}:{self.port}"

@@ -1,0 +1,32 @@
+"""The gateway's configuration of a server that does not run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serving.gateway.configuration import Configuration
+from serving.gateway.options import GatewayOptions
+from serving.host.ports import Ports
+
+RUN, ADMIN = Path("/run, é/8080"), Path('/tmp/"é"/admin')
+PORTS = Ports(inference=1001, metrics=1002, grpc_inference=1003, grpc_management=1004)
+ROUTE_SECONDS = 120
+
+
+def rendered(options: GatewayOptions) -> Any:
+    """The configuration as YAML is read."""
+    return yaml.safe_load(Configuration(RUN, ADMIN, PORTS, ROUTE_SECONDS, options).render())
+
+
+def filter_chain(config: Any) -> Any:
+    (listener,) = config["static_resources"]["listeners"]
+    (chain,) = listener["filter_chains"]
+    return chain
+
+
+def connection_manager(config: Any) -> Any:
+    (manager,) = filter_chain(config)["filters"]
+    return manager["typed_config"]

@@ -1,0 +1,104 @@
+"""Envoy's configuration for every combination of options: YAML, and each option changes its own part alone."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.gateway import scripts
+from serving.gateway.configuration import FOLDER, TEMPLATE
+from serving.gateway.options import GatewayOptions, Limits
+from serving.gateway.tls import Certificate
+from serving.gateway.tokens import Tokens
+from serving.gateway.tracing import Collector
+from tests.unit.serving.gateway.configured import (
+    ADMIN,
+    PORTS,
+    ROUTE_SECONDS,
+    RUN,
+    connection_manager,
+    filter_chain,
+    rendered,
+)
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "certificate": (None, Certificate(Path("/cert, é"), "127.0.0.1", None)),
+    "tokens": (None, Tokens(Path("/tokens"), ("0123456789abcdef",))),
+    "origins": ((), ("https://a.example", "http://b.example:8443")),
+    "collector": (None, Collector("collector.tracing", 4318)),
+    "limits": (Limits(), Limits(*range(1, 8))),
+}
+COMBINATIONS = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
+
+
+def name_of(given: dict[str, Any]) -> str:
+    return "-".join(name for name, value in given.items() if value != CHOICES[name][0]) or "plain"
+
+
+@pytest.mark.parametrize("given", COMBINATIONS, ids=name_of)
+def test_every_combination_has_exactly_the_parts_that_are_asked_for(given: dict[str, Any]) -> None:
+    config = rendered(GatewayOptions(8080, **given))
+    manager = connection_manager(config)
+    assert ("transport_socket" in filter_chain(config)) == bool(given["certificate"])
+    assert ("tracing" in manager) == bool(given["collector"])
+    names = [each["name"] for each in manager["http_filters"]]
+    assert ("tokens" in names) == bool(given["tokens"])
+    unread = [each for each in manager["local_reply_config"]["mappers"] if adds_any_origin(each)]
+    assert len(unread) == (2 if given["origins"] else 0)
+    clusters = [each["name"] for each in config["static_resources"]["clusters"]]
+    traced = ["otlp"] if given["collector"] else []
+    assert clusters == [*traced, "nobody", "torchserve", "torchserve_grpc"]
+    assert filter_chain(config)["transport_socket_connect_timeout"] == (
+        f"{given['limits'].handshake_seconds}s"
+    )
+
+
+def adds_any_origin(mapper: Any) -> bool:
+    added = (each["header"] for each in mapper.get("headers_to_add", ()))
+    return {"key": "access-control-allow-origin", "value": "*"} in added
+
+
+def test_every_limit_is_used() -> None:
+    template = (FOLDER / TEMPLATE).read_text("utf-8")
+    assert set(re.findall(r"limits\.(\w+)", template)) == set(vars(Limits()))
+
+
+def test_addresses_and_paths_arrive_as_they_are() -> None:
+    collector = Collector("collector.tracing", 4318)
+    config = rendered(GatewayOptions(8080, "0.0.0.0", collector=collector))
+    assert config["admin"]["address"]["pipe"]["path"] == str(ADMIN)
+    (listener,) = config["static_resources"]["listeners"]
+    assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8080}
+    found = {
+        cluster["name"]: endpoint["endpoint"]["address"]["socket_address"]
+        for cluster in config["static_resources"]["clusters"]
+        for group in cluster["load_assignment"].get("endpoints", ())
+        for endpoint in group["lb_endpoints"]
+    }
+    assert {name: tuple(address.values()) for name, address in found.items()} == {
+        "otlp": ("collector.tracing", 4318),
+        "torchserve": ("127.0.0.1", PORTS.inference),
+        "torchserve_grpc": ("127.0.0.1", PORTS.grpc_inference),
+    }
+
+
+def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> None:
+    manager = connection_manager(rendered(GatewayOptions(8080, tokens=CHOICES["tokens"][1])))
+    lua = {
+        each["name"]: each["typed_config"]["default_source_code"]["filename"]
+        for each in manager["http_filters"]
+        if "default_source_code" in each["typed_config"]
+    }
+    assert list(lua.values()) == [str(RUN / name) for name in scripts.ALL]
+    names = [each["name"] for each in manager["http_filters"]]
+    assert names[0] == "envoy.filters.http.cors"
+    assert names[-2:] == ["envoy.filters.http.buffer", "envoy.filters.http.router"]
+
+
+def test_a_stream_may_be_idle_for_longer_than_a_request_may_take() -> None:
+    manager = connection_manager(rendered(GatewayOptions(8080)))
+    assert manager["stream_idle_timeout"] == f"{ROUTE_SECONDS + 30}s"
