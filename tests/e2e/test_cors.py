@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from serving.gateway import tokens
 from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.torchserve.process import TorchServe
 from tests.e2e.raw import Answer, over_http1
@@ -21,12 +23,11 @@ TOKEN = "abcdefghijklmnopqrstuvwxyz"  # of a test
 
 @pytest.fixture(scope="module")
 def gateway(stub_server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    tokens: Path = tmp_path_factory.mktemp("tokens") / "tokens"
-    tokens.touch(0o600)
-    tokens.write_text(TOKEN)
-    with Gateway(
-        stub_server, ports.free(1)[0], response_timeout=30, tokens=tokens, origins=[ORIGIN]
-    ) as running:
+    file: Path = tmp_path_factory.mktemp("tokens") / "tokens"
+    file.touch(0o600)
+    file.write_text(TOKEN)
+    options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file), origins=(ORIGIN,))
+    with Gateway(stub_server, options, response_timeout=30) as running:
         running.start()
         yield running
 

@@ -38,7 +38,7 @@ def before() -> Iterator[Callable[..., Gateway]]:
     started: list[Gateway] = []
 
     def start(server: TorchServe, **options: Any) -> Gateway:
-        gateway = Gateway(server, GatewayOptions(ports.free(1)[0], **options), response_timeout=30)
+        gateway = Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=30, **options)
         started.append(gateway)
         gateway.start()
         return gateway

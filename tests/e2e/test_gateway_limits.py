@@ -33,9 +33,8 @@ ORIGIN = "https://a.example"
 def gateway(stub_server: TorchServe) -> Iterator[Gateway]:
     """One whose limits are near enough for a test, and which lets the pages of ORIGIN ask."""
     limits = Limits(headers_seconds=1, upload_seconds=3, idle_timeout=1)
-    with Gateway(
-        stub_server, ports.free(1)[0], response_timeout=30, origins=[ORIGIN], limits=limits
-    ) as running:
+    options = GatewayOptions(ports.free(1)[0], origins=(ORIGIN,), limits=limits)
+    with Gateway(stub_server, options, response_timeout=30) as running:
         running.start()
         yield running
 

@@ -159,7 +159,7 @@ def test_one_of_several_workers_that_hangs_and_shows_its_batch_is_told_from_the_
         several.start()
         several.wait_ready()
         with (
-            Gateway(several, ports.free(1)[0], response_timeout=30) as gateway,
+            Gateway(several, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway,
             ThreadPoolExecutor(1) as pool,
         ):
             gateway.start()
