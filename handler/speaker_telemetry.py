@@ -21,28 +21,8 @@ from typing import Any
 from speaker_id.errors import FAULTS, RequestError
 from speaker_id.job import Outcome
 from speaker_id.protocol import Model
-from ts.metrics.metric_cache_errors import MetricsCacheKeyError
-from ts.metrics.metric_type_enum import MetricTypes
 
 logger = logging.getLogger(__name__)
-
-COUNTERS = (
-    "speaker_id_requests_total",
-    "speaker_id_skipped_frames_total",
-    "speaker_id_decoder_faults_total",
-    "speaker_id_worker_starts_total",
-)
-HISTOGRAMS = (
-    "speaker_id_queue_seconds",
-    "speaker_id_decode_seconds",
-    "speaker_id_inference_seconds",
-    "speaker_id_batch_seconds",
-    "speaker_id_batch_clips",
-    "speaker_id_batch_audio_seconds",
-    "speaker_id_answer_surprise_nats",
-    "speaker_id_answer_margin",
-    "speaker_id_answer_entropy_nats",
-)
 
 # set by the gateway: seconds since the epoch when the request began, milliseconds until it was complete
 RECEIVED_HEADER = "x-received"
@@ -59,8 +39,8 @@ class Telemetry:
     """One worker's metrics and events.
 
     Args:
-        cache: TorchServe's `context.metrics`. Where its configuration lacks our metrics (serving/metrics/metrics.yaml
-            declares them) none is sent: TorchServe would log and drop it.
+        cache: TorchServe's `context.metrics`, with the metrics that its configuration declares
+            (serving/metrics/declaration.py). One that is not declared is not sent: TorchServe would log and drop it.
         model: its name and version are part of every metric and event.
     """
 
@@ -68,12 +48,8 @@ class Telemetry:
         self.labels = [model.name, model.version]
         self.common = {"model": model.name, "version": model.version, "pid": os.getpid()}
         self._host = socket.gethostname()
-        self._metrics: dict[str, Any] = {}
-        try:
-            for names, kind in ((COUNTERS, MetricTypes.COUNTER), (HISTOGRAMS, MetricTypes.HISTOGRAM)):
-                self._metrics |= {name: cache.get_metric(name, kind) for name in names} if cache else {}
-        except MetricsCacheKeyError:
-            self._metrics.clear()
+        declared = cache.cache.values() if cache else ()  # by kind
+        self._metrics = {name: metric for kind in declared for name, metric in kind.items()}
 
     def started(self, **details: Any) -> None:
         """Report that the worker has loaded and warmed up its model."""

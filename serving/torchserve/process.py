@@ -21,6 +21,7 @@ from serving.host.leash import Leashed
 from serving.host.polling import wait_until
 from serving.host.ports import LOOPBACK, Ports
 from serving.host.processes import Identity
+from serving.metrics import declaration
 from serving.torchserve import properties, startup_log
 from serving.torchserve.management import Management, ManagementError
 
@@ -129,8 +130,11 @@ class TorchServe:
         runtime = java.find()
         assert runtime is not None
         config = self.run / "config.properties"
+        metrics = self.run / declaration.FILE
+        private.write(metrics, declaration.text())
         text = shipped.SHIPPED.read_text("utf-8")
-        private.write(config, properties.render(text, self.ports, self.store, self.temp / MANAGEMENT_SOCKET))
+        socket = self.temp / MANAGEMENT_SOCKET
+        private.write(config, properties.render(text, self.ports, self.store, socket, metrics))
         cwd = self.temp / "cwd"  # TorchServe writes where it stands
         cwd.mkdir()
         with (self.run / logs.JVM).open("ab") as output:  # to append, so that it can be emptied

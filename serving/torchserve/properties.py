@@ -7,10 +7,8 @@ from pathlib import Path
 
 from serving.host.ports import LOOPBACK, Ports
 
-METRICS = Path(__file__).resolve().parents[1] / "metrics" / "metrics.yaml"
 
-
-def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
+def render(shipped: str, ports: Ports, store: Path, management: Path, metrics: Path) -> str:
     """The text of config.properties for one server.
 
     Args:
@@ -19,6 +17,7 @@ def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
         store: `allowed_urls` is narrowed to the archives in this folder.
         management: path of the management API's socket. In a folder of the owner's alone, since registering models,
             which is off in the shipped text, is on for whoever reaches it.
+        metrics: the file that declares the metrics.
 
     Raises:
         ValueError: the shipped text lacks one of the settings that are to be replaced.
@@ -39,7 +38,7 @@ def render(shipped: str, ports: Ports, store: Path, management: Path) -> str:
         if len(parts) != 2:
             raise ValueError(f"config.properties sets {key} {len(parts) - 1} times; it must be set once")
         shipped = f"{key}={escaped(value)}".join(parts)
-    return f"{shipped}\nmetrics_config={escaped(str(METRICS))}\n"
+    return f"{shipped}\nmetrics_config={escaped(str(metrics))}\n"
 
 
 def archives_of(store: Path) -> str:

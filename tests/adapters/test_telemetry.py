@@ -19,7 +19,7 @@ from speaker_telemetry import Telemetry, trace_of, waited
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
-from serving.torchserve.properties import METRICS
+from serving.metrics import declaration
 
 MODEL = Model("demo", "1.0")
 ANSWERED = Outcome(
@@ -40,8 +40,16 @@ pytestmark = [
 ]
 
 
-def cache(path: Path = METRICS) -> MetricsCacheYamlImpl:
-    made = MetricsCacheYamlImpl(config_file_path=str(path))
+@pytest.fixture
+def cache(tmp_path: Path) -> MetricsCacheYamlImpl:
+    """What TorchServe makes of the file that `make serve` writes."""
+    file = tmp_path / declaration.FILE
+    file.write_text(declaration.text())
+    return read(file)
+
+
+def read(file: Path) -> MetricsCacheYamlImpl:
+    made = MetricsCacheYamlImpl(config_file_path=str(file))
     made.initialize_cache()
     return made
 
@@ -60,9 +68,11 @@ def told(caplog: pytest.LogCaptureFixture, telemetry: Telemetry) -> dict[str, li
     return found
 
 
-def test_a_batch_is_told_in_one_line_a_value(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_batch_is_told_in_one_line_a_value(
+    caplog: pytest.LogCaptureFixture, cache: MetricsCacheYamlImpl
+) -> None:
     both = "model:demo,version:1.0"
-    assert told(caplog, Telemetry(cache(), MODEL)) == {
+    assert told(caplog, Telemetry(cache, MODEL)) == {
         "speaker_id_requests_total": [(f"{both},code:ok", 1), (f"{both},code:corrupt_audio", 1)],
         "speaker_id_queue_seconds": [(both, 0.125)],
         "speaker_id_decode_seconds": [(both, 0.01)],
@@ -78,18 +88,22 @@ def test_a_batch_is_told_in_one_line_a_value(caplog: pytest.LogCaptureFixture) -
     assert len(caplog.records) == 1, "one call of the logger and of the system"
 
 
-def test_the_lines_are_those_that_torchserves_own_call_writes(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_lines_are_those_that_torchserves_own_call_writes(
+    caplog: pytest.LogCaptureFixture, cache: MetricsCacheYamlImpl
+) -> None:
     with caplog.at_level(logging.INFO):
-        metric = cache().get_metric("speaker_id_requests_total", MetricTypes.COUNTER)
+        metric = cache.get_metric("speaker_id_requests_total", MetricTypes.COUNTER)
         metric.add_or_update(1.25, ["demo", "1.0", "ok"])
         theirs = caplog.records[-1].message
-        ours = Telemetry(cache(), MODEL)._line("speaker_id_requests_total", 1.25, ["ok"])
+        ours = Telemetry(cache, MODEL)._line("speaker_id_requests_total", 1.25, ["ok"])
     assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0].replace("1.25|", "1.250000|")
 
 
-def test_every_outcome_is_a_series_before_it_happens(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_outcome_is_a_series_before_it_happens(
+    caplog: pytest.LogCaptureFixture, cache: MetricsCacheYamlImpl
+) -> None:
     with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
-        Telemetry(cache(), MODEL).started()
+        Telemetry(cache, MODEL).started()
     zeros = re.findall(r"requests_total\.[^:]+:0\.0+\|#[^|]*code:(\w+)\|", caplog.text)
     # a counter that begins with its first event has no increase at that event
     assert sorted(zeros) == sorted(["ok", *(error.code for error in STATUS)])
@@ -100,12 +114,14 @@ def test_a_torchserve_that_does_not_know_our_metrics_is_told_none(
 ) -> None:
     foreign = tmp_path / "metrics.yaml"
     foreign.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [Level]}]}\n")
-    assert told(caplog, Telemetry(cache(foreign), MODEL)) == {}
+    assert told(caplog, Telemetry(read(foreign), MODEL)) == {}
     assert told(caplog, Telemetry(None, MODEL)) == {}
 
 
-def test_a_value_that_is_no_number_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    telemetry = Telemetry(cache(), MODEL)
+def test_a_value_that_is_no_number_is_not_told(
+    caplog: pytest.LogCaptureFixture, cache: MetricsCacheYamlImpl
+) -> None:
+    telemetry = Telemetry(cache, MODEL)
     with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
         telemetry._send([("speaker_id_queue_seconds", float("nan"))])
     assert caplog.records == []

@@ -18,7 +18,7 @@ import yaml
 from measure.dashboard import picture, recording
 from measure.dashboard.panels import PANELS
 from measure.dashboard.record import PATH as RECORDED
-from serving.metrics.catalogue import BY_NAME, CATALOGUE, REQUEST_BUCKETS, samples_of
+from serving.metrics.catalogue import CATALOGUE, REQUEST_BUCKETS, samples_of
 
 ROOT = Path(__file__).resolve().parents[4]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -109,16 +109,6 @@ def test_every_alert_says_what_how_bad_and_what_to_do(alert: dict[str, Any]) -> 
     headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
     assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     assert f"`{alert['alert']}`" in MONITORING
-
-
-def test_the_handler_and_torchserve_declare_what_the_catalogue_promises() -> None:
-    import speaker_telemetry
-
-    declared = yaml.safe_load((ROOT / "serving" / "metrics" / "metrics.yaml").read_text())["model_metrics"]
-    labels = {entry["name"]: tuple(entry["dimensions"]) for kind in declared.values() for entry in kind}
-    assert labels == {name: BY_NAME[name].labels for name in labels}
-    assert {entry["name"] for entry in declared["counter"]} == set(speaker_telemetry.COUNTERS)
-    assert {entry["name"] for entry in declared["histogram"]} == set(speaker_telemetry.HISTOGRAMS)
 
 
 def test_the_dashboard_is_what_the_panels_make_and_grafanas_models_read() -> None:

@@ -14,6 +14,7 @@ from serving.torchserve.properties import archives_of, escaped, render
 
 PORTS = Ports(inference=1001, metrics=1003, grpc_inference=1004, grpc_management=1005)
 SOCKET = Path("/tmp/speaker-id-x/management")
+METRICS = Path("/srv/run, é/metrics.yaml")
 
 
 def settings(text: str) -> dict[str, str]:
@@ -22,7 +23,7 @@ def settings(text: str) -> dict[str, str]:
 
 
 def test_the_rendered_file_has_this_servers_ports_on_loopback() -> None:
-    rendered = settings(render(SHIPPED.read_text(), PORTS, Path("/srv/store"), SOCKET))
+    rendered = settings(render(SHIPPED.read_text(), PORTS, Path("/srv/store"), SOCKET, METRICS))
     assert rendered["inference_address"] == "http://127.0.0.1:1001"
     assert rendered["metrics_address"] == "http://127.0.0.1:1003"
     assert (rendered["grpc_inference_address"], rendered["grpc_inference_port"]) == ("127.0.0.1", "1004")
@@ -30,17 +31,17 @@ def test_the_rendered_file_has_this_servers_ports_on_loopback() -> None:
 
 
 def test_the_management_api_is_on_a_socket_where_models_may_be_registered_and_on_no_port() -> None:
-    rendered = settings(render(SHIPPED.read_text(), PORTS, Path("/srv/store"), SOCKET))
+    rendered = settings(render(SHIPPED.read_text(), PORTS, Path("/srv/store"), SOCKET, METRICS))
     assert rendered["management_address"] == f"unix:{SOCKET}"
     assert rendered["enable_model_api"] == "true"
 
 
 def test_everything_else_is_used_as_shipped() -> None:
     shipped = settings(SHIPPED.read_text())
-    rendered = settings(render(SHIPPED.read_text(), PORTS, Path("/srv/store"), SOCKET))
+    rendered = settings(render(SHIPPED.read_text(), PORTS, Path("/srv/store"), SOCKET, METRICS))
     changed = {key for key in shipped if rendered[key] != shipped[key]}
     assert rendered.keys() - shipped.keys() == {"metrics_config"}
-    assert Path(rendered["metrics_config"]).is_file()
+    assert rendered["metrics_config"] == r"/srv/run, \u00e9/metrics.yaml"
     assert changed == {
         "inference_address",
         "management_address",
@@ -77,7 +78,7 @@ def test_every_setting_is_explained_above_it() -> None:
 def test_a_setting_that_is_not_there_to_replace_is_an_error() -> None:
     without = SHIPPED.read_text().replace("metrics_address=", "metrics_addresses=")
     with pytest.raises(ValueError, match="metrics_address 0 times"):
-        render(without, PORTS, Path("/srv/store"), SOCKET)
+        render(without, PORTS, Path("/srv/store"), SOCKET, METRICS)
 
 
 @pytest.mark.parametrize(
