@@ -13,6 +13,8 @@ import psutil
 
 from bundle import BundleError
 
+STOPPED = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
+ENDED = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -94,6 +96,32 @@ def idle(pids: Iterable[int], seconds: float) -> bool:
             if cpu_seconds(process) - before > seconds / 20:
                 return False
     return True
+
+
+def status(pid: int) -> str:
+    """What psutil says of a process; "dead" once it has ended."""
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.NoSuchProcess:
+        return str(psutil.STATUS_DEAD)
+
+
+def stopped_in_family(pid: int) -> str | None:
+    """The status of a process or a descendant of it that is stopped; None if none is."""
+    for process in family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if (found := str(process.status())) in STOPPED:
+                return found
+    return None
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """CPU time that a process and its descendants have used."""
+    used = 0.0
+    for process in family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            used += cpu_seconds(process)
+    return used
 
 
 def cpu_seconds(process: psutil.Process) -> float:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from dataclasses import dataclass
 
-import psutil
 from speaker_id import activity
 
 from serving.host import processes
@@ -46,16 +44,7 @@ class Hung:
             return False
         if now - batch.since < SUSPECT_SECONDS:
             return False
-        before, batch.cpu = batch.cpu, cpu(pid)
+        before, batch.cpu = batch.cpu, processes.family_cpu_seconds(pid)
         if batch.cpu - before > WORK or before == math.inf:
             batch.worked = now
         return now - batch.worked > HUNG_SECONDS
-
-
-def cpu(pid: int) -> float:
-    """Return the CPU seconds of a worker and of what it has started."""
-    used = 0.0
-    for process in processes.family(pid):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            used += processes.cpu_seconds(process)
-    return used

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
-import ts
 
-from bundle import BundleError, java, private, shipped
+from bundle import BundleError, java, private
 from serving.host import logs, processes, scratch
 from serving.host.leash import Leashed
 from serving.host.polling import wait_until
 from serving.host.ports import LOOPBACK, Ports
 from serving.host.processes import Identity
-from serving.metrics import declaration
-from serving.torchserve import properties, startup_log
+from serving.torchserve import launch, startup_log
 from serving.torchserve.management import Management, ManagementError
 
-LOG4J = Path(__file__).with_name("log4j2.xml")
 JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
 MANAGEMENT_SOCKET = "management"  # in the temp folder, which nobody else may enter
-# What the user exported for other programs, and what would change this one: TorchServe reads the first three
-# before its own configuration, and an archive must do with what is in it.
-NOT_PASSED_ON = {
-    "TS_CONFIG_FILE",
-    "TS_MODEL_SERVER_HOME",
-    "TS_OPEN_INFERENCE_PROTOCOL",
-    "PYTHONPATH",
-    "PYTHONHOME",
-}
 
 
 class ServerError(BundleError):
@@ -45,9 +31,6 @@ class ServerError(BundleError):
 
 class TorchServe:
     """TorchServe on loopback with its own ports, temp folder, working directory and logs.
-
-    The JVM is started directly, with the command that `torchserve --start --foreground` runs: that wrapper
-    takes a SIGTERM without passing it on, and leaves Java behind.
 
     Args:
         store: folder of the .mar files; nothing outside it can be loaded.
@@ -129,20 +112,15 @@ class TorchServe:
         assert self.temp is not None
         runtime = java.find()
         assert runtime is not None
-        config = self.run / "config.properties"
-        metrics = self.run / declaration.FILE
-        private.write(metrics, declaration.text())
-        text = shipped.SHIPPED.read_text("utf-8")
-        socket = self.temp / MANAGEMENT_SOCKET
-        private.write(config, properties.render(text, self.ports, self.store, socket, metrics))
+        config = launch.configure(self.run, self.ports, self.store, self.temp / MANAGEMENT_SOCKET)
         cwd = self.temp / "cwd"  # TorchServe writes where it stands
         cwd.mkdir()
         with (self.run / logs.JVM).open("ab") as output:  # to append, so that it can be emptied
             (self.run / logs.JVM).chmod(0o600)
             self._java = Leashed(
-                self._command(runtime, config),
+                launch.command(runtime, self.temp, config, self.store, self.models),
                 cwd=cwd,
-                env=self._environment(),
+                env=launch.environment(self.temp, self.logs, self.environment),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 umask=private.UMASK,
@@ -254,41 +232,6 @@ class TorchServe:
             for process in processes.family(self._java.pid):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     self._seen[process.pid] = Identity.of(process)
-
-    def _command(self, runtime: Path, config: Path) -> list[str]:
-        home = Path(ts.__file__).resolve().parent.parent
-        return [
-            str(runtime),
-            f"-Dmodel_server_home={home}",
-            f"{scratch.OPTION}{self.temp}",
-            f"-Dlog4j.configurationFile={LOG4J.as_uri()}",
-            "-cp",
-            str(home / "ts" / "frontend" / "*"),
-            "org.pytorch.serve.ModelServer",
-            "--python",
-            sys.executable,
-            "-f",
-            str(config),
-            "-s",
-            str(self.store),
-            "-ncs",  # no snapshots: a start depends on these arguments, never on how the last run ended
-            "-m",
-            *(f"{model}.mar" for model in self.models),
-        ]
-
-    def _environment(self) -> dict[str, str]:
-        inherited = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
-        temp = str(self.temp)
-        return {
-            **inherited,
-            "TMPDIR": temp,
-            "TEMP": temp,
-            "LOG_LOCATION": str(self.logs),
-            "METRICS_LOCATION": str(self.logs),
-            # nothing is fetched while serving: an archive that tries to fails at load, in the open
-            "HF_HUB_OFFLINE": "1",
-            **self.environment,
-        }
 
 
 @contextlib.contextmanager

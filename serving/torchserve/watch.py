@@ -15,34 +15,27 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import psutil
 from speaker_id import activity
 
 from serving.host import processes
-from serving.host.ports import LOOPBACK
-from serving.torchserve import hung
 from serving.torchserve.hung import Hung
 from serving.torchserve.management import Management, ManagementError
-from serving.torchserve.probe import Probe
 from serving.torchserve.process import MANAGEMENT_SOCKET, TorchServe
+from serving.torchserve.question import Question
 
 LOOK_SECONDS = 0.5
 FAMILY_SECONDS = (
     2.0  # between two looks at what workers have started, which reads every process of the machine
 )
-ASK_SECONDS = 1.0  # from an answer to the next question
 # Without an answer and without work. Too high: callers are sent to a server that does not answer. Too low: a busy
 # machine that lets a worker wait for the processor makes it not ready.
 SILENT_SECONDS = 2.5
 PATIENCE = 2.0  # s for the management API
-HELD = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
-ENDED = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 
 Key = tuple[str, str]  # model and version
 
@@ -77,34 +70,6 @@ class Found:
     suspects: tuple[int, ...] = ()
 
 
-@dataclass
-class _Question:
-    """The one that a version was asked last.
-
-    Attributes:
-        since: when the oldest request that is unanswered was sent; None while none is.
-        answered: when the last answer was received.
-        worked: when a worker was last seen to compute.
-        refused: when one was last refused at once, since the queue is full, which is an answer of TorchServe's alone.
-    """
-
-    answered: float
-    since: float | None = None
-    worked: float = 0.0
-    refused: float = 0.0
-    probe: Probe | None = None
-    cpu: dict[int, float] = field(default_factory=dict)
-
-    def drop(self) -> None:
-        if self.probe is not None:
-            self.probe.close()
-        self.probe = self.since = None
-
-    def silent(self, now: float) -> float:
-        """Seconds without an answer and without work; 0 while nothing waits."""
-        return 0.0 if self.since is None else now - max(self.since, self.worked)
-
-
 class Watch:
     """Looks after one TorchServe, in a thread of its own.
 
@@ -122,7 +87,7 @@ class Watch:
         self.file = file
         self.found: Mapping[Key, Found] = {}
         self.answered = -math.inf
-        self._asked: dict[Key, _Question] = {}
+        self._asked: dict[Key, Question] = {}
         self._held: Mapping[int, str] = {}  # the state of a stopped process that a worker has started
         self._families_seen = -math.inf
         self._hung = Hung()
@@ -157,7 +122,7 @@ class Watch:
                 self._families_seen = self.answered
                 workers = [pid for _, entry in described.values() for pid in _ready(entry)]
                 # a worker whose decoders are stopped takes clips and answers none
-                self._held = {pid: status for pid in workers if (status := _held_by_its_own(pid))}
+                self._held = {pid: status for pid in workers if (status := processes.stopped_in_family(pid))}
             for gone in self._asked.keys() - described.keys():
                 self._asked.pop(gone).drop()
             self.found = {key: self._judge(key, *entry) for key, entry in described.items()}
@@ -182,22 +147,24 @@ class Watch:
         model = key[0]
         wanted, listed = int(entry["minWorkers"]), len(entry["workers"])
         ready = _ready(entry)
-        states = {pid: self._held.get(pid) or _status(pid) for pid in ready}
-        hanging = tuple(pid for pid in ready if states[pid] not in HELD | ENDED and self._hung.hangs(pid))
-        usable = tuple(pid for pid in ready if states[pid] not in HELD | ENDED and pid not in hanging)
+        states = {pid: self._held.get(pid) or processes.status(pid) for pid in ready}
+        alive = [pid for pid in ready if states[pid] not in processes.STOPPED | processes.ENDED]
+        hanging = tuple(pid for pid in alive if self._hung.hangs(pid))
+        usable = tuple(pid for pid in alive if pid not in hanging)
         found = Found(default, wanted, usable)
         if len(usable) < max(wanted, listed, 1):
             found.reason = f"{model}: {len(usable)} of {max(wanted, listed, 1)} workers ready"
-            stopped = tuple(pid for pid in ready if states[pid] in HELD)
+            stopped = tuple(pid for pid in ready if states[pid] in processes.STOPPED)
             found.suspects = stopped + hanging
             if len(usable) < len(ready):
                 found.trouble = Trouble.STOPPED if stopped else Trouble.HUNG if hanging else Trouble.ENDED
-        question = self._asked.setdefault(key, _Question(time.monotonic()))
+        question = self._asked.setdefault(key, Question(time.monotonic()))
         if not ready:
             # a worker that has ended has answered what it had; one whose thread has ended never will
             question.drop()
             return found
-        self._question(question, key, usable)
+        path = "/predictions/{}/{}".format(*key)
+        question.follow(self.server.ports.inference, path, usable)
         now = time.monotonic()
         if question.since is not None and found.reason is None:
             silent, waited = question.silent(now), now - max(question.since, question.refused)
@@ -214,30 +181,6 @@ class Watch:
                 busy = tuple(pid for pid in usable if activity.batch_of(pid))
                 found.trouble, found.suspects = Trouble.SILENT, busy or usable
         return found
-
-    def _question(self, question: _Question, key: Key, pids: Iterable[int]) -> None:
-        """Ask again where it is time to, take what was answered, and see whether the workers compute."""
-        now = time.monotonic()
-        if question.probe is not None:
-            reply = question.probe.reply()
-            if reply is not None:
-                question.probe.close()
-                question.probe = None
-                if reply.answered:
-                    question.answered, question.since = now, None
-                elif reply.status == HTTPStatus.SERVICE_UNAVAILABLE:
-                    question.refused = now
-        if question.probe is None and (question.since is not None or now - question.answered >= ASK_SECONDS):
-            question.since = question.since or now
-            with contextlib.suppress(OSError):  # asked again at the next look
-                ports = self.server.ports
-                question.probe = Probe(LOOPBACK, ports.inference, "/predictions/{}/{}".format(*key))
-        if question.since is None or now - question.since < hung.SUSPECT_SECONDS:
-            question.cpu.clear()
-            return
-        before, question.cpu = question.cpu, {pid: hung.cpu(pid) for pid in pids}
-        if any(used - before.get(pid, used) > hung.WORK for pid, used in question.cpu.items()):
-            question.worked = now
 
     def _write(self) -> None:
         now = time.time()
@@ -257,19 +200,3 @@ class Watch:
 def _ready(entry: Mapping[str, Any]) -> list[int]:
     """Process ids of the workers that TorchServe calls READY; one that is starting has none yet."""
     return [worker["pid"] for worker in entry["workers"] if worker["status"] == "READY"]
-
-
-def _status(pid: int) -> str:
-    try:
-        return str(psutil.Process(pid).status())
-    except psutil.NoSuchProcess:
-        return str(psutil.STATUS_DEAD)
-
-
-def _held_by_its_own(pid: int) -> str | None:
-    """The state of a process that this one has started and that is stopped; None if there is none."""
-    for process in processes.family(pid):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if (status := str(process.status())) in HELD:
-                return status
-    return None

@@ -18,7 +18,7 @@ import requests
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
-from serving.torchserve import hung, probe, watch
+from serving.torchserve import hung, probe, question, watch
 from serving.torchserve.process import TorchServe
 from tests.waiting import wait_until
 
@@ -86,7 +86,7 @@ def worker(gateway: Gateway) -> int:
 
 
 def test_the_waits_add_up_to_less_than_is_promised() -> None:
-    silent = watch.ASK_SECONDS + watch.SILENT_SECONDS + 2 * watch.LOOK_SECONDS
+    silent = question.ASK_SECONDS + watch.SILENT_SECONDS + 2 * watch.LOOK_SECONDS
     assert silent < FIVE
     assert watch.PATIENCE + 2 * watch.LOOK_SECONDS < FIVE
     assert watch.FAMILY_SECONDS + 2 * watch.LOOK_SECONDS < FIVE

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from speaker_id.decoders.patience import HANG_SECONDS
 
-from serving.host import local_http
-from serving.torchserve import hung, watch
+from serving.host import local_http, processes
+from serving.torchserve import hung, question, watch
 from serving.torchserve.probe import Reply
 from serving.torchserve.watch import Trouble, Watch
 
@@ -58,12 +57,9 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path / "found")
-    replaced: dict[str, Callable[..., Any]] = {
-        "_status": lambda _: "sleeping", "Probe": made.probe
-    }  # fmt: skip
-    for name, value in replaced.items():
-        monkeypatch.setattr(watch, name, value)
-    monkeypatch.setattr(hung, "cpu", lambda _: made.cpu)
+    monkeypatch.setattr(question, "Probe", made.probe)
+    monkeypatch.setattr(processes, "status", lambda _: "sleeping")
+    monkeypatch.setattr(processes, "family_cpu_seconds", lambda _: made.cpu)
     monkeypatch.setattr(hung.activity, "batch_of", lambda pid: made.batches.get(pid))
     monkeypatch.setattr(watch.time, "monotonic", lambda: made.now)
     monkeypatch.setattr(local_http, "ask", made.ask)
