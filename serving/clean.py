@@ -24,7 +24,9 @@ def clean(folder: Path, everything: bool) -> None:
     """
     for _, running in state.states():
         if running.serve.alive:
-            raise BundleError(f"{', '.join(running.models)} at {running.url} is running: `make stop` first")
+            raise BundleError(
+                f"{', '.join(running.models)} at {running.url} is running: stop it first with `make stop`"
+            )
     # their state, which says what killed servers have left, goes with build/run
     processes.refuse_left(orphans.clear_all(state.RUN))
     kept = []
@@ -36,14 +38,14 @@ def clean(folder: Path, everything: bool) -> None:
     if everything:
         store.forget_all(folder)
     if kept:
-        say(f"kept, since a roll-out put them there: {', '.join(kept)} (ALL=1 removes them too)")
+        say(f"kept, because a roll-out stored them: {', '.join(kept)} (ALL=1 removes them too)")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="make clean", description="Remove the archives that can be built again."
     )
-    parser.add_argument("--all", default="", help="anything: also those that are the way back")
+    parser.add_argument("--all", default="", help="any value removes also the versions that a roll-out keeps")
     try:
         clean(store.STORE, bool(parser.parse_args().all))
     except BundleError as exc:

@@ -21,7 +21,7 @@ def fault(run: Path) -> str | None:
     """Why the server that runs in a folder is not ready, in one line; None if it is."""
     state = read(run / FILE)
     if state is None:
-        return f"no server runs in {run}"
+        return f"no server is running in {run}"
     # our own gateway on loopback, whose certificate names the public host
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE

@@ -39,12 +39,14 @@ def server(url: str, model: str, port: int | None, run: Path) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make identify", description="Say who speaks in audio files.")
-    parser.add_argument("--url", default="", help="of a server; the one that runs here without it")
+    parser.add_argument("--url", default="", help="of a server (default: the one that runs on this machine)")
     parser.add_argument(
-        "--model", default="", help="the name it is served under; the server's first without it"
+        "--model", default="", help="the name that it is served under (default: the server's first)"
     )
-    parser.add_argument("--port", type=ports.number, help="of the server, where several run here")
-    parser.add_argument("--run", type=Path, default=state.RUN, help="where servers write (%(default)s)")
+    parser.add_argument("--port", type=ports.number, help="of the server, if several run on this machine")
+    parser.add_argument(
+        "--run", type=Path, default=state.RUN, help="folder of the servers' state (default: %(default)s)"
+    )
     given = sys.argv[1:]
     end = given.index("--") if "--" in given else len(given)
     args = parser.parse_args(given[:end])

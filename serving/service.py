@@ -20,11 +20,10 @@ from serving.host.polling import wait_until
 from serving.host.processes import Identity
 from serving.metrics.assembly import exporter
 from serving.rollout import journal
-from serving.state import FILE, State
+from serving.state import FILE, SERVE_LOCK, State
 from serving.torchserve.process import JVM_STOP_SECONDS, ServerError, TorchServe
 from serving.torchserve.repair import Repair
 
-LOCK = "serve.lock"  # in the run folder; held as long as its server's process lives, however that ends
 ROTATE_SECONDS = 5.0  # between two looks at the logs' sizes; what is written in between goes past the limit
 FAULT_GRACE_SECONDS = 2.0  # for what is under way when TorchServe has ended by itself: uploads, mostly
 
@@ -76,9 +75,7 @@ class Service:
         self.gateway.check_port()  # before the half minute that a model takes to load
         self.torchserve.prepare()
         for model in journal.forget(self.run):
-            progress(
-                f"a roll-out of {model} was under way when the last server ended; it is as if it had not begun"
-            )
+            progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
         self.gateway.prepare()
         self._write_state()  # before there is a process that would have to be found
         self.torchserve.start()
@@ -91,7 +88,7 @@ class Service:
     def _claim(self) -> None:
         """Make the run folder this server's, or say whose it is."""
         private.folder(self.run)
-        lock = FileLock(self.run / LOCK, timeout=0, mode=0o600)
+        lock = FileLock(self.run / SERVE_LOCK, timeout=0, mode=0o600)
         try:
             lock.acquire()
         except Timeout:
@@ -172,7 +169,7 @@ class Service:
             self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
             if self._lock is not None:  # else the state is of a server that holds the folder, and runs on
                 (self.run / FILE).unlink(missing_ok=True)
-                (self.run / LOCK).unlink(
+                (self.run / SERVE_LOCK).unlink(
                     missing_ok=True
                 )  # while it is held; whoever waits for it makes another
                 self._lock.release()

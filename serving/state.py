@@ -15,6 +15,8 @@ from serving.host.processes import Identity
 
 RUN = Path("build/run")
 FILE = "serve.json"
+SERVE_LOCK = "serve.lock"  # in the server's folder; held as long as its process lives, however that ends
+ROLLOUT_LOCK = "rollout.lock"  # beside it; held by the roll-out that is in progress
 GRACE_SECONDS = 60.0  # for requests in flight when a server is asked to stop
 
 
@@ -75,7 +77,7 @@ def read(file: Path) -> State | None:
         content["gateway"] = Identity(**content["gateway"]) if content["gateway"] else None
         return State(**content)
     except ValueError as exc:
-        raise BundleError(f"{file} is {'damaged' if written else 'empty'}, and says of no server") from exc
+        raise BundleError(f"{file} is {'damaged' if written else 'empty'}: it describes no server") from exc
     except (KeyError, TypeError) as exc:
         raise BundleError(f"{file} was written by another version of the bundle") from exc
 

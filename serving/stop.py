@@ -43,7 +43,7 @@ def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(signal.SIGTERM)
         if process.status() == psutil.STATUS_STOPPED:
-            say(f"process {serve.pid} was stopped, by SIGSTOP or Ctrl-Z, and goes on now to end in order")
+            say(f"process {serve.pid} was suspended, by SIGSTOP or Ctrl-Z; it is resumed to stop in order")
         process.send_signal(signal.SIGCONT)
     ends = time.monotonic() + seconds
     while not wait_until(lambda: not serve.alive, min(SAY_SECONDS, ends - time.monotonic())):
@@ -54,13 +54,13 @@ def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
             wait_until(lambda: not serve.alive, KILLED_SECONDS)
             return
         say(
-            f"waiting for process {serve.pid} to answer what it has accepted, and end: {left:.0f} s more at most"
+            f"waiting for process {serve.pid} to answer the requests it has accepted: at most {left:.0f} s more"
         )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make stop", description="End what `make serve` started.")
-    parser.add_argument("--port", type=ports.number, help="of the one to end; all of them without it")
+    parser.add_argument("--port", type=ports.number, help="of the server to stop (default: all of them)")
     port = parser.parse_args().port
     left: list[int] = []
     found = [(file, state) for file, state in states(RUN) if port is None or state.port == port]

@@ -19,7 +19,7 @@ from serving.host import orphans, ports
 from serving.service import Service
 from serving.signals import SIGNALS
 
-GRACE_SECONDS = 10.0
+TEMPORARY_GRACE_SECONDS = 10.0  # for requests in flight: the command that started it has no more of them
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def ended(
         for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
             signal.signal(number, signal.SIG_IGN)
         with step(console, command, "stopping TorchServe"):
-            stop(GRACE_SECONDS)
+            stop(TEMPORARY_GRACE_SECONDS)
         if not keep:
             shutil.rmtree(run, ignore_errors=True)
 

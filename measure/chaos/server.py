@@ -16,7 +16,7 @@ from serving import state
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.service import Service
-from serving.temporary import GRACE_SECONDS, clean, ended
+from serving.temporary import TEMPORARY_GRACE_SECONDS, clean, ended
 
 COMMAND = "chaos"
 
@@ -35,7 +35,7 @@ class Server:
 
     def restart(self) -> None:
         """Stop what is left of it, and start it again."""
-        self.service.stop(GRACE_SECONDS)
+        self.service.stop(TEMPORARY_GRACE_SECONDS)
         self.service = self._new()
         self.service.start()
 

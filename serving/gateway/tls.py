@@ -58,23 +58,21 @@ def read(folder: Path) -> Certificate:
     try:
         client = trusting(folder)
     except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
-        raise BundleError(f"TLS={folder}: {CERTIFICATE} is no certificate in PEM ({exc})") from exc
+        raise BundleError(f"TLS={folder}: {CERTIFICATE} is not a certificate in PEM ({exc})") from exc
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # the password, so that an encrypted key fails and does not ask for one
         server.load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as exc:
         if getattr(exc, "reason", None) == "KEY_VALUES_MISMATCH":
-            raise BundleError(
-                f"TLS={folder}: {KEY} belongs to another certificate than {CERTIFICATE}"
-            ) from exc
-        raise BundleError(f"TLS={folder}: {KEY} is no unencrypted private key in PEM ({exc})") from exc
+            raise BundleError(f"TLS={folder}: {KEY} does not belong to {CERTIFICATE}") from exc
+        raise BundleError(f"TLS={folder}: {KEY} is not an unencrypted private key in PEM ({exc})") from exc
     try:
         found = _handshake(client, server)
     except ssl.SSLCertVerificationError as exc:
         why = {EXPIRED: "has expired", NOT_YET_VALID: "is not valid yet"}
         said = why.get(exc.verify_code, f"cannot be used: {exc.verify_message}")
-        raise BundleError(f"TLS={folder}: {CERTIFICATE} {said}; put a new one there") from exc
+        raise BundleError(f"TLS={folder}: {CERTIFICATE} {said}; replace it") from exc
     return Certificate(folder, _host(found), _trust(folder, found))
 
 

@@ -42,8 +42,8 @@ def read(file: Path) -> Tokens:
     for number, token in tokens:
         if len(token) < SHORTEST or not token.isascii() or len(token.split()) > 1:
             raise BundleError(
-                f"TOKENS={file} line {number} is no token: {SHORTEST} or more ASCII characters without spaces; {HOW}"
+                f"TOKENS={file} line {number} is not a token: {SHORTEST} or more ASCII characters without spaces; {HOW}"
             )
     if not tokens:
-        raise BundleError(f"TOKENS={file} holds no token: {HOW}")
+        raise BundleError(f"TOKENS={file} contains no token: {HOW}")
     return Tokens(file.absolute(), tuple(token for _, token in tokens))

@@ -10,13 +10,11 @@ from filelock import FileLock, Timeout
 
 from bundle import BundleError, sources
 from bundle.command_line import Parser
-from serving import asked
+from serving import asked, state
 from serving.host import ports
 from serving.rollout import agreement
 from serving.rollout.rollout import Rollout
 from serving.signals import Interrupted, Stopper
-
-LOCK = "rollout.lock"
 
 
 def main() -> int:
@@ -24,30 +22,40 @@ def main() -> int:
     parser.add_argument("--model", default="demo", help="as for `make serve`")
     parser.add_argument("--version", required=True, help="the new version's number, such as 2.0")
     parser.add_argument(
-        "--canary", type=int, default=0, help="percent of requests for it, 1 to 99; 0 switches"
+        "--canary",
+        type=int,
+        default=0,
+        help="percent of the requests that it gets, 1 to 99; 0 switches to it",
     )
     parser.add_argument("--abort", action="store_true", help="end the canary of this version")
     parser.add_argument(
-        "--data", type=Path, help="folder SPEAKER/clip: the new version must be right as often as the old"
+        "--data",
+        type=Path,
+        help="folder SPEAKER/clip: the new version must be right at least as often as the old one",
     )
-    parser.add_argument("--port", type=ports.number, help="of the server, where several serve this model")
+    parser.add_argument("--port", type=ports.number, help="of the server, if several serve this model")
     args = parser.parse_args()
     stopper = Stopper()
     try:
         if not 0 <= args.canary <= 99:
-            raise BundleError(f"CANARY={args.canary} is no share: 1 to 99 percent, or nothing to switch")
+            raise BundleError(
+                f"CANARY={args.canary} is not a share: allowed are 1 to 99 percent, or 0 to switch"
+            )
         declared = sources.resolve(args.model)
         spec = sources.with_version(declared, args.version, f"VERSION={args.version}")
         run, server = asked.with_folder([spec.name], args.port)
         clips = agreement.clips(args.data)
-        with FileLock(run / LOCK, timeout=0, mode=0o600):
+        with FileLock(run / state.ROLLOUT_LOCK, timeout=0, mode=0o600):
             rollout = Rollout(spec, server, run, declared.version, stopper)
             if args.abort:
                 rollout.abort()
             else:
                 rollout.to_new(clips, args.canary)
     except Timeout:
-        print(f"rollout: another roll-out on {server.url} is under way: wait for its end", file=sys.stderr)
+        print(
+            f"rollout: another roll-out on {server.url} is in progress: wait until it has ended",
+            file=sys.stderr,
+        )
         return 1
     except (BundleError, OSError) as exc:
         print(f"rollout: {exc}", file=sys.stderr)

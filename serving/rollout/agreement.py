@@ -40,7 +40,7 @@ def clips(folder: Path | None) -> list[Clip]:
     if folder is None:
         return [Clip(sample.path) for sample in samples()]
     if not folder.is_dir():
-        raise BundleError(f"DATA={folder} is no folder")
+        raise BundleError(f"DATA={folder} is not a folder")
     found = recordings("DATA", folder)
     if any(path.parent == folder for path in found):
         raise BundleError(
@@ -83,7 +83,7 @@ def ask(url: str, path: str, clip: Clip) -> Answer:
     try:
         wait_until(queued, FULL_SECONDS, RETRY_SECONDS)
     except local_http.FAULTS as exc:
-        raise BundleError(f"{clip.path.name} gets no answer: {type(exc).__name__}") from exc
+        raise BundleError(f"{clip.path.name} is not answered: {type(exc).__name__}") from exc
     assert answer is not None
     if answer.status != 200:
         raise BundleError(f"{clip.path.name} is answered with {answer.status}: {answer.text[:200]}")

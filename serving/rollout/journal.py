@@ -55,9 +55,9 @@ def refuse(run: Path, model: str) -> None:
     for file, server in state.states(run):
         if server.serve.alive and (change := Journal(file.parent, model).read()):
             raise BundleError(
-                f"a roll-out of {model} from {change.old} to {change.new} is under way on {server.url}: wait for "
-                f"its end; a canary takes over with make rollout MODEL={model} VERSION={change.new}, or ends with "
-                "ARGS=--abort"
+                f"a roll-out of {model} from {change.old} to {change.new} is in progress on {server.url}: wait until "
+                f"it has ended; a canary is promoted with make rollout MODEL={model} VERSION={change.new}, or ends "
+                "with ARGS=--abort"
             )
 
 

@@ -14,6 +14,7 @@ from bundle import BundleError, archive, store
 from bundle.sources import ModelSpec
 from bundle.terminal import say
 from serving.gateway import canary
+from serving.host import logs
 from serving.host.polling import wait_until
 from serving.host.processes import idle
 from serving.rollout import agreement
@@ -48,7 +49,7 @@ class Rollout:
     ) -> None:
         self.spec, self.server, self.declared, self.stopper = spec, server, declared, stopper
         self.name, self.new = spec.name, spec.version
-        self.store, self.logs = Path(server.store), run / "logs"
+        self.store, self.logs = Path(server.store), run / logs.FOLDER
         self.management = Management(Path(server.management))
         self.weights = canary.Weights(run)
         self.journal = Journal(run, spec.name)
@@ -78,7 +79,7 @@ class Rollout:
         for other in self.weights.of(self.name):
             if other != self.new:
                 raise BundleError(
-                    f"a canary of {self.name} {other} is running: let it take over (VERSION={other}) or end it "
+                    f"a canary of {self.name} {other} is running: promote it (VERSION={other}) or end it "
                     f"(VERSION={other} ARGS=--abort) before VERSION={self.new}"
                 )
         self._fits(change.old)
@@ -111,7 +112,7 @@ class Rollout:
         self._hold()
         if not self._default(change.new):
             self._undo(change)
-            self._say(f"undone what an interrupted roll-out to {change.new} left: {change.old} is served")
+            self._say(f"undid an interrupted roll-out to {change.new}: {change.old} is served")
             return change.old
         self._say(f"finishing an interrupted roll-out to {change.new}")
         self._promote(change)
@@ -124,7 +125,7 @@ class Rollout:
             return
         change = Change(self.management.default(self.name), self.new)
         if change.new == change.old:
-            raise BundleError(f"VERSION={self.new} is the version that is served, and no canary")
+            raise BundleError(f"VERSION={self.new} is the version that is served, not a canary")
         if self.new not in self.management.versions(self.name):
             raise BundleError(f"VERSION={self.new} of {self.name} is not loaded: there is nothing to end")
         self._hold()
@@ -195,8 +196,8 @@ class Rollout:
 
         if not wait_until(drained, patience):
             raise BundleError(
-                f"{self.name} {version} still works on requests after {patience:.0f} s: it stays loaded and gets no "
-                f"new ones; the same command again ends it"
+                f"{self.name} {version} is still working on requests after {patience:.0f} s: it stays loaded and gets "
+                f"no new ones; the same command again ends it"
             )
         # unregistering waits for the workers' end, on a thread that callers' requests need: end them before
         self.management.scale(self.name, version, 0)
@@ -213,7 +214,7 @@ class Rollout:
         except (BundleError, Interrupted) as also:
             stopped = str(also) or "it was interrupted again"
             raise BundleError(
-                f"{reason}; and undoing it has stopped: {stopped}; the next roll-out goes on with that"
+                f"{reason}; undoing it was interrupted: {stopped}; the next roll-out continues with that"
             ) from exc
         self._say(f"rolled back: {reason}")
         self._say(f"{change.old} is served as before")

@@ -118,7 +118,7 @@ class Management:
             answer = local_http.ask(local_http.unix(self.path, timeout or self.patience), method, target)
         except local_http.FAULTS as exc:
             raise ManagementError(
-                f"TorchServe's management API does not answer ({type(exc).__name__}): has the server ended?"
+                f"TorchServe's management API does not answer ({type(exc).__name__}): is the server still running?"
             ) from exc
         try:
             content = json.loads(answer.body)
@@ -127,7 +127,7 @@ class Management:
         if answer.status >= 400:
             said = content.get("message") if isinstance(content, dict) else "it gives no reason"
             what = f"{method} {target.split('?')[0]}"
-            raise ManagementError(f"TorchServe refuses {what} with {answer.status}: {said}", answer.status)
+            raise ManagementError(f"TorchServe rejects {what} with {answer.status}: {said}", answer.status)
         return content
 
 

@@ -85,7 +85,7 @@ class TorchServe:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
         if self.store.stat().st_mode & stat.S_IWOTH:  # an archive is code, and any in the store may be loaded
-            raise ServerError(f"others may write to the model store {self.store}: chmod o-w it")
+            raise ServerError(f"the model store {self.store} is writable by others: run chmod o-w on it")
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
 

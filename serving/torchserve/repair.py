@@ -83,20 +83,20 @@ class Repair:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             pids = ", ".join(map(str, version.suspects))
-            return f"{version.reason}: ended {pids}, in whose place TorchServe starts others"
+            return f"{version.reason}: ended {pids}; TorchServe starts others in their place"
         if case.steps <= 2:
             case.steps = 2
             with contextlib.suppress(ManagementError):
                 for workers in (0, max(version.wanted, 1)):
                     self.server.management.scale(model, number, workers)
-            return f"{version.reason}: TorchServe has been told to start its workers again"
-        return self._start_again(f"does not mend {model} {number} ({version.reason})")
+            return f"{version.reason}: TorchServe is told to restart its workers"
+        return self._start_again(f"does not recover {model} {number} ({version.reason})")
 
     def _start_again(self, why: str) -> str:
         now = time.monotonic()
         if now - self._again < LEAST_PAUSE:
-            raise ServerError(f"TorchServe {why}, although it was started again (logs: {self.server.run})")
+            raise ServerError(f"TorchServe {why}, although it was restarted (logs: {self.server.run})")
         self._again = now
         self._cases.clear()
         self.start_again()
-        return f"TorchServe {why}: started again"
+        return f"TorchServe {why}: restarted"

@@ -135,7 +135,7 @@ class Watch:
     def _described(self) -> Iterable[tuple[Key, tuple[bool, dict[str, Any]]]]:
         temp = self.server.temp
         if temp is None:
-            raise ManagementError("TorchServe is being started again")
+            raise ManagementError("TorchServe is being restarted")
         management = Management(temp / MANAGEMENT_SOCKET, PATIENCE)
         for name in management.models():
             default = management.default(name)

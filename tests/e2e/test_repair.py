@@ -78,5 +78,5 @@ def test_a_torchserve_that_hangs_is_started_again(served: Serve) -> None:
         if "org.pytorch.serve.ModelServer" in process.cmdline()
     ]
     java.suspend()
-    mended(served, "TorchServe has not answered for 30 s: started again")
+    mended(served, "TorchServe has not answered for 30 s: restarted")
     assert not java.is_running()

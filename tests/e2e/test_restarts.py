@@ -20,7 +20,8 @@ from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import logs, ports
 from serving.host.ports import LOOPBACK
-from serving.service import LOCK, ROTATE_SECONDS, Service
+from serving.service import ROTATE_SECONDS, Service
+from serving.state import SERVE_LOCK
 from serving.torchserve.process import TorchServe
 from tests.e2e.rollout_stub import SPEC
 from tests.e2e.started import STUB, Run, Serve, StartServe
@@ -65,7 +66,7 @@ def test_a_port_that_somebody_else_has_costs_the_former_logs_nothing(serve: Star
         1,
         f"serve: port {running.port} is taken by another process: choose another with PORT=\n",
     )
-    assert not (running.folder / LOCK).exists()
+    assert not (running.folder / SERVE_LOCK).exists()
     assert log_of(running) == said
 
 
@@ -107,7 +108,7 @@ def test_after_a_promotion_a_restart_serves_what_was_promoted(
     assert "demo 1.0 is served, as requested; a roll-out had promoted 2.0, which is kept as" in named.said
     assert store.version_of(checkout / "model_store" / "demo-2.0.mar") == "2.0"
     refused = run("-m", "serving.clean")
-    assert (refused.returncode, "is running: `make stop` first" in refused.stderr) == (1, True)
+    assert (refused.returncode, "is running: stop it first" in refused.stderr) == (1, True)
 
 
 def test_everything_in_the_run_folder_is_its_users_alone(serve: StartServe) -> None:

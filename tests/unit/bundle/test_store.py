@@ -122,7 +122,7 @@ def test_clean_keeps_what_cannot_be_built_again(tmp_path: Path, capsys: pytest.C
     store.promote(tmp_path, NAME, "2.0", declared="1.0")
     clean.clean(tmp_path, everything=False)
     assert sorted(held(tmp_path)) == ["demo-1.0.mar", "demo-2.0.mar", "demo.mar"]
-    assert "kept, since a roll-out put them there: demo-1.0.mar, demo-2.0.mar, demo.mar (ALL=1" in (
+    assert "kept, because a roll-out stored them: demo-1.0.mar, demo-2.0.mar, demo.mar (ALL=1" in (
         capsys.readouterr().out
     )
     clean.clean(tmp_path, everything=True)

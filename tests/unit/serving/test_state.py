@@ -45,9 +45,9 @@ def test_a_server_that_stopped_meanwhile_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "is empty, and says of no server"),
-        (b"{", "is damaged, and says of no server"),
-        (b"\xff", "is damaged, and says of no server"),
+        (b"", "is empty: it describes no server"),
+        (b"{", "is damaged: it describes no server"),
+        (b"\xff", "is damaged: it describes no server"),
         (b"[]", "was written by another version of the bundle"),
         (b"null", "was written by another version of the bundle"),
         (b'{"pid": 3}', "was written by another version of the bundle"),

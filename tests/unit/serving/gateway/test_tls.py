@@ -59,13 +59,13 @@ def test_a_key_that_root_lends_to_our_group_is_taken(folder: Path, monkeypatch: 
 def test_the_key_of_another_certificate_is_refused(folder: Path, tmp_path: Path) -> None:
     issue(tmp_path / "other")
     (tmp_path / "other" / "tls.key").replace(folder / "tls.key")
-    assert "tls.key belongs to another certificate than tls.crt" in refusal(folder)
+    assert "tls.key does not belong to tls.crt" in refusal(folder)
 
 
 @pytest.mark.parametrize(("name", "what"), [("tls.crt", "certificate"), ("tls.key", "private key")])
 def test_what_is_no_pem_is_named(folder: Path, name: str, what: str) -> None:
     (folder / name).write_text("no PEM")
-    assert f"{name} is no " in refusal(folder)
+    assert f"{name} is not a" in refusal(folder)
     assert what in refusal(folder)
 
 
@@ -74,12 +74,12 @@ def test_an_encrypted_key_is_refused_and_asks_for_no_password(folder: Path) -> N
     pkcs8 = serialization.PrivateFormat.PKCS8
     locked = serialization.BestAvailableEncryption(b"secret")
     (folder / "tls.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, pkcs8, locked))
-    assert "tls.key is no unencrypted private key" in refusal(folder)
+    assert "tls.key is not an unencrypted private key" in refusal(folder)
 
 
 def test_an_expired_certificate_is_refused(folder: Path) -> None:
     issue(folder, not_after=YESTERDAY)
-    assert "tls.crt has expired; put a new one there" in refusal(folder)
+    assert "tls.crt has expired; replace it" in refusal(folder)
 
 
 def test_one_that_is_not_valid_yet_is_refused(folder: Path) -> None:

@@ -45,11 +45,11 @@ def test_a_secret_of_root_that_our_group_may_read_is_taken(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "holds no token"),
-        ("# only words\n", "holds no token"),
-        (f"{TOKEN}\nshort\n", "line 2 is no token: 16 or more"),
-        (f"{TOKEN} {TOKEN}\n", "line 1 is no token"),
-        ("ümlaut-0123456789\n", "line 1 is no token"),
+        ("", "contains no token"),
+        ("# only words\n", "contains no token"),
+        (f"{TOKEN}\nshort\n", "line 2 is not a token: 16 or more"),
+        (f"{TOKEN} {TOKEN}\n", "line 1 is not a token"),
+        ("ümlaut-0123456789\n", "line 1 is not a token"),
     ],
 )
 def test_what_is_no_token_is_named_by_its_line_and_never_shown(tmp_path: Path, text: str, said: str) -> None:

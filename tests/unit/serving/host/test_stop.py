@@ -46,7 +46,7 @@ def test_one_that_is_stopped_goes_on_and_ends_in_order(
     stop.ask(identity)
     assert process.wait(600) == -signal.SIGTERM
     assert (
-        f"process {identity.pid} was stopped, by SIGSTOP or Ctrl-Z, and goes on now"
+        f"process {identity.pid} was suspended, by SIGSTOP or Ctrl-Z; it is resumed"
         in capsys.readouterr().out
     )
 
@@ -60,7 +60,7 @@ def test_what_is_waited_for_is_said_and_has_an_end(
     assert process.wait(600) == -signal.SIGKILL
     *waited, killed = capsys.readouterr().out.splitlines()
     assert (
-        f"waiting for process {identity.pid} to answer what it has accepted, and end: 1 s more at most"
+        f"waiting for process {identity.pid} to answer the requests it has accepted: at most 1 s more"
         in waited
     )
     assert killed == f"process {identity.pid} has not ended within 1 s and is killed"

@@ -70,7 +70,7 @@ def test_a_clip_outside_a_speakers_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"DATA=.*gone is no folder"):
+    with pytest.raises(BundleError, match=r"DATA=.*gone is not a folder"):
         agreement.clips(tmp_path / "gone")
     with pytest.raises(BundleError, match=r"DATA=.* holds no audio files"):
         agreement.clips(tmp_path)

@@ -39,8 +39,8 @@ def test_make_archive_is_refused_while_a_roll_out_of_the_model_is_under_way(
 ) -> None:
     assert command.main(["--model", "demo", "--store", str(run)]) == 1
     assert capsys.readouterr().err == (
-        "error: a roll-out of demo from 1.0 to 2.0 is under way on http://127.0.0.1:8080: wait for its end; a canary "
-        "takes over with make rollout MODEL=demo VERSION=2.0, or ends with ARGS=--abort\n"
+        "error: a roll-out of demo from 1.0 to 2.0 is in progress on http://127.0.0.1:8080: wait until it has ended; "
+        "a canary is promoted with make rollout MODEL=demo VERSION=2.0, or ends with ARGS=--abort\n"
     )
     assert built == []
 

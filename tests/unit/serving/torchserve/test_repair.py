@@ -111,17 +111,15 @@ def test_what_does_not_help_is_followed_by_the_next_step_and_then_by_a_fault(
     scene.found[KEY] = trouble(Trouble.SILENT, 7)
     said = scene.pass_time(mended, 70)
     assert scene.done == [(7, signal.SIGKILL), ("demo", "1.0", 0), ("demo", "1.0", 2), "restart"]
-    assert said[-1] == "TorchServe does not mend demo 1.0 (demo: a reason): started again"
-    with pytest.raises(ServerError, match="although it was started again"):
+    assert said[-1] == "TorchServe does not recover demo 1.0 (demo: a reason): restarted"
+    with pytest.raises(ServerError, match="although it was restarted"):
         scene.pass_time(mended, 200)
     assert scene.done.count("restart") == 1
 
 
 def test_a_torchserve_that_does_not_answer_is_started_again(scene: Scene, mended: Repair) -> None:
     assert scene.pass_time(mended, NO_ANSWER, answering=False) == []
-    assert scene.pass_time(mended, 1, answering=False) == [
-        "TorchServe has not answered for 30 s: started again"
-    ]
+    assert scene.pass_time(mended, 1, answering=False) == ["TorchServe has not answered for 30 s: restarted"]
     assert scene.pass_time(mended, PATIENCE - 1, answering=False) == [], "while it loads"
 
 
