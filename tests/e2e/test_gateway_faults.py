@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from bundle import BundleError
+from serving.gateway.configuration import Configuration
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions, Limits
 from serving.host import ports
@@ -193,7 +194,7 @@ class TestStarting:
         self, stub_server: TorchServe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as faulty:
-            monkeypatch.setattr(faulty, "render", lambda _: "static_resources: {listeners: 7}")
+            monkeypatch.setattr(Configuration, "render", lambda _: "static_resources: {listeners: 7}")
             with pytest.raises(ServerError, match="the gateway ended while starting: ") as caught:
                 faulty.start()
             assert "\n" not in str(caught.value)

@@ -48,6 +48,7 @@ def two_tokens(gateway: Gateway, file: Path) -> None:
 
 def write(file: Path, *tokens: str) -> None:
     draft = file.with_suffix(".new")
+    draft.touch(0o600)
     draft.write_text("\n".join(["# ours", *(tokens or (FIRST, SECOND))]) + "\n")
     draft.replace(file)
 

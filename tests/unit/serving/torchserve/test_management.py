@@ -108,7 +108,7 @@ def test_a_refusal_is_one_line_with_torchserves_reason(server: tuple[Management,
     management, answers = server
     answers.status, answers.body = 409, b'{"code": 409, "message": "Model version 1.0 is already registered"}'
     with pytest.raises(
-        ManagementError, match=r"refuses POST /models with 409: Model version 1\.0 is already"
+        ManagementError, match=r"rejects POST /models with 409: Model version 1\.0 is already"
     ) as caught:
         management.register("demo.mar", 5)
     assert caught.value.status == 409
