@@ -13,7 +13,7 @@ FILE = "canary"
 class Weights:
     """The file that serving/gateway/canary.lua reads at every request: one line a version, `NAME VERSION PERCENT`.
 
-    Requests that name a version are not concerned, and what the percentages leave of a hundred goes to the default.
+    Requests that name a version are not affected; the rest, up to 100 percent, goes to the default.
 
     Args:
         run: the server's folder.
@@ -28,7 +28,7 @@ class Weights:
         return {version: int(percent) for name, version, percent in shares if name == model}
 
     def set(self, model: str, percent: Mapping[str, int]) -> None:
-        """Replace a model's shares, whole or not at all."""
+        """Replace a model's shares atomically."""
         self._write(model, [f"{model} {version} {share}" for version, share in percent.items()])
 
     def remove(self, model: str) -> None:
@@ -44,5 +44,5 @@ class Weights:
 
 
 def forget(run: Path) -> None:
-    """Drop the shares of a former server, whose versions went with it."""
+    """Drop the shares of a former server: its versions ended with it."""
     (run / FILE).unlink(missing_ok=True)

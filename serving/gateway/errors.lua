@@ -1,33 +1,33 @@
--- What TorchServe words in its own way, worded as every other error of this service: {"error": message, "code": code}.
--- The handler's answers, errors included, pass unchanged: they hold no "type" beside a "code".
+-- Rewrites TorchServe's own errors in the format of every other error of this service: {"error": message, "code": code}.
+-- The handler's answers, errors included, pass unchanged: they have no "type" next to a "code".
 
 local NO_MODEL = "no such model, or no such version of it"
 local MESSAGES = {
-  overloaded = "too many requests are waiting for this model, or no worker of it is up; try again in a moment",
-  worker_died = "the worker ended, or took too long, while it had this request; try again",
+  overloaded = "too many requests are waiting for this model, or none of its workers is running; try again in a moment",
+  worker_died = "the worker ended or timed out while it processed this request; try again",
   internal_error = "the model failed on this batch of requests; the server's log says why",
 }
 
--- TorchServe's exception and status → our code, our status where its own misleads, and our words for this case alone
+-- TorchServe's exception and status → our code, our status where its own is misleading, and a message for this case only
 local function meaning(kind, status, message)
   if kind == "ModelNotFoundException" or kind == "ModelVersionNotFoundException" then
     local name = message:match("^Model not found: ([%w._-]+)$") or message:match(" for model: ([%w._-]+)$")
     return "model_not_found", "404", name and NO_MODEL .. ": " .. name:sub(1, 64) or NO_MODEL
   elseif kind == "ResourceNotFoundException" then
-    return "not_found", "404", "nothing is served at this path; clips go to /predictions/NAME"
+    return "not_found", "404", "nothing is served at this path; send clips to /predictions/NAME"
   elseif kind == "ServiceUnavailableException" then
-    return "overloaded", "429"  -- its queue is full; 503 would say that the server is not there
+    return "overloaded", "429"  -- its queue is full; 503 would mean that the server is unavailable
   elseif message == "Worker died." then
     return "worker_died", "507"  -- 500 from TorchServe unless the worker was killed
   elseif status == "413" then
     return "request_too_large", "413", "the body is larger than is accepted; send fewer or shorter clips, or compress them"
   elseif tonumber(status) >= 500 then
-    return "internal_error", "500"  -- a bug is answered 503 by TorchServe, which asks callers to try again
+    return "internal_error", "500"  -- TorchServe answers 503 to a bug, which tells callers to try again
   end
-  return "malformed_request", status, "the model server takes no such request"
+  return "malformed_request", status, "the model server does not accept such a request"
 end
 
--- of a header that is sent twice TorchServe hands on the last: together they are a value that the handler refuses
+-- TorchServe passes on the last of a header that is sent twice; joined, they are a value that the handler rejects
 local OPTIONS = {"x-top-k", "x-function-to-apply", "x-request-timeout"}
 
 function envoy_on_request(handle)
@@ -38,18 +38,18 @@ function envoy_on_request(handle)
   end
   for _, name in ipairs(OPTIONS) do
     if headers:getNumValues(name) > 1 then
-      headers:replace(name, headers:get(name))  -- all of them, with commas between
+      headers:replace(name, headers:get(name))  -- all of them, separated by commas
     end
   end
   if kind:lower():match("^multipart/form%-data") then
-    -- TorchServe keeps the last of two parts of one name and drops those that are cut off: the handler does neither
+    -- TorchServe keeps only the last of two parts with one name and drops truncated ones; the handler does neither
     headers:replace("x-form", kind)
   end
-  -- content decides: TorchServe would decode text, parse JSON, and look for form fields in what curl --data-binary sends
+  -- the content decides: TorchServe would decode text, parse JSON, and look for form fields in what curl --data-binary sends
   headers:replace("content-type", "application/octet-stream")
 end
 
--- Our code → gRPC's status, where Envoy's or TorchServe's is another
+-- Our code → gRPC's status, where Envoy's or TorchServe's differs
 local GRPC_STATUS = {
   headers_too_large = "8", internal_error = "13", malformed_request = "3", model_not_found = "5", overloaded = "14",
   path_too_long = "8", request_too_large = "8", timeout = "4", unauthorized = "16", unavailable = "14",
@@ -63,9 +63,9 @@ local function grpc_meaning(text, status)
   elseif text:match("^Parameter model_name is required") then
     return "malformed_request", "the request names no model"
   elseif text:match("^Too many requests") or text:match("^Half%-closed") then
-    return "malformed_request", "a call sends one message"
-  elseif text == "" and status == "2" then  -- whatever is wrong, Java says nothing
-    return "malformed_request", "the message is no PredictionsRequest, or is larger than is accepted once decompressed"
+    return "malformed_request", "a call must send exactly one message"
+  elseif text == "" and status == "2" then  -- Java gives no reason here
+    return "malformed_request", "the message is not a PredictionsRequest, or its decompressed size is larger than is accepted"
   elseif text:match("has no worker to serve") then  -- or its queue is full
     return "overloaded"
   elseif text:match("^Worker died") then
@@ -73,14 +73,14 @@ local function grpc_meaning(text, status)
   elseif status == "8" then
     return "request_too_large", "the message is larger than is accepted; send fewer or shorter clips, or compress them"
   elseif status == "12" then
-    return "unsupported_coding", "messages are read as they are, or compressed with gzip"
+    return "unsupported_coding", "messages must be uncompressed or compressed with gzip"
   elseif status == "4" then
     return "timeout", "no answer within the time that the caller set"
   end
   return "internal_error"
 end
 
--- A failed call carries our error in its status' message, whichever process ended it
+-- A failed call carries our error in the message of its status, whichever process failed it
 local function word_grpc(headers)
   local status, text = headers:get("grpc-status"), headers:get("grpc-message") or ""
   if status == "0" then

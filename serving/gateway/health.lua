@@ -1,17 +1,18 @@
--- Answers everything that is no inference call: health, readiness and metadata of the Open Inference Protocol and of
--- KServe v1, from what serving/torchserve/watch.py last found, and 404 or 405 to the rest. Nothing of it reaches TorchServe, and no
--- body is read.
+-- Answers everything that is not an inference call: health, readiness and metadata of the Open Inference Protocol and of
+-- KServe v1, from what serving/torchserve/watch.py last found, and 404 or 405 to the rest. None of it reaches TorchServe,
+-- and no body is read.
 --
--- serving/gateway/envoy.py puts two lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several heads, and
--- FOUND = "/path" of what the watch writes: a line of milliseconds since the epoch, of the look and of TorchServe's last
--- answer, then one line a version: NAME VERSION default|other ready, or its reason in place of the last word.
+-- serving/gateway/scripts.py puts two lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several
+-- heads, and FOUND = "/path" of what the watch writes. Its first line has two times in milliseconds since the epoch: of the
+-- last look, and of TorchServe's last answer. Then one line a version: NAME VERSION default|other ready, or its reason in
+-- place of the last word.
 
 local STALE = 4000  -- ms since the last look; the watch looks twice a second
 local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
 local GRPC = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
 
 local function answer(handle, status, body, allow)
-  handle:headers():replace("x-answered-in-lua", "yes")  -- says to envoy.yaml that the body is worded already
+  handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
   handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow}, body)
 end
 
@@ -19,13 +20,13 @@ local function fail(handle, status, code, message, allow)
   answer(handle, status, string.format('{"error": "%s", "code": "%s"}', message, code), allow)
 end
 
--- What was found: models by name, in order, and for how many ms the server is silent, or nil where nobody looks any more
+-- What was found: models by name, in order, and for how many ms the server has been silent; nil if the watch has ended
 local function found(handle)
   local file = io.open(FOUND)
   if file == nil then
     return nil
   end
-  local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)  -- os.time() knows whole seconds
+  local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)  -- os.time() has a resolution of one second
   local looked, answered = (file:read("*l") or ""):match("^(%d+) (%d+)$")
   local state = {names = {}, models = {}, silent = looked and now - tonumber(answered)}
   for line in file:lines() do
@@ -47,21 +48,21 @@ local function found(handle)
   return state
 end
 
--- Why nothing at all can be answered just now, or nil
+-- Why no request at all can be answered now, or nil
 local function outage(state)
   if state == nil then
-    return "nobody watches the model server any more"
+    return "the model server is no longer being watched"
   elseif #state.names == 0 then
     return state.silent > 1000 and "the model server does not answer" or "no model is loaded"
   end
 end
 
--- Why the server is not ready, or nil: the default version of every model has to be
+-- Why the server is not ready, or nil: the default version of every model must be ready
 local function unready(state)
   local reason = outage(state)
   for _, name in ipairs(reason and {} or state.names) do
     local model = state.models[name]
-    local why = model.reasons[model.default or ""] or name .. ": no version of it is the default"
+    local why = model.reasons[model.default or ""] or name .. ": none of its versions is the default"
     if why ~= "" then
       return why
     end
@@ -80,7 +81,7 @@ local function server_ready(handle, state)
     reason and '{"ready": false, "reason": "' .. reason .. '"}' or '{"ready": true}')
 end
 
--- As TorchServe words it, which says "Healthy" whatever has happened
+-- In TorchServe's format; TorchServe itself says "Healthy" in every state
 local function ping(handle, state)
   local reason = unready(state)
   answer(handle, reason and 503 or 200,
@@ -128,7 +129,7 @@ local function metadata(handle, state, name, version)
     name, table.concat(model.versions, '", "'), table.concat(outputs, ", ")))
 end
 
--- What answers a question, and about which model and version; nil for a path that asks none
+-- The function that answers a path, with its model and version; nil for other paths
 local function question(path)
   local plain = {
     ["/v2/health/live"] = live, ["/v2/health/ready"] = server_ready, ["/ping"] = ping, ["/v2"] = server_metadata,
@@ -150,7 +151,7 @@ local function question(path)
   end
 end
 
--- The path at TorchServe of an inference call, or nil
+-- The path of an inference call as TorchServe has it, or nil
 local function inference(path)
   local v1 = path:match("^/v1/models/[%w._-]+:predict$")
   local name, version = path:match("^/v2/models/([%w._-]+)/versions/([%w._-]+)/infer$")
@@ -169,7 +170,7 @@ local function over_grpc(handle, path)
       fail(handle, 503, "unavailable", reason)
     end
   elseif path ~= GRPC .. "Predictions" then
-    fail(handle, 404, "not_found", "of gRPC, Ping and Predictions of InferenceAPIsService are served")
+    fail(handle, 404, "not_found", "over gRPC, only Ping and Predictions of InferenceAPIsService are served")
   end
 end
 
@@ -177,7 +178,7 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local method, path = headers:get(":method"), headers:get(":path")
   if path == nil then
-    return  -- CONNECT, which envoy.yaml refuses
+    return  -- CONNECT, which envoy.yaml.j2 rejects
   end
   local kind = (headers:get("content-type") or ""):lower()
   if method == "POST" and (kind == "application/grpc" or kind:match("^application/grpc[+;]")) then
@@ -194,13 +195,13 @@ function envoy_on_request(handle)
   local respond, name, version = question(path)
   local length = headers:get("content-length")
   if on then
-    fail(handle, 405, "method_not_allowed", "clips are sent here with POST or PUT", "POST, PUT")
+    fail(handle, 405, "method_not_allowed", "send clips here with POST or PUT", "POST, PUT")
   elseif respond == nil then
-    fail(handle, 404, "not_found", "nothing is served at this path; clips go to /predictions/NAME")
+    fail(handle, 404, "not_found", "nothing is served at this path; send clips to /predictions/NAME")
   elseif method ~= "GET" and method ~= "HEAD" then
-    fail(handle, 405, "method_not_allowed", "this is asked for with GET or HEAD", "GET, HEAD")
+    fail(handle, 405, "method_not_allowed", "use GET or HEAD here", "GET, HEAD")
   elseif length and length ~= "0" then
-    fail(handle, 413, "request_too_large", "no body is read here: send none")
+    fail(handle, 413, "request_too_large", "no body is accepted here: send none")
   else
     respond(handle, found(handle), name, version)
   end

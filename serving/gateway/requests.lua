@@ -1,20 +1,20 @@
--- What every request is before anything looks at it: its path in one spelling, its id short, its query a header, and no
--- header that nobody behind this reads. And of every answer, what is the same for all.
+-- Normalises every request before anything else reads it: one spelling of its path, a short id, its query as a header, and
+-- only the headers that are used after this. It also adds what every answer has in common.
 --
--- serving/gateway/envoy.py puts one line before this file: CORS = true where pages of other origins may ask.
+-- serving/gateway/scripts.py puts one line before this file: CORS = true if pages of other origins may call.
 
 local LONGEST_PATH = 4000  -- bytes of path and query; TorchServe reads a first line of 4096
-local MOST_HEADERS = 6000  -- bytes of the headers that go on; TorchServe reads 8192, the gateway's own among them
+local MOST_HEADERS = 6000  -- bytes of the headers that are forwarded; TorchServe reads 8192, the gateway's own included
 local LONGEST_ID = 64  -- of x-request-id, as the handler logs it
 
--- What goes on. The rest ends here: cookies and the like need no space in TorchServe, headers that the gateway sets for
--- the handler (x-form, x-query, x-probe) cannot be forged, and Expect is the gateway's own to answer.
-local GOES_ON = {}
+-- The headers that are forwarded. All others are dropped: cookies and the like need no space in TorchServe, headers that
+-- the gateway sets for the handler (x-form, x-query, x-probe) cannot be forged, and the gateway itself answers Expect.
+local FORWARDED = {}
 for name in ([[
   authorization content-encoding content-length content-type grpc-accept-encoding grpc-encoding grpc-timeout
   inference-header-content-length te traceparent tracestate transfer-encoding x-forwarded-proto x-function-to-apply
   x-request-id x-request-timeout x-top-k]]):gmatch("%S+") do
-  GOES_ON[name] = true
+  FORWARDED[name] = true
 end
 
 local function refuse(handle, status, code, message)
@@ -23,17 +23,17 @@ local function refuse(handle, status, code, message)
     string.format('{"error": "%s", "code": "%s"}', message, code))
 end
 
--- Clients escape what needs no escape, the colon of `:predict` mostly
+-- Clients escape characters that need no escape, mostly the colon of `:predict`
 local function unescaped(pair)
   local character = string.char(tonumber(pair, 16))
   return character:match("[%w._~:-]") or "%" .. pair
 end
 
--- Drop what does not go on; the bytes of what does
+-- Drop the headers that are not forwarded; returns the bytes of the others
 local function trim(headers)
   local dropped, bytes = {}, 0
   for name, value in pairs(headers) do
-    if GOES_ON[name] then
+    if FORWARDED[name] then
       bytes = bytes + #name + #value
     elseif name:sub(1, 1) ~= ":" then
       dropped[#dropped + 1] = name
@@ -45,8 +45,8 @@ local function trim(headers)
   return bytes
 end
 
--- Envoy joins a header that is sent twice by a comma, which a media type holds in quotes alone. Two ids are one so, in the
--- log, in the handler and in the answer alike: proxies add theirs, and nothing depends on it.
+-- Envoy joins a header that is sent twice with a comma, which a media type has only inside quotes. Two request ids become
+-- one in this way, in the log, in the handler and in the answer: proxies add theirs, and nothing depends on it.
 local function twice(kind)
   return kind:gsub('"[^"]*"', ""):find(",%s*[%w.+-]+/[%w.+-]")
 end
@@ -60,7 +60,7 @@ function envoy_on_request(handle)
   local bytes = trim(headers)
   local asked = headers:get(":path")
   if asked == nil then
-    return  -- CONNECT has none
+    return  -- CONNECT has no path
   end
   if #asked > LONGEST_PATH then
     return refuse(handle, "414", "path_too_long",

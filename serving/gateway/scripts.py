@@ -1,4 +1,4 @@
-"""The gateway's Lua files as one server runs them: each as it is shipped, with that server's values before it."""
+"""The gateway's Lua files for one server: each as it is shipped, with that server's values before it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bundle import private
+from serving.gateway.tokens import SHORTEST
 
 SHIPPED = Path(__file__).resolve().parent
 ALL = REQUESTS, TOKENS, HEALTH, CANARY, ERRORS = (
@@ -33,8 +34,8 @@ def write(
         heads: names of the heads of the models that have several.
         found: what the watch writes.
         weights: of the canary, by version.
-        tokens: the file of those that are let in; without one everybody is.
-        cors: whether pages of other origins may ask.
+        tokens: the file of accepted tokens; every request is accepted without it.
+        cors: whether pages of other origins may call.
     """
     before = {
         REQUESTS: f"CORS = {'true' if cors else 'false'}\n",
@@ -43,7 +44,7 @@ def write(
         ERRORS: "",
     }
     if tokens:
-        before[TOKENS] = f"TOKENS = {_quoted(tokens)}\n"
+        before[TOKENS] = f"TOKENS = {_quoted(tokens)}\nSHORTEST = {SHORTEST}\n"
     for name, values in before.items():
         private.write(run / name, values + (SHIPPED / name).read_text("utf-8"))
 

@@ -1,5 +1,5 @@
-"""The certificate that the gateway ends TLS with: a folder as cert-manager and Kubernetes fill it, checked before a
-server starts on it."""
+"""The gateway's TLS certificate: a folder as cert-manager and Kubernetes fill it, checked before a server starts with
+it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bundle import BundleError, private
 from serving.host.ports import LOOPBACK
 
 CERTIFICATE, KEY = "tls.crt", "tls.key"  # PEM; the certificate first, then those between it and its authority
-AUTHORITY = "ca.crt"  # PEM, of a private authority; not needed here, but by callers
+AUTHORITY = "ca.crt"  # PEM, of a private authority; only callers need it
 SECRETS_FILE = (
     "secrets.json"  # for Envoy's secret discovery service, which reads secrets again when they change
 )
@@ -30,7 +30,7 @@ class Certificate:
         folder: absolute.
         host: the name that callers on this machine may use: an address or name of loopback if the certificate has
             one, else the first that it has.
-        trust: the file that callers must trust, for their `--cacert`; None if it should be in everybody's store.
+        trust: the file that callers must trust, for their `--cacert`; None if the certificate should be in the system's store.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class Certificate:
     trust: Path | None
 
     def url(self, served: str) -> str:
-        """The address of the gateway with the certificate's name in place of its own."""
+        """The gateway's address, with a name of the certificate as its host."""
         return f"https://{self.host}:{urlsplit(served).port}"
 
 
@@ -46,10 +46,10 @@ def read(folder: Path) -> Certificate:
     """Check a folder's certificate and key by a TLS handshake with them, in memory.
 
     Raises:
-        BundleError: a file is missing or is no PEM, others may read the key, it belongs to another certificate, the
-            certificate has expired or is not valid yet or not for servers.
+        BundleError: a file is missing or not PEM, others may read the key, the key does not belong to the certificate, or
+            the certificate has expired, is not valid yet or is not for servers.
     """
-    folder = folder.absolute()  # a link is followed anew at every renewal
+    folder = folder.absolute()  # a link is followed again at every renewal
     certificate, key = folder / CERTIFICATE, folder / KEY
     for file in (certificate, key):
         if not file.is_file():
@@ -77,10 +77,10 @@ def read(folder: Path) -> Certificate:
 
 
 def trusting(folder: Path) -> ssl.SSLContext:
-    """For a client on this machine that wants the folder's own certificate, under whatever name it was given."""
+    """For a client on this machine: only the folder's own certificate is accepted, under any name."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
-    # the certificate itself is trusted, not who signed it
+    # the certificate itself is trusted, not its issuer
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.load_verify_locations(folder / CERTIFICATE)
     return client
@@ -98,10 +98,10 @@ def secrets(folder: Path) -> str:
 
 
 def _handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> dict[str, Any]:
-    """Let both speak to each other; the certificate as the client saw it."""
+    """Perform a handshake between the two; the certificate as the client received it."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)
-    for end in ends * 3:  # more turns than a handshake has
+    for end in ends * 3:  # more steps than a handshake has
         with contextlib.suppress(ssl.SSLWantReadError):
             end.do_handshake()
     return ends[0].getpeercert() or {}

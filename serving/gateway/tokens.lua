@@ -1,14 +1,14 @@
--- Bearer tokens. Only where serving/gateway/envoy.py was given a file of them; it puts one line before this file:
--- TOKENS = "/path", one token a line, "#" begins a comment.
+-- Bearer tokens; used only if a file of them was given. serving/gateway/scripts.py puts two lines before this file:
+-- TOKENS = "/path", one token a line, "#" begins a comment, and SHORTEST, the least length of a token in bytes.
 --
--- The file is read at every request, so that replacing it is all that a rotation takes. A file that is gone or empty
--- lets nobody in.
+-- The file is read at every request, so that tokens are rotated by replacing it. Without the file, or if it is empty, every
+-- request is rejected.
 
 local bit = require("bit")
-local SHORTEST, LONGEST = 16, 512
-local OPEN = {["/ping"] = true, ["/v2/health/live"] = true, ["/v2/health/ready"] = true}  -- probes have no tokens
+local LONGEST = 512  -- bytes of what is compared
+local OPEN = {["/ping"] = true, ["/v2/health/live"] = true, ["/v2/health/ready"] = true}  -- probes cannot send tokens
 
--- How long it takes tells how long `sent` is, and nothing about the token
+-- Its duration depends on the length of `sent`, not on the token
 local function equal(sent, token)
   local difference = bit.bxor(#sent, #token)
   for i = 1, #sent do
@@ -26,7 +26,7 @@ local function known(sent)
   for line in file:lines() do
     local token = line:match("^%s*([^#%s]%S*)%s*$")
     if token and #token >= SHORTEST and equal(sent, token) then
-      found = true  -- and on: which of them it is shall not show in the time
+      found = true  -- no early return: the time must not show which token it is
     end
   end
   file:close()
@@ -35,20 +35,20 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  -- a script that fails lets the request go on, so nothing here may: CONNECT has no path
+  -- a request passes if its script fails, so nothing here may fail: CONNECT has no path
   local path = headers:get(":path") or ""
   local method = headers:get(":method")
   if OPEN[path] and (method == "GET" or method == "HEAD") then
     return
   end
   local scheme, sent = (headers:get("authorization") or ""):match("^(%a+) +(%S+)$")
-  local read, let_in = pcall(known, sent and #sent <= LONGEST and sent or "")  -- a folder opens, and fails to be read
+  local read, let_in = pcall(known, sent and #sent <= LONGEST and sent or "")  -- a folder can be opened, but reading it fails
   if scheme and scheme:lower() == "bearer" and read and let_in then
-    headers:remove("authorization")  -- it has served its end, and stands in no log behind this
+    headers:remove("authorization")  -- it is needed no longer, and must not be logged after this
     return
   end
   headers:replace("x-answered-in-lua", "yes")
-  local said = sent and "the token is not one of this server's" or "this server asks for Authorization: Bearer and a token"
+  local said = sent and "the token is not one of this server's" or "this server requires Authorization: Bearer and a token"
   handle:respond(
     {[":status"] = "401", ["content-type"] = "application/json", ["www-authenticate"] = "Bearer"},
     '{"error": "' .. said .. '", "code": "unauthorized"}')

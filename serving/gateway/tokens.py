@@ -1,4 +1,4 @@
-"""The file of bearer tokens that the gateway lets in: checked before a server starts on it."""
+"""The file of bearer tokens that the gateway accepts: checked before a server starts with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bundle import BundleError, private
 
-SHORTEST = 16  # characters, as serving/gateway/tokens.lua has it
+SHORTEST = 16  # ASCII characters, of a token
 HOW = "make one with `openssl rand -base64 32 > FILE; chmod 600 FILE`"
 
 
@@ -28,7 +28,7 @@ def read(file: Path) -> Tokens:
     """Check a file of tokens: one a line; empty lines and those that begin with # are left out.
 
     Raises:
-        BundleError: no such file, others may read it, nothing in it, a token that is too short or has spaces.
+        BundleError: the file is missing, empty or readable by others, or a token is too short or has spaces.
     """
     try:
         private.check(file, f"TOKENS={file}")

@@ -254,7 +254,7 @@ def test_nobody_watching_is_not_ready_in_time(server: TorchServe) -> None:
             ready = requests.get(f"{lonely.url}/v2/health/ready", timeout=600)
             status = ready.status_code
         assert told - looked < FIVE - watch.LOOK_SECONDS
-        assert (status, ready.json()["reason"]) == (503, "nobody watches the model server any more")
+        assert (status, ready.json()["reason"]) == (503, "the model server is no longer being watched")
 
 
 def test_a_caller_cannot_pose_as_the_watch(gateway: Gateway) -> None:
