@@ -1,4 +1,4 @@
-"""`make archive`: python -m serving.archive --model demo. Here and not in `bundle`, since it asks what is running."""
+"""`make archive`: python -m serving.archive --model demo. In `serving`, because it checks what is running."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         spec = resolve(chosen.model, chosen.revision)
         journal.refuse(state.RUN, spec.name)
         archive.build(spec, chosen.store, calibration=chosen.calibration)
-        store.forget(chosen.store, spec.name)  # one that is built by hand is to be served
+        store.forget(chosen.store, spec.name)  # an archive that is built by hand is served next
     except BundleError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

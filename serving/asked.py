@@ -1,4 +1,4 @@
-"""Which of the servers that `make serve` started here a command asks."""
+"""Which of the servers that `make serve` started on this machine a command uses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from serving.state import State
 
 
 class NoServer(BundleError):
-    """None runs that would do; the message is one line that says which do."""
+    """No suitable server is running; the message is one line that names those that are."""
 
 
 def running(models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN) -> State:
-    """The server that was started last, of those that serve all these models at this port.
+    """The most recently started server that serves all these models, at this port if one is given.
 
     Raises:
         NoServer: there is none.
@@ -27,11 +27,11 @@ def running(models: Iterable[str] = (), port: int | None = None, run: Path = sta
 def with_folder(
     models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN
 ) -> tuple[Path, State]:
-    """The same, with the folder that it writes in."""
+    """The same, with its folder."""
     wanted = set(models)
     alive = []
     for file, found in state.states(run):
-        # a folder that is no port's: another command's own server, which ends with that command
+        # a folder not named after a port: a command's temporary server, which ends with that command
         if not found.serve.alive or not file.parent.name.isdigit():
             continue
         if wanted <= set(found.models) and (port is None or found.port == port):
@@ -47,10 +47,10 @@ def with_folder(
 
 
 def address(server: State) -> tuple[str, Path | None]:
-    """Where its callers on this machine reach it, and the file of authorities that they must trust for it.
+    """Its address for callers on this machine, and the file of authorities that they must trust.
 
     Raises:
-        BundleError: its certificate has expired, or is gone.
+        BundleError: its certificate has expired or is missing.
     """
     if not server.certificate:
         return server.url, None

@@ -1,4 +1,4 @@
-"""The part of `make clean` that must look: archives that are the way back stay, and so does what a server uses."""
+"""The part of `make clean` that removes archives: those that a roll-out keeps, or that a server uses, stay."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def clean(folder: Path, everything: bool) -> None:
 
     Args:
         folder: the store.
-        everything: also what cannot be built again: versions that a roll-out has promoted or replaced.
+        everything: also versions that a roll-out has promoted or replaced, which cannot be built again.
 
     Raises:
-        BundleError: a server runs, whose logs and state would go with its folder.
+        BundleError: a server is running: its logs and state would be removed.
     """
     for _, running in state.states():
         if running.serve.alive:
             raise BundleError(
                 f"{', '.join(running.models)} at {running.url} is running: stop it first with `make stop`"
             )
-    # their state, which says what killed servers have left, goes with build/run
+    # build/run is removed next, and with it the state that names what killed servers have left
     processes.refuse_left(orphans.clear_all(state.RUN))
     kept = []
     for mar in sorted(folder.glob("*.mar")):

@@ -21,7 +21,7 @@ from serving.signals import SIGNALS
 from serving.temporary import serving, step
 
 MODEL = "demo"
-WIDTH = 150  # of the table where there is no terminal to ask
+WIDTH = 150  # of the table without a terminal
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def identify_all(client: Client, clips: list[Sample], progress: Callable[[str], None]) -> Iterator[Outcome]:
-    """Every clip, one after the other, so that each latency is a lone request's."""
+    """Every clip, one after the other, so that each latency is that of a single request."""
     for number, sample in enumerate(clips, 1):
         if number % 8 == 0:
             progress(f"{number} of {len(clips)}")
@@ -43,7 +43,7 @@ def identify_all(client: Client, clips: list[Sample], progress: Callable[[str], 
 
 
 def table(outcomes: list[Outcome]) -> Table:
-    """One row a clip: who speaks, the best answer, the next ones, how long it took."""
+    """One row a clip: speaker, best answer, the next ones, latency."""
     shown = Table(title="Held-out clips, identified by the DEMO model through TorchServe", box=SIMPLE_HEAD)
     shown.add_column("clip", overflow="ellipsis", no_wrap=True, min_width=20)
     for heading in ("speaker", "answer"):
@@ -66,7 +66,7 @@ def table(outcomes: list[Outcome]) -> Table:
 
 
 def demo(console: Console) -> int:
-    """The whole run; the exit code. Its folder stays only after a failure, for the logs."""
+    """Run the demo; returns the exit code. Its folder is kept only after a failure, for the logs."""
     spec, clips = sources.resolve(MODEL), samples()
     with (
         serving([spec], "demo", console) as service,

@@ -1,4 +1,4 @@
-"""Is the server of a folder ready? For a container's health check: no curl, no port or scheme to repeat.
+"""Is the server of a folder ready? For a container's health check: it needs neither curl nor the port and scheme.
 
 python -m serving.health --run /tmp/run
 """
@@ -14,11 +14,11 @@ from serving.host import local_http
 from serving.state import FILE, read
 
 PATH = "/v2/health/ready"
-SECONDS = 4.0  # less than the health check's own limit, which would end this without a word
+SECONDS = 4.0  # less than the health check's own timeout, which would end this without a message
 
 
 def fault(run: Path) -> str | None:
-    """Why the server that runs in a folder is not ready, in one line; None if it is."""
+    """Why the server of a folder is not ready, in one line; None if it is."""
     state = read(run / FILE)
     if state is None:
         return f"no server is running in {run}"

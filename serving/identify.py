@@ -1,9 +1,9 @@
-"""`make identify`: ask a server who speaks, by the client that API consumers copy.
+"""`make identify`: ask a server who speaks, with the client that API consumers copy.
 
 python -m serving.identify --port 8080 -- --top-k 3 clip.wav
 
-What stands behind `--` is the client's. Exit codes are the client's too; 3 also where no server runs, and 0 where
-nobody reads on (`make identify … | head`), since make would report anything else.
+Arguments after `--` are the client's, and so are the exit codes; 3 also if no server runs, and 0 if the reader of the
+output has closed it (`make identify … | head`), because make would report any other code.
 """
 
 from __future__ import annotations

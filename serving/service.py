@@ -1,4 +1,4 @@
-"""A whole server: TorchServe, the gateway in front of it, and the state file that says so."""
+"""A whole server: TorchServe, the gateway in front of it, and the state file by which other commands find it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from serving.state import FILE, SERVE_LOCK, State
 from serving.torchserve.process import JVM_STOP_SECONDS, ServerError, TorchServe
 from serving.torchserve.repair import Repair
 
-ROTATE_SECONDS = 5.0  # between two looks at the logs' sizes; what is written in between goes past the limit
-FAULT_GRACE_SECONDS = 2.0  # for what is under way when TorchServe has ended by itself: uploads, mostly
+ROTATE_SECONDS = 5.0  # between two checks of the logs' sizes; what is written in between exceeds the limit
+FAULT_GRACE_SECONDS = 2.0  # for requests in flight when TorchServe has ended by itself: mostly uploads
 
 
 class Service:
@@ -35,7 +35,7 @@ class Service:
         specs: the models, of different names; their archives are in the store.
         store: the model store.
         run: this server's folder, for logs, configuration and the state file.
-        options: where it is reached, by whom, and what it tells.
+        options: of the gateway: addresses, access, limits, tracing.
         environment: variables for TorchServe and its workers.
     """
 
@@ -56,15 +56,15 @@ class Service:
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
         self.gateway = Gateway(self.torchserve, replace(options, limits=limits), longest, heads)
-        # as many seconds as the workers may take to load, one model after the other, and the JVM's own start
+        # seconds that the workers may take to load, one model after the other, and the JVM to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
-        self.repair: Repair | None = None  # once it serves: loading may take minutes
+        self.repair: Repair | None = None  # from when it serves: loading may take minutes
         self.exporter = exporter(self.torchserve, self.gateway, specs)
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start both and return once a request would be answered.
 
-        Whatever a killed server of the same folder left is ended before. A start that is refused changes nothing.
+        Processes that a killed server of the same folder left are ended first. A rejected start changes nothing.
 
         Raises:
             ServerError: says in one line why it does not start. Call `stop` all the same.
@@ -77,7 +77,7 @@ class Service:
         for model in journal.forget(self.run):
             progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
         self.gateway.prepare()
-        self._write_state()  # before there is a process that would have to be found
+        self._write_state()  # before there is a process to find by it
         self.torchserve.start()
         self.torchserve.wait_ready(self.patience, progress)
         self.gateway.start()
@@ -86,7 +86,7 @@ class Service:
         self._write_state()
 
     def _claim(self) -> None:
-        """Make the run folder this server's, or say whose it is."""
+        """Lock the run folder for this server."""
         private.folder(self.run)
         lock = FileLock(self.run / SERVE_LOCK, timeout=0, mode=0o600)
         try:
@@ -98,10 +98,10 @@ class Service:
         self._lock = lock
 
     def rotate_logs(self) -> str | None:
-        """Begin new logs in place of those that are too large; call it again and again.
+        """Start new logs in place of those that are too large; to be called repeatedly.
 
         Returns:
-            Why that does not succeed, once; it is tried again at later calls.
+            Why that failed, once for each reason; later calls retry it.
         """
         if time.monotonic() < self._rotate_at:
             return None
@@ -116,7 +116,7 @@ class Service:
         return news or None
 
     def fault(self) -> str | None:
-        """Which of the processes has ended by itself, or None if all is well."""
+        """Which of the processes has ended by itself; None if all run."""
         if not self.torchserve.running:
             return f"TorchServe has ended (logs: {self.torchserve.run})"
         if not self.gateway.running:
@@ -124,10 +124,10 @@ class Service:
         return None
 
     def mend(self, say: Callable[[str], None]) -> None:
-        """Mend what does not answer, a step at a time; call it again and again.
+        """Recover what does not answer, one step a call; to be called repeatedly.
 
         Args:
-            say: is told what was done, in one line.
+            say: is called with what was done, in one line.
 
         Raises:
             ServerError: nothing more can be done here.
@@ -137,20 +137,20 @@ class Service:
 
     def _start_again(self) -> None:
         self.torchserve.stop(0.0, again=True)
-        # it loads what the store has as each model's version, and nothing of a canary or a roll-out that was under way
+        # it loads each model's version from the store: a canary or a roll-out in progress is not continued
         canary.forget(self.run)
         journal.forget(self.run)
         self.torchserve.start()
 
     def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False, delay: float = 0.0) -> int:
-        """Say "not ready", stop taking traffic, wait for what is in flight, end every process, remove what they left.
+        """Answer "not ready", refuse new requests, wait for those in flight, end every process, remove temporary files.
 
         Args:
             grace: seconds to wait for requests in flight. Too high: a hung worker holds up every stop. Too low:
                 long clips are cut off.
-            hurry: asked all the while; True ends the waiting.
-            delay: seconds between "not ready" and refusing connections, in which whoever balances load has time to
-                notice. Too high: every stop takes that long. Too low: a balancer sends requests to a closed port.
+            hurry: polled while waiting; True ends the wait.
+            delay: seconds between "not ready" and refusing connections, for load balancers to notice. Too high: every
+                stop takes that long. Too low: a balancer sends requests to a closed port.
 
         Returns:
             How many requests were cut off.
@@ -161,17 +161,17 @@ class Service:
                 self.gateway.not_ready()
                 wait_until(hurry, delay)  # requests are answered meanwhile
                 cut = self.gateway.drain(grace, hurry)
-            elif self.gateway.running:  # everything gets its 503 in no time, and none a broken connection
+            elif self.gateway.running:  # every request gets its 503 at once instead of a broken connection
                 cut = self.gateway.drain(min(grace, FAULT_GRACE_SECONDS), hurry)
         finally:
             self.exporter.stop()
             self.gateway.stop()
             self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
-            if self._lock is not None:  # else the state is of a server that holds the folder, and runs on
+            if self._lock is not None:  # otherwise the state is that of another server, which is running
                 (self.run / FILE).unlink(missing_ok=True)
                 (self.run / SERVE_LOCK).unlink(
                     missing_ok=True
-                )  # while it is held; whoever waits for it makes another
+                )  # while it is held; a waiting process creates another
                 self._lock.release()
                 self._lock = None
         return cut
@@ -194,6 +194,6 @@ class Service:
 
 
 def room(specs: Sequence[ModelSpec]) -> int:
-    """Requests that fit the queues of all models and their workers' batches."""
+    """How many requests fit the queues of all models and their workers' batches."""
     queue = shipped.shipped("job_queue_size")
     return sum(queue + spec.torchserve.batchSize * spec.torchserve.maxWorkers for spec in specs)

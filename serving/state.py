@@ -1,4 +1,4 @@
-"""What is running: one `build/run/PORT/serve.json` a server, written by `make serve`, read by everybody else."""
+"""What is running: one `build/run/PORT/serve.json` a server, written by `make serve`, read by the other commands."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class State:
     """One server.
 
     Attributes:
-        models: the names they are served under, as they were asked for.
+        models: the names that they are served under, in the order given.
         url: where callers reach it.
         store: the model store.
         management: path of the socket of TorchServe's management API.
         inference_url, grpc: TorchServe's own, behind the gateway.
         metrics_url: what Prometheus scrapes.
-        serve: the process that started it, and ends it in an orderly way.
+        serve: the process that started it, and that stops it gracefully on SIGTERM.
         gateway: Envoy.
-        temp: the folders that go when it stops. TorchServe's processes are known by theirs.
+        temp: the folders that are removed when it stops; TorchServe's processes are identified by theirs.
         certificate: the folder of its TLS certificate and key; None for plain HTTP.
     """
 
@@ -55,7 +55,7 @@ class State:
         return urlsplit(self.url).port
 
     def write(self, folder: Path) -> None:
-        """Write it whole or not at all."""
+        """Write it atomically."""
         private.write(folder / FILE, json.dumps(asdict(self), indent=2))
 
 
@@ -63,7 +63,7 @@ def read(file: Path) -> State | None:
     """The server of a state file; None if the file is gone.
 
     Raises:
-        BundleError: it is empty, cut short, or another version's.
+        BundleError: it is empty, damaged, or written by another version.
     """
     try:
         written = file.read_bytes()
@@ -82,14 +82,14 @@ def read(file: Path) -> State | None:
         raise BundleError(f"{file} was written by another version of the bundle") from exc
 
 
-@functools.cache  # once: several steps of one command look
+@functools.cache  # printed once: several steps of one command read the states
 def skip(why: str) -> None:
-    """Say why a file is left alone."""
+    """Say why a file is ignored."""
     print(f"skipped: {why}", file=sys.stderr)
 
 
 def states(run: Path = RUN) -> Iterator[tuple[Path, State]]:
-    """Every server that was started and not stopped, the latest first, with its state file.
+    """Every server that was started and not stopped, the latest first, each with its state file.
 
     A file that cannot be read is skipped, with a warning.
     """

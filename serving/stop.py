@@ -1,4 +1,4 @@
-"""`make stop`: end every server that `make serve` started, or the one at PORT=, also what a killed one left."""
+"""`make stop`: stop every server that `make serve` started, or the one at PORT=, and what a killed one left."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from serving.host.polling import wait_until
 from serving.host.processes import Identity
 from serving.state import GRACE_SECONDS, RUN, State, states
 
-SERVE_SECONDS = GRACE_SECONDS + 30  # its drain and the end of its processes
-SAY_SECONDS = 5.0  # between two lines that say what is waited for
-KILLED_SECONDS = 5.0  # for a killed process to be gone
+SERVE_SECONDS = GRACE_SECONDS + 30  # its drain and stopping its processes
+SAY_SECONDS = 5.0  # between two progress lines
+KILLED_SECONDS = 5.0  # for a killed process to end
 
 
 def stop(run: Path, state: State) -> list[int]:
-    """End one server, in order if its `make serve` still lives, else by its processes' ids.
+    """Stop one server: gracefully if its `make serve` still runs, otherwise by the ids of its processes.
 
     Returns:
         Ids of processes that are still running; none are expected.
@@ -36,7 +36,7 @@ def stop(run: Path, state: State) -> list[int]:
 
 
 def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
-    """Send SIGTERM and wait for the end, saying so; kill it if the end does not come."""
+    """Send SIGTERM and wait, with progress lines; kill the process if it does not end in time."""
     process = serve.process()
     if process is None:
         return
@@ -59,7 +59,7 @@ def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make stop", description="End what `make serve` started.")
+    parser = argparse.ArgumentParser(prog="make stop", description="Stop what `make serve` started.")
     parser.add_argument("--port", type=ports.number, help="of the server to stop (default: all of them)")
     port = parser.parse_args().port
     left: list[int] = []

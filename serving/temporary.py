@@ -1,4 +1,4 @@
-"""A whole server for the length of one command, on a free port: the demo's, a load test's, an evaluation's."""
+"""A server for the duration of one command, on a free port: for the demo, a load test, an evaluation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.host import orphans, ports
 from serving.service import Service
 from serving.signals import SIGNALS
 
-TEMPORARY_GRACE_SECONDS = 10.0  # for requests in flight: the command that started it has no more of them
+TEMPORARY_GRACE_SECONDS = 10.0  # for requests in flight; the command that started the server sends no more
 
 
 @contextmanager
@@ -28,11 +28,11 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
 
     Args:
         specs: the models.
-        command: who asks, and how its folder is named.
-        console: where it says what it is doing.
+        command: the name of the command, which begins that of the folder.
+        console: for progress.
 
     Raises:
-        BundleError: an archive cannot be built, or the server does not start; says in one line why.
+        BundleError: an archive cannot be built, or the server does not start; the message is one line.
     """
     clean(command)
     for spec in specs:
@@ -54,11 +54,11 @@ def ended(
     """Start a server, and stop it at the end of the block; its folder stays after a failure, for its logs.
 
     Args:
-        start: takes what to call with the details.
-        stop: takes the seconds that requests in flight have.
+        start: is called with a function for progress lines.
+        stop: is called with the seconds that requests in flight get.
         run: the server's folder.
-        command: who asks.
-        console: where it says what it is doing.
+        command: the name of the command.
+        console: for progress.
     """
     keep = True
     try:
@@ -70,7 +70,7 @@ def ended(
         keep = False
         raise
     finally:
-        for number in SIGNALS:  # stopping takes seconds, and cut short it would leave Java behind
+        for number in SIGNALS:  # stopping takes seconds, and if interrupted it would leave Java running
             signal.signal(number, signal.SIG_IGN)
         with step(console, command, "stopping TorchServe"):
             stop(TEMPORARY_GRACE_SECONDS)
@@ -79,7 +79,7 @@ def ended(
 
 
 def clean(command: str) -> None:
-    """End the server that a killed run of this command left behind."""
+    """Stop the server that a killed run of this command left."""
     for file, left in state.states():
         if file.parent.name.startswith(f"{command}-") and not left.serve.alive:
             orphans.clear(file.parent)
@@ -88,7 +88,7 @@ def clean(command: str) -> None:
 
 @contextmanager
 def step(console: Console, command: str, title: str) -> Iterator[Callable[[str], None]]:
-    """Show what is going on: a spinner on a terminal, else a line each. Gives what to call with the details."""
+    """Show progress: a spinner on a terminal, otherwise one line each. Yields the function to call with details."""
 
     def show(detail: str = "") -> None:
         text = f"{title}: {detail}" if detail else title

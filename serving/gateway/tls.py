@@ -30,7 +30,8 @@ class Certificate:
         folder: absolute.
         host: the name that callers on this machine may use: an address or name of loopback if the certificate has
             one, else the first that it has.
-        trust: the file that callers must trust, for their `--cacert`; None if the certificate should be in the system's store.
+        trust: the file that callers must trust, for their `--cacert`; None if the system's store should have
+            it.
     """
 
     folder: Path
@@ -46,8 +47,8 @@ def read(folder: Path) -> Certificate:
     """Check a folder's certificate and key by a TLS handshake with them, in memory.
 
     Raises:
-        BundleError: a file is missing or not PEM, others may read the key, the key does not belong to the certificate, or
-            the certificate has expired, is not valid yet or is not for servers.
+        BundleError: a file is missing or not PEM, others may read the key, the key does not belong to the certificate,
+            or the certificate has expired, is not valid yet or is not for servers.
     """
     folder = folder.absolute()  # a link is followed again at every renewal
     certificate, key = folder / CERTIFICATE, folder / KEY

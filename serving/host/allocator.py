@@ -1,4 +1,4 @@
-"""Which memory allocator the server's processes use."""
+"""The memory allocator of the server's processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NAMES: tuple[Allocator, ...] = ("glibc", "jemalloc")
 
 
 def environment(allocator: Allocator) -> dict[str, str]:
-    """What makes a process start with the allocator.
+    """Environment variables that make a process use the allocator.
 
-    jemalloc keeps the large blocks that tensors come and go in, where glibc gives them back to the system and takes
-    them anew, page by page.
+    jemalloc keeps the large blocks that tensors are allocated in, where glibc returns them to the system and requests
+    them again, page by page.
 
     Raises:
         BundleError: it is not installed.

@@ -1,10 +1,10 @@
-"""Processes that end with the one that started them, however that one ends: SIGKILL, too little memory, a crash.
+"""Processes that end with the one that started them, however that one ends: SIGKILL, out of memory, a crash.
 
-The child is the leader of a group of its own, into which its descendants are born. A shell in that group reads
-from a pipe whose other end the parent alone holds, and never writes to: the kernel closes it when the parent ends, and
-the shell then kills the whole group. Being in it, the shell keeps the group's number from being given
-to another. No signal tied to a parent's death (Linux's PR_SET_PDEATHSIG), as that comes when the *thread* ends that
-started the child, reaches no grandchildren (TorchServe's workers are Java's), and exists on Linux alone.
+The child leads its own process group, which its descendants inherit. A shell in that group reads
+from a pipe whose other end only the parent holds, and never writes to: the kernel closes it when the parent ends, and
+the shell then kills the whole group. As a member, the shell prevents the group's number from being reused. Linux's
+PR_SET_PDEATHSIG is not used: its signal is sent when the *thread* ends that started the child, does not reach
+grandchildren (TorchServe's workers are Java's), and exists on Linux only.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ exec "$@" </dev/null 9<&-
 
 
 def watches(process: psutil.Process) -> bool:
-    """Whether this is such a shell, which is a child of the process that it is to end."""
+    """Whether a process is such a shell, which is a child of the process that it guards."""
     return WATCH in process.cmdline()
 
 
 class Leashed(subprocess.Popen[bytes]):
-    """A process in a session of its own, with nothing to read; it ends with this one, and so do its descendants.
+    """A process in a new session, with an empty standard input; it and its descendants end with this process.
 
     Args:
         command: with the path of the program.
         options: as for Popen.
 
     Attributes:
-        release: closes our end of the pipe, which kills whatever the group still has; again is harmless.
+        release: closes our end of the pipe, which kills what remains of the group; may be called repeatedly.
     """
 
     def __init__(self, command: Sequence[str], **options: Any) -> None:
-        read, held = os.pipe()  # neither is inherited, except `read` as the child's input
+        read, held = os.pipe()  # neither is inherited, except `read` as the child's standard input
         self.release = weakref.finalize(self, os.close, held)
         try:
             super().__init__(
                 ["/bin/sh", "-c", SCRIPT, "leash", *command],
                 stdin=read,
-                # a Ctrl-C in the terminal is ours to handle: Java would drop what is in flight
+                # this process handles Ctrl-C in the terminal: Java would drop requests in flight
                 start_new_session=True,
                 **options,
             )

@@ -1,4 +1,4 @@
-"""The logs of a run folder: those of the last starts are kept, and none grows without end."""
+"""The logs of a run folder: those of the last starts are kept, and the size of each is bounded."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from bundle import private
 
 EARLIER, KEPT = "earlier", 3  # starts whose logs are kept, in `earlier/1`, the latest, to `earlier/3`
 LARGEST = 20_000_000  # bytes; of the gateway's access log about 80,000 requests
-ROTATED = ".1.log"  # ends the name of the one before
+ROTATED = ".1.log"  # suffix of the previous log
 FOLDER, JVM, GATEWAY, ACCESS = "logs", "jvm.log", "gateway.log", "gateway_access.log"
 _FILES = (JVM, GATEWAY, ACCESS)
 
 
 def keep(run: Path) -> None:
-    """Put the logs of the former start aside, so that nothing takes them for this one's, and nothing is lost either.
+    """Move the logs of the previous start aside, so that they are neither taken for this one's nor lost.
 
-    A supervisor restarts within seconds: why a server has crashed must outlive its next starts.
+    A supervisor restarts within seconds: the reason of a crash must survive the next starts.
     """
     found = [
         run / FOLDER,
@@ -41,7 +41,7 @@ def keep(run: Path) -> None:
 
 
 def rotated(log: Path) -> Path:
-    """Where the one before is kept."""
+    """Where the previous log is kept."""
     return log.with_suffix(ROTATED)
 
 
@@ -53,10 +53,11 @@ def too_large(log: Path, limit: int) -> bool:
 
 
 def cut(log: Path, limit: int = LARGEST) -> None:
-    """Copy a log that has become too large and empty it, since its writer opens no other; lines in between are lost.
+    """Copy a log that has become too large and truncate it, because its writer does not reopen it; lines written in
+    between are lost.
 
     Raises:
-        OSError: it cannot be copied; then it is not emptied either.
+        OSError: it cannot be copied; then it is not truncated either.
     """
     if too_large(log, limit):
         shutil.copyfile(log, rotated(log), follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""What a server leaves behind whose `make serve` was killed: its temp folders, and processes that are still ending."""
+"""What remains of a server whose `make serve` was killed: its temp folders, and processes that are still ending."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def clear_all(run: Path) -> list[int]:
 
 
 def clear(run: Path) -> list[int]:
-    """End and remove what is left of the server of a run folder, and say so. Its `make serve` must have ended.
+    """End and remove what is left of a run folder's server, and say so. Its `make serve` must have ended.
 
     Returns:
         Ids of processes that are still running although they were killed; none are expected.
@@ -37,7 +37,10 @@ def clear(run: Path) -> list[int]:
     gateway = state.gateway.process() if state.gateway else None
     left = processes.end([gateway] if gateway else [], grace=5.0)
     for folder in map(Path, state.temp):
-        for grace in (10.0, 2.0):  # first Java, which would replace its workers, then those it did not end
+        for grace in (
+            10.0,
+            2.0,
+        ):  # first Java, which would replace its workers, then workers that it did not end
             left += processes.end(scratch.belonging_to(folder), grace)
         shutil.rmtree(folder, ignore_errors=True)
     (run / FILE).unlink(missing_ok=True)

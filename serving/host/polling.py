@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waiting for another process."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ POLL_SECONDS = 0.1
 
 
 def wait_until(condition: Callable[[], object], seconds: float, poll: float = POLL_SECONDS) -> bool:
-    """Look until a condition holds, at least once.
+    """Check a condition until it holds, at least once.
 
     Args:
-        condition: what is waited for; what it raises ends the waiting.
-        seconds: how long to wait at most.
-        poll: seconds between two looks.
+        condition: what is waited for; an exception that it raises ends the wait.
+        seconds: the longest wait.
+        poll: seconds between two checks.
 
     Returns:
-        Whether it holds; False once the time is over.
+        Whether it holds; False after the longest wait.
     """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
             return False
-        time.sleep(poll)  # between two looks, never in place of one
+        time.sleep(poll)  # between two checks, never instead of one
     return True

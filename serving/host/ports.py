@@ -30,13 +30,13 @@ class Ports:
         return cls(*free(len(fields(cls))))
 
     def taken(self) -> list[int]:
-        """Those of the ports that another process listens on."""
+        """The ports that another process listens on."""
         ports = [getattr(self, field.name) for field in fields(self)]
         return [port for port in ports if is_taken(port)]
 
 
 def number(text: str) -> int:
-    """A port that one can ask for, as argparse takes it."""
+    """A port number, as a type for argparse."""
     if not is_number(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: allowed are 1 to {LAST}")
     return int(text)
@@ -48,15 +48,15 @@ def is_number(text: str) -> bool:
 
 
 def number_or_free(text: str) -> int:
-    """As `number`, and 0 for one that is free."""
+    """As `number`, and 0 for a free port."""
     return 0 if text == "0" else number(text)
 
 
 def free(count: int) -> list[int]:
-    """Ports that nobody listens on just now, distinct from each other.
+    """Distinct ports that no process listens on now.
 
-    Not those that the system hands out itself: it gives them to outgoing connections too, and one of those may take
-    the port in the seconds until a server listens on it.
+    Not from the system's ephemeral range: outgoing connections get their ports from it, and one of them may take the
+    port in the seconds until a server listens on it.
     """
     shuffled = random.sample(OWN_CHOICE, len(OWN_CHOICE))
     return list(itertools.islice((port for port in shuffled if not is_taken(port)), count))
@@ -81,7 +81,7 @@ def refuse_taken(port: int, variable: str) -> None:
 def is_taken(port: int) -> bool:
     """Whether a server could not listen on the port now."""
     with socket.socket() as probe:
-        # as servers do: a port whose last connections are still in TIME_WAIT is not taken
+        # as servers do: connections in TIME_WAIT do not block a port
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,5 +1,5 @@
-"""Processes by their identity, a process id together with when it was started, so that an id which the system
-has given to someone else meanwhile is never signalled."""
+"""Processes by their identity, a process id together with its start time, so that a process that the system has given
+a reused id is never signalled."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class Identity:
-    """One process for as long as it lives, and never its successor under the same id.
+    """One process while it lives, and never a later one with the same id.
 
     Attributes:
         pid: its id.
-        boot: which start of the machine it belongs to; empty where the system does not say.
-        started: when it was started, in clock ticks since the boot: what stands still when somebody sets the clock.
-            Where there is no /proc, seconds since the epoch as the kernel noted them then.
+        boot: the boot of the machine that it belongs to; empty if the system does not tell.
+        started: when it was started, in clock ticks since the boot, which setting the clock does not change. Without
+            /proc, seconds since the epoch as the kernel recorded them.
     """
 
     pid: int
@@ -62,7 +62,7 @@ def _boot() -> str:
 
 def _started(pid: int) -> float:
     try:
-        # the name of the program stands before, in parentheses, and may hold both blanks and parentheses: proc(5)
+        # the program's name comes first, in parentheses, and may contain blanks and parentheses: proc(5)
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError) as exc:
         if BOOT_ID.exists():
@@ -81,16 +81,16 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def idle(pids: Iterable[int], seconds: float) -> bool:
-    """Whether none of the processes computes: each used less than a twentieth of a core in so many seconds.
+    """Whether none of the processes computes: each used less than a twentieth of a core during so many seconds.
 
-    TorchServe does not tell whether a worker has requests in hand; a worker that has some uses the processor.
+    TorchServe does not tell whether a worker is processing requests; one that does uses the processor.
     """
     watched = []
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             watched.append((process, cpu_seconds(process)))
-    time.sleep(seconds)  # what is measured
+    time.sleep(seconds)  # the time that is measured
     for process, before in watched:
         with contextlib.suppress(psutil.NoSuchProcess):
             if cpu_seconds(process) - before > seconds / 20:
@@ -131,7 +131,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def matching(argument: Callable[[str], bool]) -> list[psutil.Process]:
-    """Processes with an argument that passes the test: how workers are found whose parent is gone."""
+    """Processes with an argument that passes a test: it finds workers whose parent has ended."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""The temp folder of one TorchServe, by which its processes are known, whichever process started them."""
+"""The temp folder of one TorchServe, by which its processes are identified."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def belonging_to(temp: Path) -> list[psutil.Process]:
 
 
 def folder() -> Path:
-    """A temp folder whose workers' sockets still fit into the system's limit on a socket's path."""
+    """Create a temp folder in which the paths of the workers' sockets stay within the system's limit."""
     made = Path(tempfile.mkdtemp(prefix=PREFIX))
     if len(os.fsencode(made / f"{SOCKET_PREFIX}65535")) > LONGEST_SOCKET_PATH:
         made.rmdir()

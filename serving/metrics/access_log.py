@@ -24,22 +24,22 @@ from serving.metrics import families
 from serving.metrics.catalogue import REQUEST_BUCKETS
 from serving.metrics.served import Served
 
-MOST_BYTES = 32 << 20  # read at one scrape: the log is begun anew well before
+MOST_BYTES = 32 << 20  # read at one scrape: the log is rotated well before
 LONGEST_LINE = 64 << 10
-# Of every model, counted or not: rate() and increase() take a series' first value for no increase, so that the first
-# burst of failures after a start would be none. Those that an alert watches, and 200, which is in their quotient.
+# Exported for every model from the start: rate() and increase() do not count a series' first value, so the first burst
+# of failures after a start would be missed. They are the statuses that alerts watch, and 200, which is in their ratio.
 FROM_THE_START = ("200", "429", "500", "503", "504", "507")
-UNKNOWN = "unknown"  # in place of a model that is not served, whatever the caller called it
-GRPC = "grpc"  # in place of the model, which stands in gRPC's message
+UNKNOWN = "unknown"  # in place of any model that is not served
+GRPC = "grpc"  # in place of the model, which is named in gRPC's message
 _HEALTH = re.compile(r"/ping|/v2(/health/.*)?|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?|/v1/models/[^/:]+")
 _MODEL = re.compile(r"/(?:predictions|v1/models|v2/models)/([^/:]+)")
 
 
 class AccessLog:
-    """Counts from one log file, on through its rotations.
+    """Counts from one log file, across its rotations.
 
     Args:
-        path: what Envoy writes; what stands in it now is of a former server, and is passed over.
+        path: what Envoy writes; its present content is from a former server and is skipped.
         served: the models that become labels.
     """
 
@@ -56,7 +56,7 @@ class AccessLog:
             self._inode, self._offset = path.stat().st_ino, path.stat().st_size
 
     def collect(self) -> Iterator[Metric]:
-        """All that was counted since the start.
+        """Everything counted since the start.
 
         Raises:
             OSError: the log cannot be read.
@@ -81,9 +81,9 @@ class AccessLog:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            return  # nothing yet, or between two logs
+            return  # not written yet, or being rotated
         if not stat.S_ISREG(status.st_mode):  # a device has no end
-            raise OSError(f"{self.path} is no file")
+            raise OSError(f"{self.path} is not a regular file")
         if status.st_ino != self._inode:
             former = logs.rotated(self.path)
             if former.is_file() and former.stat().st_ino == self._inode:
@@ -105,7 +105,7 @@ class AccessLog:
                 path_asked, status = str(entry["path"]), int(entry["status"] or 0)
                 took = (float(entry["ms"]) - float(entry["upload_ms"] or 0)) / 1000
             except (ValueError, KeyError, TypeError):
-                continue  # cut off by a full disk
+                continue  # truncated by a full disk
             self._count(entry, path_asked, status, max(0.0, took))
 
     def _count(self, entry: dict[str, Any], path: str, status: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""One server's exporter: which part is asked how."""
+"""One server's exporter: how each component is queried."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from serving.torchserve.process import TorchServe
 
 
 def exporter(server: TorchServe, gateway: Gateway, specs: Sequence[ModelSpec]) -> Exporter:
-    """The exporter of a TorchServe and its gateway; to be made before the gateway starts to write its log."""
+    """The exporter of a TorchServe and its gateway; to be created before the gateway starts to write its log."""
     served = Served({spec.name: [spec.version] for spec in specs})
     log = AccessLog(gateway.access_log, served)
 
     def of_torchserve() -> Iterator[Metric]:
         answer = local_http.ask(local_http.tcp(server.metrics_url, DEADLINE), "GET", "/metrics")
         if answer.status != 200:
-            raise OSError(f"TorchServe answers {answer.status} where its metrics should be")
+            raise OSError(f"TorchServe answers {answer.status} to a request for its metrics")
         return torchserve.collect(answer.text, served)
 
     parts = {

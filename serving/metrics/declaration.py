@@ -23,7 +23,7 @@ def text() -> str:
         if metric.part == TORCHSERVE and metric.name not in renamed:
             workers.setdefault(metric.kind, []).append(_entry(metric.name, list(metric.labels)))
     own = {"counter": [_entry(name, list(OWN_LABELS)) for name in OWN]}
-    # TorchServe expects the labels' names once more
+    # TorchServe also expects a list of all labels
     labels = sorted(
         {label for entries in workers.values() for each in entries for label in each["dimensions"]}
     )

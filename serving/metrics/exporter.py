@@ -1,4 +1,4 @@
-"""The one scrape address: asks every part of the server at every scrape, and serves what those say that answer."""
+"""The scrape address: queries every component of the server at every scrape, and serves what was received in time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from serving.host import ports
 from serving.metrics import families
 
 Part = Callable[[], Iterable[Metric]]
-# For all parts together; Prometheus' own time-out is 10 s. Too high: one that hangs costs the others their scrape. Too
-# low: a busy server looks as if it were down.
+# Seconds for all components together; Prometheus' own timeout is 10 s. Too high: one that hangs makes the whole scrape
+# fail. Too low: components of a busy server are reported as down.
 DEADLINE = 4.0
 
 
@@ -24,9 +24,9 @@ class Exporter(Collector):
     """Serves /metrics in Prometheus' format.
 
     Args:
-        parts: name → what it says now. One that raises, or is not done in time, is down for this scrape.
-        address, port: where it listens: on loopback, unless a scraper of another machine or pod is to reach it.
-        deadline: seconds for all parts together.
+        parts: name → its metrics now. One that raises, or exceeds the deadline, is down for this scrape.
+        address, port: where it listens: on loopback, unless Prometheus runs on another machine or in another pod.
+        deadline: seconds for all components together.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         up, seconds = families.gauge("speaker_id_up"), families.gauge("speaker_id_scrape_seconds")
-        with self._lock:  # one scrape at a time: several scrapers shall not multiply the questions
+        with self._lock:  # one scrape at a time, so that several scrapers do not multiply the queries
             asked = {name: self._ask(name) for name in self.parts}
             wait(asked.values(), self.deadline)
             for name, future in asked.items():
@@ -84,7 +84,7 @@ class Exporter(Collector):
         yield from (up, seconds)
 
     def _ask(self, name: str) -> Future[tuple[list[Metric], float]]:
-        """Begin to ask a part, unless the question of an earlier scrape is still open."""
+        """Start to query a component, unless the query of an earlier scrape has not returned."""
         pending = self._busy.get(name)
         if pending is None or pending.done():
             pending = self._busy[name] = self._pool.submit(_timed, self.parts[name])

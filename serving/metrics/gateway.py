@@ -1,4 +1,4 @@
-"""Envoy's own statistics → the few that say how the gateway is."""
+"""Envoy's own statistics → the gateway's metrics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def collect(answer: str) -> Iterator[Metric]:
     """The families of an answer of Envoy's admin interface to `PATH`.
 
     Raises:
-        ValueError, KeyError: it is no such answer.
+        ValueError, KeyError: it is not such an answer.
     """
     stats = {entry["name"]: entry["value"] for entry in json.loads(answer)["stats"] if "name" in entry}
     classes = families.counter("speaker_id_gateway_requests_total")

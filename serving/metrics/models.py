@@ -15,11 +15,11 @@ Usable = Callable[[str, str], int | None]
 
 
 def collect(describe: Describe, served: Served, usable: Usable) -> Iterator[Metric]:
-    """The gauges of every version of every model; `served` learns which versions there are.
+    """The gauges of every version of every model; updates the versions of `served`.
 
     Args:
         describe: model → TorchServe's description, one entry a version; may raise.
-        usable: model and version → workers that can answer, as the gateway's watch found; None where it has not looked.
+        usable: model and version → workers that can answer, as the gateway's watch found; None if it has not looked.
     """
     depth, capacity = families.gauge("speaker_id_queue_depth"), families.gauge("speaker_id_queue_capacity")
     ready, wanted = families.gauge("speaker_id_workers_ready"), families.gauge("speaker_id_workers_wanted")

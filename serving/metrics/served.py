@@ -1,4 +1,4 @@
-"""Which models and versions there are: the only names that become labels."""
+"""The models and versions that are served: only their names become labels."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ MOST_VERSIONS = 8  # of a model; a roll-out has two at a time
 
 
 class Served:
-    """The models of one server and the versions of each that were last seen.
+    """The models of one server, and the versions of each as last seen.
 
     Args:
-        versions: at the start, by model. The models stay; versions come and go with roll-outs.
+        versions: at the start, by model. The models do not change; versions change with roll-outs.
     """
 
     def __init__(self, versions: Mapping[str, Sequence[str]]) -> None:
@@ -22,7 +22,7 @@ class Served:
         return tuple(self._versions)
 
     def seen(self, model: str, versions: Sequence[str]) -> None:
-        """What the server says now; the latest if it is more than is kept."""
+        """Set a model's versions; only the latest MOST_VERSIONS are kept."""
         self._versions[model] = tuple(versions)[-MOST_VERSIONS:]
 
     def has(self, model: str, version: str) -> bool:

@@ -1,4 +1,4 @@
-"""TorchServe's own scrape → the workers' metrics and its counters, under our names and labels alone."""
+"""TorchServe's own scrape → the workers' metrics and its counters, with our names and labels only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serving.metrics import families
 from serving.metrics.catalogue import CATALOGUE, TORCHSERVE, samples_of
 from serving.metrics.served import Served
 
-# its cumulative counters (never an autoscaler's signal by themselves) → ours, and what one of theirs is of ours
+# its cumulative counters (an autoscaler needs their rate) → ours, and the factor between the units
 OWN = {
     "ts_inference_requests_total": ("speaker_id_torchserve_requests_total", 1.0),
     "ts_queue_latency_microseconds": ("speaker_id_torchserve_queue_seconds_total", 1e-6),
@@ -28,7 +28,7 @@ NAMES = {sample: metric.name for metric in OURS.values() for sample in samples_o
 
 
 def collect(text: str, served: Served) -> Iterator[Metric]:
-    """The families of a scrape of TorchServe; what the catalogue lacks, and versions that have gone, are left out.
+    """The families of a scrape of TorchServe; without what is not in the catalogue, or not served.
 
     Raises:
         ValueError: the text is not in Prometheus' format.
@@ -49,7 +49,7 @@ def _of_workers(name: str, samples: list[Sample], served: Served) -> Metric:
     build = families.histogram if OURS[name].kind == "histogram" else families.counter
     family: Metric = build(name)
     for sample in samples:
-        # without the host's name, which TorchServe adds
+        # without the host name that TorchServe adds
         labels = {key: value for key, value in sample.labels.items() if key in (*OURS[name].labels, "le")}
         if served.has(labels.get("model", ""), labels.get("version", "")):
             family.add_sample(sample.name, labels, sample.value)
@@ -57,7 +57,7 @@ def _of_workers(name: str, samples: list[Sample], served: Served) -> Metric:
 
 
 def _of_torchserve(name: str, samples: list[Sample], served: Served) -> Metric:
-    """Summed over versions: TorchServe writes "default" where the caller named none."""
+    """Summed over versions: TorchServe writes "default" if the caller named none."""
     ours, factor = OWN[name]
     totals: Counter[str] = Counter()
     for sample in samples:

@@ -1,4 +1,4 @@
-"""What a new version must do before it gets callers: answer the clips that it is asked as the old version does."""
+"""The agreement check: before it gets callers, a new version must answer clips as the old version does."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from serving.host.local_http import Answer
 from serving.host.polling import wait_until
 
 CLIP_SECONDS = 120.0  # for one answer, under load
-FULL_SECONDS, RETRY_SECONDS = 20.0, 1.0  # for which a full queue is tried again; between two tries
+FULL_SECONDS, RETRY_SECONDS = 20.0, 1.0  # for which a full queue is retried; between two tries
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording, and who speaks in it where that is known."""
+    """A recording, and its speaker if known."""
 
     path: Path
     speaker: str | None = None
@@ -32,10 +32,10 @@ Labels = tuple[str, ...]  # the best of every head
 
 
 def clips(folder: Path | None) -> list[Clip]:
-    """The recordings of a folder SPEAKER/clip, or the demo's samples, unlabelled, without one.
+    """The recordings of a folder SPEAKER/clip; without a folder the demo's samples, unlabelled.
 
     Raises:
-        BundleError: there are none, or they do not lie in folders of speakers.
+        BundleError: there are none, or they are not in folders of speakers.
     """
     if folder is None:
         return [Clip(sample.path) for sample in samples()]
@@ -53,23 +53,23 @@ def answers(url: str, model: str, version: str, asked: Sequence[Clip]) -> list[L
     """What one version answers to every clip.
 
     Raises:
-        BundleError: it refuses a clip, or does not answer.
+        BundleError: it rejects a clip, or does not answer.
     """
     path = f"/predictions/{model}/{version}"
-    # one at a time: callers wait for the same workers
+    # one at a time, because callers wait for the same workers
     return [best(json.loads(ask(url, path, clip).body)) for clip in asked]
 
 
 def answering_version(url: str, model: str, clip: Clip) -> str:
-    """Which version answers a request that names none."""
+    """The version that answers a request without one."""
     return ask(url, f"/predictions/{model}", clip).headers["x-model-version"]
 
 
 def ask(url: str, path: str, clip: Clip) -> Answer:
-    """One clip's answer; waits while the queue is full.
+    """One clip's answer; retries while the queue is full.
 
     Raises:
-        BundleError: any other status than 200.
+        BundleError: the status is not 200.
     """
     body, headers = clip.path.read_bytes(), {"content-type": "application/octet-stream"}
     answer: Answer | None = None
@@ -97,10 +97,10 @@ def best(answer: Any) -> Labels:
 
 
 def judge(asked: Sequence[Clip], before: Sequence[Labels], after: Sequence[Labels], least: float) -> str:
-    """Whether the new version may serve, in words.
+    """The verdict if the new version may serve.
 
-    Where the speakers are known it must be right as often as the old version; else it must give the old version's
-    best label on a share of the clips.
+    If the speakers are known, it must be right at least as often as the old version; otherwise it must give the old
+    version's best label on a share of the clips.
 
     Args:
         asked: the clips.
@@ -108,7 +108,7 @@ def judge(asked: Sequence[Clip], before: Sequence[Labels], after: Sequence[Label
         least: that share, 0 to 1.
 
     Raises:
-        BundleError: it may not; says on which clips.
+        BundleError: it may not; the message names clips that changed.
     """
     if asked[0].speaker is not None:
         old = sum(clip.speaker in answer for clip, answer in zip(asked, before, strict=True))
@@ -125,5 +125,5 @@ def judge(asked: Sequence[Clip], before: Sequence[Labels], after: Sequence[Label
         shown = "; ".join(
             f"{clip.path.name} {'/'.join(old)} → {'/'.join(new)}" for clip, old, new in changed[:SHOWN]
         )
-        raise BundleError(f"old and new version {verdict}, fewer than the {least:.1%} asked for: {shown}")
+        raise BundleError(f"old and new version {verdict}, fewer than the required {least:.1%}: {shown}")
     return f"old and new version {verdict}"

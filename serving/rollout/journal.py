@@ -1,4 +1,4 @@
-"""What a roll-out is about to do, in the server's folder: the next one goes on from here if it was killed."""
+"""What a roll-out is about to do, in the server's folder: if it is killed, the next one continues from here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Change:
 
 
 class Journal:
-    """The change of a model that has begun and is neither finished nor undone; a canary is one that lasts.
+    """A model's change that has started and is neither finished nor undone, such as a canary.
 
     Args:
         run: the server's folder.
@@ -43,14 +43,14 @@ class Journal:
 
 
 def refuse(run: Path, model: str) -> None:
-    """Refuse what would come between the steps of a model's roll-out, or between its canary and the end of that.
+    """Reject what would interfere with a model's roll-out or canary in progress.
 
     Args:
         run: the folder that the servers' folders are in.
         model: its name.
 
     Raises:
-        BundleError: one is under way on a server that runs.
+        BundleError: one is in progress on a running server.
     """
     for file, server in state.states(run):
         if server.serve.alive and (change := Journal(file.parent, model).read()):
@@ -62,7 +62,7 @@ def refuse(run: Path, model: str) -> None:
 
 
 def forget(run: Path) -> list[str]:
-    """Drop what is noted of a former server, whose versions went with it; the models that were under way."""
+    """Remove a former server's records, as its versions ended with it; the models whose roll-out was in progress."""
     found = sorted(run.glob("rollout.*.json"))
     for file in found:
         file.unlink()

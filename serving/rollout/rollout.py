@@ -1,7 +1,7 @@
-"""Another version of a model takes the place of the one that is served, and no request is lost.
+"""Replace the served version of a model without losing a request.
 
-The server must have been started by `make serve`. Each step up to the promotion is undone if a later one fails, so that
-the server is left as it was found. What a killed roll-out left is finished or undone by the next one.
+The server must have been started by `make serve`. If a step up to the promotion fails, those before it are undone, so
+that the server is as before. What a killed roll-out left is finished or undone by the next one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ from serving.torchserve import startup_log
 from serving.torchserve.management import Management, ManagementError, Version
 
 REGISTER_SECONDS = 120.0  # for hashing and unpacking an archive; 400 MB take ten
-# times responseTimeout, for an old version to answer what it was given: one batch, and one queued
+# times responseTimeout, for an old version to answer its requests: one batch, and one queued
 PATIENCE = 2.0
-ENDING_SECONDS, IDLE_SECONDS = 60.0, 0.5  # for a version's workers to end; that make workers idle
+ENDING_SECONDS, IDLE_SECONDS = (
+    60.0,
+    0.5,
+)  # for a version's workers to end; without computing, for a worker to count as idle
 
 
 class Rollout:
@@ -38,7 +41,7 @@ class Rollout:
         server: the running server.
         run: its folder.
         declared: the version of the model's model.yaml.
-        stopper: the signals that this process gets, if it listens to any.
+        stopper: handles this process's signals, if they are handled.
 
     Attributes:
         new: the version that is to serve.
@@ -56,15 +59,15 @@ class Rollout:
         self.began = time.monotonic()
 
     def to_new(self, clips: Sequence[agreement.Clip], share: int) -> None:
-        """Load the new version, check its answers, and make it the default; with a share, leave it at that.
+        """Load the new version and check its answers; then make it the default, or with a share a canary.
 
         Args:
-            clips: what both versions are asked.
-            share: percent of the requests that the new version gets while the old one stays the default; 0 switches.
+            clips: those that both versions must answer.
+            share: percent of the requests that the canary gets, while the old version remains the default; 0 switches.
 
         Raises:
-            BundleError: says which step failed and why. Up to the promotion the server is as it was; after it, the same
-                command again finishes what is left.
+            BundleError: names the step that failed and why. Up to the promotion the server is as before; after it, the
+                same command again finishes the rest.
         """
         finished = self.recover()
         if self.stopper:
@@ -99,7 +102,7 @@ class Rollout:
         self._finish(change)
 
     def recover(self) -> str | None:
-        """Finish or undo what a roll-out began that was killed or could not end; a running canary stays.
+        """Finish or undo a roll-out that was killed or could not end; a running canary stays.
 
         Returns:
             The version that serves, if there was something to recover.
@@ -120,7 +123,7 @@ class Rollout:
         return change.new
 
     def abort(self) -> None:
-        """End a canary: the new version gets no more requests, finishes those it has, and goes."""
+        """End a canary: the new version gets no more requests, answers those it has, and is unloaded."""
         if self.recover():
             return
         change = Change(self.management.default(self.name), self.new)
@@ -162,7 +165,7 @@ class Rollout:
         self._say(agreement.judge(clips, before, after, self.spec.min_agreement))
 
     def _switch(self, change: Change, clip: agreement.Clip) -> None:
-        """Send requests to the new version, see that it answers them, and make that last over a restart."""
+        """Send requests to the new version, check that it answers them, and record it for the next start."""
         self.management.set_default(self.name, change.new)
         found = agreement.answering_version(self.server.inference_url, self.name, clip)
         if found != change.new:
@@ -174,7 +177,7 @@ class Rollout:
         store.promote(self.store, self.name, change.new, self.declared)
 
     def _finish(self, change: Change) -> None:
-        """What is left once the new version is promoted, and is never undone."""
+        """The steps after the promotion, which are never undone."""
         self.weights.remove(self.name)
         self._say(f"requests go to {change.new}")
         self._retire(change.old)
@@ -182,7 +185,7 @@ class Rollout:
         self._say(f"the way back: make rollout MODEL={self.name} VERSION={change.old}")
 
     def _retire(self, version: str) -> None:
-        """Wait until a version has answered everything it was given, then unregister it."""
+        """Wait until a version has answered all its requests, then unregister it."""
         described = self.management.versions(self.name).get(version)
         if described is None:
             return
@@ -199,14 +202,14 @@ class Rollout:
                 f"{self.name} {version} is still working on requests after {patience:.0f} s: it stays loaded and gets "
                 f"no new ones; the same command again ends it"
             )
-        # unregistering waits for the workers' end, on a thread that callers' requests need: end them before
+        # unregistering waits for the workers to end, on a thread that callers' requests need: end them first
         self.management.scale(self.name, version, 0)
         wait_until(lambda: self._version(version).workers == 0, ENDING_SECONDS)
         self.management.unregister(self.name, version)
         self._say(f"{version} has answered everything it was given and is gone")
 
     def _undo_because(self, change: Change, exc: BaseException) -> None:
-        """Undo first, and speak after: nothing that is said, and no signal, may come in between."""
+        """Undo first, and print after: neither output nor a signal may interrupt it."""
         self._hold()
         reason = str(exc) if isinstance(exc, BundleError) else type(exc).__name__
         try:
@@ -223,7 +226,7 @@ class Rollout:
         if self._default(change.new):
             self.management.set_default(self.name, change.old)
         record = store.promoted(self.store, self.name)
-        if record and record.version == change.new:  # the promotion itself failed half-way
+        if record and record.version == change.new:  # the promotion itself failed part-way
             store.promote(self.store, self.name, change.old, self.declared)
         self.weights.remove(self.name)
         self._retire(change.new)
@@ -231,7 +234,7 @@ class Rollout:
         self.journal.end()
 
     def _hold(self) -> None:
-        """From now on a signal interrupts nothing that must be done whole; waiting still ends at the next one."""
+        """From now on signals do not interrupt steps that must be completed; only waiting ends at the next one."""
         if self.stopper:
             self.stopper.hold()
 
@@ -242,7 +245,7 @@ class Rollout:
         return self.management.versions(self.name)[version]
 
     def _fits(self, old: str) -> None:
-        """Raises BundleError for what only a restart can change: the gateway's limits are made when it starts."""
+        """Raises BundleError for what needs a restart: the gateway's timeouts are set when it starts."""
         longest = self._version(old).response_timeout
         if self.spec.torchserve.responseTimeout > longest:
             raise BundleError(

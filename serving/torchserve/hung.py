@@ -1,4 +1,4 @@
-"""Which worker hangs: it has had one batch in hand for long, and has computed nothing since."""
+"""Which worker hangs: it has been processing one batch for long, and has not computed since."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from speaker_id import activity
 
 from serving.host import processes
 
-SUSPECT_SECONDS = 1.0  # without an answer, or at one batch, before anybody looks how much the workers compute
-# At one batch without work. Too high: the batch waits. Too low: a worker is ended over one clip whose decoder
-# hangs, which it would itself give up (speaker_id.decoders.patience.HANG_SECONDS).
+SUSPECT_SECONDS = 1.0  # without an answer, or at one batch, before the workers' CPU time is read
+# At one batch without computing. Too high: the batch waits. Too low: a worker is ended over one clip whose decoder
+# hangs, which the worker itself would abandon (speaker_id.decoders.patience.HANG_SECONDS).
 HUNG_SECONDS = 65.0
-WORK = 0.02  # CPU seconds between two looks that are work: an idle worker uses less
+WORK = 0.02  # CPU seconds between two looks that count as computing: an idle worker uses less
 
 
 @dataclass
 class _Batch:
-    """The one that a worker has in hand: since when, and when it was last seen to compute."""
+    """The batch that a worker is processing: since when, and when it was last seen to compute."""
 
     name: str
     since: float
@@ -28,13 +28,13 @@ class _Batch:
 
 
 class Hung:
-    """Remembers the batch that each worker shows; to be asked at every look."""
+    """Tracks the batch that each worker shows; to be called at every look."""
 
     def __init__(self) -> None:
         self._batches: dict[int, _Batch] = {}
 
     def hangs(self, pid: int) -> bool:
-        """Whether a worker has had one batch in hand for HUNG_SECONDS in which it computed nothing."""
+        """Whether a worker has been processing one batch for HUNG_SECONDS without computing."""
         now, name = time.monotonic(), activity.batch_of(pid)
         batch = self._batches.get(pid)
         if name is None or batch is None or batch.name != name:

@@ -1,7 +1,7 @@
-"""TorchServe's management API, on a unix socket in a folder that only its owner may enter.
+"""TorchServe's management API, on a unix socket in a folder that only its owner may access.
 
-No TCP port has it: whoever registers an archive makes the server run code, and whoever scales a model to no worker
-turns it off.
+It is on no TCP port: registering an archive makes the server run code, and scaling a model to zero workers turns it
+off.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from serving.host import local_http
 
 
 class ManagementError(BundleError):
-    """The management API refused or did not answer; the message is one line that says why.
+    """The management API rejected a request or did not answer; the message is one line that says why.
 
     Attributes:
-        status: the HTTP status, or None where nobody answered.
+        status: the HTTP status; None without an answer.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -36,8 +36,8 @@ class Version:
         version: as in its archive.
         pids: the workers that are READY, by process id.
         workers: how many there are in any state.
-        wanted: how many there should be at least.
-        pending: requests that wait in its queue; those that a worker has are not among them.
+        wanted: the least number there should be.
+        pending: requests that wait in its queue, without those that a worker has.
         response_timeout: seconds that one batch may take.
     """
 
@@ -59,7 +59,7 @@ class Management:
 
     Args:
         path: the socket.
-        patience: seconds for an answer, where nothing else is said.
+        patience: seconds for an answer, by default.
     """
 
     def __init__(self, path: Path, patience: float = 5.0) -> None:
@@ -81,27 +81,27 @@ class Management:
         return {each.version: each for each in found}
 
     def default(self, model: str) -> str:
-        """The version that answers requests which name none."""
+        """The version that answers requests without one."""
         (described,) = self._ask("GET", f"/models/{model}")
         return str(described["modelVersion"])
 
     def register(self, archive: str, timeout: float) -> None:
         """Unpack an archive of the model store and ask for its workers, as many as its model-config.yaml says.
 
-        It does not wait for the workers: TorchServe would wait on one of the few threads that callers' requests are
-        read and answered by, and freeze those until the last worker is READY.
+        It does not wait for the workers: TorchServe would block one of the few threads that read and answer callers'
+        requests until the last worker is READY.
 
         Args:
             archive: file name in the store.
             timeout: seconds for hashing and unpacking.
 
         Raises:
-            ManagementError: it is refused. Why a worker does not start stands in the logs.
+            ManagementError: it is rejected. The reason why a worker does not start is only in the logs.
         """
         self._ask("POST", f"/models?{urlencode({'url': archive, 'synchronous': 'false'})}", timeout)
 
     def scale(self, model: str, version: str, workers: int) -> None:
-        """Ask for so many workers; TorchServe starts or ends them after it has answered."""
+        """Set the number of workers; TorchServe starts or ends them after it has answered."""
         query = urlencode({"min_worker": workers, "max_worker": workers})
         self._ask("PUT", f"/models/{model}/{version}?{query}")
 
@@ -110,7 +110,7 @@ class Management:
         self._ask("PUT", f"/models/{model}/{version}/set-default")
 
     def unregister(self, model: str, version: str, timeout: float = 60.0) -> None:
-        """End a version's workers at once and forget it. What they have in hand is lost: drain before."""
+        """End a version's workers at once and unload it. Their requests are lost, so drain before."""
         self._ask("DELETE", f"/models/{model}/{version}", timeout)
 
     def _ask(self, method: str, target: str, timeout: float | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""One small request that a worker has to answer, asked without waiting for it."""
+"""One small request that a worker must answer, sent without waiting for the answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import socket
 from dataclasses import dataclass
 
-HEADER = "x-probe"  # the handler counts no request that has it; the gateway drops a caller's own
+HEADER = "x-probe"  # the handler does not count requests with it; the gateway drops a caller's own
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _MOST_BYTES = 65536
 
@@ -17,8 +17,8 @@ class Reply:
     """What was received.
 
     Attributes:
-        status: of HTTP; 0 where the connection ended without one.
-        answered: whether a worker answered: not where its queue was full, or the worker ended over it.
+        status: of HTTP; 0 if the connection ended without one.
+        answered: whether a worker answered: false if its queue was full, or the worker died over it.
     """
 
     status: int
@@ -26,7 +26,7 @@ class Reply:
 
 
 class Probe:
-    """A request with no body, which our handler refuses for a millisecond's work and any other answers in its way.
+    """A request without a body: our handler rejects it within a millisecond; another handler answers as it does.
 
     Args:
         host, port: of TorchServe's inference API.
@@ -41,7 +41,7 @@ class Probe:
         self._socket.setblocking(False)
 
     def reply(self) -> Reply | None:
-        """The reply once it is there whole, else None."""
+        """The reply once it has been received completely; None before."""
         while True:
             try:
                 received = self._socket.recv(_MOST_BYTES)

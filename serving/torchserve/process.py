@@ -1,4 +1,4 @@
-"""One TorchServe: start it, know when it is ready or why it never will be, and end it with nothing left."""
+"""One TorchServe: start it, wait until it is ready or say why it will not be, and stop it with all its processes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from serving.host.processes import Identity
 from serving.torchserve import launch, startup_log
 from serving.torchserve.management import Management, ManagementError
 
-JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 ends in about three
-MANAGEMENT_SOCKET = "management"  # in the temp folder, which nobody else may enter
+JVM_STOP_SECONDS = 10.0  # an idle TorchServe 0.12 needs about three
+MANAGEMENT_SOCKET = "management"  # in the temp folder, which only its owner may access
 
 
 class ServerError(BundleError):
@@ -33,11 +33,11 @@ class TorchServe:
     """TorchServe on loopback with its own ports, temp folder, working directory and logs.
 
     Args:
-        store: folder of the .mar files; nothing outside it can be loaded.
+        store: folder of the .mar files; no archive outside it can be loaded.
         models: names of the models to load at start; each is `NAME.mar` in the store.
-        run: folder for the logs and the rendered configuration, made if it is not there.
+        run: folder for the logs and the rendered configuration, created if missing.
         ports: the ports to listen on; free ones if None.
-        environment: variables for Java and the workers, over what is inherited.
+        environment: variables for Java and the workers, in addition to those inherited.
 
     Attributes:
         url, metrics_url: base addresses, without a slash at the end.
@@ -74,23 +74,25 @@ class TorchServe:
         self.stop()
 
     def check(self) -> None:
-        """Refuse a start that cannot succeed, before anything of a former one is touched.
+        """Reject a start that cannot succeed, before any file of a former one is changed.
 
         Raises:
-            ServerError: no Java, an archive that is not there, a store that others may write to, a port that is taken.
+            ServerError: no Java, a missing archive, a store that others may write to, a port that is taken.
         """
         if java.find() is None:
             raise ServerError(f"no Java {java.MINIMUM} or newer: install one, or run `make setup`")
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
-        if self.store.stat().st_mode & stat.S_IWOTH:  # an archive is code, and any in the store may be loaded
+        if (
+            self.store.stat().st_mode & stat.S_IWOTH
+        ):  # an archive is code, and every one in the store may be loaded
             raise ServerError(f"the model store {self.store} is writable by others: run chmod o-w on it")
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
 
     def prepare(self) -> None:
-        """Make the folders, whose names can be written down before there is a process to be found by them.
+        """Create the folders, so that they can be recorded before there is a process to find by them.
 
         Raises:
             ServerError: as `check`; or TMPDIR's path is too long.
@@ -105,7 +107,7 @@ class TorchServe:
         """Start the JVM; `wait_ready` says when it serves.
 
         Raises:
-            ServerError: as `prepare`, which it calls unless that has been done.
+            ServerError: as `prepare`, which is called first if it has not been.
         """
         if self.temp is None:
             self.prepare()
@@ -113,9 +115,9 @@ class TorchServe:
         runtime = java.find()
         assert runtime is not None
         config = launch.configure(self.run, self.ports, self.store, self.temp / MANAGEMENT_SOCKET)
-        cwd = self.temp / "cwd"  # TorchServe writes where it stands
+        cwd = self.temp / "cwd"  # TorchServe writes to its working directory
         cwd.mkdir()
-        with (self.run / logs.JVM).open("ab") as output:  # to append, so that it can be emptied
+        with (self.run / logs.JVM).open("ab") as output:  # opened to append, so that it can be truncated
             (self.run / logs.JVM).chmod(0o600)
             self._java = Leashed(
                 launch.command(runtime, self.temp, config, self.store, self.models),
@@ -134,7 +136,7 @@ class TorchServe:
             progress: called with one line whenever the state changes.
 
         Raises:
-            ServerError: the JVM ended, an archive refused to load, or the time is over.
+            ServerError: the JVM ended, an archive does not load, or the time is over.
         """
         waiting: str | None = ""
 
@@ -175,16 +177,16 @@ class TorchServe:
         return [pid for found in versions for version in found.values() for pid in version.pids]
 
     def identities(self) -> list[Identity]:
-        """The JVM and every descendant of it seen so far, for whoever must clean up after this process."""
+        """The JVM and every descendant of it seen so far, for cleaning up after this process."""
         self._look()
         return list(self._seen.values())
 
     def stop(self, grace: float = JVM_STOP_SECONDS, *, again: bool = False) -> None:
-        """End Java and the workers, and remove the temp folder. What is in flight is lost: drain before.
+        """End Java and the workers, and remove the temp folder. Requests in flight are lost, so drain before.
 
         Args:
             grace: seconds that Java has to end by itself.
-            again: it will be started again, at the same addresses: its temp folder is emptied and stays.
+            again: it will be restarted, at the same addresses: its temp folder is emptied and kept.
 
         Raises:
             BundleError: a process is still running although it was killed.
@@ -198,7 +200,7 @@ class TorchServe:
             self._java.kill()
             self._java.wait()
             self._java.release()
-            # Java kills its workers; those that it did not get to are ended here
+            # Java kills its workers; those that it missed are ended here
             workers = [process for each in self._seen.values() if (process := each.process())]
             left = processes.end(
                 [*workers, *scratch.belonging_to(self.temp)] if self.temp else workers, grace=2.0
@@ -213,7 +215,7 @@ class TorchServe:
         processes.refuse_left(left)
 
     def _waiting(self) -> str | None:
-        """What is not ready yet, in words, or None if all is."""
+        """What is not ready yet, for a progress line; None if everything is."""
         for model in self.models:
             try:
                 versions = self.management.versions(model)
@@ -227,7 +229,7 @@ class TorchServe:
         return None
 
     def _look(self) -> None:
-        """Remember every process that belongs to this server."""
+        """Record every process that belongs to this server."""
         if self._java is not None:
             for process in processes.family(self._java.pid):
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -236,7 +238,7 @@ class TorchServe:
 
 @contextlib.contextmanager
 def serving(store: Path, models: Sequence[str], run: Path) -> Iterator[TorchServe]:
-    """A TorchServe that is ready, on free ports, for as long as the block lasts."""
+    """A TorchServe that is ready, on free ports, for the duration of the block."""
     with TorchServe(store, models, run) as server:
         server.start()
         server.wait_ready()

@@ -13,14 +13,14 @@ def render(shipped: str, ports: Ports, store: Path, management: Path, metrics: P
 
     Args:
         shipped: the text as it stands in the repository.
-        ports: where it listens.
+        ports: the ports to listen on.
         store: `allowed_urls` is narrowed to the archives in this folder.
-        management: path of the management API's socket. In a folder of the owner's alone, since registering models,
-            which is off in the shipped text, is on for whoever reaches it.
+        management: path of the management API's socket. It must be in the owner's private folder: registering models,
+            which is off in the shipped text, is on there.
         metrics: the file that declares the metrics.
 
     Raises:
-        ValueError: the shipped text lacks one of the settings that are to be replaced.
+        ValueError: the shipped text lacks a setting that must be replaced.
     """
     own = {
         "inference_address": f"http://{LOOPBACK}:{ports.inference}",
@@ -42,16 +42,16 @@ def render(shipped: str, ports: Ports, store: Path, management: Path, metrics: P
 
 
 def archives_of(store: Path) -> str:
-    """A Java regular expression for the URLs of the archives that lie directly in a folder.
+    """A Java regular expression for the URLs of the archives directly in a folder.
 
-    TorchServe cuts the setting at commas before it compiles the parts, so a comma in the path is spelled out.
+    TorchServe splits the setting at commas before it compiles the parts, so a comma in the path is escaped.
     """
     folder = re.escape(str(store)).replace(",", r"\x2c")
     return f"file://{folder}/[^/]+[.]mar"
 
 
 def escaped(value: str) -> str:
-    """A value as java.util.Properties reads it back: backslashes doubled, anything past ASCII as \\uXXXX."""
+    """A value escaped for java.util.Properties: backslashes doubled, characters beyond ASCII as \\uXXXX."""
     doubled = value.replace("\\", "\\\\")
     utf16 = doubled.encode("utf-16-be")
     units = [int.from_bytes(utf16[i : i + 2], "big") for i in range(0, len(utf16), 2)]

@@ -1,5 +1,5 @@
-"""What the watch finds to be broken is mended, in steps: end its workers, have TorchServe start others, start
-TorchServe again. What TorchServe mends by itself, a worker that has ended or is too slow, is left to it."""
+"""Recover what the watch finds broken, in steps: end its workers, let TorchServe restart them, restart TorchServe.
+TorchServe itself recovers a worker that has ended or is too slow."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from serving.torchserve.management import ManagementError
 from serving.torchserve.process import ServerError, TorchServe
 from serving.torchserve.watch import Found, Key, Trouble, Watch
 
-# Seconds of one trouble until the first step. Too high: callers wait. Too low: what would have come back by itself
-# loses the batch that it has in hand (the gateway asks again, once). A hung worker has had its time.
+# Seconds of one trouble until the first step. Too high: callers wait. Too low: a worker that would have recovered by
+# itself loses its batch (the gateway retries it, once). A hung worker has had its time.
 FIRST_STEP = {Trouble.STOPPED: 10.0, Trouble.ENDED: 10.0, Trouble.HUNG: 0.0, Trouble.SILENT: 30.0}
-NEXT_STEP = 15.0  # from one step to the next, if that does not help
-NO_ANSWER = 30.0  # s without an answer of the management API, until TorchServe is started again
-LEAST_PAUSE = 600.0  # s between two starts of TorchServe; what breaks sooner ends `make serve`
+NEXT_STEP = 15.0  # from one step to the next, if it does not help
+NO_ANSWER = 30.0  # s without an answer of the management API until TorchServe is restarted
+LEAST_PAUSE = 600.0  # s between two restarts of TorchServe; if it fails sooner, `make serve` ends
 
 
 @dataclass
@@ -33,12 +33,12 @@ class _Case:
 
 
 class Repair:
-    """Mends one TorchServe, which is watched from now on.
+    """Recovers one TorchServe, which is watched from now on.
 
     Args:
         server: which.
-        patience: seconds that all its models may take to load after it was started again.
-        start_again: ends it and starts it.
+        patience: seconds that all its models may take to load after a restart.
+        start_again: restarts it.
     """
 
     def __init__(self, server: TorchServe, patience: float, start_again: Callable[[], None]) -> None:
@@ -50,10 +50,10 @@ class Repair:
         self._watched = time.monotonic()
 
     def step(self, watch: Watch) -> str | None:
-        """Do what is due; to be called again and again.
+        """Do the step that is due; to be called repeatedly.
 
         Returns:
-            What was done, in one line.
+            What was done, in one line; None if nothing was due.
 
         Raises:
             ServerError: nothing more can be done here.

@@ -1,7 +1,7 @@
 """Why a start failed, read from TorchServe's logs.
 
-TorchServe keeps restarting a worker whose model refuses to load, and without its archive it still answers /ping
-with 200. The reason stands in the logs alone.
+TorchServe keeps restarting a worker whose model does not load, and without its archive it still answers /ping with
+200. Only the logs contain the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-Mark = tuple[int, int]  # which file, by its inode, and how far it goes, in bytes
+Mark = tuple[int, int]  # which file, by its inode, and its length in bytes
 
 HANDLER_LOG = "handler_log.log"
 MODEL_LOG = "model_log.log"
@@ -26,7 +26,7 @@ _JAVA = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+(?P<error>\w+(?:Exception|Err
 
 
 def refusal(logs: Path, since: tuple[Mark, Mark] | None = None) -> str | None:
-    """Why an archive does not load, in one line, once the logs say so; None as long as all is well.
+    """Why an archive does not load, in one line, once the logs say so; None before.
 
     Args:
         logs: TorchServe's folder of logs.
@@ -37,12 +37,12 @@ def refusal(logs: Path, since: tuple[Mark, Mark] | None = None) -> str | None:
 
 
 def position(logs: Path) -> tuple[Mark, Mark]:
-    """How far the server's log and the models' go now."""
+    """The present length of the server's log and of the models' log."""
     return _mark(logs / SERVER_LOG), _mark(logs / MODEL_LOG)
 
 
 def stage(logs: Path, model: str) -> str:
-    """What a model's worker that is starting does, by the last thing that its handler said of it."""
+    """What a starting worker of a model does, by the last event that its handler logged."""
     events = {"loading": "checking and loading the weights", "warming": "warming up"}
     said = "importing its libraries"
     for line in _read(logs / HANDLER_LOG, None).splitlines():
@@ -54,10 +54,10 @@ def stage(logs: Path, model: str) -> str:
 
 
 def worker_refusal(log: str) -> str | None:
-    """The reason that a worker's handler gave for not starting, as `CheckpointError: …`.
+    """The reason that a worker's handler gave for not starting, such as `CheckpointError: …`.
 
-    A worker prints a traceback after "Backend worker process died."; its last line holds the reason. Not so
-    for a RuntimeError: TorchServe hides its text there and prints it before.
+    A worker prints a traceback after "Backend worker process died."; its last line is the reason. Except
+    for a RuntimeError: TorchServe omits its text there and prints it before.
     """
     texts = list(_texts(log))
     died = next((i for i, text in enumerate(texts) if text == "Backend worker process died."), None)
@@ -67,12 +67,12 @@ def worker_refusal(log: str) -> str | None:
         if found := _REFUSED.match(text):
             return found["why"].strip()
     raised = [found for text in texts[died:] if (found := _RAISED.match(text))]
-    # several workers' lines mix: the first traceback's end is the first line that looks like one
+    # lines of several workers are interleaved: the first line that looks like one ends the first traceback
     return f"{raised[0]['error']}: {raised[0]['why']}" if raised else None
 
 
 def archive_refusal(log: str) -> str | None:
-    """Why the server did not even start a worker: the archive is missing, unreadable or not allowed."""
+    """Why the server did not start a worker: the archive is missing, unreadable or not allowed."""
     lines = list(_texts(log))
     for i, line in enumerate(lines):
         if found := _NOT_LOADED.search(line):
@@ -93,7 +93,7 @@ def java_error(output: str) -> str | None:
 
 
 def _texts(log: str) -> Iterator[str]:
-    """What the lines say: each is a JSON object (log4j2.xml), an exception stands in lines of its own in it."""
+    """The messages of the lines: each is a JSON object (log4j2.xml), in which an exception has several lines."""
     for line in log.splitlines():
         try:
             said = json.loads(line)
@@ -115,7 +115,7 @@ def _read(path: Path, since: Mark | None) -> str:
     inode, offset = since or (0, 0)
     try:
         with path.open("rb") as log:
-            if os.fstat(log.fileno()).st_ino == inode:  # else it is a new file since, which is all news
+            if os.fstat(log.fileno()).st_ino == inode:  # otherwise it is a new file, and all of it is read
                 log.seek(offset)
             return log.read().decode("utf-8", "replace")
     except FileNotFoundError:

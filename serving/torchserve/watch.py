@@ -1,11 +1,11 @@
-"""Can requests be answered? Looked at twice a second, and written down for the gateway's health.lua to answer from.
+"""Can requests be answered? Checked twice a second, and written to a file for the gateway's health.lua.
 
-TorchServe's management API states what Java remembers of its workers: one that is stopped, that hangs, or whose thread
-in Java has ended is READY for ever. So a worker counts only as long as its process lives, and a version only as long as
-it answers: a request of no bytes goes through the queue to a worker whenever the last was answered a second ago. It may
-wait behind honest work, so an unanswered one is held against a version only once none of its workers has computed
-anything since. One of several workers that hangs leaves the answers to the others: it shows which batch it has in hand
-(`speaker_id.activity`), and computes nothing.
+TorchServe's management API reports Java's own view of its workers: one that is stopped, that hangs, or whose thread in
+Java has ended remains READY. So a worker counts only while its process runs, and a version only while it answers: an
+empty request is sent through the queue to a worker one second after the last was answered. It may wait behind callers'
+requests, so a missing answer counts against a version only if none of its workers has computed since. If one of several
+workers hangs, the others still answer: it shows which batch it is processing (`speaker_id.activity`), and does not
+compute.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from serving.torchserve.question import Question
 
 LOOK_SECONDS = 0.5
 FAMILY_SECONDS = (
-    2.0  # between two looks at what workers have started, which reads every process of the machine
+    2.0  # between two looks at the workers' descendants, which reads every process of the machine
 )
-# Without an answer and without work. Too high: callers are sent to a server that does not answer. Too low: a busy
-# machine that lets a worker wait for the processor makes it not ready.
+# Without an answer and without computing. Too high: callers are sent to a server that does not answer. Too low: on a
+# busy machine, a worker that waits for the processor is reported as not ready.
 SILENT_SECONDS = 2.5
 PATIENCE = 2.0  # s for the management API
 
@@ -41,12 +41,12 @@ Key = tuple[str, str]  # model and version
 
 
 class Trouble(Enum):
-    """What TorchServe takes for READY and will not mend."""
+    """What TorchServe reports as READY and does not recover from."""
 
     STOPPED = "its process is stopped"
     ENDED = "its process has ended"
-    HUNG = "it has a batch in hand, and computes nothing"
-    SILENT = "nothing is answered, and nothing is computed"
+    HUNG = "it is processing a batch, and does not compute"
+    SILENT = "no request is answered, and no worker computes"
 
 
 @dataclass
@@ -55,10 +55,10 @@ class Found:
 
     Attributes:
         default: whether requests that name no version get it.
-        wanted: workers that there should be at least.
+        wanted: the least number of workers there should be.
         ready: process ids of the workers that are READY, alive and not stopped.
         reason: why it is not ready, in one line; None if it is.
-        trouble: where TorchServe takes for READY what does not answer.
+        trouble: if TorchServe reports as READY what does not answer.
         suspects: process ids of the workers to end because of it.
     """
 
@@ -71,14 +71,14 @@ class Found:
 
 
 class Watch:
-    """Looks after one TorchServe, in a thread of its own.
+    """Watches one TorchServe, in a separate thread.
 
     Args:
         server: which.
-        file: where health.lua reads it.
+        file: the file that health.lua reads.
 
     Attributes:
-        found: every version, as of the last look; empty where the management API did not answer.
+        found: every version, as of the last look; empty if the management API did not answer.
         answered: when the management API last answered, by time.monotonic().
     """
 
@@ -95,7 +95,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Look once, then again and again."""
+        """Look once, then regularly."""
         self.look()
         self._thread.start()
 
@@ -107,21 +107,21 @@ class Watch:
             question.drop()
 
     def workers(self, model: str, version: str) -> int | None:
-        """Workers that can answer; None for a version that has not been seen yet, or where nothing is known."""
+        """Workers that can answer; None for a version that has not been seen yet, or if nothing is known."""
         found = self.found.get((model, version))
         return None if found is None else 0 if found.trouble is Trouble.SILENT else len(found.ready)
 
     def look(self) -> None:
         try:
             described = dict(self._described())
-        except (ManagementError, LookupError, TypeError, ValueError):  # an answer that was cut short
+        except (ManagementError, LookupError, TypeError, ValueError):  # a truncated answer, for example
             self.found = {}
         else:
             self.answered = time.monotonic()
             if self.answered - self._families_seen >= FAMILY_SECONDS:
                 self._families_seen = self.answered
                 workers = [pid for _, entry in described.values() for pid in _ready(entry)]
-                # a worker whose decoders are stopped takes clips and answers none
+                # a worker whose decoders are stopped accepts clips and answers none
                 self._held = {pid: status for pid in workers if (status := processes.stopped_in_family(pid))}
             for gone in self._asked.keys() - described.keys():
                 self._asked.pop(gone).drop()
@@ -160,7 +160,7 @@ class Watch:
                 found.trouble = Trouble.STOPPED if stopped else Trouble.HUNG if hanging else Trouble.ENDED
         question = self._asked.setdefault(key, Question(time.monotonic()))
         if not ready:
-            # a worker that has ended has answered what it had; one whose thread has ended never will
+            # requests of an ended worker have been answered with an error; one whose thread has ended never answers
             question.drop()
             return found
         path = "/predictions/{}/{}".format(*key)
@@ -168,8 +168,8 @@ class Watch:
         now = time.monotonic()
         if question.since is not None and found.reason is None:
             silent, waited = question.silent(now), now - max(question.since, question.refused)
-            # a lone request waits for maxBatchDelay; and past the time for which the gateway keeps callers waiting
-            # (two batches' responseTimeout, and a minute) nobody is answered, however much is computed
+            # a single request waits for maxBatchDelay; and after the gateway's timeout (two batches' responseTimeout,
+            # and a minute) no caller is answered, even if the workers compute
             if (
                 silent > SILENT_SECONDS + entry["maxBatchDelay"] / 1000
                 or waited > 2 * entry["responseTimeout"] + 60
@@ -177,7 +177,7 @@ class Watch:
                 found.reason = (
                     f"{model}: no answer for {now - question.since:.0f} s from {len(usable)} workers"
                 )
-                # one that shows no batch is idle, and lets the next request through
+                # one that shows no batch is idle, and will accept the next request
                 busy = tuple(pid for pid in usable if activity.batch_of(pid))
                 found.trouble, found.suspects = Trouble.SILENT, busy or usable
         return found
@@ -191,7 +191,7 @@ class Watch:
                 f"{name} {version} {'default' if found.default else 'other'} {found.reason or 'ready'}"
             )
         new = self.file.with_suffix(".new")
-        # a full disk: health.lua takes the old one for stale, and says not ready
+        # on a full disk health.lua treats the old file as stale, and answers not ready
         with contextlib.suppress(OSError):
             new.write_text("\n".join(lines) + "\n", "utf-8")
             new.replace(self.file)

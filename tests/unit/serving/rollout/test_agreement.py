@@ -27,7 +27,7 @@ def test_versions_that_agree_often_enough_pass() -> None:
 
 def test_versions_that_agree_too_rarely_do_not_and_the_changed_clips_are_named() -> None:
     with pytest.raises(
-        BundleError, match=r"agree on 3 of 4 clips, fewer than the 80\.0% asked for: d\.wav y → x"
+        BundleError, match=r"agree on 3 of 4 clips, fewer than the required 80\.0%: d\.wav y → x"
     ):
         agreement.judge(UNKNOWN, answers("xxyy"), answers("xxyx"), 0.8)
 
