@@ -111,5 +111,5 @@ def test_lines_that_a_full_disk_cut_off_are_passed_over(log: AccessLog, path: Pa
 
 def test_a_device_in_the_logs_place_is_an_error_and_not_read_for_ever(log: AccessLog, path: Path) -> None:
     path.symlink_to("/dev/zero")
-    with pytest.raises(OSError, match="is no file"):
+    with pytest.raises(OSError, match="is not a regular file"):
         list(log.collect())
