@@ -1,6 +1,6 @@
 """The errors that the gateway itself answers with, beside those of the handler: one list for documents and tests.
 
-`envoy.yaml` and the Lua scripts word the messages; tests/unit/serving/gateway/test_codes.py holds this list to them.
+`envoy.yaml.j2` and the Lua scripts word the messages; tests/unit/serving/gateway/test_codes.py holds this list to them.
 """
 
 from __future__ import annotations
