@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 
-from bundle import BundleError, archived, sources, store, versions
+from bundle import BundleError, archived, sources, store
 from bundle.sources import ModelSpec
 from bundle.terminal import say
 from serving import state
@@ -33,6 +33,8 @@ def prepare(args: argparse.Namespace) -> Service:
     already_running(args.port)
     processes.refuse_left(orphans.clear_all(state.RUN))
     if not args.archived:
+        from bundle import versions  # the build side, which a server of archives does not need
+
         pinned = versions.named(args.models)
         specs = [versions.current(spec, pinned=spec.name in pinned) for spec in specs]
     run = args.run or state.RUN / str(args.port)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 from typing import Literal
 
 from bundle import BundleError
@@ -22,6 +21,8 @@ def environment(allocator: Allocator) -> dict[str, str]:
     """
     if allocator == "glibc":
         return {}
+    import ctypes.util  # takes longer than the rest of the module, and glibc needs none of it
+
     library = ctypes.util.find_library("jemalloc")
     if library is None:
         raise BundleError(

@@ -140,6 +140,16 @@ def test_commands_around_a_running_server_import_no_torch() -> None:
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
+@pytest.mark.parametrize("command", ["serve", "stop", "health"])
+def test_what_runs_a_built_archive_imports_nothing_of_the_build_side(command: str) -> None:
+    """A container runs `serve --archived`, and its health check every ten seconds."""
+    build = "archive, convert, fetch, lock, precision"
+    names = {f"bundle.{each}" for each in build.split(", ")} | {"huggingface_hub", "requests", "torch"}
+    program = f"import serving.{command}, sys; print({names} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 def test_files_stay_short() -> None:
     long = {name_of(path) for path in FILES if len(path.read_text("utf-8").splitlines()) > 300}
     assert long <= ONE_FILE
