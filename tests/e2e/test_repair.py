@@ -68,7 +68,7 @@ def test_a_worker_whose_thread_in_java_has_ended_gets_another(served: Serve) -> 
             with contextlib.suppress(psutil.TimeoutExpired):
                 psutil.Process(pid).wait(5)
                 break
-    mended(served, "told to start its workers again")
+    mended(served, "told to restart its workers")
 
 
 def test_a_torchserve_that_hangs_is_started_again(served: Serve) -> None:

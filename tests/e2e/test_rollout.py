@@ -233,7 +233,7 @@ def test_a_second_canary_beside_a_running_one_is_refused(
     start(demo.model_copy(update={"version": "4.0"})).to_new(CLIPS, share=10)
     for share in (10, 0):
         with pytest.raises(
-            BundleError, match=r"a canary of demo 4\.0 is running: let it take over \(VERSION=4\.0\)"
+            BundleError, match=r"a canary of demo 4\.0 is running: promote it \(VERSION=4\.0\)"
         ):
             start(demo.model_copy(update={"version": "5.0"})).to_new(CLIPS, share)
     assert versions(service) == {before, "4.0"}

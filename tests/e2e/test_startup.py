@@ -157,7 +157,7 @@ def test_a_store_that_others_may_write_to_is_refused(
 ) -> None:
     build_stub("stub")
     stub_store.chmod(0o777)
-    with pytest.raises(ServerError, match="others may write"):
+    with pytest.raises(ServerError, match="is writable by others"):
         start("stub")
 
 
