@@ -56,7 +56,7 @@ def text(results: Path) -> str:
 
 
 def measured(command: str, content: dict[str, Any], more: str = "") -> str:
-    machine, clips = Machine(**content["machine"] | {"dirty": False}), content["settings"]["clips"]
+    machine, clips = Machine(**content["machine"]), content["settings"]["clips"]
     return f"**`make {command}`** ({machine.words()}; {content['date'][:10]}; clips: {clips}{more}):"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from measure.loadtest import page
 from measure.loadtest.drive import Record
 from measure.loadtest.overload import level
 from measure.loadtest.page import cells
@@ -34,3 +35,8 @@ def test_a_level_without_refusals_shows_none() -> None:
     found = level(RECORDS[:4], 1.0, begin=1.0, end=3.0)
     assert found.refused_p99 is None
     assert cells(found) == ("1×", "1.5", "1.5", "0.0", "1.50 s", "", "0")
+
+
+def test_the_document_is_the_recorded_results() -> None:
+    written = page.PAGE.filled(page.text(page.RESULTS))
+    assert page.PAGE.path.read_text("utf-8") == written, f"run python -m {page.PAGE.command}"
