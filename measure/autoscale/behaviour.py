@@ -51,9 +51,9 @@ class Behaviour:
         """
         desired = self._stabilised(now, current, asked)
         if desired > current:
-            desired = min(desired, most, self._ceiling(now, current))
+            desired = min(desired, most, self._reach(self.up, now, current, 1))
         elif desired < current:
-            desired = max(desired, least, self._floor(now, current))
+            desired = max(desired, least, self._reach(self.down, now, current, -1))
         if desired != current:
             self._changes.append((now, desired - current))
         longest = max((policy.period for policy in (*self.up.policies, *self.down.policies)), default=0.0)
@@ -80,23 +80,16 @@ class Behaviour:
         recent = [delta for moment, delta in self._changes if moment > now - period]
         return sum(max(delta, 0) for delta in recent), sum(max(-delta, 0) for delta in recent)
 
-    def _ceiling(self, now: float, current: int) -> int:
+    def _reach(self, rules: Rules, now: float, current: int, sign: int) -> int:
+        """The number of replicas that a direction's policies allow by now; `sign` is 1 upwards and -1 downwards."""
         limits = []
-        for policy in self.up.policies:
+        for policy in rules.policies:
             added, removed = self._changed(now, policy.period)
             start = current - added + removed
-            more = math.ceil(start * policy.value / 100 - 1e-9) if policy.percent else policy.value
-            limits.append(start + more)
-        return max(current, _selected(self.up, limits, current))
-
-    def _floor(self, now: float, current: int) -> int:
-        limits = []
-        for policy in self.down.policies:
-            added, removed = self._changed(now, policy.period)
-            start = current - added + removed
-            fewer = math.ceil(start * policy.value / 100 - 1e-9) if policy.percent else policy.value
-            limits.append(start - fewer)
-        return min(current, _selected(self.down, limits, current))
+            most = math.ceil(start * policy.value / 100 - 1e-9) if policy.percent else policy.value
+            limits.append(start + sign * most)
+        allowed = _selected(rules, limits, current)
+        return max(current, allowed) if sign > 0 else min(current, allowed)
 
 
 def _selected(rules: Rules, limits: list[int], current: int) -> int:
