@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from rich.console import Console
 
 from bundle import BundleError
-from measure import ROOT, MeasureError, machine
+from measure import ROOT, MeasureError
 from serving.signals import SIGNALS
 
 FULL_SIZE = Path("build/full-size")
@@ -87,12 +87,17 @@ def folder(chosen: argparse.Namespace, results: Path, build: Path) -> Path:
     return chosen.results or (build / "quick" if chosen.quick else results)
 
 
-def shared(chosen: argparse.Namespace, clips: str, date: str, complete: bool) -> dict[str, Any]:
-    """What all rows of a run have in common: the columns of `results.Measurement`."""
+def shared(
+    chosen: argparse.Namespace, began: Mapping[str, Any], clips: str, complete: bool
+) -> dict[str, Any]:
+    """What all rows of a run have in common: the columns of `results.Measurement`.
+
+    Args:
+        began: `machine.provenance` of the run's beginning.
+    """
     model = chosen.model or ("demo" if chosen.quick else "demo widened to wav2vec2-base's shape")
     complete = complete and not chosen.quick
-    run = {"model": model, "clips": clips, "run": date, "complete": complete}
-    return run | machine.describe().model_dump()
+    return {"model": model, "clips": clips, "run": began["date"], "complete": complete, **began["machine"]}
 
 
 def written(folder: Path, shared: Mapping[str, Any]) -> str:

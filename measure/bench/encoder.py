@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 
@@ -43,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
-    date, cores = machine.now(), len(os.sched_getaffinity(0))
+    began = machine.provenance()
+    cores = began["machine"]["cores"]
     check_quiet(say)
     folder = prepare(resolve(command.model(chosen, say)))
     config = json.loads((folder / "config.json").read_text())
@@ -62,7 +62,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     say(f"{contest.foreign_cores:.2f} cores were busy with anything else while an engine ran")
     everybody = set(chosen.only) == set(engines.NAMES) and not contest.absent
     whole = everybody and count >= CLIPS and rounds >= ROUNDS
-    shared = command.shared(chosen, work, date, whole) | {"foreign_cores": round(contest.foreign_cores, 3)}
+    shared = command.shared(chosen, began, work, whole) | {"foreign_cores": round(contest.foreign_cores, 3)}
     peaks = {precision: max(before[precision], after[precision]) for precision in before}
     target = command.folder(chosen, RESULTS, BUILD)
     rows, growth = results.rows(contest, config, peaks, shared), results.growth_rows(contest, shared)

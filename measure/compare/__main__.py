@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None:
-    date = machine.now()
+    began = machine.provenance()
     spec = resolve(command.model(chosen, say))
     checkpoint = prepare(spec)
     clips = work.clips(BUILD / "clips", work.lengths(QUICK_CLIPS if chosen.quick else CLIPS))
@@ -75,12 +75,12 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None
         contest.run()
     finally:  # also of a run that is interrupted: what it measured has cost its time
         if contest.measured:
-            shared = command.shared(chosen, work.describe(clips), date, contest.decided())
+            shared = command.shared(chosen, began, work.describe(clips), contest.decided())
             present = sorted({it.peer for it in contest.measured if it.peer} & set(environments.names()))
             software = {it: environments.versions(it, environments.python(it)) for it in present}
             software["torchserve"] = f"torchserve {machine.installed('torchserve')}"
             folder = command.folder(chosen, RESULTS, BUILD)
-            rows, steps = results.rows(contest, software, shared), results.step_rows(contest, date)
+            rows, steps = results.rows(contest, software, shared), results.step_rows(contest, began["date"])
             append(folder / results.CONTENDERS_FILE, rows)
             append(folder / results.STEPS_FILE, steps)
             plots.draw(folder, rows, steps)

@@ -124,11 +124,12 @@ def row(precision: str, found: OverheadTimes, audio: float, shared: Mapping[str,
 
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
+    began = machine.provenance()
     spec = resolve(command.model(chosen, say))
     clips = work.clips(BUILD / "overhead", work.lengths(8 if chosen.quick else chosen.clips))
     (lone,) = work.clips(BUILD / "lone", [LONE_SECONDS], work.SEED + 1)
     whole = chosen.clips >= CLIPS and chosen.rounds >= ROUNDS and chosen.precisions == list(PAIRS)
-    shared = command.shared(chosen, work.describe(clips), machine.now(), whole)
+    shared = command.shared(chosen, began, work.describe(clips), whole)
     made = []
     for precision in chosen.precisions:
         found = measure(spec, PAIRS[precision], clips, lone, chosen.rounds, say)
