@@ -83,7 +83,8 @@ def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None
             "maxBatchDelay": 5,
             "responseTimeout": 30,
         }
-        config_file = tmp_path_factory.mktemp("stub") / f"{name}.yaml"
+        scratch = tmp_path_factory.mktemp("stub")
+        config_file = scratch / f"{name}.yaml"
         config_file.write_text(yaml.safe_dump(settings | config))
         command = [sys.executable, "-W", "ignore", "-m", "model_archiver.model_packaging", "--force"]
         command += ["--model-name", name, "--version", version, "--config-file", str(config_file)]
@@ -93,7 +94,8 @@ def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None
             "--export-path",
             str(store),
         ]
-        subprocess.run(command, check=True)
+        # it stages in TMPDIR/NAME, where another worker of this suite's may build a stub too
+        subprocess.run(command, check=True, env={**os.environ, "TMPDIR": str(scratch)})
 
     return build
 
