@@ -21,6 +21,7 @@ from typing import Callable, Dict, List, Tuple
 
 Check = Tuple[Callable[[str], bool], str]  # whether a value is allowed, and what is allowed, in words
 
+PYTEST = "pytest"
 WORDS, CLIPS = "ARGS", "AUDIO"  # several words each, not one option
 ARGS_GIVEN = "MAKE_ARGS"  # what ARGS= said, for the command's messages: bundle/command_line.py
 MADE_BY_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILE_LIST", "MAKE_TERMOUT", "MAKE_TERMERR")
@@ -140,13 +141,15 @@ def options(arguments: List[str], values: Dict[str, str], known: List[str]) -> L
 def main() -> int:
     known = os.environ.pop("VARIABLES", "").split()
     typed = os.environ.pop("TYPED", "").split()
+    os.environ.pop(ARGS_GIVEN, None)  # of a `make` that called this one
     # for this command, not for its children
     values = {name: os.environ.pop(name, "") for name in known}
     try:
         check(typed + sys.argv[1:], values)
         if len(sys.argv) > 1:
             made = options(sys.argv[1:], values, known)
-            if WORDS in sys.argv and values.get(WORDS):
+            # pytest words its errors itself, and the tests' own commands would take this for theirs
+            if WORDS in sys.argv and values.get(WORDS) and PYTEST not in sys.argv:
                 os.environ[ARGS_GIVEN] = values[WORDS]
             for name in MADE_BY_MAKE:
                 os.environ.pop(name, None)

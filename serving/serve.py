@@ -38,7 +38,8 @@ def prepare(args: argparse.Namespace) -> Service:
         pinned = versions.named(args.models)
         specs = [versions.current(spec, pinned=spec.name in pinned) for spec in specs]
     run = args.run or state.RUN / str(args.port)
-    return Service(specs, args.archived or store.STORE, run, options, variables)
+    stop_seconds = args.grace + args.stop_delay
+    return Service(specs, args.archived or store.STORE, run, options, variables, stop_seconds)
 
 
 def serve(service: Service, stopper: Stopper, grace: float, delay: float) -> int:

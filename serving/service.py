@@ -20,7 +20,7 @@ from serving.host.polling import wait_until
 from serving.host.processes import Identity
 from serving.metrics.assembly import exporter
 from serving.rollout import journal
-from serving.state import FILE, SERVE_LOCK, State
+from serving.state import FILE, GRACE_SECONDS, SERVE_LOCK, State
 from serving.torchserve.process import JVM_STOP_SECONDS, ServerError, TorchServe
 from serving.torchserve.repair import Repair
 
@@ -37,6 +37,7 @@ class Service:
         run: this server's folder, for logs, configuration and the state file.
         options: of the gateway: addresses, access, limits, tracing.
         environment: variables for TorchServe and its workers.
+        stop_seconds: its grace and its stop delay, for whoever asks it to stop.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Service:
         run: Path,
         options: GatewayOptions,
         environment: Mapping[str, str] | None = None,
+        stop_seconds: float = GRACE_SECONDS,
     ) -> None:
         self.specs = list(specs)
-        self.run = run.resolve()
+        self.run, self.stop_seconds = run.resolve(), stop_seconds
         self._lock: FileLock | None = None
         self._rotate_at, self._rotation_fault = 0.0, ""
         self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
@@ -182,6 +184,7 @@ class Service:
             models=[spec.name for spec in self.specs],
             url=self.gateway.url,
             certificate=str(certificate.folder) if certificate else None,
+            stop_seconds=self.stop_seconds,
             store=str(self.torchserve.store),
             inference_url=self.torchserve.url,
             management=str(self.torchserve.management.path),

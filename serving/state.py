@@ -35,6 +35,7 @@ class State:
         gateway: Envoy.
         temp: the folders that are removed when it stops; TorchServe's processes are identified by theirs.
         certificate: the folder of its TLS certificate and key; None for plain HTTP.
+        stop_seconds: what it may take at a stop until it has answered: its grace and its stop delay.
     """
 
     models: list[str]
@@ -48,6 +49,7 @@ class State:
     gateway: Identity | None
     temp: list[str]
     certificate: str | None = None
+    stop_seconds: float = GRACE_SECONDS
 
     @property
     def port(self) -> int | None:

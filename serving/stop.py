@@ -16,9 +16,9 @@ from bundle.terminal import say
 from serving.host import orphans, ports, processes
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
-from serving.state import GRACE_SECONDS, RUN, State, states
+from serving.state import RUN, State, states
 
-SERVE_SECONDS = GRACE_SECONDS + 30  # its drain and stopping its processes
+ENDING_SECONDS = 30.0  # for `make serve` to stop its processes, once it has answered
 SAY_SECONDS = 5.0  # between two progress lines
 KILLED_SECONDS = 5.0  # for a killed process to end
 
@@ -31,11 +31,11 @@ def stop(run: Path, state: State) -> list[int]:
     """
     if state.serve.alive:
         say(f"stopping {', '.join(state.models)} at {state.url}")
-        ask(state.serve)
+        ask(state.serve, state.stop_seconds + ENDING_SECONDS)
     return orphans.clear(run)
 
 
-def ask(serve: Identity, seconds: float = SERVE_SECONDS) -> None:
+def ask(serve: Identity, seconds: float) -> None:
     """Send SIGTERM and wait, with progress lines; kill the process if it does not end in time."""
     process = serve.process()
     if process is None:

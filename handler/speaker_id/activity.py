@@ -37,8 +37,12 @@ class Activity:
         self._show(IDLE)
 
     def _show(self, name: str) -> None:
-        if self._name is not None:
+        if self._name is None:
+            return
+        try:
             os.write(self._name, name.encode("ascii"))
+        except OSError:  # a batch is answered whether it can be shown or not
+            self._name = None
 
 
 def batch_of(pid: int) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bundle import private
-from serving.gateway.tokens import SHORTEST
+from serving.gateway.tokens import LONGEST, SHORTEST
 
 SHIPPED = Path(__file__).resolve().parent
 ALL = REQUESTS, TOKENS, HEALTH, CANARY, ERRORS = (
@@ -44,7 +44,7 @@ def write(
         ERRORS: "",
     }
     if tokens:
-        before[TOKENS] = f"TOKENS = {_quoted(tokens)}\nSHORTEST = {SHORTEST}\n"
+        before[TOKENS] = f"TOKENS = {_quoted(tokens)}\nSHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
     for name, values in before.items():
         private.write(run / name, values + (SHIPPED / name).read_text("utf-8"))
 

@@ -1,11 +1,10 @@
 -- Bearer tokens; used only if a file of them was given. serving/gateway/scripts.py puts two lines before this file:
--- TOKENS = "/path", one token a line, "#" begins a comment, and SHORTEST, the least length of a token in bytes.
+-- TOKENS = "/path", one token a line, "#" begins a comment, and SHORTEST and LONGEST, the bytes of a token.
 --
 -- The file is read at every request, so that tokens are rotated by replacing it. Without the file, or if it is empty, every
 -- request is rejected.
 
 local bit = require("bit")
-local LONGEST = 512  -- bytes of what is compared
 local OPEN = {["/ping"] = true, ["/v2/health/live"] = true, ["/v2/health/ready"] = true}  -- probes cannot send tokens
 
 -- Its duration depends on the length of `sent`, not on the token

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bundle import BundleError, private
 
-SHORTEST = 16  # ASCII characters, of a token
+SHORTEST, LONGEST = 16, 512  # ASCII characters, of a token
 HOW = "make one with `openssl rand -base64 32 > FILE; chmod 600 FILE`"
 
 
@@ -28,7 +28,7 @@ def read(file: Path) -> Tokens:
     """Check a file of tokens: one a line; empty lines and those that begin with # are left out.
 
     Raises:
-        BundleError: the file is missing, empty or readable by others, or a token is too short or has spaces.
+        BundleError: the file is missing, empty or readable by others, or a token is too short, too long or has spaces.
     """
     try:
         private.check(file, f"TOKENS={file}")
@@ -40,9 +40,10 @@ def read(file: Path) -> Tokens:
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     tokens = [(number, token) for number, token in numbered if token and not token.startswith("#")]
     for number, token in tokens:
-        if len(token) < SHORTEST or not token.isascii() or len(token.split()) > 1:
+        if not SHORTEST <= len(token) <= LONGEST or not token.isascii() or len(token.split()) > 1:
             raise BundleError(
-                f"TOKENS={file} line {number} is not a token: {SHORTEST} or more ASCII characters without spaces; {HOW}"
+                f"TOKENS={file} line {number} is not a token: {SHORTEST} to {LONGEST} ASCII characters without spaces; "
+                f"{HOW}"
             )
     if not tokens:
         raise BundleError(f"TOKENS={file} contains no token: {HOW}")

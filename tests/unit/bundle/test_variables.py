@@ -231,6 +231,22 @@ class TestArgs:
             "identify.py: no audio files (--help lists what is allowed)\n",
         )
 
+    @pytest.mark.parametrize(
+        ("module", "given", "inherits"),
+        [("pytest", "-x", None), ("serving.serve", "-x", "-x"), ("serving.serve", "", None)],
+    )
+    def test_a_commands_own_are_inherited_and_neither_pytests_nor_an_outer_makes(
+        self, monkeypatch: pytest.MonkeyPatch, module: str, given: str, inherits: str | None
+    ) -> None:
+        seen: list[str | None] = []
+        monkeypatch.setattr(
+            os, "environ", {"VARIABLES": "ARGS", "ARGS": given, variables.ARGS_GIVEN: "--outer"}
+        )
+        monkeypatch.setattr(os, "execv", lambda *_: seen.append(os.environ.get(variables.ARGS_GIVEN)))
+        monkeypatch.setattr(sys, "argv", ["variables.py", "-m", module, "ARGS"])
+        assert variables.main() == 0
+        assert seen == [inherits]
+
     def test_every_command_that_takes_it_has_such_a_parser(self) -> None:
         recipes = re.findall(r"^\t.*-m ([\w.]+).*\bARGS$", (ROOT / "Makefile").read_text(), re.M)
         names = {name for name in recipes if name != "pytest"} | {"measure.evaluation", "serving.identify"}
@@ -242,7 +258,10 @@ class TestArgs:
                 if place.is_dir()
                 else [place.with_suffix(".py")]
             )
-            assert any("import Parser" in file.read_text() for file in files if file.exists()), name
+            sources = [file.read_text() for file in files if file.exists()]
+            assert any(
+                re.search(r"import Parser|serving\.arguments import .*\bparser\b", each) for each in sources
+            ), name
 
 
 def command(*arguments: str, **given: str) -> tuple[int, str]:

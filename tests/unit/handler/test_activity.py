@@ -47,6 +47,11 @@ def test_where_the_name_cannot_be_set_nothing_is_shown_and_nothing_fails(
     def refuse(*_: object) -> int:
         raise OSError
 
+    with monkeypatch.context() as unwritable:
+        unwritable.setattr(activity.os, "write", refuse)
+        shown = activity.Activity()
+        with shown:
+            pass
     monkeypatch.setattr(activity.os, "open", refuse)
-    with activity.Activity():
+    with shown, activity.Activity():
         pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundle import BundleError
-from serving.gateway import tokens
+from serving.gateway import scripts, tokens
 
 TOKEN = "0123456789abcdef"
 
@@ -47,8 +47,9 @@ def test_a_secret_of_root_that_our_group_may_read_is_taken(
     [
         ("", "contains no token"),
         ("# only words\n", "contains no token"),
-        (f"{TOKEN}\nshort\n", "line 2 is not a token: 16 or more"),
+        (f"{TOKEN}\nshort\n", "line 2 is not a token: 16 to 512"),
         (f"{TOKEN} {TOKEN}\n", "line 1 is not a token"),
+        (33 * TOKEN, "line 1 is not a token"),
         ("ümlaut-0123456789\n", "line 1 is not a token"),
     ],
 )
@@ -56,6 +57,15 @@ def test_what_is_no_token_is_named_by_its_line_and_never_shown(tmp_path: Path, t
     with pytest.raises(BundleError, match=said) as caught:
         tokens.read(written(tmp_path, text))
     assert TOKEN not in str(caught.value)
+
+
+def test_the_longest_token_is_taken_and_the_gateway_compares_as_many_bytes(tmp_path: Path) -> None:
+    file = written(tmp_path, 32 * TOKEN)
+    assert tokens.read(file).each == (32 * TOKEN,)
+    scripts.write(
+        tmp_path, heads={}, found=tmp_path / "found", weights=tmp_path / "weights", tokens=file, cors=False
+    )
+    assert "\nSHORTEST, LONGEST = 16, 512\n" in (tmp_path / scripts.TOKENS).read_text()
 
 
 def test_a_file_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from serving import stop
+from serving import serve, state, stop
+from serving.arguments import parser
 from serving.host.processes import Identity
+from serving.state import State
 from tests.waiting import wait_until
 
 Start = Callable[[str], tuple[psutil.Process, Identity]]
@@ -43,7 +47,7 @@ def test_one_that_is_stopped_goes_on_and_ends_in_order(
     process, identity = start("")
     process.suspend()
     wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
-    stop.ask(identity)
+    stop.ask(identity, 60.0)
     assert process.wait(600) == -signal.SIGTERM
     assert (
         f"process {identity.pid} was suspended, by SIGSTOP or Ctrl-Z; it is resumed"
@@ -64,3 +68,36 @@ def test_what_is_waited_for_is_said_and_has_an_end(
         in waited
     )
     assert killed == f"process {identity.pid} has not ended within 1 s and is killed"
+
+
+def test_a_server_has_the_grace_that_it_was_started_with(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, identity = start("signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    monkeypatch.setattr(stop, "ENDING_SECONDS", 0.4)
+    server = State(["demo"], "http://127.0.0.1:1", "", "", "", "", "", identity, None, [], stop_seconds=1.0)
+    server.write(tmp_path)
+    assert stop.stop(tmp_path, server) == []
+    assert f"process {identity.pid} has not ended within 1 s and is killed" in capsys.readouterr().out
+
+
+def test_what_serve_is_given_for_a_stop_is_in_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serve, "asked_for", lambda _: [])
+    monkeypatch.setattr(serve, "Service", lambda *given: given)
+    args = parser().parse_args(["--archived", "store", "--grace", "300", "--stop-delay", "20"])
+    assert serve.prepare(args)[-1] == 320.0  # type: ignore[index]
+
+
+def test_a_server_of_an_older_bundle_has_the_default_grace(tmp_path: Path) -> None:
+    serves = Identity.of(psutil.Process())
+    State(["demo"], "http://127.0.0.1:1", "", "", "", "", "", serves, None, []).write(tmp_path)
+    file = tmp_path / state.FILE
+    written = json.loads(file.read_text())
+    del written["stop_seconds"]
+    file.write_text(json.dumps(written))
+    old = state.read(file)
+    assert old is not None
+    assert old.stop_seconds == state.GRACE_SECONDS
