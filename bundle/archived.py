@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 from speaker_id.manifest import MANIFEST_FILE, Manifest
 
-from bundle import BundleError, store
+from bundle import BundleError, faults, store
 from bundle.sources import ModelSpec
 from bundle.store import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
 
@@ -70,10 +70,8 @@ def read(mar: Path) -> ModelSpec:
     except zipfile.BadZipFile as exc:
         raise BundleError(f"{mar} is not a readable archive: build it again") from exc
     except ValidationError as exc:
-        fault = exc.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"])
         raise BundleError(
-            f"{mar}: {key}: {fault['msg']}: build it again, with this version of the bundle"
+            f"{mar}: {faults.words(exc)}: build it again, with this version of the bundle"
         ) from exc
     except (KeyError, AttributeError, TypeError, ValueError, yaml.YAMLError) as exc:
         raise BundleError(f"{mar} was not built by `make archive`: build it again") from exc

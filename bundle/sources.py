@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from speaker_id.settings import Settings
 
-from bundle import BundleError, shipped
+from bundle import BundleError, faults, shipped
 
 MODELS = Path("models")
 SPEC_FILE = "model.yaml"
@@ -21,6 +21,7 @@ LOCK_FILE = "lock.yaml"
 UNNAMED_LOCKS = Path("build/locks")  # for hub ids without a folder under models/
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what both torch-model-archiver and a URL path accept
+NAME_RULE = "a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 VERSION = re.compile(r"[0-9]+([.][0-9]+)*")
 VERSIONED = re.compile(r"(?P<model>.+):(?P<version>[^:/]+)")  # as in other:2.0
 SHA256 = r"^[0-9a-f]{64}$"
@@ -78,7 +79,9 @@ class TorchServeSettings(BaseModel):
     @model_validator(mode="after")
     def _workers_in_order(self) -> TorchServeSettings:
         if self.maxWorkers < self.minWorkers:
-            raise ValueError(f"maxWorkers {self.maxWorkers} is less than minWorkers {self.minWorkers}")
+            raise ValueError(
+                f"maxWorkers {self.maxWorkers} is less than minWorkers {self.minWorkers}: raise it, or lower minWorkers"
+            )
         return self
 
 
@@ -98,10 +101,14 @@ class ModelSpec(BaseModel):
 
     Attributes:
         name: served at /predictions/NAME.
-        version: of the archive, as TorchServe shows it.
-        source: hub id, or the checkpoint's folder, relative to model.yaml.
-        revision: hub commit, branch or tag; None takes the lock's commit, else `main` on first use.
+        version: of the archive, as TorchServe shows it: text, so in quotes.
+        source: hub id; `.` for a checkpoint beside this file; `./folder` for one in a folder there.
+        revision: hub commit, branch or tag; null takes the lock's commit, else `main` on first use.
+        description: what the model does, in a line; the archive's manifest has it.
+        licence: of the weights, in a line; the archive's manifest has it.
+        demo: true for a demonstration: `make serve` says that it knows only its own speakers.
         files: expected source files by name, with their SHA-256 where it is known.
+        published: what its authors report, to be compared by `make evaluate`: metric, value, dataset, reported_by.
         labels: display names, a CSV with the columns label and name; its path.
         min_agreement: least share of calibration clips on which a precision below fp32 must give fp32's best label.
         folder: the local checkpoint, for a source that is no hub id.
@@ -130,7 +137,7 @@ class ModelSpec(BaseModel):
     @classmethod
     def _safe_name(cls, name: str) -> str:
         if not SHORT_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be a model's name: use a-z, 0-9, '.', '_' and '-'")
+            raise ValueError(f"{name!r} cannot be a model's name: use {NAME_RULE}")
         return name
 
     @field_validator("speaker_id")
@@ -210,7 +217,14 @@ def _find(model: str, root: Path, variable: str = "MODEL") -> ModelSpec:
     path = Path(model).expanduser()
     if model.startswith((".", "/", "~")) or (model and path.is_dir()):
         return _from_folder(path, f"{variable}={model}")
-    known = sorted(file.parent.name for file in root.glob(f"*/{SPEC_FILE}"))
+    if model and Path(model).name == model and (root / model).is_dir():
+        if not SHORT_NAME.fullmatch(model):
+            raise BundleError(
+                f"{variable}={model} cannot be a model's name: rename {root}/{model} to {NAME_RULE}"
+            )
+        raise BundleError(f"{variable}={model}: {root}/{model} has no {SPEC_FILE}")
+    found = sorted(file.parent.name for file in root.glob(f"*/{SPEC_FILE}"))
+    known = [name for name in found if SHORT_NAME.fullmatch(name)]
     if not HUB_ID.fullmatch(model):
         raise BundleError(
             f"{variable}={model} is not a name under {root}/ ({', '.join(known) or 'none there'}), "
@@ -221,11 +235,8 @@ def _find(model: str, root: Path, variable: str = "MODEL") -> ModelSpec:
         if spec.source == model:  # the same checkpoint under its hub id keeps its settings and its pin
             return spec
     lock = UNNAMED_LOCKS / f"{model.replace('/', '--')}.yaml"
-    content = {
-        "name": _short_name(model.split("/")[-1], f"{variable}={model}"),
-        "source": model,
-        "lock": lock,
-    }
+    name = _short_name(model.split("/")[-1], f"{variable}={model}")
+    content: dict[str, Any] = {"name": name, "source": model, "lock": lock}
     if INTENT_MODELS.fullmatch(model):
         content["speaker_id"] = {"heads": INTENT_HEADS}
     return _build(content, f"{variable}={model}")
@@ -244,8 +255,7 @@ def _short_name(last: str, asked: str) -> str:
     name = last.lower()
     if not SHORT_NAME.fullmatch(name):
         raise BundleError(
-            f"{asked} would be served as {name!r}, which cannot stand in a URL: "
-            "rename the folder to a-z, 0-9, '.', '_' and '-'"
+            f"{asked} would be served as {name!r}, which cannot stand in a URL: rename the folder to {NAME_RULE}"
         )
     return name
 
@@ -287,11 +297,4 @@ def _build(content: dict[str, Any], where: str) -> ModelSpec:
     try:
         return ModelSpec.model_validate(content)
     except ValidationError as exc:
-        fault = exc.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        reason = (
-            "unknown key"
-            if fault["type"] == "extra_forbidden"
-            else f"{fault['msg']} (found {fault['input']!r})"
-        )
-        raise BundleError(f"{where}: {key}: {reason}") from exc
+        raise BundleError(f"{where}: {faults.words(exc)}") from exc

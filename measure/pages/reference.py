@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -62,22 +63,22 @@ def _rows(section: type[BaseModel]) -> Iterator[tuple[str, object, str | None]]:
 
 def model_keys() -> None:
     """The other keys of model.yaml, as ModelSpec's docstring explains them."""
-    given = ("version", "source", "revision", "files", "labels", "min_agreement")
+    given = [
+        name
+        for name in ModelSpec.model_fields
+        if name not in ("name", "folder", "lock", "torchserve", "speaker_id")
+    ]
     explained = dict(re.findall(r"^        (\w+): (.*)$", ModelSpec.__doc__ or "", re.MULTILINE))
     fields = ModelSpec.model_fields
     rows = (
         (
             f"`{name}`",
-            "required" if fields[name].is_required() else _yaml(fields[name].default),
+            "required" if fields[name].is_required() else f"`{json.dumps(fields[name].default)}`",
             explained[name],
         )
         for name in given
     )
     table(("key", "default", "what it is"), rows)
-
-
-def _yaml(value: object) -> object:
-    return "null" if value is None else value
 
 
 def handler_errors() -> None:

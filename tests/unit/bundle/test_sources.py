@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,22 @@ def test_an_unknown_model_is_refused_with_the_known_ones(models: Path, model: st
         resolve(model, root=models)
 
 
+def test_a_folder_whose_name_cannot_be_served_says_which_names_can(models: Path) -> None:
+    write(models, "Mine", "source: .\n")
+    with pytest.raises(
+        BundleError, match=r"^MODEL=Mine cannot be a model's name: rename .*/Mine to a-z, 0-9, "
+    ):
+        resolve("Mine", root=models)
+    with pytest.raises(BundleError, match=r"\(alpha, beta\)"):
+        resolve("gamma", root=models)
+
+
+def test_a_folder_without_model_yaml_is_named(models: Path) -> None:
+    (models / "empty").mkdir()
+    with pytest.raises(BundleError, match=r"^MODEL=empty: .*/empty has no model\.yaml$"):
+        resolve("empty", root=models)
+
+
 def test_a_path_that_is_no_folder_is_refused(models: Path) -> None:
     with pytest.raises(BundleError, match=r"^MODEL=\./nothing is not a folder$"):
         resolve("./nothing", root=models)
@@ -115,7 +132,15 @@ def test_the_intent_models_have_three_heads_under_their_hub_id_too(models: Path)
     [
         ("source: [", "gamma/model.yaml is not YAML"),
         ("just words", "gamma/model.yaml must hold keys and values"),
-        ("version: '1'", "gamma/model.yaml: source: Field required"),
+        ("version: '1'", "gamma/model.yaml: source is missing: a hub id, or . for"),
+        ("source:", "gamma/model.yaml: source is missing: a hub id, or . for"),
+        ("source: .\nversion: 1.0", 'version: 1.0 is a number, not text: write it in quotes: version: "1.0"'),
+        (
+            "source: .\nversion: v1",
+            "version: must be numbers with dots between, in quotes: \"2.0\" (found 'v1')",
+        ),
+        ("source: .\ntorchserve: 3", "model.yaml: torchserve: must hold keys and values (found 3)"),
+        ("source: .\nlabels: 3", "model.yaml: labels: must be a file's name (found 3)"),
         ("source: org/x\nname: y", "gamma/model.yaml: name: not a key of this file"),
         ("source: org/x\ncolour: red", "gamma/model.yaml: colour: unknown key"),
         ("source: nowhere", "gamma/model.yaml: source: 'nowhere' is neither a hub id"),
@@ -123,19 +148,24 @@ def test_the_intent_models_have_three_heads_under_their_hub_id_too(models: Path)
         ("source: org/x\ntorchserve: {batchsize: 8}", "gamma/model.yaml: torchserve.batchsize: unknown key"),
         (
             "source: org/x\ntorchserve: {maxBatchDelay: 0}",
-            "torchserve.maxBatchDelay: Input should be greater than or",
+            "torchserve.maxBatchDelay: must be greater than or equal to 1 (found 0)",
         ),
         ("source: org/x\ntorchserve: {minWorkers: 2}", "maxWorkers 1 is less than minWorkers 2"),
         (
             "source: org/x\nspeaker_id: {max_clip_seconds: 601}",
-            "speaker_id.max_clip_seconds: Input should be less than",
+            "speaker_id.max_clip_seconds: must be less than",
         ),
-        ("source: org/x\nfiles: {config.json: abc}", "files.config.json: String should match pattern"),
+        (
+            "source: org/x\nfiles: {config.json: abc}",
+            "files.config.json: must be a SHA-256, 64 digits of 0-9 and a-f, or null (found 'abc')",
+        ),
         ("source: org/x\nlabels: names.csv", "labels: there is no names.csv beside it"),
     ],
 )
 def test_a_fault_in_model_yaml_names_file_and_key(text: str, said: str, tmp_path: Path) -> None:
-    assert said in refusal(text, tmp_path)
+    message = refusal(text, tmp_path)
+    assert said in message
+    assert not re.search(r"[{}]|Input should|Value error|Field required", message), "pydantic's words"
 
 
 def test_the_archives_configuration_says_every_setting_in_force(models: Path) -> None:
