@@ -21,6 +21,7 @@ BLOCK = re.compile(
     r"(?:^<!-- (run|dry run|needs)(?:: (.+?))? -->\n)?^```(?:sh|bash)\n(.*?)^```", re.DOTALL | re.M
 )
 FOLDERS = "handler|bundle|serving|measure|clients|deploy|training|tests|models|docs"
+WITH_PATH = "PYTHONPATH=handler"
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|…|\*")  # as in models/NAME/model.yaml
 
 
@@ -99,6 +100,15 @@ def test_what_it_says_is_in_a_file_is_in_it(page: Path) -> None:
     for what, file in re.findall(r"`([\w.]+)`,? (?:in|of) `([\w/]+\.py)`", page.read_text("utf-8")):
         name = what.rpartition(".")[2]
         assert re.search(rf"\b{name}\b", (ROOT / file).read_text("utf-8")), f"{what} in {file}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=name_of)
+def test_a_module_of_ours_is_run_with_the_path_that_it_needs(page: Path) -> None:
+    text = re.sub(r"<!-- written by .*?<!-- to here -->", "", page.read_text("utf-8"), flags=re.DOTALL)
+    words = re.sub(r"\s+", " ", text)
+    ran = re.findall(rf"(\S* ?\S*python3?) -m ((?:{FOLDERS})[.\w]*)", words)
+    bare = [module for before, module in ran if not before.startswith(WITH_PATH)]
+    assert not bare or WITH_PATH in words, f"{bare} need {WITH_PATH}, and the page does not say so"
 
 
 def test_the_architecture_page_names_every_folder_and_every_stage() -> None:
