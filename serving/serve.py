@@ -38,8 +38,7 @@ def prepare(args: argparse.Namespace) -> Service:
         pinned = versions.named(args.models)
         specs = [versions.current(spec, pinned=spec.name in pinned) for spec in specs]
     run = args.run or state.RUN / str(args.port)
-    stop_seconds = args.grace + args.stop_delay
-    return Service(specs, args.archived or store.STORE, run, options, variables, stop_seconds)
+    return Service(specs, args.archived or store.STORE, run, options, variables)
 
 
 def serve(service: Service, stopper: Stopper, grace: float, delay: float) -> int:
@@ -60,7 +59,7 @@ def serve(service: Service, stopper: Stopper, grace: float, delay: float) -> int
     fault: str | None = None
     began = time.monotonic()
     try:
-        service.start(progress=lambda text: say(f"starting, {time.monotonic() - began:.0f} s: {text}"))
+        service.start(lambda text: say(f"starting, {time.monotonic() - began:.0f} s: {text}"), grace + delay)
         say(announce(service))
         stopper.raising = False
         while not stopper.asked and (fault := service.fault()) is None:

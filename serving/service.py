@@ -37,7 +37,6 @@ class Service:
         run: this server's folder, for logs, configuration and the state file.
         options: of the gateway: addresses, access, limits, tracing.
         environment: variables for TorchServe and its workers.
-        stop_seconds: its grace and its stop delay, for whoever asks it to stop.
     """
 
     def __init__(
@@ -47,10 +46,9 @@ class Service:
         run: Path,
         options: GatewayOptions,
         environment: Mapping[str, str] | None = None,
-        stop_seconds: float = GRACE_SECONDS,
     ) -> None:
         self.specs = list(specs)
-        self.run, self.stop_seconds = run.resolve(), stop_seconds
+        self.run = run.resolve()
         self._lock: FileLock | None = None
         self._rotate_at, self._rotation_fault = 0.0, ""
         self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
@@ -63,10 +61,16 @@ class Service:
         self.repair: Repair | None = None  # from when it serves: loading may take minutes
         self.exporter = exporter(self.torchserve, self.gateway, specs)
 
-    def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
+    def start(
+        self, progress: Callable[[str], None] = lambda _: None, stop_seconds: float = GRACE_SECONDS
+    ) -> None:
         """Start both and return once a request would be answered.
 
         Processes that a killed server of the same folder left are ended first. A rejected start changes nothing.
+
+        Args:
+            progress: is called with what is waited for.
+            stop_seconds: the grace and the delay that it will be stopped with, for whoever asks for that.
 
         Raises:
             ServerError: says in one line why it does not start. Call `stop` all the same.
@@ -79,13 +83,13 @@ class Service:
         for model in journal.forget(self.run):
             progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
         self.gateway.prepare()
-        self._write_state()  # before there is a process to find by it
+        self._write_state(stop_seconds)  # before there is a process to find by it
         self.torchserve.start()
         self.torchserve.wait_ready(self.patience, progress)
         self.gateway.start()
         self.repair = Repair(self.torchserve, self.patience, self._start_again)
         self.exporter.start()
-        self._write_state()
+        self._write_state(stop_seconds)
 
     def _claim(self) -> None:
         """Lock the run folder for this server."""
@@ -178,13 +182,13 @@ class Service:
                 self._lock = None
         return cut
 
-    def _write_state(self) -> None:
+    def _write_state(self, stop_seconds: float) -> None:
         gateway, certificate = self.gateway.pid, self.gateway.options.certificate
         State(
             models=[spec.name for spec in self.specs],
             url=self.gateway.url,
             certificate=str(certificate.folder) if certificate else None,
-            stop_seconds=self.stop_seconds,
+            stop_seconds=stop_seconds,
             store=str(self.torchserve.store),
             inference_url=self.torchserve.url,
             management=str(self.torchserve.management.path),

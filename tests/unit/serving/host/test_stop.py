@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from bundle import BundleError
 from serving import serve, state, stop
-from serving.arguments import parser
 from serving.host.processes import Identity
 from serving.state import State
 from tests.waiting import wait_until
@@ -81,14 +82,16 @@ def test_a_server_has_the_grace_that_it_was_started_with(
     assert f"process {identity.pid} has not ended within 1 s and is killed" in capsys.readouterr().out
 
 
-def test_what_serve_is_given_for_a_stop_is_in_its_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(serve, "asked_for", lambda _: [])
-    monkeypatch.setattr(serve, "Service", lambda *given: given)
-    args = parser().parse_args(["--archived", "store", "--grace", "300", "--stop-delay", "20"])
-    assert serve.prepare(args)[-1] == 320.0  # type: ignore[index]
+def test_a_server_is_started_with_what_its_stop_may_take() -> None:
+    class Service:
+        def start(self, _: object, stop_seconds: float) -> None:
+            raise BundleError(f"a stop takes {stop_seconds:.0f} s")
+
+        def stop(self, *_: object) -> int:
+            return 0
+
+    with pytest.raises(BundleError, match="a stop takes 320 s"):
+        serve.serve(Service(), SimpleNamespace(hurry=None), grace=300.0, delay=20.0)  # type: ignore[arg-type]
 
 
 def test_a_server_of_an_older_bundle_has_the_default_grace(tmp_path: Path) -> None:
