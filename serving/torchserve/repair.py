@@ -20,6 +20,8 @@ from serving.torchserve.watch import Found, Key, Trouble, Watch
 FIRST_STEP = {Trouble.STOPPED: 10.0, Trouble.ENDED: 10.0, Trouble.HUNG: 0.0, Trouble.SILENT: 30.0}
 NEXT_STEP = 15.0  # from one step to the next, if it does not help
 NO_ANSWER = 30.0  # s without an answer of the management API until TorchServe is restarted
+# s between two steps: `make serve` itself was suspended (Ctrl-Z, docker pause), so what it saw before is old
+SUSPENDED = 5.0
 LEAST_PAUSE = 600.0  # s between two restarts of TorchServe; if it fails sooner, `make serve` ends
 
 
@@ -47,7 +49,7 @@ class Repair:
         self.start_again = start_again
         self._cases: dict[Key, _Case] = {}
         self._again = -math.inf  # when TorchServe was last started again
-        self._watched = time.monotonic()
+        self._watched = self._stepped = time.monotonic()
 
     def step(self, watch: Watch) -> str | None:
         """Do the step that is due; to be called repeatedly.
@@ -58,7 +60,16 @@ class Repair:
         Raises:
             ServerError: nothing more can be done here.
         """
-        now = time.monotonic()
+        try:
+            return self._due(watch, time.monotonic())
+        finally:
+            self._stepped = time.monotonic()  # at its end: a restart takes longer than SUSPENDED
+
+    def _due(self, watch: Watch, now: float) -> str | None:
+        if now - self._stepped > SUSPENDED:
+            self._watched = now
+            self._cases.clear()
+            return None
         if now - self._again < self.patience:
             return None  # it is loading
         if now - max(watch.answered, self._watched, self._again) > NO_ANSWER:

@@ -130,6 +130,35 @@ def test_hours_later_it_may_be_started_again(scene: Scene, mended: Repair) -> No
     assert scene.done == ["restart", "restart"]
 
 
+def test_what_was_seen_before_serve_was_suspended_restarts_nothing(scene: Scene, mended: Repair) -> None:
+    scene.now += 3600
+    assert scene.pass_time(mended, NO_ANSWER, answering=False) == []
+    assert len(scene.pass_time(mended, 2, answering=False)) == 1, "it has had its time since"
+
+
+def test_a_trouble_begins_again_after_a_suspension(scene: Scene, mended: Repair) -> None:
+    scene.found[KEY] = trouble(Trouble.STOPPED, 7)
+    scene.pass_time(mended, 5)
+    scene.now += 3600
+    assert scene.pass_time(mended, 11) == []
+    assert len(scene.pass_time(mended, 1)) == 1
+
+
+def test_a_step_that_takes_long_is_no_suspension(
+    scene: Scene, mended: Repair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> None:
+        scene.now += 20
+
+    monkeypatch.setattr(scene, "scale", slow)
+    scene.found[KEY] = trouble(Trouble.ENDED)
+    said = scene.pass_time(mended, 60)
+    assert [each.rpartition(": ")[2] for each in said] == [
+        "TorchServe is told to restart its workers",
+        "restarted",
+    ]
+
+
 def test_a_machine_that_has_just_booted_is_no_restart(scene: Scene) -> None:
     scene.now, scene.found[KEY] = 1.0, trouble(Trouble.STOPPED, 7)
     slow_to_load = Repair(scene, LEAST_PAUSE + 60, lambda: None)  # type: ignore[arg-type]
