@@ -45,10 +45,16 @@ class Activity:
             self._name = None
 
 
-def batch_of(pid: int) -> str | None:
-    """Return the name of the batch that a worker has in hand; None if it has none, or does not say."""
+def shown(pid: int) -> str | None:
+    """Return what a worker shows: IDLE, or the name of the batch that it has in hand; None if it shows neither."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
     except OSError:
         return None
-    return name if name.startswith(f"{BUSY} ") else None
+    return name if name == IDLE or name.startswith(f"{BUSY} ") else None
+
+
+def batch_of(pid: int) -> str | None:
+    """Return the name of the batch that a worker has in hand; None if it has none, or does not say."""
+    name = shown(pid)
+    return None if name == IDLE else name

@@ -4,7 +4,6 @@ a reused id is never signalled."""
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,24 +79,6 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def idle(pids: Iterable[int], seconds: float) -> bool:
-    """Whether none of the processes computes: each used less than a twentieth of a core during so many seconds.
-
-    TorchServe does not tell whether a worker is processing requests; one that does uses the processor.
-    """
-    watched = []
-    for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            watched.append((process, cpu_seconds(process)))
-    time.sleep(seconds)  # the time that is measured
-    for process, before in watched:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if cpu_seconds(process) - before > seconds / 20:
-                return False
-    return True
-
-
 def status(pid: int) -> str:
     """What psutil says of a process; "dead" once it has ended."""
     try:
@@ -106,19 +87,19 @@ def status(pid: int) -> str:
         return str(psutil.STATUS_DEAD)
 
 
-def stopped_in_family(pid: int) -> str | None:
-    """The status of a process or a descendant of it that is stopped; None if none is."""
-    for process in family(pid):
+def stopped(processes: Iterable[psutil.Process]) -> str | None:
+    """The status of the first of the processes that is stopped; None if none is."""
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             if (found := str(process.status())) in STOPPED:
                 return found
     return None
 
 
-def family_cpu_seconds(pid: int) -> float:
-    """CPU time that a process and its descendants have used."""
+def all_cpu_seconds(processes: Iterable[psutil.Process]) -> float:
+    """CPU time that the processes have used; 0 for one that has ended."""
     used = 0.0
-    for process in family(pid):
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             used += cpu_seconds(process)
     return used

@@ -16,8 +16,8 @@ from bundle.terminal import say
 from serving.gateway import canary
 from serving.host import logs
 from serving.host.polling import wait_until
-from serving.host.processes import idle
 from serving.rollout import agreement
+from serving.rollout.drain import working
 from serving.rollout.journal import Change, Journal
 from serving.signals import Interrupted, Stopper
 from serving.state import State
@@ -27,10 +27,7 @@ from serving.torchserve.management import Management, ManagementError, Version
 REGISTER_SECONDS = 120.0  # for hashing and unpacking an archive; 400 MB take ten
 # times responseTimeout, for an old version to answer its requests: one batch, and one queued
 PATIENCE = 2.0
-ENDING_SECONDS, IDLE_SECONDS = (
-    60.0,
-    0.5,
-)  # for a version's workers to end; without computing, for a worker to count as idle
+ENDING_SECONDS = 60.0  # for a version's workers to end
 
 
 class Rollout:
@@ -195,7 +192,7 @@ class Rollout:
             if self.stopper and self.stopper.again:
                 raise Interrupted
             now = self._version(version)
-            return now.pending == 0 and idle(now.pids, IDLE_SECONDS) and self._version(version).pending == 0
+            return now.pending == 0 and not working(now.pids) and self._version(version).pending == 0
 
         if not wait_until(drained, patience):
             raise BundleError(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psutil
 from speaker_id import activity
 
 from serving.host import processes
@@ -33,8 +35,13 @@ class Hung:
     def __init__(self) -> None:
         self._batches: dict[int, _Batch] = {}
 
-    def hangs(self, pid: int) -> bool:
-        """Whether a worker has been processing one batch for HUNG_SECONDS without computing."""
+    def hangs(self, pid: int, family: Sequence[psutil.Process]) -> bool:
+        """Whether a worker has been processing one batch for HUNG_SECONDS without computing.
+
+        Args:
+            pid: the worker.
+            family: it and its descendants.
+        """
         now, name = time.monotonic(), activity.batch_of(pid)
         batch = self._batches.get(pid)
         if name is None or batch is None or batch.name != name:
@@ -44,7 +51,7 @@ class Hung:
             return False
         if now - batch.since < SUSPECT_SECONDS:
             return False
-        before, batch.cpu = batch.cpu, processes.family_cpu_seconds(pid)
+        before, batch.cpu = batch.cpu, processes.all_cpu_seconds(family)
         if batch.cpu - before > WORK or before == math.inf:
             batch.worked = now
         return now - batch.worked > HUNG_SECONDS

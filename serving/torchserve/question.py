@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+
+import psutil
 
 from serving.host import processes
 from serving.host.ports import LOOPBACK
@@ -44,13 +46,13 @@ class Question:
         """Seconds without an answer and without work; 0 while nothing waits."""
         return 0.0 if self.since is None else now - max(self.since, self.worked)
 
-    def follow(self, port: int, path: str, pids: Iterable[int]) -> None:
+    def follow(self, port: int, path: str, workers: Mapping[int, Sequence[psutil.Process]]) -> None:
         """Receive what was answered, ask again when it is time to, and see whether the workers compute.
 
         Args:
             port: TorchServe's inference port.
             path: of the version.
-            pids: its workers.
+            workers: by process id, each and its descendants.
         """
         now = time.monotonic()
         self._receive(now)
@@ -61,7 +63,10 @@ class Question:
         if self.since is None or now - self.since < hung.SUSPECT_SECONDS:
             self.cpu.clear()
             return
-        before, self.cpu = self.cpu, {pid: processes.family_cpu_seconds(pid) for pid in pids}
+        before, self.cpu = (
+            self.cpu,
+            {pid: processes.all_cpu_seconds(family) for pid, family in workers.items()},
+        )
         if any(used - before.get(pid, used) > hung.WORK for pid, used in self.cpu.items()):
             self.worked = now
 

@@ -14,12 +14,13 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import psutil
 from speaker_id import activity
 
 from serving.host import processes
@@ -89,6 +90,7 @@ class Watch:
         self.answered = -math.inf
         self._asked: dict[Key, Question] = {}
         self._held: Mapping[int, str] = {}  # the state of a stopped process that a worker has started
+        self._families: Mapping[int, Sequence[psutil.Process]] = {}  # each worker and its descendants
         self._families_seen = -math.inf
         self._hung = Hung()
         self._over = threading.Event()
@@ -118,15 +120,21 @@ class Watch:
             self.found = {}
         else:
             self.answered = time.monotonic()
-            if self.answered - self._families_seen >= FAMILY_SECONDS:
-                self._families_seen = self.answered
-                workers = [pid for _, entry in described.values() for pid in _ready(entry)]
-                # a worker whose decoders are stopped accepts clips and answers none
-                self._held = {pid: status for pid in workers if (status := processes.stopped_in_family(pid))}
+            self._gather([pid for _, entry in described.values() for pid in _ready(entry)])
             for gone in self._asked.keys() - described.keys():
                 self._asked.pop(gone).drop()
             self.found = {key: self._judge(key, *entry) for key, entry in described.items()}
         self._write()
+
+    def _gather(self, workers: Sequence[int]) -> None:
+        """Find the workers' descendants, if it is time to or a worker is new."""
+        if self.answered - self._families_seen < FAMILY_SECONDS and self._families.keys() >= set(workers):
+            return
+        self._families_seen = self.answered
+        self._families = {pid: processes.family(pid) for pid in workers}
+        # a worker whose decoders are stopped accepts clips and answers none
+        held = {pid: processes.stopped(family) for pid, family in self._families.items()}
+        self._held = {pid: status for pid, status in held.items() if status}
 
     def _run(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
@@ -149,7 +157,7 @@ class Watch:
         ready = _ready(entry)
         states = {pid: self._held.get(pid) or processes.status(pid) for pid in ready}
         alive = [pid for pid in ready if states[pid] not in processes.STOPPED | processes.ENDED]
-        hanging = tuple(pid for pid in alive if self._hung.hangs(pid))
+        hanging = tuple(pid for pid in alive if self._hung.hangs(pid, self._families[pid]))
         usable = tuple(pid for pid in alive if pid not in hanging)
         found = Found(default, wanted, usable)
         if len(usable) < max(wanted, listed, 1):
@@ -164,7 +172,7 @@ class Watch:
             question.drop()
             return found
         path = "/predictions/{}/{}".format(*key)
-        question.follow(self.server.ports.inference, path, usable)
+        question.follow(self.server.ports.inference, path, {pid: self._families[pid] for pid in usable})
         now = time.monotonic()
         if question.since is not None and found.reason is None:
             silent, waited = question.silent(now), now - max(question.since, question.refused)

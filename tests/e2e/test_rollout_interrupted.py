@@ -223,7 +223,7 @@ def test_an_old_version_that_works_on_for_too_long_is_ended_by_the_same_command_
     restamp(server.store / "stub.mar", store.of_version(server.store, "stub", "2.0"), "2.0", {})
     with monkeypatch.context() as context:
         context.setattr(rollout, "PATIENCE", 0.1)  # times responseTimeout
-        context.setattr(rollout, "idle", lambda *_: False)
+        context.setattr(rollout, "working", lambda _: True)
         with pytest.raises(
             BundleError, match=r"stub 1\.0 still works on requests.*the same command again ends it"
         ):

@@ -33,6 +33,7 @@ class Scene:
     def __init__(self, file: Path) -> None:
         self.now, self.cpu = 1000.0, 0.0
         self.batches: dict[int, str] = {}
+        self.gathered: list[int] = []  # the workers whose descendants were looked for
         self.reply: Reply | None = Reply(422, answered=True)
         self.watch = Watch(self, file)  # type: ignore[arg-type]
         self.temp, self.ports = file.parent, self
@@ -44,6 +45,10 @@ class Scene:
 
     def probe(self, *_: object) -> Any:
         return type("Probe", (), {"reply": lambda _: self.reply, "close": lambda _: None})()
+
+    def family(self, pid: int) -> list[Any]:
+        self.gathered.append(pid)
+        return []
 
     def pass_time(self, seconds: float, cpu: float) -> Trouble | None:
         """The trouble after so many seconds in each of which the worker computes that long."""
@@ -59,7 +64,9 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path / "found")
     monkeypatch.setattr(question, "Probe", made.probe)
     monkeypatch.setattr(processes, "status", lambda _: "sleeping")
-    monkeypatch.setattr(processes, "family_cpu_seconds", lambda _: made.cpu)
+    monkeypatch.setattr(processes, "family", made.family)
+    monkeypatch.setattr(processes, "stopped", lambda _: None)
+    monkeypatch.setattr(processes, "all_cpu_seconds", lambda _: made.cpu)
     monkeypatch.setattr(hung.activity, "batch_of", lambda pid: made.batches.get(pid))
     monkeypatch.setattr(watch.time, "monotonic", lambda: made.now)
     monkeypatch.setattr(local_http, "ask", made.ask)
@@ -109,6 +116,13 @@ def test_of_a_silent_version_only_the_workers_with_a_batch_in_hand_are_suspects(
 def test_a_worker_that_computes_has_its_time_for_a_batch(scene: Scene) -> None:
     scene.batches[8] = "batch 3"
     assert scene.pass_time(10 * hung.HUNG_SECONDS, cpu=1.0) is None
+
+
+def test_the_machines_processes_are_read_every_two_seconds_however_busy_the_workers(scene: Scene) -> None:
+    scene.reply = NONE
+    scene.batches |= {7: "batch 1", 8: "batch 3"}
+    scene.pass_time(20, cpu=1.0)
+    assert scene.gathered.count(7) == scene.gathered.count(8) == 20 / watch.FAMILY_SECONDS
 
 
 def test_batch_after_batch_is_work_however_little_each_computes(scene: Scene) -> None:
