@@ -17,9 +17,13 @@ from serving.host.ports import LOOPBACK
 
 def parser() -> Parser:
     """Every option of the command, with its default."""
-    made = Parser(prog="make serve", description="Serve models on loopback.")
+    made = Parser(prog="python -m serving.serve", description="Serve models on loopback.")
     add = made.add_argument
-    add("--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder")
+    add(
+        "--model",
+        default="demo",
+        help="a name under models/, a hub id, or a checkpoint's folder (default: %(default)s)",
+    )
     add("--models", default="", help="several models, separated by spaces; NAME:2.0 is served as version 2.0")
     add("--revision", default="", help="of a hub model, instead of the pinned one")
     add(
@@ -27,7 +31,11 @@ def parser() -> Parser:
         type=Path,
         help="serve the archives of this folder as they are: nothing is built or fetched",
     )
-    add("--run", type=Path, help="the folder to write to; besides it, only TMPDIR is written to")
+    add(
+        "--run",
+        type=Path,
+        help="the folder to write to; besides it, only TMPDIR is written to (default: build/run/PORT)",
+    )
     add(
         "--grace",
         type=float,
@@ -38,7 +46,8 @@ def parser() -> Parser:
         "--stop-delay",
         type=float,
         default=0.0,
-        help="seconds between answering 'not ready' and refusing connections, for load balancers to notice",
+        help="seconds between answering 'not ready' and refusing connections, for load balancers to notice "
+        "(default: %(default)s)",
     )
     add(
         "--allocator",

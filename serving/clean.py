@@ -43,9 +43,9 @@ def clean(folder: Path, everything: bool) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="make clean", description="Remove the archives that can be built again."
+        prog="python -m serving.clean", description="Remove the archives that can be built again."
     )
-    parser.add_argument("--all", default="", help="any value removes also the versions that a roll-out keeps")
+    parser.add_argument("--all", default="", help="any value: also the archives kept for roll-back")
     try:
         clean(store.STORE, bool(parser.parse_args().all))
     except BundleError as exc:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bundle import BundleError, sources
+from bundle.command_line import Parser
 from bundle.samples import Sample, samples
 from clients.identify import Answer, Client, ClientError
 from serving.signals import SIGNALS
@@ -84,6 +85,7 @@ def demo(console: Console) -> int:
 
 
 def main() -> int:
+    Parser(prog="python -m serving.demo", description="Identify the demo model's sample clips.").parse_args()
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=WIDTH)
     for number in SIGNALS:

@@ -38,7 +38,12 @@ def server(url: str, model: str, port: int | None, run: Path) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make identify", description="Say who speaks in audio files.")
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.identify",
+        usage="%(prog)s [--url URL] [--model MODEL] [--port PORT] [--run RUN] -- [client's options] CLIP ...",
+        description="Say who speaks in audio files.",
+        epilog="CLIP is an audio file or a folder. The client's options: python clients/identify.py --help",
+    )
     parser.add_argument("--url", default="", help="of a server (default: the one that runs on this machine)")
     parser.add_argument(
         "--model", default="", help="the name that it is served under (default: the server's first)"

@@ -59,7 +59,9 @@ def ask(serve: Identity, seconds: float) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make stop", description="Stop what `make serve` started.")
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.stop", description="Stop what `make serve` started."
+    )
     parser.add_argument("--port", type=ports.number, help="of the server to stop (default: all of them)")
     port = parser.parse_args().port
     left: list[int] = []

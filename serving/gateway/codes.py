@@ -58,8 +58,8 @@ GATEWAY_ERRORS = (
     GatewayError(
         "507",
         "worker_died",
-        "two workers in turn ended, or took too long, while they had this request; the gateway retried it "
-        "once by itself",
+        "two workers ended, one after the other, or took too long, while they had this request; the gateway retried "
+        "it once by itself",
     ),
     GatewayError("gRPC 12", "unsupported_coding", "the message is compressed with something other than gzip"),
     GatewayError("any", "gateway_error", "anything else that the gateway could not answer"),

@@ -11,8 +11,10 @@ local MESSAGES = {
 -- TorchServe's exception and status → our code, our status where its own is misleading, and a message for this case only
 local function meaning(kind, status, message)
   if kind == "ModelNotFoundException" or kind == "ModelVersionNotFoundException" then
-    local name = message:match("^Model not found: ([%w._-]+)$") or message:match(" for model: ([%w._-]+)$")
-    return "model_not_found", "404", name and NO_MODEL .. ": " .. name:sub(1, 64) or NO_MODEL
+    local name = message:match("^Model not found: ([%w._-]+)$")
+    local version, of = message:match("^Model version: ([%w._-]+) does not exist for model: ([%w._-]+)$")
+    local asked = name and ": " .. name:sub(1, 64) or of and ": " .. of:sub(1, 64) .. ", version " .. version:sub(1, 64)
+    return "model_not_found", "404", NO_MODEL .. (asked or "")
   elseif kind == "ResourceNotFoundException" then
     return "not_found", "404", "nothing is served at this path; send clips to /predictions/NAME"
   elseif kind == "ServiceUnavailableException" then

@@ -88,13 +88,18 @@ local function ping(handle, state)
     reason and '{"status": "Unhealthy", "reason": "' .. reason .. '"}' or '{"status": "Healthy"}')
 end
 
+local function no_model(handle, name, version)
+  local asked = name:sub(1, 64) .. (version and ", version " .. version:sub(1, 64) or "")
+  fail(handle, 404, "model_not_found", "no such model, or no such version of it: " .. asked)
+end
+
 local function model_ready(handle, state, name, version)
   local reason = outage(state)
   if reason == nil then
     local model = state.models[name]
     reason = model and model.reasons[version or model.default]
     if reason == nil then
-      return fail(handle, 404, "model_not_found", "no such model, or no such version of it: " .. name:sub(1, 64))
+      return no_model(handle, name, version)
     end
   end
   if reason == "" then
@@ -115,7 +120,7 @@ local function metadata(handle, state, name, version)
   end
   local model = state.models[name]
   if model == nil or version and model.reasons[version] == nil then
-    return fail(handle, 404, "model_not_found", "no such model, or no such version of it: " .. name:sub(1, 64))
+    return no_model(handle, name, version)
   end
   local outputs = {}
   for _, head in ipairs(HEADS[name] or {""}) do

@@ -52,7 +52,7 @@ class Metric:
     help: str
 
 
-WORKER, TORCHSERVE, MANAGEMENT = "torchserve", "torchserve", "management"
+TORCHSERVE, MANAGEMENT = "torchserve", "management"  # the workers' metrics go through TorchServe
 GATEWAY, ACCESS_LOG, EXPORTER = "gateway", "access_log", "exporter"
 PARTS = (TORCHSERVE, MANAGEMENT, GATEWAY, ACCESS_LOG)
 
@@ -61,85 +61,85 @@ CATALOGUE = (
         "speaker_id_requests_total",
         "counter",
         (*BY_VERSION, "code"),
-        WORKER,
+        TORCHSERVE,
         "Requests that a worker has answered, by the code of their error, or ok.",
     ),
     Metric(
         "speaker_id_queue_seconds",
         "histogram",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Seconds from a request's whole arrival at the gateway until a worker has it.",
     ),
     Metric(
         "speaker_id_decode_seconds",
         "histogram",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Seconds spent on decoding a request's clips, summed over threads.",
     ),
     Metric(
         "speaker_id_inference_seconds",
         "histogram",
         BY_VERSION,
-        WORKER,
-        "Seconds of the micro-batches that held clips of a request.",
+        TORCHSERVE,
+        "Encoder seconds of the micro-batches that held the request's clips.",
     ),
     Metric(
         "speaker_id_batch_seconds",
         "histogram",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Seconds that a worker took over a batch, decoding included.",
     ),
-    Metric("speaker_id_batch_clips", "histogram", BY_VERSION, WORKER, "Clips in a batch."),
+    Metric("speaker_id_batch_clips", "histogram", BY_VERSION, TORCHSERVE, "Clips in a batch."),
     Metric(
         "speaker_id_batch_audio_seconds",
         "histogram",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Seconds of audio in a batch; its sum is all the audio that was worked on.",
     ),
     Metric(
         "speaker_id_answer_surprise_nats",
         "histogram",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "-ln of the best label's softmax score, of every clip and head: 0 is certain, ln(labels) is a guess.",
     ),
     Metric(
         "speaker_id_answer_margin",
         "histogram",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Best softmax score less the second best, of every clip and head.",
     ),
     Metric(
         "speaker_id_answer_entropy_nats",
         "histogram",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Entropy of the softmax scores, of every clip and head.",
     ),
     Metric(
         "speaker_id_skipped_frames_total",
         "counter",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Damaged frames that were left out of answered clips.",
     ),
     Metric(
         "speaker_id_decoder_faults_total",
         "counter",
         (*BY_VERSION, "kind"),
-        WORKER,
+        TORCHSERVE,
         "Clips over which a decoder process crashed, reached a limit or was killed, by kind.",
     ),
     Metric(
         "speaker_id_worker_starts_total",
         "counter",
         BY_VERSION,
-        WORKER,
+        TORCHSERVE,
         "Workers that have loaded their model; each beyond those wanted is a restart.",
     ),
     Metric(
@@ -220,7 +220,7 @@ CATALOGUE = (
         "counter",
         (),
         GATEWAY,
-        "Requests that the gateway's own limit turned away with 429, before TorchServe's queue saw them.",
+        "Requests that the gateway's own limit refused with 429, before TorchServe's queue saw them.",
     ),
     Metric(
         "speaker_id_gateway_connect_failures_total",

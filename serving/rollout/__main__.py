@@ -18,8 +18,8 @@ from serving.signals import Interrupted, Stopper
 
 
 def main() -> int:
-    parser = Parser(prog="make rollout", description="Replace the version that is served.")
-    parser.add_argument("--model", default="demo", help="as for `make serve`")
+    parser = Parser(prog="python -m serving.rollout", description="Replace the version that is served.")
+    parser.add_argument("--model", default="demo", help="as for `make serve` (default: %(default)s)")
     parser.add_argument("--version", required=True, help="the new version's number, such as 2.0")
     parser.add_argument(
         "--canary",

@@ -39,10 +39,17 @@ def error(response: requests.Response) -> tuple[int, str]:
 
 class TestErrors:
     @pytest.mark.parametrize(
-        "path", ["/predictions/nobody", "/predictions/stub/9.9", "/v1/models/nobody:predict"]
+        ("path", "named"),
+        [
+            ("/predictions/nobody", "nobody"),
+            ("/predictions/stub/9.9", "stub, version 9.9"),
+            ("/v1/models/nobody:predict", "nobody"),
+        ],
     )
-    def test_an_unknown_model_or_version(self, ask: Ask, path: str) -> None:
-        assert error(ask(path)) == (404, "model_not_found")
+    def test_an_unknown_model_or_version_is_named(self, ask: Ask, path: str, named: str) -> None:
+        response = ask(path)
+        assert error(response) == (404, "model_not_found")
+        assert response.json()["error"] == f"no such model, or no such version of it: {named}"
 
     @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH"])
     @pytest.mark.parametrize(

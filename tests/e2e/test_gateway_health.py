@@ -70,12 +70,19 @@ def test_metadata_names_versions_inputs_and_outputs(stub_gateway: Gateway) -> No
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["/v2/models/nobody", "/v2/models/nobody/ready", "/v2/models/stub/versions/9/ready", "/v1/models/no"],
+    ("path", "named"),
+    [
+        ("/v2/models/nobody", "nobody"),
+        ("/v2/models/nobody/ready", "nobody"),
+        ("/v2/models/stub/versions/9", "stub, version 9"),
+        ("/v2/models/stub/versions/9/ready", "stub, version 9"),
+        ("/v1/models/no", "no"),
+    ],
 )
-def test_an_unknown_model_or_version_is_404(stub_gateway: Gateway, path: str) -> None:
+def test_an_unknown_model_or_version_is_404_and_named(stub_gateway: Gateway, path: str, named: str) -> None:
     status, body = get(stub_gateway, path)
     assert (status, body["code"]) == (404, "model_not_found")
+    assert body["error"].endswith(f": {named}")
 
 
 @pytest.mark.parametrize(
