@@ -65,6 +65,8 @@ def serve(service: Service, stopper: Stopper, grace: float, delay: float) -> int
         while not stopper.asked and (fault := service.fault()) is None:
             if why := service.rotate_logs():
                 say(f"a log has become too large and cannot be replaced yet: {why}")
+            if why := service.tokens.news():
+                say(why)
             service.mend(say)
             time.sleep(WATCH_SECONDS)  # between two looks at the processes
     except Interrupted:

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from bundle import private, shipped
 from bundle.sources import ModelSpec
-from serving.gateway import canary
+from serving.gateway import canary, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import local_http, logs, orphans
@@ -58,6 +58,7 @@ class Service:
         self.gateway = Gateway(self.torchserve, replace(options, limits=limits), longest, heads)
         # seconds that the workers may take to load, one model after the other, and the JVM to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
+        self.tokens = tokens.Watch(options.tokens)
         self.repair: Repair | None = None  # from when it serves: loading may take minutes
         self.exporter = exporter(self.torchserve, self.gateway, specs)
 

@@ -71,3 +71,35 @@ def test_the_longest_token_is_taken_and_the_gateway_compares_as_many_bytes(tmp_p
 def test_a_file_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="openssl rand"):
         tokens.read(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("text", [None, "", "# only words\n", "short\n", f"{TOKEN} {TOKEN}\n", 33 * TOKEN])
+def test_a_file_that_locks_everybody_out_while_serving_is_told_once_and_its_return_too(
+    tmp_path: Path, text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0.0)
+    file = written(tmp_path, TOKEN)
+    watch = tokens.Watch(tokens.read(file))
+    assert watch.news() is None
+    if text is None:
+        file.unlink()
+    else:
+        written(tmp_path, text)
+    assert [watch.news(), watch.news()] == [
+        f"TOKENS={file} holds no usable token: every caller gets 401",
+        None,
+    ]
+    written(tmp_path, f"# changed\nshort\n  {TOKEN}\t\r\n")
+    assert [watch.news(), watch.news()] == [f"TOKENS={file} holds a usable token again", None]
+
+
+def test_a_server_without_tokens_has_no_file_to_look_at() -> None:
+    assert tokens.Watch(None).news() is None
+
+
+def test_the_file_is_not_read_at_every_call(tmp_path: Path) -> None:
+    file = written(tmp_path, TOKEN)
+    watch = tokens.Watch(tokens.read(file))
+    assert watch.news() is None
+    file.unlink()
+    assert watch.news() is None
