@@ -61,10 +61,10 @@ class SpeakerHandler:
         self.model = Model(context.model_name, context.manifest["model"]["modelVersion"])
         self.telemetry = Telemetry(context.metrics, self.model)
         self.telemetry.event("loading")  # and verifying the hashes
-        self.pipeline = Pipeline.load(folder, device, settings, self.model)
+        self.activity = Activity()
+        self.pipeline = Pipeline.load(folder, device, settings, self.model, on_hang=self.activity.renew)
         self.telemetry.event("warming")
         warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
-        self.activity = Activity()
         self.telemetry.started(
             device=device,
             threads=torch.get_num_threads(),

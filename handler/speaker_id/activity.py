@@ -3,7 +3,8 @@
 A worker that hangs, in a lock for example, neither answers nor computes, and nor does one that waits for its next
 batch: from outside only this distinguishes the two. The name is the kernel's (/proc/PID/comm on Linux, which `ps` and
 `top` show too): it needs no file, no clean-up and no agreement on a folder, and ends with the process. Setting it takes
-half a microsecond.
+half a microsecond. A batch gets another number with each clip that was given up because its decoder hangs: that may
+take a minute, in which the worker computes nothing and yet does not hang itself.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Activity:
         self._show(IDLE)
 
     def __enter__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Show another number: the batch goes on, although nothing was computed for long."""
         self._batches = (self._batches + 1) % MOST_BATCHES
         self._show(f"{BUSY} {self._batches}")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
 from speaker_id.batching import AtOnce, Budget, ahead
 from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.decoders import Decoders
+from speaker_id.decoders.patience import HANG
 from speaker_id.errors import OutOfMemory, RequestError, RequestTooLarge
 from speaker_id.job import Job, JobClip
 from speaker_id.protocol import Request
@@ -24,11 +25,19 @@ class Decoding:
         settings: limits on one request's seconds and CPU time.
         sampling_rate: of the waveforms, in Hz.
         min_samples: fewest samples of a waveform; the encoder's receptive field.
+        on_hang: is called for each clip that was given up because its decoder hangs.
     """
 
-    def __init__(self, decoders: Decoders, settings: Settings, sampling_rate: int, min_samples: int) -> None:
+    def __init__(
+        self,
+        decoders: Decoders,
+        settings: Settings,
+        sampling_rate: int,
+        min_samples: int,
+        on_hang: Callable[[], None],
+    ) -> None:
         self.decoders, self.settings = decoders, settings
-        self.sampling_rate, self.min_samples = sampling_rate, min_samples
+        self.sampling_rate, self.min_samples, self.on_hang = sampling_rate, min_samples, on_hang
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[JobClip, Waveform]]:
         """Decode clip after clip; a request that has failed is not decoded further."""
@@ -41,6 +50,8 @@ class Decoding:
                 self.account(each.job, decoded)
             except RequestError as error:
                 each.fail(error)
+                if error.fault and error.fault.kind == HANG:
+                    self.on_hang()
             except MemoryError:
                 each.fail(
                     OutOfMemory(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ class Pipeline:
         sampling_rate: the checkpoint's, in Hz.
         settings: limits and defaults.
         model: name and version, for the v2 form.
+        on_hang: is called for each clip that was given up because its decoder hangs.
     """
 
     decoders: Decoders
@@ -40,9 +41,17 @@ class Pipeline:
     sampling_rate: int
     settings: Settings
     model: protocol.Model
+    on_hang: Callable[[], None] = lambda: None
 
     @classmethod
-    def load(cls, folder: Path, device: str, settings: Settings, model: protocol.Model) -> Pipeline:
+    def load(
+        cls,
+        folder: Path,
+        device: str,
+        settings: Settings,
+        model: protocol.Model,
+        on_hang: Callable[[], None] = lambda: None,
+    ) -> Pipeline:
         """Load the pipeline of a checkpoint's folder, which is verified first.
 
         Raises:
@@ -59,6 +68,7 @@ class Pipeline:
             sampling_rate=rate,
             settings=settings,
             model=model,
+            on_hang=on_hang,
         )
 
     def identify(self, payloads: Sequence[protocol.Payload]) -> list[Outcome]:
@@ -78,7 +88,8 @@ class Pipeline:
 
     @cached_property
     def decoding(self) -> Decoding:
-        return Decoding(self.decoders, self.settings, self.sampling_rate, self.encoder.min_samples)
+        rate, least = self.sampling_rate, self.encoder.min_samples
+        return Decoding(self.decoders, self.settings, rate, least, self.on_hang)
 
     @cached_property
     def inference(self) -> Inference:

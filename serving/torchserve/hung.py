@@ -14,7 +14,7 @@ from serving.host import processes
 
 SUSPECT_SECONDS = 1.0  # without an answer, or at one batch, before the workers' CPU time is read
 # At one batch without computing. Too high: the batch waits. Too low: a worker is ended over one clip whose decoder
-# hangs, which the worker itself would abandon (speaker_id.decoders.patience.HANG_SECONDS).
+# hangs, which the worker itself abandons (speaker_id.decoders.patience.HANG_SECONDS) and shows by another name.
 HUNG_SECONDS = 65.0
 WORK = 0.02  # CPU seconds between two looks that count as computing: an idle worker uses less
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speaker_handler import SpeakerHandler, fair_share, payload
 from speaker_id.activity import batch_of
+from speaker_id.decoders.patience import Patience
 from speaker_id.manifest import CheckpointError
 from ts.context import Context, RequestProcessor
 from ts.model_loader import list_classes_from_module
@@ -84,6 +85,24 @@ def test_the_worker_shows_a_batch_while_it_has_one_in_hand(
         assert batch_of(os.getpid()) is None
     assert len(set(shown)) == 2
     assert None not in shown
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="this system has no /proc")
+def test_a_batch_is_shown_as_another_once_a_clip_of_it_was_given_up(
+    handler: SpeakerHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(*_: object, **__: object) -> None:
+        shown.append(batch_of(os.getpid()))
+        raise Patience(None).late()
+
+    shown: list[str | None] = []
+    monkeypatch.setattr(handler.pipeline.decoders, "decode", decode)
+    monkeypatch.setattr(handler.telemetry, "event", lambda *_, **__: shown.append(batch_of(os.getpid())))
+    handle(handler, [{"body": AUDIO}])
+    first, last = shown
+    assert first
+    assert last
+    assert first != last
 
 
 def test_frames_that_were_skipped_are_said_in_a_header(handler: SpeakerHandler) -> None:

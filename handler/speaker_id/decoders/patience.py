@@ -10,6 +10,7 @@ from speaker_id.errors import DeadlineExceeded, Fault
 
 # Most seconds without a reply: CPU time is bounded, so a decoder that takes longer waits for the processor, or hangs.
 HANG_SECONDS = 60.0
+HANG = "hang"  # kind of such a fault
 Result = TypeVar("Result")
 
 
@@ -43,4 +44,4 @@ class Patience:
         message = (
             f"the clip was not decoded within {HANG_SECONDS:.0f} s because the server is too busy: try again"
         )
-        return DeadlineExceeded(message, fault=Fault("hang"))
+        return DeadlineExceeded(message, fault=Fault(HANG))

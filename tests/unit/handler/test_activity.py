@@ -35,6 +35,24 @@ def test_a_batch_in_hand_shows_in_the_processs_name_and_each_has_another() -> No
     assert seen == [None, "batch 1", None, "batch 2", None]
 
 
+def test_a_batch_that_goes_on_has_another_number_and_the_next_batch_again_another() -> None:
+    code = WORKER.replace(
+        "        input()\n", "        activity.renew()\n        print(flush=True)\n        input()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as worker:
+        assert worker.stdin
+        assert worker.stdout
+        seen = []
+        for lines in (2, 1, 2, 1):
+            worker.stdin.write("\n")
+            worker.stdin.flush()
+            for _ in range(lines):
+                worker.stdout.readline()
+            seen.append(batch_of(worker.pid))
+    assert seen == ["batch 2", None, "batch 4", None]
+
+
 def test_a_process_that_has_ended_has_no_batch() -> None:
     assert batch_of(2**22 + 1) is None  # more than the kernel gives
 

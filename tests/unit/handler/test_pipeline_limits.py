@@ -9,6 +9,7 @@ import pytest
 import torch
 from speaker_id import audio, labels, protocol
 from speaker_id.clip import Clip, Decoded, EncodedAudio, Waveform
+from speaker_id.decoders.patience import Patience
 from speaker_id.protocol import Payload, least_bytes, parse
 
 from tests.unit.handler.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
@@ -199,3 +200,18 @@ def test_a_body_that_memory_does_not_suffice_for_costs_its_mates_nothing(
     assert first.error is not None
     assert first.error.code == "out_of_memory"
     assert top(second.body) == ("up", 0.25)
+
+
+def test_every_clip_whose_decoder_hangs_is_told_of_and_no_other() -> None:
+    def decode(clip: EncodedAudio, **limits: Any) -> Decoded:
+        if clip.data == hangs:
+            raise Patience(None).late()
+        if clip.data == late:
+            raise Patience(0.0).late()
+        return audio.decode(clip, **limits)
+
+    told: list[None] = []
+    hangs, late, well = wav(0.25), wav(-0.25), wav(0.5)
+    waits = replace(pipeline(decoding=InThisProcess(1, decode)), on_hang=lambda: told.append(None))
+    waits.identify([Payload({"body": each}) for each in (hangs, well, b"?", late, hangs)])
+    assert len(told) == 2
