@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bundle import archive, store
+from bundle import store, versions
 from bundle.sources import ModelSpec
 from serving import state
 from serving.gateway.options import GatewayOptions
@@ -27,7 +27,7 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
     """Build what is missing, start, and stop at the end of the block; the folder stays after a failure, for its logs.
 
     Args:
-        specs: the models.
+        specs: the models, as model.yaml has them; what a roll-out promoted is served instead.
         command: the name of the command, which begins that of the folder.
         console: for progress.
 
@@ -35,8 +35,7 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
         BundleError: an archive cannot be built, or the server does not start; the message is one line.
     """
     clean(command)
-    for spec in specs:
-        archive.build(spec, store.STORE)
+    specs = [versions.current(spec) for spec in specs]  # as `make serve` does: the store is the same
     run = state.RUN / f"{command}-{os.getpid()}"
     service = Service(specs, store.STORE, run, GatewayOptions(ports.free(1)[0]))
     with ended(service.start, service.stop, run, command, console):

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from bundle import archive, shipped, sources, store
+from bundle import shipped, sources, versions
 from bundle.sources import ModelSpec
 from measure import command, machine
 from measure.autoscale import RESULTS, service
@@ -55,8 +55,7 @@ def spec(model: str, say: Console) -> ModelSpec:
 @contextmanager
 def server(model: str, screen: Console) -> Iterator[tuple[ModelSpec, Target, float, list[psutil.Process]]]:
     """A server of the model: what it serves, where, the seconds that its start took, and its processes."""
-    served = spec(model, screen)
-    archive.build(served, store.STORE)
+    served = versions.current(spec(model, screen))
     began = time.monotonic()
     with serving([served], "autoscale", screen) as running:
         startup = time.monotonic() - began
