@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from serving.torchserve.hung import SUSPENDED
 from serving.torchserve.management import ManagementError
 from serving.torchserve.process import ServerError, TorchServe
 from serving.torchserve.watch import Found, Key, Trouble, Watch
@@ -20,8 +21,6 @@ from serving.torchserve.watch import Found, Key, Trouble, Watch
 FIRST_STEP = {Trouble.STOPPED: 10.0, Trouble.ENDED: 10.0, Trouble.HUNG: 0.0, Trouble.SILENT: 30.0}
 NEXT_STEP = 15.0  # from one step to the next, if it does not help
 NO_ANSWER = 30.0  # s without an answer of the management API until TorchServe is restarted
-# s between two steps: `make serve` itself was suspended (Ctrl-Z, docker pause), so what it saw before is old
-SUSPENDED = 5.0
 LEAST_PAUSE = 600.0  # s between two restarts of TorchServe; if it fails sooner, `make serve` ends
 
 
@@ -66,7 +65,7 @@ class Repair:
             self._stepped = time.monotonic()  # at its end: a restart takes longer than SUSPENDED
 
     def _due(self, watch: Watch, now: float) -> str | None:
-        if now - self._stepped > SUSPENDED:
+        if now - self._stepped > SUSPENDED:  # between two steps: what was seen before is old
             self._watched = now
             self._cases.clear()
             return None

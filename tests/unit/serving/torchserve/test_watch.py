@@ -125,6 +125,14 @@ def test_the_machines_processes_are_read_every_two_seconds_however_busy_the_work
     assert scene.gathered.count(7) == scene.gathered.count(8) == 20 / watch.FAMILY_SECONDS
 
 
+def test_a_worker_that_was_suspended_with_the_watch_has_its_time_again(scene: Scene) -> None:
+    scene.batches[8] = "batch 3"
+    scene.pass_time(20, cpu=0.0)
+    scene.now += 3600
+    assert scene.pass_time(hung.HUNG_SECONDS, cpu=0.0) is None
+    assert scene.pass_time(3, cpu=0.0) is Trouble.HUNG
+
+
 def test_batch_after_batch_is_work_however_little_each_computes(scene: Scene) -> None:
     for number in range(100):
         scene.batches[8] = f"batch {number}"
