@@ -225,7 +225,7 @@ def test_an_old_version_that_works_on_for_too_long_is_ended_by_the_same_command_
         context.setattr(rollout, "PATIENCE", 0.1)  # times responseTimeout
         context.setattr(rollout, "working", lambda _: True)
         with pytest.raises(
-            BundleError, match=r"stub 1\.0 still works on requests.*the same command again ends it"
+            BundleError, match=r"stub 1\.0 is still working on requests.*the same command again ends it"
         ):
             server.rollout("2.0").to_new(CLIPS, share=0)
     assert server.default == "2.0"
