@@ -43,7 +43,7 @@ class SetupError(Exception):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Set up .venv for this bundle.")
+    parser = argparse.ArgumentParser(description="Set up .venv for this repository.")
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
     parser.add_argument("--torch-index", default="", help="package index for torch, and for torch only")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Numbers of the shipped config.properties that other rooms need too."""
+"""Numbers of the shipped config.properties that other packages need too."""
 
 from __future__ import annotations
 

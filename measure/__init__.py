@@ -1,4 +1,4 @@
-"""Measurements of what is served, and the ground floor that they share.
+"""Measurements of what is served, and the modules that they share.
 
 machine    what a figure was measured on: processor, versions, commit
 sampling   memory and processor time of a process while it works

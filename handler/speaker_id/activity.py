@@ -1,4 +1,4 @@
-"""Whether a worker has a batch in hand, shown as the name of its process: `batch 17` or `idle`.
+"""Whether a worker has a batch in progress, shown as the name of its process: `batch 17` or `idle`.
 
 A worker that hangs, in a lock for example, neither answers nor computes, and nor does one that waits for its next
 batch: from outside only this distinguishes the two. The name is the kernel's (/proc/PID/comm on Linux, which `ps` and
@@ -51,7 +51,7 @@ class Activity:
 
 
 def shown(pid: int) -> str | None:
-    """Return what a worker shows: IDLE, or the name of the batch that it has in hand; None if it shows neither."""
+    """Return what a worker shows: IDLE, or the name of the batch that it has in progress; None if it shows neither."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
     except OSError:
@@ -60,6 +60,6 @@ def shown(pid: int) -> str | None:
 
 
 def batch_of(pid: int) -> str | None:
-    """Return the name of the batch that a worker has in hand; None if it has none, or does not say."""
+    """Return the name of the batch that a worker has in progress; None if it has none, or does not say."""
     name = shown(pid)
     return None if name == IDLE else name

@@ -16,7 +16,7 @@ Precision = Literal["fp32", "bf16"]
 Logits = npt.NDArray[np.float32]  # (clips, labels)
 Encode = Callable[[Sequence[Waveform]], Logits]
 
-BATCH = 8  # clips: TorchServe's batchSize in this bundle
+BATCH = 8  # clips: TorchServe's batchSize in this repository
 LATENCIES = (3.0, 8.0, 20.0)  # s, lengths of a lone clip
 
 

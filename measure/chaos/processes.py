@@ -27,7 +27,7 @@ def kill_worker(scene: Scene) -> str:
         scene.strike()
         worker.kill()
         scene.recover(gone=[worker.pid])
-    return f"{scene.size.kills} × SIGKILL with a batch in hand: the next worker answered it"
+    return f"{scene.size.kills} × SIGKILL with a batch in progress: the next worker answered it"
 
 
 def hang(scene: Scene) -> str:
@@ -81,7 +81,7 @@ def kill_decoder(scene: Scene) -> str:
 def kill_fork_server(scene: Scene) -> str:
     """SIGKILL of what forks decoders, which ends them too: another is started."""
     count = killed(scene, lambda forker: [forker])
-    return f"{count} × SIGKILL with clips in hand: another was started"
+    return f"{count} × SIGKILL with clips in progress: another was started"
 
 
 def killed(scene: Scene, victims: Callable[[psutil.Process], list[psutil.Process]]) -> int:

@@ -2,8 +2,8 @@
 
 python -m measure.compare.environments [NAME …]
 
-torch, transformers and what decodes audio are not installed again: a peer finds this bundle's behind its own packages,
-so that all of them run the same versions.
+torch, transformers and what decodes audio are not installed again: a peer finds this repository's behind its own
+packages, so that all of them run the same versions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from measure.command import Say
 PEERS = ROOT / "measure" / "compare" / "peers"
 ENVIRONMENTS = ROOT / "build" / "peers"
 STAMP = "inputs.sha256"
-BEHIND = "bundle.pth"  # names this bundle's own packages, found after the peer's
+BEHIND = "bundle.pth"  # names this repository's own packages, found after the peer's
 
 
 def python(peer: str) -> Path:

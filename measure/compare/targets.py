@@ -1,4 +1,4 @@
-"""What this bundle set out to reach against the peers, and whether a run reached it."""
+"""What this repository set out to reach against the peers, and whether a run reached it."""
 
 from __future__ import annotations
 

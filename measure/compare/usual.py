@@ -1,6 +1,6 @@
 """The model as a Hugging Face user serves it, the same in every peer: bytes of clips → ranked labels.
 
-Runs in the peers' environments: imports torch, transformers and soundfile, and nothing else of this bundle.
+Runs in the peers' environments: imports torch, transformers and soundfile, and nothing else of this repository.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BATCH = 8  # clips, as TorchServe's batchSize in this bundle
+BATCH = 8  # clips, as TorchServe's batchSize in this repository
 BATCH_SECONDS = 0.005  # that a batch waits to fill, as its maxBatchDelay
 TIMEOUT = 600  # s: no peer gives up on a request before the load generator does
 KEEP_ALIVE = 600  # s: a connection that the server closes just as a request is sent would count as an error

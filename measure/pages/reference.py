@@ -159,7 +159,13 @@ def variables() -> None:
         for name in set(re.findall(r"\b[A-Z][A-Z_]+\b", recipe)) & set(names):
             takers[name].append(target)
     rows = (
-        (f"`{name}`", f"{MEANING[name]}{_allowed(name)}", ", ".join(f"`{it}`" for it in takers[name]))
+        (
+            f"`{name}`",
+            f"{MEANING[name]}{_allowed(name)}",
+            ", ".join(f"`{it}`" for it in takers[name])
+            # exported, so that it is there too where `setup` is a prerequisite
+            + (", every target that runs `setup` first" if "setup" in takers[name] else ""),
+        )
         for name in names
     )
     table(("variable", "what it is", "taken by"), rows)

@@ -16,7 +16,7 @@ WORK = 0.05  # of a core during that time: computing
 
 
 def working(pids: Iterable[int]) -> bool:
-    """Whether one of the workers has a batch in hand now, or in half a second.
+    """Whether one of the workers has a batch in progress now, or in half a second.
 
     What a worker shows decides: it may wait for a decoder, or for the processor. One that shows nothing (a system
     without /proc, a handler of one's own) works if it or a descendant computes.

@@ -56,6 +56,16 @@ def test_the_traceback_of_an_internal_error_is_where_the_page_says(
     wait_until(lambda: "ValueError: a bug" in (stub_server.logs / "model_log.log").read_text())
 
 
+def test_every_file_of_a_run_folder_is_in_the_page_s_table(
+    stub_server: TorchServe, stub_gateway: Gateway
+) -> None:
+    table = PAGE.partition("## Files")[2].partition("## Readiness")[0]
+    found = {file.name for file in stub_server.run.iterdir() if file.is_file()}
+    assert {"config.properties", "envoy.yaml", "errors.lua"} <= found
+    assert [name for name in sorted(found) if f"`{name}`" not in table and not name.endswith(".lua")] == []
+    assert "`*.lua`" in table
+
+
 def test_every_log_that_the_page_names_is_written(server: TorchServe, gateway: Gateway) -> None:
     named = set(re.findall(r"`((?:logs/)?\w+\.log)`", PAGE))
     assert {"logs/handler_log.log", "logs/model_log.log", "logs/ts_log.log", "gateway_access.log"} <= named

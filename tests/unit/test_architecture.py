@@ -1,4 +1,4 @@
-"""The house: `handler ← bundle ← serving ← measure`; inside the core, data flows one way past no server."""
+"""Imports go one way: `handler ← bundle ← serving ← measure`; inside the core, data flows one way past no server."""
 
 import ast
 import subprocess

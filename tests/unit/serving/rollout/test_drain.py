@@ -1,4 +1,4 @@
-"""A worker that has a batch in hand is not ended, whether it computes or waits: no server, processes as workers."""
+"""A worker that has a batch in progress is not ended, whether it computes or waits: no server, processes as workers."""
 
 from __future__ import annotations
 
