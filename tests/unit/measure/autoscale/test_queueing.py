@@ -58,7 +58,7 @@ def test_a_batch_takes_what_its_requests_and_their_audio_take() -> None:
 
 
 def test_a_full_queue_refuses() -> None:
-    # the first is being served, two wait, the others are turned away; the last comes when one has left the queue
+    # the first is being served, two wait, the others are refused; the last comes when one has left the queue
     times = [0.0, 0.001, 0.002, 0.003, 0.004, 1.5]
     records = replay(service(queue=2), times, [1.0] * 6, 0)
     assert [record.error for record in records] == [None, None, None, "overloaded", "overloaded", None]
