@@ -71,7 +71,7 @@ def test_a_larger_one_is_the_callers_error_and_ends_no_worker(
     clips = 64 if known == "before it is built" else MOST // len(ask(gateway, 1).content) + 1
     answer = ask(gateway, clips)
     assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
-    assert f"at most {MOST} are sent" in answer.json()["error"]
+    assert f"the maximum is {MOST}" in answer.json()["error"]
     decoded = float(answer.headers["X-Audio-Seconds"]) > 0
     assert decoded == (known == "by its text alone")
     assert ask(gateway, 1, top_k=1).status_code == 200
