@@ -100,7 +100,9 @@ def serving(checkout: Path, name: str, full: bool) -> Iterator[Served]:
         environment = {**os.environ, "PYTHONPATH": str(checkout / "handler")}
         build = [sys.executable, "-c", BUILD_ARCHIVE, MODEL, str(store), str(handler)]
         subprocess.run(build, cwd=checkout, env=environment, check=True)
-        serve = [sys.executable, "-m", "serving.serve", "--archived", str(store), "--port", str(port)]
+        (command_of,) = checkout.glob("*/serve.py")  # an older checkout has it in another folder
+        module = f"{command_of.parent.name}.serve"
+        serve = [sys.executable, "-m", module, "--archived", str(store), "--port", str(port)]
         serve += ["--run", str(folder / "run")]
         with (BUILD / f"served-{name}.log").open("wb") as log:
             process = subprocess.Popen(serve, cwd=checkout, env=environment, stdout=log, stderr=log)
