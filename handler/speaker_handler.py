@@ -11,33 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speaker_id import errors
 from speaker_id.activity import Activity
 from speaker_id.encoder.contract import warm_up
 from speaker_id.job import Outcome
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.settings import Settings
+from speaker_id.statuses import STATUS
 from speaker_telemetry import Telemetry, code_of, received, trace_of, waited
 
 HARMLESS_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
-
-STATUS: dict[type[errors.RequestError], HTTPStatus] = {
-    errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
-    errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
-    errors.AudioTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.EmptyAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.CorruptAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.TruncatedAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.AudioTooCostly: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.AudioTooShort: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.NonFiniteAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.OutOfMemory: HTTPStatus.INSUFFICIENT_STORAGE,  # which the gateway retries once
-    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
-}
 
 
 class SpeakerHandler:

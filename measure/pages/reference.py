@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-import speaker_handler
 from pydantic import BaseModel
 from speaker_id import clip, errors
 from speaker_id import settings as settings_module
 from speaker_id.audio.formats import FORMATS
 from speaker_id.settings import Settings
+from speaker_id.statuses import STATUS
 
 from bundle.sources import ModelSpec, TorchServeSettings
 from bundle.variables import CHECKED, MEANING
@@ -85,9 +85,7 @@ def handler_errors() -> None:
     """Errors of the handler: status, code, and the meaning that the tree in `errors` gives."""
     tree = re.sub(r"\n[│ ]{8,}(?=\S)", " ", errors.__doc__ or "")
     meaning = dict(re.findall(r"── (\w+) +(.+)", tree))
-    statuses = sorted(
-        ((status.value, error) for error, status in speaker_handler.STATUS.items()), key=lambda row: row[0]
-    )
+    statuses = sorted(((status.value, error) for error, status in STATUS.items()), key=lambda row: row[0])
     table(
         ("status", "code", "meaning"),
         ((status, f"`{error.code}`", meaning[error.__name__]) for status, error in statuses),

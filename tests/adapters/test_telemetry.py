@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import speaker_telemetry
-from speaker_handler import STATUS
 from speaker_id.certainty import Certainty
 from speaker_id.errors import CorruptAudio
 from speaker_id.job import Outcome
 from speaker_id.protocol import Model
+from speaker_id.statuses import STATUS
 from speaker_telemetry import Telemetry, trace_of, waited
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import requests
 import soundfile
-import speaker_handler
+from speaker_id.statuses import STATUS
 
 from serving.gateway.envoy import Gateway
 from serving.torchserve.process import TorchServe
@@ -69,13 +69,13 @@ HEADERS = {"deadline_exceeded": {"X-Received": f"{time.time() - 30:.3f} 12", "X-
 def test_every_error_class_is_tried() -> None:
     # by a fault of the machine, and by a clip that takes seconds: chaos has both
     unprovoked = {"out_of_memory", "audio_too_costly"}
-    assert set(CASES) == {error.code for error in speaker_handler.STATUS} - unprovoked
+    assert set(CASES) == {error.code for error in STATUS} - unprovoked
 
 
 @pytest.mark.parametrize("code", CASES)
 def test_each_error_has_its_status_its_code_and_one_line(server: TorchServe, code: str) -> None:
     response = post(server, CASES[code], headers=HEADERS.get(code, {}))
-    status = {error.code: status for error, status in speaker_handler.STATUS.items()}[code]
+    status = {error.code: status for error, status in STATUS.items()}[code]
     assert (response.status_code, response.reason) == (status.value, status.phrase)
     assert response.headers["Content-Type"] == "application/json"
     error = response.json()

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "handler" / "speaker_id"
 BEFORE = {
     "errors": set(),
+    "statuses": {"errors"},
     "activity": set(),
     "clip": set(),
     "kernels": set(),

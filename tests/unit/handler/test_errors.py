@@ -3,8 +3,8 @@
 import inspect
 
 import pytest
-import speaker_handler
 from speaker_id import errors
+from speaker_id.statuses import STATUS
 
 CLASSES = [
     value
@@ -14,7 +14,7 @@ CLASSES = [
 
 
 def test_every_error_class_has_a_status() -> None:
-    assert set(speaker_handler.STATUS) == set(CLASSES)
+    assert set(STATUS) == set(CLASSES)
 
 
 def test_every_error_class_stands_in_the_tree() -> None:
@@ -29,7 +29,7 @@ def test_codes_are_unique() -> None:
 @pytest.mark.parametrize("error", CLASSES)
 def test_statuses_blame_the_caller_but_for_what_the_server_lacks(error: type[errors.RequestError]) -> None:
     lacking = {errors.DeadlineExceeded: 504, errors.OutOfMemory: 507}  # time, memory
-    status = speaker_handler.STATUS[error]
+    status = STATUS[error]
     assert status == lacking[error] if error in lacking else 400 <= status < 500
 
 

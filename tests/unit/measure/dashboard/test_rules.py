@@ -93,7 +93,7 @@ def test_the_slo_has_a_bucket_of_its_own() -> None:
 
 
 def test_what_is_the_servers_fault_is_no_refused_clip() -> None:
-    from speaker_handler import STATUS
+    from speaker_id.statuses import STATUS
 
     (rule,) = [rule for rule in RULES if rule.get("record") == "speaker_id:refused_clips:ratio30m"]
     (left_out,) = re.findall(r'code!~"([^"]*)"', rule["expr"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speaker_handler import STATUS
+from speaker_id.statuses import STATUS
 
 from serving.gateway.codes import GATEWAY_ERRORS
 from serving.metrics.access_log import AccessLog
