@@ -66,11 +66,11 @@ def folder(path: Path) -> Path:
     return path
 
 
-def write(file: Path, text: str) -> None:
+def write(file: Path, content: str | bytes) -> None:
     """Write a file that only its owner may read, completely or not at all, even if the power fails."""
     draft = file.with_name(f"{file.name}.new")
-    with open(draft, "w", encoding="utf-8", opener=_only_mine) as out:  # Path.open has no opener
-        out.write(text)
+    with open(draft, "wb", opener=_only_mine) as out:  # Path.open has no opener
+        out.write(content.encode() if isinstance(content, str) else content)
         out.flush()
         os.fsync(out.fileno())
     draft.replace(file)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bundle import private, shipped
-from serving.gateway import cors, scripts, tls
+from serving.gateway import cors, scripts, static, tls
 from serving.gateway.options import GatewayOptions
+from serving.gateway.static import StaticFile
 from serving.host import logs
 from serving.host.ports import Ports
 
@@ -29,6 +31,7 @@ class Configuration:
         ports: TorchServe's.
         route_seconds: from a request's whole arrival to its whole answer.
         options: what the server was started with.
+        files: what it answers by itself.
     """
 
     run: Path
@@ -36,6 +39,7 @@ class Configuration:
     ports: Ports
     route_seconds: int
     options: GatewayOptions
+    files: Sequence[StaticFile] = ()
 
     def write(self) -> Path:
         """Write it into the run folder; the file for Envoy's command line."""
@@ -43,6 +47,7 @@ class Configuration:
         private.write(file, self.render())
         if self.options.certificate:
             private.write(self.run / tls.SECRETS_FILE, tls.secrets(self.options.certificate.folder))
+        static.write(self.files, self.run)
         return file
 
     def render(self) -> str:
@@ -64,6 +69,8 @@ class Configuration:
             ports=self.ports,
             access_log=self.run / logs.ACCESS,
             secrets=self.run / tls.SECRETS_FILE,
+            static=static.places(self.files, self.run),
+            largest_static=static.LARGEST,
             scripts={name.removesuffix(".lua"): self.run / name for name in scripts.ALL},
             max_bytes=shipped.shipped("max_request_size"),
             grpc_frame=GRPC_FRAME,

@@ -16,6 +16,7 @@ from bundle import private
 from serving.gateway import canary, scripts
 from serving.gateway.configuration import Configuration
 from serving.gateway.options import GatewayOptions
+from serving.gateway.static import StaticFile
 from serving.host import local_http, logs, ports, scratch
 from serving.host.leash import Leashed
 from serving.host.polling import wait_until
@@ -39,6 +40,7 @@ class Gateway:
         options: addresses, access, limits, tracing.
         response_timeout: the longest responseTimeout of the models served, in seconds.
         heads: names of the heads of those models that have several, by model.
+        static: what it answers by itself, without the server.
 
     Attributes:
         url: base address for callers, without a slash at the end.
@@ -52,12 +54,14 @@ class Gateway:
         options: GatewayOptions,
         response_timeout: int,
         heads: Mapping[str, Sequence[str]] | None = None,
+        static: Sequence[StaticFile] = (),
     ) -> None:
         self.server = server
         self.options = options
         self.port, self.url = options.port, options.url
         self.route_seconds = 2 * response_timeout + 60  # one full batch in the queue before its own
         self.heads = dict(heads or {})
+        self.static = tuple(static)
         self.log = server.run / logs.GATEWAY
         self.access_log = server.run / logs.ACCESS
         self.folder: Path | None = None  # of the admin socket, whose path is limited to 107 bytes
@@ -99,7 +103,12 @@ class Gateway:
             self.prepare()
         assert self.folder is not None
         config = Configuration(
-            self.server.run, self.folder / ADMIN, self.server.ports, self.route_seconds, self.options
+            self.server.run,
+            self.folder / ADMIN,
+            self.server.ports,
+            self.route_seconds,
+            self.options,
+            self.static,
         ).write()
         found = self.folder / "found"
         self.watch = Watch(self.server, found)
@@ -107,11 +116,11 @@ class Gateway:
         canary.forget(self.server.run)
         scripts.write(
             self.server.run,
+            self.options,
             heads=self.heads,
             found=found,
             weights=self.server.run / canary.FILE,
-            tokens=self.options.tokens.file if self.options.tokens else None,
-            cors=bool(self.options.origins),
+            files=self.static,
         )
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]

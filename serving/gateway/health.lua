@@ -2,8 +2,8 @@
 -- KServe v1, from what serving/torchserve/watch.py last found, and 404 or 405 to the rest. None of it reaches TorchServe,
 -- and no body is read.
 --
--- serving/gateway/scripts.py puts two lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several
--- heads, and FOUND = "/path" of what the watch writes. Its first line has two times in milliseconds since the epoch: of the
+-- serving/gateway/scripts.py puts three lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several
+-- heads, STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for, and FOUND = "/path" of what the watch writes. Its first line has two times in milliseconds since the epoch: of the
 -- last look, and of TorchServe's last answer. Then one line a version: NAME VERSION default|other ready, or its reason in
 -- place of the last word.
 
@@ -201,13 +201,13 @@ function envoy_on_request(handle)
   local length = headers:get("content-length")
   if on then
     fail(handle, 405, "method_not_allowed", "send clips here with POST or PUT", "POST, PUT")
-  elseif respond == nil then
+  elseif respond == nil and STATIC[path] == nil then
     fail(handle, 404, "not_found", "nothing is served at this path; send clips to /predictions/NAME")
   elseif method ~= "GET" and method ~= "HEAD" then
     fail(handle, 405, "method_not_allowed", "use GET or HEAD here", "GET, HEAD")
   elseif length and length ~= "0" then
     fail(handle, 413, "request_too_large", "no body is accepted here: send none")
-  else
+  elseif respond then
     respond(handle, found(handle), name, version)
   end
 end

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bundle import private
+from serving.gateway import static
+from serving.gateway.options import GatewayOptions
+from serving.gateway.static import StaticFile
 from serving.gateway.tokens import LONGEST, SHORTEST
 
 SHIPPED = Path(__file__).resolve().parent
@@ -21,30 +24,31 @@ ALL = REQUESTS, TOKENS, HEALTH, CANARY, ERRORS = (
 
 def write(
     run: Path,
+    options: GatewayOptions,
     *,
     heads: Mapping[str, Sequence[str]],
     found: Path,
     weights: Path,
-    tokens: Path | None,
-    cors: bool,
+    files: Sequence[StaticFile] = (),
 ) -> None:
     """Write them into a server's run folder.
 
     Args:
+        options: what the gateway is started with.
         heads: names of the heads of the models that have several.
         found: what the watch writes.
         weights: of the canary, by version.
-        tokens: the file of accepted tokens; every request is accepted without it.
-        cors: whether pages of other origins may call.
+        files: what the gateway answers by itself.
     """
     before = {
-        REQUESTS: f"CORS = {'true' if cors else 'false'}\n",
-        HEALTH: f"{lua_heads(heads)}FOUND = {_quoted(found)}\n",
+        REQUESTS: f"CORS = {'true' if options.origins else 'false'}\n",
+        HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}FOUND = {_quoted(found)}\n",
         CANARY: f"WEIGHTS = {_quoted(weights)}\n",
         ERRORS: "",
     }
-    if tokens:
-        before[TOKENS] = f"TOKENS = {_quoted(tokens)}\nSHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
+    if options.tokens:
+        named = f"TOKENS = {_quoted(options.tokens.file)}\n"
+        before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
     for name, values in before.items():
         private.write(run / name, values + (SHIPPED / name).read_text("utf-8"))
 

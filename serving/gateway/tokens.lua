@@ -1,5 +1,6 @@
--- Bearer tokens; used only if a file of them was given. serving/gateway/scripts.py puts two lines before this file:
--- TOKENS = "/path", one token a line, "#" begins a comment, and SHORTEST and LONGEST, the bytes of a token.
+-- Bearer tokens; used only if a file of them was given. serving/gateway/scripts.py puts three lines before this file:
+-- STATIC = {["/path"] = true, …}, true for files that need none; TOKENS = "/path", one token a line, "#" begins a comment;
+-- and SHORTEST and LONGEST, the bytes of a token.
 --
 -- The file is read at every request, so that tokens are rotated by replacing it. Without the file, or if it is empty, every
 -- request is rejected.
@@ -37,7 +38,7 @@ function envoy_on_request(handle)
   -- a request passes if its script fails, so nothing here may fail: CONNECT has no path
   local path = headers:get(":path") or ""
   local method = headers:get(":method")
-  if OPEN[path] and (method == "GET" or method == "HEAD") then
+  if (OPEN[path] or STATIC[path]) and (method == "GET" or method == "HEAD") then
     return
   end
   local scheme, sent = (headers:get("authorization") or ""):match("^(%a+) +(%S+)$")

@@ -17,6 +17,7 @@ from measure.loadtest.target import Clip
 from serving.gateway import tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
+from serving.gateway.static import StaticFile
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.torchserve.process import TorchServe
@@ -24,6 +25,8 @@ from serving.torchserve.process import TorchServe
 pytestmark = pytest.mark.e2e
 
 FIRST, SECOND, THIRD = "first-token-0123456789", "second-token-0123456789", "third-token-0123456789"
+PUBLIC = StaticFile("/public/page", "text/html", b"<p>\x00\xff", True, {"vary": "Accept"})
+GUARDED = StaticFile("/guarded.txt", "text/plain", b"ours")
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +37,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gateway(stub_server: TorchServe, file: Path) -> Iterator[Gateway]:
     write(file)
-    with Gateway(
-        stub_server, GatewayOptions(ports.free(1)[0], tokens=tokens.read(file)), response_timeout=30
-    ) as running:
+    options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
+    with Gateway(stub_server, options, response_timeout=30, static=(PUBLIC, GUARDED)) as running:
         running.start()
         yield running
 
@@ -111,6 +113,30 @@ def test_metadata_asks_too_and_probes_do_not(gateway: Gateway) -> None:
     }
     assert list(statuses.values()) == [200, 200, 200, 401, 401]
     assert {path: requests.head(gateway.url + path, timeout=600).status_code for path in statuses} == statuses
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_static_file_is_answered_as_it_is(gateway: Gateway, method: str) -> None:
+    answer = requests.request(method, gateway.url + PUBLIC.path, timeout=600)
+    assert (answer.status_code, answer.content) == (200, PUBLIC.body if method == "GET" else b"")
+    assert (answer.headers["content-type"], answer.headers["vary"]) == ("text/html", "Accept")
+    assert answer.headers["content-length"] == str(len(PUBLIC.body))
+
+
+def test_one_that_is_not_public_asks_for_a_token(gateway: Gateway) -> None:
+    sent = {"authorization": f"Bearer {FIRST}"}
+    assert requests.get(gateway.url + GUARDED.path, timeout=600).status_code == 401
+    assert requests.get(gateway.url + GUARDED.path, headers=sent, timeout=600).content == GUARDED.body
+
+
+def test_nothing_is_sent_to_a_static_file(gateway: Gateway) -> None:
+    sent = {"authorization": f"Bearer {FIRST}"}
+    posted = requests.post(gateway.url + PUBLIC.path, b"abc", headers=sent, timeout=600)
+    with_body = requests.request("GET", gateway.url + PUBLIC.path, data=b"abc", headers=sent, timeout=600)
+    assert [(answer.status_code, answer.json()["code"]) for answer in (posted, with_body)] == [
+        (405, "method_not_allowed"),
+        (413, "request_too_large"),
+    ]
 
 
 def test_a_caller_cannot_pose_as_answered(gateway: Gateway) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bundle import BundleError
 from serving.gateway import scripts, tokens
+from serving.gateway.options import GatewayOptions
 
 TOKEN = "0123456789abcdef"
 
@@ -62,9 +63,8 @@ def test_what_is_no_token_is_named_by_its_line_and_never_shown(tmp_path: Path, t
 def test_the_longest_token_is_taken_and_the_gateway_compares_as_many_bytes(tmp_path: Path) -> None:
     file = written(tmp_path, 32 * TOKEN)
     assert tokens.read(file).each == (32 * TOKEN,)
-    scripts.write(
-        tmp_path, heads={}, found=tmp_path / "found", weights=tmp_path / "weights", tokens=file, cors=False
-    )
+    options = GatewayOptions(8080, tokens=tokens.read(file))
+    scripts.write(tmp_path, options, heads={}, found=tmp_path / "found", weights=tmp_path / "weights")
     assert "\nSHORTEST, LONGEST = 16, 512\n" in (tmp_path / scripts.TOKENS).read_text()
 
 
