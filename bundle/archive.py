@@ -1,7 +1,7 @@
 """Checkpoint + handler → `model_store/NAME.mar`, by torch-model-archiver; rebuilt only when something changed.
 
-The archive's root: speaker_handler.py, speaker_telemetry.py, speaker_id/, checkpoint/, model-config.yaml,
-inputs.sha256.
+The archive's root: speaker_handler.py, speaker_worker.py, speaker_telemetry.py, speaker_id/, checkpoint/,
+model-config.yaml, inputs.sha256.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHECKPOINTS = Path("build/checkpoints")
 HANDLER = Path(__file__).parent.parent / "handler"
 
 HANDLER_FILE = "speaker_handler.py"
-TELEMETRY_FILE = "speaker_telemetry.py"
+SHARED_FILES = ("speaker_worker.py", "speaker_telemetry.py")  # by the adapters of all servers
 CORE_PACKAGE = "speaker_id"
 LOCK, STAGING = ".archive.lock", ".archive-"
 INPUTS_FILE = "inputs.sha256"  # one hash over all inputs
@@ -81,7 +81,7 @@ def build(
     Args:
         spec: what to serve, from `bundle.sources.resolve`.
         folder: the model store; created if it does not exist.
-        handler: folder with speaker_handler.py and the package speaker_id.
+        handler: folder with the adapter, what it shares with others, and the package speaker_id.
         checkpoints: where converted checkpoints are kept.
         calibration: clips that a precision below fp32 is checked on; see `bundle.precision.check_agreement`.
         file: what to write instead of `store/NAME.mar`, in the store.
@@ -158,7 +158,11 @@ def _card(manifest: Manifest) -> tuple[object, ...]:
 
 def _stage(stage: Path, spec: ModelSpec, handler: Path, checkpoint: Path) -> None:
     """Lay out the archive's root. Links, not copies: the archiver copies every file anyway."""
-    for file in (handler / HANDLER_FILE, handler / TELEMETRY_FILE, *_modules(handler / CORE_PACKAGE)):
+    for file in (
+        handler / HANDLER_FILE,
+        *(handler / name for name in SHARED_FILES),
+        *_modules(handler / CORE_PACKAGE),
+    ):
         place = stage / file.relative_to(handler)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(file.resolve())

@@ -1,4 +1,4 @@
-"""A worker's metrics, through TorchServe, and its log: one JSON object a line.
+"""A worker's metrics and its log: one JSON object a line.
 
 They contain ids, sizes, times and statuses. How certain the answers are goes into histograms only, without a request's
 id; labels, scores and audio go nowhere.
@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Protocol
 
 from speaker_id.errors import FAULTS, RequestError
 from speaker_id.job import Outcome
@@ -35,28 +35,31 @@ LONGEST_QUEUE = 24 * 3600.0  # s; more is not a waiting time but a wrong clock
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
+class Sink(Protocol):
+    """Where a worker's metrics go: to each server in its own way."""
+
+    def send(self, observations: Iterable[Observation]) -> None:
+        """Count or observe each; what is not finite, or not declared, is dropped."""
+
+
 class Telemetry:
     """One worker's metrics and events.
 
     Args:
-        cache: TorchServe's `context.metrics`, with the metrics that its configuration declares
-            (serving/metrics/declaration.py). One that is not declared is not sent: TorchServe would log and drop it.
-        model: its name and version are part of every metric and event.
+        sink: where metrics go.
+        model: its name and version are part of every event.
     """
 
-    def __init__(self, cache: Any, model: Model) -> None:
-        self.labels = [model.name, model.version]
+    def __init__(self, sink: Sink, model: Model) -> None:
+        self.sink = sink
         self.common = {"model": model.name, "version": model.version, "pid": os.getpid()}
-        self._host = socket.gethostname()
-        declared = cache.cache.values() if cache else ()  # by kind
-        self._metrics = {name: metric for kind in declared for name, metric in kind.items()}
 
     def started(self, **details: Any) -> None:
         """Report that the worker has loaded and warmed up its model."""
         none: list[Observation] = [("speaker_id_decoder_faults_total", 0, kind) for kind in FAULTS]
         none += [("speaker_id_requests_total", 0, code) for code in CODES]
         # a counter that first appears with its first event has no increase at that event
-        self._send([("speaker_id_worker_starts_total", 1), ("speaker_id_skipped_frames_total", 0), *none])
+        self.sink.send([("speaker_id_worker_starts_total", 1), ("speaker_id_skipped_frames_total", 0), *none])
         self.event("ready", **details)
 
     def batch(self, outcomes: Sequence[Outcome], queued: Sequence[float | None], seconds: float) -> None:
@@ -95,7 +98,7 @@ class Telemetry:
             ("speaker_id_batch_clips", sum(outcome.clips for outcome in outcomes)),
             ("speaker_id_batch_audio_seconds", sum(outcome.audio_seconds for outcome in outcomes)),
         ]
-        self._send(told)
+        self.sink.send(told)
 
     def event(self, event: str, **fields: Any) -> None:
         """Log one line: a JSON object with time (UTC), level, event, model, version, pid and the fields."""
@@ -103,7 +106,23 @@ class Telemetry:
         line = {"time": now, "level": "info", "event": event, **self.common, **fields}
         logger.info(json.dumps(line, separators=(",", ":")))
 
-    def _send(self, observations: Iterable[Observation]) -> None:
+
+class TorchServeSink:
+    """Metrics on a worker's output, from which TorchServe's frontend reads them.
+
+    Args:
+        cache: TorchServe's `context.metrics`, with the metrics that its configuration declares
+            (serving/metrics/declaration.py). One that is not declared is not sent: TorchServe would log and drop it.
+        model: its name and version are part of every metric.
+    """
+
+    def __init__(self, cache: Any, model: Model) -> None:
+        self.labels = [model.name, model.version]
+        self._host = socket.gethostname()
+        declared = cache.cache.values() if cache else ()  # by kind
+        self._metrics = {name: metric for kind in declared for name, metric in kind.items()}
+
+    def send(self, observations: Iterable[Observation]) -> None:
         """Write all at once, in the form that TorchServe's frontend reads from a worker's output.
 
         `metric.add_or_update` writes the same, but with a call of the logger and of the system for each: 4 ms a batch.

@@ -45,7 +45,6 @@ def faulty_handler(folder: Path) -> Path:
     shutil.copytree(archive.HANDLER, folder, ignore=shutil.ignore_patterns("__pycache__"))
     core = folder / archive.CORE_PACKAGE
     (folder / archive.HANDLER_FILE).rename(core / "shipped.py")
-    shutil.copy(archive.HANDLER / archive.TELEMETRY_FILE, folder / archive.TELEMETRY_FILE)
     shutil.copy(FAULTY_HANDLER, folder / archive.HANDLER_FILE)
     shutil.copy(FAULTY_ENCODER, core)
     return folder

@@ -16,7 +16,7 @@ import torch
 from speaker_id.certainty import certainties
 from speaker_id.job import Outcome
 from speaker_id.protocol import Model
-from speaker_telemetry import Telemetry
+from speaker_telemetry import Telemetry, TorchServeSink
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
 from serving.metrics import declaration
@@ -33,7 +33,8 @@ def seconds() -> tuple[float, float]:
         file.write_text(declaration.text(), "utf-8")
         cache = MetricsCacheYamlImpl(config_file_path=str(file))
     cache.initialize_cache()
-    telemetry = Telemetry(cache, Model("demo", "1.0"))
+    model = Model("demo", "1.0")
+    telemetry = Telemetry(TorchServeSink(cache, model), model)
     logits = [torch.randn(LABELS) for _ in range(CLIPS)]
     metrics, lines = [], []
     for _ in range(ROUNDS):

@@ -15,7 +15,7 @@ from speaker_id.errors import CorruptAudio
 from speaker_id.job import Outcome
 from speaker_id.protocol import Model
 from speaker_id.statuses import STATUS
-from speaker_telemetry import Telemetry, trace_of, waited
+from speaker_telemetry import Telemetry, TorchServeSink, trace_of, waited
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
@@ -54,11 +54,15 @@ def read(file: Path) -> MetricsCacheYamlImpl:
     return made
 
 
-def told(caplog: pytest.LogCaptureFixture, telemetry: Telemetry) -> dict[str, list[tuple[str, float]]]:
+def telemetry(cache: MetricsCacheYamlImpl | None) -> Telemetry:
+    return Telemetry(TorchServeSink(cache, MODEL), MODEL)
+
+
+def told(caplog: pytest.LogCaptureFixture, worker: Telemetry) -> dict[str, list[tuple[str, float]]]:
     """Metric → labels and values of a batch of two requests."""
     with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
         caplog.clear()
-        telemetry.batch([ANSWERED, FAILED], [0.125, None], 0.75)
+        worker.batch([ANSWERED, FAILED], [0.125, None], 0.75)
     found: dict[str, list[tuple[str, float]]] = {}
     for record in caplog.records:
         for line in record.message.splitlines():
@@ -72,7 +76,7 @@ def test_a_batch_is_told_in_one_line_a_value(
     caplog: pytest.LogCaptureFixture, cache: MetricsCacheYamlImpl
 ) -> None:
     both = "model:demo,version:1.0"
-    assert told(caplog, Telemetry(cache, MODEL)) == {
+    assert told(caplog, telemetry(cache)) == {
         "speaker_id_requests_total": [(f"{both},code:ok", 1), (f"{both},code:corrupt_audio", 1)],
         "speaker_id_queue_seconds": [(both, 0.125)],
         "speaker_id_decode_seconds": [(both, 0.01)],
@@ -95,7 +99,7 @@ def test_the_lines_are_those_that_torchserves_own_call_writes(
         metric = cache.get_metric("speaker_id_requests_total", MetricTypes.COUNTER)
         metric.add_or_update(1.25, ["demo", "1.0", "ok"])
         theirs = caplog.records[-1].message
-        ours = Telemetry(cache, MODEL)._line("speaker_id_requests_total", 1.25, ["ok"])
+        ours = TorchServeSink(cache, MODEL)._line("speaker_id_requests_total", 1.25, ["ok"])
     assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0].replace("1.25|", "1.250000|")
 
 
@@ -103,7 +107,7 @@ def test_every_outcome_is_a_series_before_it_happens(
     caplog: pytest.LogCaptureFixture, cache: MetricsCacheYamlImpl
 ) -> None:
     with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
-        Telemetry(cache, MODEL).started()
+        telemetry(cache).started()
     zeros = re.findall(r"requests_total\.[^:]+:0\.0+\|#[^|]*code:(\w+)\|", caplog.text)
     # a counter that begins with its first event has no increase at that event
     assert sorted(zeros) == sorted(["ok", *(error.code for error in STATUS)])
@@ -114,22 +118,21 @@ def test_a_torchserve_that_does_not_know_our_metrics_is_told_none(
 ) -> None:
     foreign = tmp_path / "metrics.yaml"
     foreign.write_text("model_metrics: {gauge: [{name: PredictionTime, unit: ms, dimensions: [Level]}]}\n")
-    assert told(caplog, Telemetry(read(foreign), MODEL)) == {}
-    assert told(caplog, Telemetry(None, MODEL)) == {}
+    assert told(caplog, telemetry(read(foreign))) == {}
+    assert told(caplog, telemetry(None)) == {}
 
 
 def test_a_value_that_is_no_number_is_not_told(
     caplog: pytest.LogCaptureFixture, cache: MetricsCacheYamlImpl
 ) -> None:
-    telemetry = Telemetry(cache, MODEL)
     with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
-        telemetry._send([("speaker_id_queue_seconds", float("nan"))])
+        TorchServeSink(cache, MODEL).send([("speaker_id_queue_seconds", float("nan"))])
     assert caplog.records == []
 
 
 def test_an_event_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
-        Telemetry(None, MODEL).event("request", request='a"b\n', status=200)
+        telemetry(None).event("request", request='a"b\n', status=200)
     line = json.loads(caplog.records[-1].message)
     assert "\n" not in caplog.records[-1].message
     assert (line["event"], line["model"], line["version"], line["request"]) == (

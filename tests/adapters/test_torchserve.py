@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 import speaker_handler
+import speaker_worker
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speaker_handler import SpeakerHandler, fair_share, payload
+from speaker_handler import SpeakerHandler, asked
 from speaker_id.activity import batch_of
 from speaker_id.decoders.patience import Patience
 from speaker_id.manifest import CheckpointError
+from speaker_worker import fair_share
 from ts.context import Context, RequestProcessor
 from ts.model_loader import list_classes_from_module
 from ts.protocol import otf_message_handler
@@ -177,9 +179,12 @@ def test_a_form_that_the_gateway_left_whole_is_taken_apart(handler: SpeakerHandl
 
 def test_a_record_for_a_part_is_no_header() -> None:
     # TorchServe mixes {"body": {"content-type": …}} in among the headers
-    understood = payload(
-        {"body": b""}, {"body": {"content-type": "audio/wav"}, "url_path": "top_k/3", "A": "b"}
-    )
+    batch = context(Path())
+    batch.request_processor = [
+        RequestProcessor({"body": {"content-type": "audio/wav"}, "url_path": "top_k/3", "A": "b"})
+    ]
+    batch.request_ids = {0: "id"}
+    understood = asked({"body": b""}, batch, 0).payload
     assert understood.headers == {"url_path": "top_k/3", "A": "b"}
     assert understood.path == "top_k/3"
 
@@ -200,7 +205,7 @@ def test_a_tampered_checkpoint_ends_the_start(model_dir: Path, tmp_path: Path) -
 
 
 def test_workers_share_the_threads_that_the_container_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speaker_handler.os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(speaker_worker.os, "sched_getaffinity", lambda _: range(64), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     assert [fair_share(workers) for workers in (1, 2, 3, 8)] == [4, 2, 1, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "0")
@@ -209,7 +214,7 @@ def test_workers_share_the_threads_that_the_container_was_promised(monkeypatch: 
 
 def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(speaker_handler.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr(speaker_worker.os, "sched_getaffinity", lambda _: range(8), raising=False)
     assert [fair_share(workers) for workers in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
 
 

@@ -44,7 +44,7 @@ def test_the_gateways_fields_are_envoys() -> None:
 
 
 def test_the_handlers_fields_are_those_that_it_gives() -> None:
-    handler = ROOT / "handler" / "speaker_handler.py"
+    handler = ROOT / "handler" / "speaker_worker.py"
     given = keywords(handler, "event") | keywords(handler, "started")
     common = {"time", "level", "event", "model", "version", "pid"}
     elsewhere = {"trace", "queue_ms"}  # trace_of's; of a request that came through a gateway

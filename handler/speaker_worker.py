@@ -1,0 +1,178 @@
+"""One worker of a model server: what the adapters of all servers share. It loads the model and answers batches; an
+adapter turns its server's requests into `Asked`, and each `Answer` into what its server sends."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import torch
+from speaker_id.activity import Activity
+from speaker_id.encoder.contract import warm_up
+from speaker_id.job import Outcome
+from speaker_id.pipeline import Pipeline
+from speaker_id.protocol import Model, Payload
+from speaker_id.protocol.request import Bytes
+from speaker_id.settings import Settings
+from speaker_id.statuses import STATUS
+from speaker_telemetry import Sink, Telemetry, code_of, received, trace_of, waited
+
+HARMLESS_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request of a batch.
+
+    Attributes:
+        payload: its content, as `payload` makes it of a body and its headers.
+        id: the server's own, for the log where the caller's is missing or not safe there.
+    """
+
+    payload: Payload
+    id: str
+
+    @property
+    def probe(self) -> bool:
+        """Whether the server's own watch asks for any answer; the gateway removes a caller's such header."""
+        return any(name.lower() == "x-probe" for name in self.payload.headers)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one request is answered with.
+
+    Attributes:
+        status: of HTTP.
+        headers: beside the content type, which is always application/json. They hold our own words and numbers only.
+        body: JSON.
+        outcome: what the core made of it; None for a probe.
+    """
+
+    status: HTTPStatus
+    headers: Mapping[str, str]
+    body: bytes
+    outcome: Outcome | None = None
+
+
+class Worker:
+    """One worker's model; the adapters are its subclasses."""
+
+    def load(self, folder: Path, model: Model, settings: Settings, device: str, sink: Sink) -> None:
+        """Verify, load and warm up the model; the worker is ready when this returns.
+
+        Args:
+            folder: the archive's, which holds the checkpoint's.
+            model: its name and version.
+            settings: how it is served.
+            device: "cpu" or "cuda:N".
+            sink: where metrics go.
+
+        Raises:
+            CheckpointError: the archive's checkpoint is not what its manifest says.
+        """
+        started = time.perf_counter()
+        self.model = model
+        self.telemetry = Telemetry(sink, model)
+        self.telemetry.event("loading")  # and verifying the hashes
+        self.activity = Activity()
+        self.pipeline = Pipeline.load(
+            folder / "checkpoint", device, settings, model, on_hang=self.activity.renew
+        )
+        self.telemetry.event("warming")
+        warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
+        self.telemetry.started(
+            device=device,
+            threads=torch.get_num_threads(),
+            decoders=self.pipeline.decoders.count,
+            decoders_filtered=self.pipeline.decoders.server.filtered,
+            seconds=round(time.perf_counter() - started, 1),
+        )
+
+    def answer(self, batch: Sequence[Asked]) -> list[Answer]:
+        """Answer every request of a batch with its own status, headers and body."""
+        with self.activity:
+            began = time.perf_counter()
+            asked = [each for each in batch if not each.probe]
+            queued = [waited(each.payload.headers) for each in asked]
+            outcomes = self.pipeline.identify([each.payload for each in asked])
+            told = iter(zip(asked, outcomes, queued, strict=True))
+            probed = Answer(HTTPStatus.OK, {}, b"{}")
+            answers = [probed if each.probe else self._answer(*next(told), len(asked)) for each in batch]
+            if asked:
+                self.telemetry.batch(outcomes, queued, time.perf_counter() - began)
+            return answers
+
+    def _answer(self, asked: Asked, outcome: Outcome, queued: float | None, batch: int) -> Answer:
+        """One answer; also log ids, sizes and times: never audio, a label or a score."""
+        status = STATUS[type(outcome.error)] if outcome.error else HTTPStatus.OK
+        headers = {
+            "X-Model-Name": self.model.name,
+            "X-Model-Version": self.model.version,
+            "X-Audio-Seconds": f"{outcome.audio_seconds:.3f}",
+            "X-Audio-Skipped-Frames": str(outcome.skipped_frames),
+            "X-Batch-Size": str(batch),
+            "Server-Timing": f"decode;dur={outcome.decode_seconds * 1e3:.1f}, "
+            f"inference;dur={outcome.inference_seconds * 1e3:.1f}",
+        }
+        waiting = {} if queued is None else {"queue_ms": round(queued * 1e3, 1)}
+        fault = outcome.error.fault if outcome.error else None
+        self.telemetry.event(
+            "request",
+            request=request_id(asked),
+            **trace_of(asked.payload.headers),
+            status=status.value,
+            code=code_of(outcome),
+            **({"decoder_fault": fault.kind, "decoder_detail": fault.detail} if fault else {}),
+            batch=batch,
+            clips=outcome.clips,
+            audio_s=round(outcome.audio_seconds, 3),
+            skipped=outcome.skipped_frames,
+            **waiting,
+            decode_ms=round(outcome.decode_seconds * 1e3, 1),
+            inference_ms=round(outcome.inference_seconds * 1e3, 1),
+        )
+        return Answer(status, headers, outcome.answer, outcome)
+
+
+def payload(parts: Mapping[str, Bytes], headers: Mapping[str, str], path: str = "") -> Payload:
+    """Convert a request: parts of the body by name, headers, and the end of the URL.
+
+    The gateway sets x-received, x-answer-within, x-form and x-query, and removes what a caller sends under these names.
+    """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    began, _ = received(headers) or (None, None)
+    within, form, query = (lowered.get(name, "") for name in ("x-answer-within", "x-form", "x-query"))
+    return Payload(parts, headers, path, began, number(within), form, query)
+
+
+def number(text: str) -> float | None:
+    """Parse a header's number; None where it is not set."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def request_id(asked: Asked) -> str:
+    """Return the id that the caller sees: the gateway's, or its own if that is safe in a log; else the server's."""
+    headers = asked.payload.headers.items()
+    given = next((value for name, value in headers if name.lower() == "x-request-id"), None)
+    return given if given is not None and HARMLESS_ID.fullmatch(given) else asked.id
+
+
+def fair_share(workers: int) -> int:
+    """Return how many threads a worker may use so that all of a model's workers together use all cores.
+
+    OMP_NUM_THREADS gives their number where it is set: a container that is limited to two of sixty-four sees them all.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given):
+        return max(1, int(given) // max(1, workers))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, workers))
