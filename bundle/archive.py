@@ -1,7 +1,7 @@
 """Checkpoint + handler → `model_store/NAME.mar`, by torch-model-archiver; rebuilt only when something changed.
 
-The archive's root: speaker_handler.py, speaker_worker.py, speaker_telemetry.py, speaker_id/, checkpoint/,
-model-config.yaml, inputs.sha256.
+The archive's root: the servers' adapters and what they share (ADAPTER_FILES), speaker_id/, checkpoint/,
+model-config.yaml, inputs.sha256. TorchServe loads it as it is; `bundle.repository` makes Triton's form of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ CHECKPOINTS = Path("build/checkpoints")
 HANDLER = Path(__file__).parent.parent / "handler"
 
 HANDLER_FILE = "speaker_handler.py"
-SHARED_FILES = ("speaker_worker.py", "speaker_telemetry.py")  # by the adapters of all servers
+TRITON_FILE = "triton_model.py"
+ADAPTER_FILES = (HANDLER_FILE, TRITON_FILE, "triton_metrics.py", "speaker_worker.py", "speaker_telemetry.py")
 CORE_PACKAGE = "speaker_id"
 LOCK, STAGING = ".archive.lock", ".archive-"
 INPUTS_FILE = "inputs.sha256"  # one hash over all inputs
@@ -159,8 +160,7 @@ def _card(manifest: Manifest) -> tuple[object, ...]:
 def _stage(stage: Path, spec: ModelSpec, handler: Path, checkpoint: Path) -> None:
     """Lay out the archive's root. Links, not copies: the archiver copies every file anyway."""
     for file in (
-        handler / HANDLER_FILE,
-        *(handler / name for name in SHARED_FILES),
+        *(handler / name for name in ADAPTER_FILES),
         *_modules(handler / CORE_PACKAGE),
     ):
         place = stage / file.relative_to(handler)

@@ -46,6 +46,14 @@ def read(mar: Path) -> ModelSpec:
     Raises:
         BundleError: it is not an archive, not one of ours, or stored under another name than its own.
     """
+    spec = read_any(mar)
+    if spec.name != mar.stem:  # TorchServe takes the name from the file, the gateway from here
+        raise BundleError(f"{mar} holds the model {spec.name}: rename it to {spec.name}.mar")
+    return spec
+
+
+def read_any(mar: Path) -> ModelSpec:
+    """The same of an archive under any name, such as that of a version which a roll-out keeps."""
     try:
         with zipfile.ZipFile(mar) as archive:
             packed = json.loads(archive.read(store.MANIFEST))["model"]
@@ -75,6 +83,4 @@ def read(mar: Path) -> ModelSpec:
         ) from exc
     except (KeyError, AttributeError, TypeError, ValueError, yaml.YAMLError) as exc:
         raise BundleError(f"{mar} was not built by `make archive`: build it again") from exc
-    if spec.name != mar.stem:  # TorchServe takes the name from the file, the gateway from here
-        raise BundleError(f"{mar} holds the model {spec.name}: rename it to {spec.name}.mar")
     return spec

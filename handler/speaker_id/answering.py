@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
 from speaker_id import labels, protocol
 from speaker_id.certainty import certainties
 from speaker_id.job import Job
@@ -50,6 +54,15 @@ class Answering:
             rankings = [
                 labels.answer(row, self.names, heads, self.top_k(request), function) for row in logits
             ]
-            body = protocol.render(request, rankings, self.model)
-            job.outcome.answer = protocol.dump(body, self.settings.max_response_bytes)
+            if request.form == "tensors":
+                scores = [self.scores(row, function) for row in logits]
+                job.outcome.tensors = protocol.render_tensors(request, rankings, scores)
+            else:
+                body = protocol.render(request, rankings, self.model)
+                job.outcome.answer = protocol.dump(body, self.settings.max_response_bytes)
             job.outcome.certainties = certainties(logits, heads)
+
+    def scores(self, logits: Tensor, function: ScoreFunction) -> dict[str, NDArray[np.float32]]:
+        """Every label's score of one clip, by head; "" where there is one head only."""
+        heads = dict(labels.parts(self.settings.heads)) or {"": slice(None)}
+        return {head: labels.scored(logits[part], function).numpy() for head, part in heads.items()}

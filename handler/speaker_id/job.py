@@ -24,6 +24,7 @@ class Outcome:
 
     Attributes:
         answer: the JSON text to answer with: an answer of the caller's form, or the error's.
+        tensors: the answer to a request of tensors, in place of a text.
         error: what was wrong with the request; None for an answer.
         audio_seconds: decoded audio, in seconds at the model's sampling rate.
         decode_seconds: time spent decoding this request's clips, summed over threads.
@@ -41,6 +42,7 @@ class Outcome:
     clips: int = 0
     skipped_frames: int = 0
     certainties: Sequence[Certainty] = ()
+    tensors: protocol.Named = field(default_factory=dict)
 
     @property
     def body(self) -> Any:

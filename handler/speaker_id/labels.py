@@ -44,13 +44,16 @@ def rank(logits: torch.Tensor, labels: Sequence[str], top_k: int, function: Scor
         top_k: at least 1; more than there are labels returns all.
         function: softmax and sigmoid give scores in [0, 1]; none gives the logits themselves.
     """
-    scores = logits.to(dtype=torch.float32, device="cpu")
-    if function == "softmax":
-        scores = scores.softmax(-1)
-    elif function == "sigmoid":
-        scores = scores.sigmoid()
-    best, indices = scores.topk(min(top_k, len(labels)))
+    best, indices = scored(logits, function).topk(min(top_k, len(labels)))
     return [
         {"label": labels[index], "score": score}
         for score, index in zip(best.tolist(), indices.tolist(), strict=True)
     ]
+
+
+def scored(logits: torch.Tensor, function: ScoreFunction) -> torch.Tensor:
+    """Return every label's score, fp32, in the labels' order; `function` as for `rank`."""
+    scores = logits.to(dtype=torch.float32, device="cpu")
+    if function == "softmax":
+        return scores.softmax(-1)
+    return scores.sigmoid() if function == "sigmoid" else scores

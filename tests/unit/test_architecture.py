@@ -127,7 +127,7 @@ def test_handler_holds_nothing_that_does_not_ship() -> None:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "handler"]
     held = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     core = f"handler/{archive.CORE_PACKAGE}/"
-    files = {f"handler/{name}" for name in (archive.HANDLER_FILE, *archive.SHARED_FILES)}
+    files = {f"handler/{name}" for name in archive.ADAPTER_FILES}
     assert {name for name in held if not name.startswith(core)} == files
     assert {Path(name).suffix for name in held} == {".py"}
 

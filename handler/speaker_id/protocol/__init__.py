@@ -13,7 +13,17 @@ A model of several heads answers an object of rankings by head in place of a ran
 from speaker_id.protocol.deadline import deadline
 from speaker_id.protocol.parse import parse
 from speaker_id.protocol.render import check_size, dump, least_bytes, render
-from speaker_id.protocol.request import Model, Options, Payload, Ranking, Rankings, Request
+from speaker_id.protocol.request import Model, Options, Payload, Ranking, Rankings, Request, Tensors
+from speaker_id.protocol.tensors import Named, outputs_of, render_tensors
 
-__all__ = ["Model", "Options", "Payload", "Ranking", "Rankings", "Request"]
-__all__ += ["check_size", "deadline", "dump", "least_bytes", "parse", "render"]
+__all__ = ["Model", "Named", "Options", "Payload", "Ranking", "Rankings", "Request", "Tensors"]
+__all__ += [
+    "check_size",
+    "deadline",
+    "dump",
+    "least_bytes",
+    "outputs_of",
+    "parse",
+    "render",
+    "render_tensors",
+]

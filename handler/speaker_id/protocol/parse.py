@@ -11,6 +11,7 @@ from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, 
 from speaker_id.protocol import coding, form, json_body, values
 from speaker_id.protocol.open_inference import parse_v2
 from speaker_id.protocol.request import Bytes, Options, Payload, Request
+from speaker_id.protocol.tensors import parse_tensors
 from speaker_id.settings import MAX_FIELDS, Settings
 
 AUDIO_PARTS = ("body", "data", "file", "audio")
@@ -25,6 +26,9 @@ def parse(payload: Payload, settings: Settings) -> Request:
     Raises:
         RequestError: MalformedRequest, InvalidParameter, AudioTooLong, RequestTooLarge, or UnsupportedMedia.
     """
+    if payload.tensors is not None:
+        given = (header_options(payload.headers), query_options(payload.query))
+        return parse_tensors(payload.tensors, settings, given)
     parts = dict(payload.parts)
     if "body" in parts:
         parts["body"] = coding.plain(parts["body"], payload.headers)

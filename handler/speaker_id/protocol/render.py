@@ -52,7 +52,7 @@ def least_bytes(request: Request, entries: Mapping[str, int], shortest: int) -> 
         shortest: characters of the model's shortest label.
     """
     label, score = len(f'"{"x" * shortest}",'), len("1.0,")
-    if request.form == "v2":
+    if request.form in ("v2", "tensors"):
         fields = [name.rpartition(".") for name in request.outputs]
         one = sum(entries[head] * (label if field == "label" else score) for head, _, field in fields)
     else:

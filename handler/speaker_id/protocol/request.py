@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from speaker_id.clip import Clip
 from speaker_id.settings import ScoreFunction
 
 Bytes = bytes | bytearray
-Form = Literal["ranking", "v1", "v2"]
+Form = Literal["ranking", "v1", "v2", "tensors"]
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
 Rankings = (
     Ranking | dict[str, Ranking]
 )  # of one clip: the classifier's ranking, or one for each head, by its name
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What a caller sent as tensors of the server's own, in place of a body.
+
+    Attributes:
+        audio: whole audio files, one a clip.
+        waveforms: float32, (clips, samples); None where there are none.
+        parameters: of the request: options, and the waveforms' sampling_rate.
+        outputs: names of the tensors to answer with.
+    """
+
+    audio: Sequence[Bytes] = ()
+    waveforms: npt.NDArray[np.float32] | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("label", "score")
 
 
 @dataclass(frozen=True)
@@ -28,6 +48,7 @@ class Payload:
         received: when the server received the request, in seconds since the epoch; None if it does not say.
         within: seconds from then after which the server stops waiting for the answer.
         query: the URL's query, such as "top_k=3".
+        tensors: in place of a body, where the server has parsed it; the answer is tensors too.
         form: content type of a body that is a multipart form and has not been parsed; empty for any other.
     """
 
@@ -38,6 +59,7 @@ class Payload:
     within: float | None = None
     form: str = ""
     query: str = ""
+    tensors: Tensors | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +92,7 @@ class Request:
         clips: exactly one for a ranking; otherwise any number up to the limit.
         options: the caller's choices.
         id: v2 only: echoed.
-        outputs: v2 only: the output tensors asked for, in order.
+        outputs: v2 and tensors only: the output tensors asked for, in order.
     """
 
     form: Form

@@ -1,0 +1,193 @@
+"""Triton's adapter, for its Python backend: requests in, responses out. The rest is `speaker_worker` and `speaker_id`.
+
+A model has two inputs, of which a request sends one, and these outputs:
+
+| tensor | datatype, shape | |
+|---|---|---|
+| `audio` | BYTES [clips, 1] | whole audio files of any format |
+| `waveform` | FP32 [clips, samples] | samples of full scale ±1, of any length; parameter `sampling_rate`, in Hz |
+| `label`, `score` | BYTES, FP32 [clips, top_k] | the ranking, best first; parameters `top_k`, `function_to_apply` |
+| `scores` | FP32 [clips, labels] | every label's score, which Triton's classification extension ranks |
+| `answer` | BYTES [1, 1] | of the gateway's form, below |
+
+Models of several heads have `label`, `score` and `scores` once a head, as in `action.label`. An error is a
+`TritonError` whose message is `code: message`, or `code[clip]: message` where one clip is at fault.
+
+**The gateway's form.** A request for the output `answer` alone has one HTTP body, of any form that is served, as its
+one element of `audio`. The model `NAME.http` beside each model asks for that: an ensemble with this one input, so that
+Triton takes a request's body as it is, without JSON around it and without a copy:
+
+    POST /v2/models/NAME.http/infer
+    Inference-Header-Content-Length: 0
+    x-query, x-form, x-path, x-content-encoding, x-top-k, x-function-to-apply, x-request-timeout, x-request-id,
+    x-received, x-answer-within, x-probe, traceparent: as TorchServe's adapter has them; Triton makes parameters of
+    them. x-path is the end of the URL (`top_k/3`), x-content-encoding the caller's Content-Encoding, which Triton would
+    act upon itself, without a limit.
+
+The response is Triton's (Inference-Header-Content-Length: N, then N bytes of JSON, then the element: its length in four
+bytes, little-endian, and its bytes). The element is an HTTP response without its version, the lines ended by LF:
+
+    422 Unprocessable Entity
+    X-Model-Name: demo
+    …
+    (an empty line)
+    {"error": …}
+
+Its content type is always application/json. Every request is answered in this way, errors included. What Triton itself
+answers has another status and no element: 400, 404 (`Request for unknown model`, and while one is loaded again), 500
+(`Stub process … is not healthy`: a worker that ended), 503 (`Exceeds maximum queue size`; `Request timeout expired`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import triton_python_backend_utils as pb_utils
+import yaml
+from speaker_id import errors
+from speaker_id.protocol import Model, Payload, Tensors, outputs_of
+from speaker_id.settings import Settings
+from speaker_id.statuses import STATUS
+from speaker_worker import Answer, Asked, Worker, fair_share, payload
+from triton_metrics import PrometheusSink
+
+ANSWER = "answer"
+LOG_VARIABLE = "SPEAKER_ID_LOG"  # a file for the log lines; without it they go to Triton's output
+CONFIG_FILE, MANIFEST = "model-config.yaml", "MAR-INF/MANIFEST.json"  # of the archive that it was made from
+
+
+class TritonPythonModel(Worker):
+    """One instance's model. Triton creates it, calls `initialize` once, and `execute` for every batch."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Verify, load and warm up the model; the instance is ready when this returns.
+
+        Raises:
+            CheckpointError: the checkpoint is not what its manifest says.
+            RuntimeError: this Triton cannot use this numpy.
+        """
+        check_numpy()
+        log()
+        config = json.loads(args["model_config"])
+        folder = Path(args["model_repository"]).resolve() / args["model_version"]
+        ours = yaml.safe_load((folder / CONFIG_FILE).read_text("utf-8"))["speaker_id"]
+        settings = Settings(**ours)
+        gpu = args["model_instance_kind"] == "GPU" and torch.cuda.is_available()
+        device = f"cuda:{args['model_instance_device_id']}" if gpu else "cpu"
+        workers = sum(group["count"] for group in config["instance_group"])
+        torch.set_num_threads(settings.torch_threads or fair_share(workers))
+        packed = json.loads((folder / MANIFEST).read_text("utf-8"))["model"]
+        model = Model(packed["modelName"], packed["modelVersion"])
+        self.outputs = outputs_of(tuple(settings.heads))
+        self.load(folder, model, settings, device, PrometheusSink.from_environment(model))
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """Answer every request of a batch; a bad one costs the others nothing."""
+        answers = self.answer([self.asked(request) for request in requests])
+        return [response(*pair) for pair in zip(requests, answers, strict=True)]
+
+    def asked(self, request: Any) -> Asked:
+        """Convert Triton's request: the body of the gateway's form, or tensors."""
+        given = json.loads(request.parameters() or "{}")
+        headers = {name: value for name, value in given.items() if isinstance(value, str) and is_header(name)}
+        inputs = {tensor.name(): tensor for tensor in request.inputs()}
+        wanted = request.requested_output_names()
+        if is_gateways(request):
+            body = inputs["audio"].as_numpy().reshape(-1)[0] if "audio" in inputs else b""
+            return Asked(
+                payload({"body": body}, restored(headers), headers.get("x-path", "")), request.request_id()
+            )
+        waveform = (
+            torch.utils.dlpack.from_dlpack(inputs["waveform"]).numpy() if "waveform" in inputs else None
+        )
+        tensors = Tensors(
+            audio=inputs["audio"].as_numpy().reshape(-1).tolist() if "audio" in inputs else (),
+            waveforms=waveform,
+            parameters={name: value for name, value in given.items() if name not in headers},
+            outputs=tuple(name for name in self.outputs if name in wanted),
+        )
+        read = payload({}, headers)
+        whole = Payload({}, headers, "", read.received, read.within, query=read.query, tensors=tensors)
+        return Asked(whole, request.request_id())
+
+
+def is_gateways(request: Any) -> bool:
+    return list(request.requested_output_names()) == [ANSWER]
+
+
+def is_header(name: str) -> bool:
+    """Return whether Triton made this parameter of a header: `--http-header-forward-pattern` says of which."""
+    return name.lower().startswith("x-") or name.lower() == "traceparent"
+
+
+def restored(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers as callers name them."""
+    return {
+        name.lower().replace("x-content-encoding", "content-encoding"): value
+        for name, value in headers.items()
+    }
+
+
+def response(request: Any, answer: Answer) -> Any:
+    """Convert an answer to Triton's response."""
+    if is_gateways(request):
+        lines = [
+            f"{answer.status.value} {answer.status.phrase}",
+            *map(": ".join, answer.headers.items()),
+            "",
+            "",
+        ]
+        element = "\n".join(lines).encode("ascii") + answer.body
+        return pb_utils.InferenceResponse([pb_utils.Tensor(ANSWER, np.array([[element]], object))])
+    outcome = answer.outcome
+    if outcome is not None and outcome.error is not None:
+        return pb_utils.InferenceResponse(error=triton_error(outcome.error))
+    named = outcome.tensors if outcome is not None else {}
+    return pb_utils.InferenceResponse([tensor(name, values) for name, values in named.items()])
+
+
+def triton_error(error: errors.RequestError) -> Any:
+    """Triton has four statuses for errors: who reads the message finds the others in its code."""
+    where = "" if error.instance is None else f"[{error.instance}]"
+    callers = STATUS[type(error)] < HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = pb_utils.TritonError.INVALID_ARG if callers else pb_utils.TritonError.UNAVAILABLE
+    return pb_utils.TritonError(f"{error.code}{where}: {error.message}", kind)
+
+
+def tensor(name: str, values: np.ndarray[Any, Any]) -> Any:
+    """Make an output; numbers go by DLPack, which no version of numpy stands between."""
+    if values.dtype == object:
+        return pb_utils.Tensor(name, values)
+    return pb_utils.Tensor.from_dlpack(name, torch.from_numpy(values))
+
+
+def check_numpy() -> None:
+    """Raise unless this Triton's Python backend reads and writes arrays of this numpy.
+
+    One that was built for numpy 1 takes the size of an element of numpy 2's arrays for 0: tensors of text are then
+    answered empty, without an error, and one that is received ends the process.
+    """
+    expected = [1.0, 2.0]
+    if pb_utils.Tensor.from_dlpack("check", torch.tensor(expected)).as_numpy().tolist() != expected:
+        raise RuntimeError(
+            f"this Triton's Python backend does not work with numpy {np.__version__}: run it with numpy 1.26.4, or "
+            "take a newer Triton"
+        )
+
+
+def log() -> None:
+    """Write this process's log lines, JSON objects, to the file that the server names."""
+    file = os.environ.get(LOG_VARIABLE)
+    handler = WatchedFileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
