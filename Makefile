@@ -135,7 +135,8 @@ dashboard: setup-dev ## write Grafana's dashboard and its picture from measure/d
 
 test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it
 	# a test a core; threads that spin while they wait would take the other's
-	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal ARGS
+	# hundreds of processes import torch: where Python keeps no bytecode, each compiles it again
+	export OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=; $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal ARGS
 
 check: setup-dev ## lint, format and types
 	$(RUN) -m ruff check
