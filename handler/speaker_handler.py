@@ -42,7 +42,7 @@ class SpeakerHandler(Worker):
                 continue
             # headers and phrases contain only our own words and numbers: a line break in one would end the worker
             context.set_response_status(code=answer.status.value, phrase=answer.status.phrase, idx=index)
-            context.set_response_content_type(index, "application/json")
+            context.set_response_content_type(index, answer.content_type)
             for name, value in answer.headers.items():
                 context.set_response_header(index, name, value)
         return [answer.body for answer in answers]

@@ -49,8 +49,8 @@ class Answer:
 
     Attributes:
         status: of HTTP.
-        headers: beside the content type, which is always application/json. They hold our own words and numbers only.
-        body: JSON.
+        headers: beside the content type. They hold our own words and numbers only.
+        body: JSON, and the bytes of binary tensors after it.
         outcome: what the core made of it; None for a probe.
     """
 
@@ -58,6 +58,11 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     outcome: Outcome | None = None
+
+    @property
+    def content_type(self) -> str:
+        plain = self.outcome is None or self.outcome.json_bytes is None
+        return "application/json" if plain else "application/octet-stream"
 
 
 class Worker:
@@ -120,6 +125,8 @@ class Worker:
             "Server-Timing": f"decode;dur={outcome.decode_seconds * 1e3:.1f}, "
             f"inference;dur={outcome.inference_seconds * 1e3:.1f}",
         }
+        if outcome.json_bytes is not None:
+            headers["Inference-Header-Content-Length"] = str(outcome.json_bytes)
         waiting = {} if queued is None else {"queue_ms": round(queued * 1e3, 1)}
         fault = outcome.error.fault if outcome.error else None
         self.telemetry.event(

@@ -33,9 +33,10 @@ bytes, little-endian, and its bytes). The element is an HTTP response without it
     (an empty line)
     {"error": …}
 
-Its content type is always application/json. Every request is answered in this way, errors included. What Triton itself
-answers has another status and no element: 400, 404 (`Request for unknown model`, and while one is loaded again), 500
-(`Stub process … is not healthy`: a worker that ended), 503 (`Exceeds maximum queue size`; `Request timeout expired`).
+Its content type is application/json, with Inference-Header-Content-Length application/octet-stream. Every request is
+answered in this way, errors included. What Triton itself answers has another status and no element: 400, 404
+(`Request for unknown model`, and while one is loaded again), 500 (`Stub process … is not healthy`: a worker that
+ended), 503 (`Exceeds maximum queue size`; `Request timeout expired`).
 """
 
 from __future__ import annotations

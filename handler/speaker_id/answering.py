@@ -38,8 +38,7 @@ class Answering:
     def check(self, request: protocol.Request) -> None:
         """Raise RequestTooLarge if the answer would be too large, before any of the work is done."""
         heads = self.settings.heads or {"": len(self.names)}
-        entries = {head: min(self.top_k(request), count) for head, count in heads.items()}
-        least = protocol.least_bytes(request, entries, self.shortest)
+        least = protocol.least_bytes(request, heads, self.top_k(request), self.shortest)
         protocol.check_size(least, self.settings.max_response_bytes)
 
     def top_k(self, request: protocol.Request) -> int:
@@ -47,7 +46,8 @@ class Answering:
 
     def __call__(self, job: Job) -> None:
         """Fill in the outcome's answer and certainties; its error instead where the answer is too large."""
-        with job.outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
+        outcome = job.outcome
+        with outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
             request, heads = job.request, self.settings.heads
             function = request.options.function_to_apply or self.default_function
             logits = [job.logits[index] for index in range(len(request.clips))]
@@ -56,11 +56,19 @@ class Answering:
             ]
             if request.form == "tensors":
                 scores = [self.scores(row, function) for row in logits]
-                job.outcome.tensors = protocol.render_tensors(request, rankings, scores)
+                outcome.tensors = protocol.render_tensors(request, rankings, scores)
             else:
-                body = protocol.render(request, rankings, self.model)
-                job.outcome.answer = protocol.dump(body, self.settings.max_response_bytes)
-            job.outcome.certainties = certainties(logits, heads)
+                classes = {
+                    output.name: [
+                        labels.classified(row, self.names, heads, output, function) for row in logits
+                    ]
+                    for output in request.outputs
+                    if output.classes
+                }
+                answer = protocol.render(request, rankings, self.model, classes)
+                most = self.settings.max_response_bytes
+                outcome.answer, outcome.json_bytes = protocol.dump(answer, most)
+            outcome.certainties = certainties(logits, heads)
 
     def scores(self, logits: Tensor, function: ScoreFunction) -> dict[str, NDArray[np.float32]]:
         """Every label's score of one clip, by head; "" where there is one head only."""

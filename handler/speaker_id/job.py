@@ -23,7 +23,7 @@ class Outcome:
     """What became of one payload.
 
     Attributes:
-        answer: the JSON text to answer with: an answer of the caller's form, or the error's.
+        answer: what to answer with: an answer of the caller's form, or the error's JSON.
         tensors: the answer to a request of tensors, in place of a text.
         error: what was wrong with the request; None for an answer.
         audio_seconds: decoded audio, in seconds at the model's sampling rate.
@@ -32,6 +32,7 @@ class Outcome:
         clips: how many it carried.
         skipped_frames: damaged frames that decoding left out, of all its clips.
         certainties: of its answer, one a clip and head; for monitoring, never for a log.
+        json_bytes: how much of the answer is JSON, where binary tensors follow; None for JSON alone.
     """
 
     answer: bytes = b""
@@ -43,15 +44,17 @@ class Outcome:
     skipped_frames: int = 0
     certainties: Sequence[Certainty] = ()
     tensors: protocol.Named = field(default_factory=dict)
+    json_bytes: int | None = None
 
     @property
     def body(self) -> Any:
         """The answer's JSON value."""
-        return json.loads(self.answer)
+        return json.loads(self.answer[: self.json_bytes])
 
     def fail(self, error: RequestError) -> None:
         """Answer with an error."""
-        self.error, self.answer = error, json.dumps(error.body(), separators=(",", ":")).encode()
+        self.error, self.json_bytes = error, None
+        self.answer = json.dumps(error.body(), separators=(",", ":")).encode()
 
     @contextmanager
     def catching(self, out_of_memory: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from speaker_id.protocol import Ranking, Rankings
+from speaker_id.protocol import Class, Output, Ranking, Rankings
 from speaker_id.settings import ScoreFunction
 
 
@@ -44,11 +44,27 @@ def rank(logits: torch.Tensor, labels: Sequence[str], top_k: int, function: Scor
         top_k: at least 1; more than there are labels returns all.
         function: softmax and sigmoid give scores in [0, 1]; none gives the logits themselves.
     """
-    best, indices = scored(logits, function).topk(min(top_k, len(labels)))
+    return [{"label": label, "score": score} for score, _, label in classes(logits, labels, top_k, function)]
+
+
+def classes(logits: torch.Tensor, labels: Sequence[str], count: int, function: ScoreFunction) -> list[Class]:
+    """Return the best labels of one clip with their scores and indices; arguments as for `rank`."""
+    best, indices = scored(logits, function).topk(min(count, len(labels)))
     return [
-        {"label": labels[index], "score": score}
-        for score, index in zip(best.tolist(), indices.tolist(), strict=True)
+        (score, index, labels[index]) for score, index in zip(best.tolist(), indices.tolist(), strict=True)
     ]
+
+
+def classified(
+    logits: torch.Tensor,
+    labels: Sequence[str],
+    heads: Mapping[str, int],
+    output: Output,
+    function: ScoreFunction,
+) -> list[Class]:
+    """Return the classes of one clip that an output asks for, of its head where the model has several."""
+    part = dict(parts(heads))[output.name.rpartition(".")[0]] if heads else slice(None)
+    return classes(logits[part], labels[part], output.classes or 0, function)
 
 
 def scored(logits: torch.Tensor, function: ScoreFunction) -> torch.Tensor:

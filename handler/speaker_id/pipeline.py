@@ -103,7 +103,8 @@ class Pipeline:
         """Parse a payload; None if it is rejected, for what is known before any of its work is done."""
         with outcome.catching("the server ran out of memory for this body: try again, or send a smaller one"):
             request = protocol.parse(payload, self.settings)
-            job = Job(request, outcome, self.decoding.budget(request), protocol.deadline(payload))
+            deadline = protocol.deadline(payload, request.timeout)
+            job = Job(request, outcome, self.decoding.budget(request), deadline)
             job.check_deadline()
             self.answering.check(request)
             outcome.clips = len(request.clips)

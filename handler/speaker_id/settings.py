@@ -21,6 +21,7 @@ MAX_PART_HEADERS = 4_096  # bytes of one part's headers: a name, a file name and
 MAX_DIMENSIONS = 3  # of a tensor: clips, channels, samples
 MAX_DATA_URL_HEAD = 256  # characters before the comma: a media type and its parameters
 MAX_ID_CHARACTERS = 256  # of a v2 request's id, which the answer repeats
+MAX_NAME_CHARACTERS = 256  # of a tensor's name
 JSON_LISTS_A_CLIP = 16  # lists and objects: its array and channels; its tensor, shape and parameters
 JSON_STRINGS_A_CLIP = 32  # keys and values
 JSON_FLAT = 64  # of either, whatever the clips

@@ -33,6 +33,7 @@ LIMITS = {
     "MAX_DIMENSIONS": ("dimensions of a v2 tensor", "400"),
     "MAX_DATA_URL_HEAD": ("characters of a data URL before its comma", "400"),
     "MAX_ID_CHARACTERS": ("characters of a v2 `id`", "400"),
+    "MAX_NAME_CHARACTERS": ("characters of a v2 tensor's name", "400"),
     "JSON_LISTS_A_CLIP": ("lists and objects of a JSON body, times `max_request_clips`", "413"),
     "JSON_STRINGS_A_CLIP": ("strings of a JSON body, times `max_request_clips`", "413"),
     "JSON_FLAT": ("lists and objects, and strings, allowed in addition to these", "413"),

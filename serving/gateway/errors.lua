@@ -30,7 +30,7 @@ local function meaning(kind, status, message)
 end
 
 -- TorchServe passes on the last of a header that is sent twice; joined, they are a value that the handler rejects
-local OPTIONS = {"x-top-k", "x-function-to-apply", "x-request-timeout"}
+local OPTIONS = {"inference-header-content-length", "x-top-k", "x-function-to-apply", "x-request-timeout"}
 
 function envoy_on_request(handle)
   local headers = handle:headers()

@@ -110,7 +110,7 @@ local function model_ready(handle, state, name, version)
 end
 
 local function server_metadata(handle)
-  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": []}')
+  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": ["binary_tensor_data", "classification"]}')
 end
 
 local function metadata(handle, state, name, version)

@@ -84,7 +84,13 @@ def test_it_may_read_every_answer(gateway: Gateway, method: str, path: str, stat
         response = session.send(prepared, timeout=600)
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, ORIGIN)
     exposed = response.headers["access-control-expose-headers"].split(", ")
-    assert {"server-timing", "x-batch-size", "x-request-id", "retry-after"} <= set(exposed)
+    assert {
+        "server-timing",
+        "x-batch-size",
+        "x-request-id",
+        "retry-after",
+        "inference-header-content-length",
+    } <= set(exposed)
     assert response.headers["vary"] == "Origin"
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 import soundfile
 from huggingface_hub import InferenceClient
 
+from serving.gateway.envoy import Gateway
 from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
@@ -149,6 +152,63 @@ def test_open_inference_protocol(server: TorchServe, expected: list[dict[str, An
     assert (score["name"], score["datatype"], score["shape"]) == ("score", "FP32", [2, 2])
     assert label["data"] == labels(expected[:2]) * 2
     assert score["data"] == pytest.approx([entry["score"] for entry in expected[:2]] * 2, abs=1e-6)
+
+
+def binary_request() -> tuple[bytes, dict[str, str]]:
+    """The clip as a file and as a waveform, both in bytes after the JSON, as tritonclient.http sends them."""
+    samples, rate = soundfile.read(CLIP, dtype="float32")
+    tail = [len(AUDIO).to_bytes(4, "little") + AUDIO, samples.astype("<f4").tobytes()]
+    inputs = [
+        {"name": "audio", "datatype": "BYTES", "shape": [1, 1]},
+        {"name": "waveform", "datatype": "FP32", "shape": [1, len(samples)]},
+    ]
+    for tensor, content, more in zip(inputs, tail, ({}, {"sampling_rate": rate}), strict=True):
+        tensor["parameters"] = {"binary_data_size": len(content), **more}
+    head = json.dumps({"inputs": inputs, "parameters": {"top_k": 2, "binary_data_output": True}}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
+    return head + b"".join(tail), headers
+
+
+@pytest.mark.parametrize("path", ["/v2/models/demo/infer", "/v2/models/demo/versions/1.0/infer"])
+def test_binary_tensors_in_and_out(gateway: Gateway, expected: list[dict[str, Any]], path: str) -> None:
+    body, headers = binary_request()
+    answer = requests.post(gateway.url + path, body, headers=headers, timeout=600)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    length = int(answer.headers["Inference-Header-Content-Length"])
+    label, score = json.loads(answer.content[:length])["outputs"]
+    texts = [entry["label"].encode() for entry in expected[:2] * 2]
+    packed = b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+    assert label == {
+        "name": "label",
+        "datatype": "BYTES",
+        "shape": [2, 2],
+        "parameters": {"binary_data_size": len(packed)},
+    }
+    assert score == {
+        "name": "score",
+        "datatype": "FP32",
+        "shape": [2, 2],
+        "parameters": {"binary_data_size": 16},
+    }
+    assert answer.content[length : length + len(packed)] == packed
+    scores = np.frombuffer(answer.content, "<f4", offset=length + len(packed)).tolist()
+    assert scores == pytest.approx([entry["score"] for entry in expected[:2] * 2], abs=1e-6)
+
+
+def test_a_file_alone_is_a_raw_binary_request(gateway: Gateway, expected: list[dict[str, Any]]) -> None:
+    headers = {"Inference-Header-Content-Length": "0"}
+    answer = requests.post(f"{gateway.url}/v2/models/demo/infer", AUDIO, headers=headers, timeout=600)
+    scores = np.frombuffer(answer.content[-20:], "<f4").tolist()
+    assert scores == pytest.approx([entry["score"] for entry in expected], abs=1e-6)
+
+
+def test_the_error_of_a_binary_request_is_json(gateway: Gateway) -> None:
+    body, headers = binary_request()
+    answer = requests.post(f"{gateway.url}/v2/models/demo/infer", body[:-1], headers=headers, timeout=600)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
+    assert "Inference-Header-Content-Length" not in answer.headers
+    assert answer.json()["error"].startswith("binary_data_size of input 'waveform' is ")
 
 
 @pytest.mark.parametrize("name", ["X-Top-K", "x-top-k", "X-TOP-K"])

@@ -6,6 +6,7 @@
 | v1 | KServe v1: `{"instances": [{"b64"} or {"array", "sampling_rate"}, …], "parameters"}` | `{"predictions": …}` |
 | v2 | Open Inference Protocol: `{"inputs": [tensor, …], "parameters", "id"}` | `{"outputs": [label, score]}` |
 
+In v2, tensors may be binary: their bytes follow the JSON, in a request and in its answer.
 A model of several heads answers an object of rankings by head in place of a ranking, and in v2 `HEAD.label` and
 `HEAD.score`.
 """
@@ -13,10 +14,31 @@ A model of several heads answers an object of rankings by head in place of a ran
 from speaker_id.protocol.deadline import deadline
 from speaker_id.protocol.parse import parse
 from speaker_id.protocol.render import check_size, dump, least_bytes, render
-from speaker_id.protocol.request import Model, Options, Payload, Ranking, Rankings, Request, Tensors
+from speaker_id.protocol.request import (
+    Class,
+    Model,
+    Options,
+    Output,
+    Payload,
+    Ranking,
+    Rankings,
+    Request,
+    Tensors,
+)
 from speaker_id.protocol.tensors import Named, outputs_of, render_tensors
 
-__all__ = ["Model", "Named", "Options", "Payload", "Ranking", "Rankings", "Request", "Tensors"]
+__all__ = [
+    "Class",
+    "Model",
+    "Named",
+    "Options",
+    "Output",
+    "Payload",
+    "Ranking",
+    "Rankings",
+    "Request",
+    "Tensors",
+]
 __all__ += [
     "check_size",
     "deadline",

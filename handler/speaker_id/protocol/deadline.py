@@ -11,11 +11,15 @@ from speaker_id.protocol.request import Payload
 HEADER = "x-request-timeout"
 
 
-def deadline(payload: Payload) -> float | None:
+def deadline(payload: Payload, timeout: float | None = None) -> float | None:
     """Return when a request expires, in seconds since the epoch; None if it never does.
 
     The caller's header X-Request-Timeout says how many seconds it waits, counted from when the server received the
-    request. The server's own limit applies where it is shorter.
+    request. The shortest of it, the body's own and the server's applies.
+
+    Args:
+        payload: headers, and what the server says.
+        timeout: seconds that the body gives.
 
     Raises:
         InvalidParameter: the header is not a positive number.
@@ -23,7 +27,7 @@ def deadline(payload: Payload) -> float | None:
     if payload.received is None:
         return None
     asked = next((value for name, value in payload.headers.items() if name.lower() == HEADER), None)
-    limits = [limit for limit in (payload.within, seconds(asked)) if limit is not None]
+    limits = [limit for limit in (payload.within, seconds(asked), timeout) if limit is not None]
     return payload.received + min(limits) if limits else None
 
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
-from speaker_id.protocol import coding, form, json_body, values
-from speaker_id.protocol.open_inference import parse_v2
+from speaker_id.protocol import binary, coding, form, json_body, values
+from speaker_id.protocol.open_inference import parse_v2, raw_v2
 from speaker_id.protocol.request import Bytes, Options, Payload, Request
 from speaker_id.protocol.tensors import parse_tensors
 from speaker_id.settings import MAX_FIELDS, Settings
@@ -41,15 +41,26 @@ def parse(payload: Payload, settings: Settings) -> Request:
     )
     if not content:
         raise MalformedRequest("the body is empty: send the bytes of an audio file, or JSON")
+    content, tail = binary.split(content, payload.headers)
+    if tail and not content:
+        return raw_v2(tail, settings, outside)
     if not json_body.is_json(content):
+        if tail:
+            raise MalformedRequest(
+                "Inference-Header-Content-Length is given, but the body does not begin with JSON"
+            )
         return Request("ranking", (EncodedAudio(content),), values.first(*outside))
     value = json_body.load(content, settings)
     if not isinstance(value, dict):
         raise MalformedRequest(f"the JSON body must be an object, not {values.kind(value)}")
+    if "instances" not in value and isinstance(value.get("inputs"), list):
+        return parse_v2(value, settings, outside, tail)
+    if tail:
+        raise MalformedRequest(
+            "Inference-Header-Content-Length is given, but the JSON has no list of input tensors"
+        )
     if "instances" in value:
         return parse_v1(value, settings, outside)
-    if isinstance(value.get("inputs"), list):
-        return parse_v2(value, settings, outside)
     return parse_inference_api(value, outside)
 
 

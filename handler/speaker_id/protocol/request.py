@@ -14,7 +14,9 @@ from speaker_id.settings import ScoreFunction
 
 Bytes = bytes | bytearray
 Form = Literal["ranking", "v1", "v2", "tensors"]
+FIELDS = ("label", "score")  # of an entry of a ranking, and the v2 outputs of one head
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
+Class = tuple[float, int, str]  # score, index among the labels, label
 Rankings = (
     Ranking | dict[str, Ranking]
 )  # of one clip: the classifier's ranking, or one for each head, by its name
@@ -84,6 +86,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Output:
+    """An output tensor of a v2 answer, or of a server's own.
+
+    Attributes:
+        name: `label` or `score`, or of one head as in `action.label`.
+        binary: whether its data follows the JSON as bytes.
+        classes: of a `score`: how many of the best to send as "score:index:label"; None for the scores themselves.
+    """
+
+    name: str
+    binary: bool = False
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """One caller's request, parsed but not yet decoded.
 
@@ -92,14 +109,16 @@ class Request:
         clips: exactly one for a ranking; otherwise any number up to the limit.
         options: the caller's choices.
         id: v2 only: echoed.
-        outputs: v2 and tensors only: the output tensors asked for, in order.
+        outputs: v2 and tensors only: those asked for, in order.
+        timeout: v2 only: seconds after which nobody waits for the answer; None if the body does not say.
     """
 
     form: Form
     clips: tuple[Clip, ...]
     options: Options
     id: str | None = None
-    outputs: tuple[str, ...] = ("label", "score")
+    outputs: tuple[Output, ...] = tuple(map(Output, FIELDS))
+    timeout: float | None = None
 
     def instance(self, index: int) -> int | None:
         """Return the number by which an error names a clip; None for a ranking, which has one clip only."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from speaker_id.clip import Clip, EncodedAudio, RawAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, NonFiniteAudio, RequestTooLarge
 from speaker_id.protocol import values
-from speaker_id.protocol.request import Options, Rankings, Request, Tensors
+from speaker_id.protocol.request import Options, Output, Rankings, Request, Tensors
 from speaker_id.settings import Settings
 
 OUTPUTS = ("label", "score", "scores")
@@ -59,7 +59,8 @@ def parse_tensors(tensors: Tensors, settings: Settings, outside: tuple[Options, 
             f"the request has {len(clips)} clips; at most {settings.max_request_clips} are accepted"
         )
     options = values.first(values.options(given, "parameter"), *outside)
-    return Request("tensors", tuple(clips), options, outputs=tensors.outputs)
+    outputs = tuple(Output(name, binary=True) for name in tensors.outputs)
+    return Request("tensors", tuple(clips), options, outputs=outputs)
 
 
 def render_tensors(
@@ -76,7 +77,7 @@ def render_tensors(
         NonFiniteAudio: a score is NaN or infinite.
     """
     answer: Named = {}
-    for name in request.outputs:
+    for name in (output.name for output in request.outputs):
         head, _, field = name.rpartition(".")
         if field == "scores":
             answer[name] = np.stack([each[head] for each in scores])

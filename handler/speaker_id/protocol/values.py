@@ -38,6 +38,15 @@ def one_of(key: object, known: tuple[str, ...], where: str) -> str:
     raise InvalidParameter(f"unknown {where} {shown(key)}; known: {', '.join(known)}")
 
 
+def named(given: Any, known: tuple[str, ...]) -> dict[str, Any]:
+    """Return a parameters object; raise for an unknown name."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise MalformedRequest(f"parameters must be an object, not {kind(given)}")
+    return {one_of(key, known, "parameter"): value for key, value in given.items()}
+
+
 def top_k(value: Any, where: str) -> int:
     """Parse a count of at least 1, from a JSON number or from text."""
     text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value

@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from speaker_id.labels import answer, parts, rank
+from speaker_id.labels import answer, classified, parts, rank
+from speaker_id.protocol import Output
 
 LABELS = ("anna", "ben", "cleo")
 
@@ -59,3 +60,21 @@ def test_each_head_is_a_classifier_of_its_own() -> None:
 def test_without_heads_the_answer_is_the_ranking() -> None:
     logits = torch.tensor([1.0, 2.0, 3.0])
     assert answer(logits, LABELS, {}, 3, "none") == rank(logits, LABELS, 3, "none")
+
+
+def test_classes_have_the_index_of_their_label() -> None:
+    output = Output("score", classes=2)
+    assert classified(torch.tensor([1.0, 3.0, 2.0]), LABELS, {}, output, "none") == [
+        (3.0, 1, "ben"),
+        (2.0, 2, "cleo"),
+    ]
+
+
+def test_classes_of_a_head_are_counted_within_it() -> None:
+    output = Output("object.score", classes=9)
+    names, heads = ("on", "off", "lamp", "none", "heat"), {"action": 2, "object": 3}
+    assert classified(torch.tensor([9.0, 8.0, 1.0, 3.0, 2.0]), names, heads, output, "none") == [
+        (3.0, 1, "none"),
+        (2.0, 2, "heat"),
+        (1.0, 0, "lamp"),
+    ]

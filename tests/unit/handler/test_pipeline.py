@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import threading
 import time
 import weakref
@@ -171,6 +172,27 @@ def test_a_request_past_its_deadline_is_not_worked_on_and_its_mates_are() -> Non
     assert first.audio_seconds == first.decode_seconds == first.inference_seconds == 0
     assert top(second.body) == ("up", 0.25)
     assert encoder.micro_batches == [[8000]]
+
+
+def test_a_timeout_in_the_body_is_a_deadline_too() -> None:
+    tensor = {"name": "audio", "shape": [4000], "datatype": "FP32", "data": [0.5] * 4000}
+    body = {"inputs": [tensor], "parameters": {"sampling_rate": 16000, "timeout": 5_000_000}}
+    content = json.dumps(body).encode()
+    late, early = pipeline().identify(
+        [Payload({"body": content}, received=time.time() - ago) for ago in (10, 0)]
+    )
+    assert late.body["code"] == "deadline_exceeded"
+    assert early.error is None
+
+
+def test_classes_are_answered_as_triton_does() -> None:
+    tensor = {"name": "audio", "shape": [4000], "datatype": "FP32", "data": [0.5] * 4000}
+    wanted = [{"name": "score", "parameters": {"classification": 2}}]
+    body = {"inputs": [tensor], "parameters": {"sampling_rate": 16000, "top_k": 1}, "outputs": wanted}
+    (outcome,) = pipeline().identify([payload(body)])
+    (output,) = outcome.body["outputs"]
+    assert (output["datatype"], output["shape"]) == ("BYTES", [1, 2])
+    assert output["data"] == ["0.5:0:up", "-0.5:1:down"]
 
 
 def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_the_request(

@@ -136,17 +136,20 @@ def test_an_answer_that_turns_out_larger_is_refused_too_and_its_mates_are_answer
     assert large.certainties == ()
 
 
-@pytest.mark.parametrize("form", ["ranking", "v1", "v2"])
+@pytest.mark.parametrize("form", ["ranking", "v1", "v2", "v2 in binary", "v2 classes"])
 def test_the_lower_bound_is_never_more_than_the_answer(form: str) -> None:
+    classes = {"name": "score", "parameters": {"classification": 2}}
     bodies = {
         "ranking": Payload({"body": wav(0.5)}),
         "v1": payload(bulk(3)),
         "v2": payload(v2([0.5] * 800, 3)),
+        "v2 in binary": payload(v2([0.5] * 800, 30) | {"parameters": {"binary_data_output": True}}),
+        "v2 classes": payload(v2([0.5] * 800, 3) | {"outputs": [classes]}),
     }
     pipe = pipeline()
     (outcome,) = pipe.identify([bodies[form]])
     asked = parse(bodies[form], pipe.settings)
-    least = least_bytes(asked, {"": 2}, len("up"))
+    least = least_bytes(asked, {"": 2}, 5, len("up"))
     assert 0.1 * len(outcome.answer) < least < len(outcome.answer)
 
 

@@ -29,5 +29,24 @@ def refused(body: Any, kind: type[RequestError], **more: Any) -> RequestError:
     return caught.value
 
 
-def tensor(shape: Any, datatype: str, data: Any, **parameters: Any) -> dict[str, Any]:
-    return {"name": "audio", "shape": shape, "datatype": datatype, "data": data, "parameters": parameters}
+def tensor(shape: Any, datatype: str, data: Any, *, name: str = "audio", **parameters: Any) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data, "parameters": parameters}
+
+
+def binary_tensor(
+    shape: Any, datatype: str, content: bytes, *, name: str = "audio", **parameters: Any
+) -> dict[str, Any]:
+    """A tensor whose bytes follow the JSON."""
+    parameters = {"binary_data_size": len(content), **parameters}
+    return {"name": name, "shape": shape, "datatype": datatype, "parameters": parameters}
+
+
+def element(content: bytes, length: int | None = None) -> bytes:
+    """An element of BYTES, with its length or a wrong one."""
+    return (len(content) if length is None else length).to_bytes(4, "little") + content
+
+
+def with_tail(document: Any, tail: bytes, header: object = None) -> tuple[bytes, dict[str, str]]:
+    """A body of JSON and bytes, and the headers that describe it."""
+    text = json.dumps(document).encode()
+    return text + tail, {"Inference-Header-Content-Length": str(len(text) if header is None else header)}

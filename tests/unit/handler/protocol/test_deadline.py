@@ -39,3 +39,15 @@ def test_the_shorter_of_the_callers_and_the_servers_limit_holds(
 def test_a_limit_that_is_none_is_refused_by_name(asked: str) -> None:
     with pytest.raises(InvalidParameter, match="X-Request-Timeout must be a number of seconds above 0"):
         deadline(payload(1000.0, None, X_Request_Timeout=asked))
+
+
+@pytest.mark.parametrize(
+    ("within", "asked", "timeout"), [(60.0, "5", 4.0), (4.0, "5", 60.0), (60.0, "4", 5.0)]
+)
+def test_the_shortest_of_three_limits_holds(within: float, asked: str, timeout: float) -> None:
+    assert deadline(payload(1000.0, within, X_Request_Timeout=asked), timeout) == 1004.0
+
+
+def test_that_of_the_body_holds_alone() -> None:
+    assert deadline(payload(1000.0), 2.5) == 1002.5
+    assert deadline(payload(None), 2.5) is None

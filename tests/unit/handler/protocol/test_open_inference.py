@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest, RequestTooLarge
-from speaker_id.protocol import Options, Request
+from speaker_id.protocol import Options, Output, Request
 
 from tests.unit.handler.protocol.bodies import AUDIO, B64, refused, request, tensor
 
@@ -38,8 +38,17 @@ def test_v2_sampling_rate_may_stand_on_the_request() -> None:
 
 
 def test_v2_inputs_of_several_tensors_count_on() -> None:
-    body = {"inputs": [tensor([2], "BYTES", [B64, B64]), tensor([1], "BYTES", ["!"])]}
+    body = {"inputs": [tensor([2], "BYTES", [B64, B64]), tensor([1], "BYTES", ["!"], name="more")]}
     assert refused(body, MalformedRequest).instance == 2
+
+
+def test_v2_inputs_have_names_of_their_own() -> None:
+    one = tensor([1], "BYTES", [B64])
+    error = refused({"inputs": [one, one]}, MalformedRequest)
+    assert error.message == "two inputs have the name 'audio'; give each its own"
+    for name in (None, "", 7, "x" * 257):
+        error = refused({"inputs": [one | {"name": name}]}, MalformedRequest)
+        assert error.message.startswith("an input must have a name of 1 to 256 characters, not ")
 
 
 @pytest.mark.parametrize("data", [[B64, B64], [[B64], [B64]]])
@@ -101,10 +110,75 @@ def test_v2_other_datatypes_are_refused() -> None:
 
 def test_v2_outputs_may_be_chosen() -> None:
     body = {"inputs": [tensor([1], "BYTES", [B64])], "outputs": [{"name": "score"}]}
-    assert request(body).outputs == ("score",)
+    assert request(body).outputs == (Output("score"),)
     refused({**body, "outputs": [{"name": "logits"}]}, InvalidParameter)
     twice = refused(
         {**body, "outputs": [{"name": "score"}, {"name": "label"}, {"name": "score"}]}, InvalidParameter
     )
     assert twice.message == "output score is requested twice; name it once"
     refused({**body, "outputs": "score"}, MalformedRequest)
+    refused({**body, "outputs": [{"name": "score", "datatype": "FP64"}]}, InvalidParameter)
+    refused({**body, "outputs": [{"name": "score", "parameters": {"sort": 1}}]}, InvalidParameter)
+
+
+def test_v2_classes_may_be_asked_for() -> None:
+    body = {"inputs": [tensor([1], "BYTES", [B64])]}
+    wanted = [{"name": "score", "parameters": {"classification": 3}}, {"name": "label"}]
+    assert request({**body, "outputs": wanted}).outputs == (Output("score", classes=3), Output("label"))
+    for count in (0, -1, 1.5, "x", True):
+        wanted = [{"name": "score", "parameters": {"classification": count}}]
+        error = refused({**body, "outputs": wanted}, InvalidParameter)
+        assert error.message.startswith("classification must be a whole number of at least 1, not ")
+    wanted = [{"name": "label", "parameters": {"classification": 3}}]
+    error = refused({**body, "outputs": wanted}, InvalidParameter)
+    assert error.message == "classification is of scores: output label has none"
+
+
+def parameters(**given: Any) -> dict[str, Any]:
+    return {"inputs": [tensor([1], "BYTES", [B64])], "parameters": given}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [(2_500_000, 2.5), (1, 1e-6), (0, None), (None, None), (2**64 - 1, 2**64 / 1e6)]
+)
+def test_v2_a_timeout_is_in_microseconds(timeout: int | None, seconds: float | None) -> None:
+    assert request(parameters(timeout=timeout)).timeout == seconds
+
+
+def test_v2_priority_and_sequences_change_nothing() -> None:
+    plain = request(parameters())
+    for more in (
+        {"priority": 3},
+        {"sequence_id": 42, "sequence_start": True, "sequence_end": False},
+        {"sequence_id": "e333c95a", "sequence_end": True},
+        {"sequence_id": 0, "sequence_start": False},
+        {"sequence_id": "", "priority": 0},
+    ):
+        assert request(parameters(**more)) == plain
+
+
+@pytest.mark.parametrize("name", ["priority", "timeout", "sequence_id"])
+@pytest.mark.parametrize("value", [-1, 2**64, 1.5, True, [], {}])
+def test_v2_what_is_no_whole_number_is_refused(name: str, value: Any) -> None:
+    error = refused(parameters(**{name: value}), InvalidParameter)
+    assert error.message.startswith(f"{name} must be a whole number")
+    assert "from 0 to 2^64 - 1, not " in error.message
+
+
+@pytest.mark.parametrize("name", ["sequence_start", "sequence_end"])
+def test_v2_a_sequence_has_an_id(name: str) -> None:
+    for sequence in ({}, {"sequence_id": 0}, {"sequence_id": ""}):
+        error = refused(parameters(**{name: True}, **sequence), InvalidParameter)
+        assert error.message == f"{name} needs a sequence_id other than 0 and the empty text"
+    assert f"{name} must be true or false" in refused(parameters(**{name: 1}), InvalidParameter).message
+
+
+def test_v2_a_sequences_id_is_bounded() -> None:
+    error = refused(parameters(sequence_id="x" * 257), InvalidParameter)
+    assert error.message == "sequence_id has 257 characters; at most 256 are accepted"
+
+
+@pytest.mark.parametrize("key", ["model_name", "model_version"])
+def test_v2_names_of_models_are_texts(key: str) -> None:
+    error = refused({**parameters(), key: 7}, MalformedRequest)
+    assert error.message == f"{key} must be a string, not a number"
