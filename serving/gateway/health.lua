@@ -75,6 +75,21 @@ local function live(handle, state)
   answer(handle, alive and 200 or 503, '{"live": ' .. tostring(alive) .. '}')
 end
 
+-- KServe v1's liveness
+local function alive(handle, state)
+  local well = state ~= nil and state.silent <= GONE
+  answer(handle, well and 200 or 503, well and '{"status": "alive"}' or '{"status": "not alive"}')
+end
+
+-- The models that are loaded, ready or not, as KServe lists them
+local function models(handle, state)
+  local reason = outage(state)
+  if reason then
+    return fail(handle, 503, "unavailable", reason)
+  end
+  answer(handle, 200, '{"models": ["' .. table.concat(state.names, '", "') .. '"]}')
+end
+
 local function server_ready(handle, state)
   local reason = unready(state)
   answer(handle, reason and 503 or 200,
@@ -138,6 +153,7 @@ end
 local function question(path)
   local plain = {
     ["/v2/health/live"] = live, ["/v2/health/ready"] = server_ready, ["/ping"] = ping, ["/v2"] = server_metadata,
+    ["/"] = alive, ["/v1"] = alive, ["/v1/models"] = models, ["/v2/models"] = models,
   }
   if plain[path] then
     return plain[path]

@@ -31,7 +31,10 @@ LONGEST_LINE = 64 << 10
 FROM_THE_START = ("200", "429", "500", "503", "504", "507")
 UNKNOWN = "unknown"  # in place of any model that is not served
 GRPC = "grpc"  # in place of the model, which is named in gRPC's message
-_HEALTH = re.compile(r"/ping|/v2(/health/.*)?|/v2/models/[^/]+(/versions/[^/]+)?(/ready)?|/v1/models/[^/:]+")
+_HEALTH = re.compile(
+    r"/ping|/(v1)?|/v2(/health/.*)?|/v[12]/models|/v1/models/[^/:]+"
+    r"|/v2/models/[^/]+(/versions/[^/]+)?(/ready|/config|/stats)?"
+)
 _MODEL = re.compile(r"/(?:predictions|v1/models|v2/models)/([^/:]+)")
 
 

@@ -76,6 +76,22 @@ def test_each_row_gets_its_own_status_and_type(handler: SpeakerHandler) -> None:
     assert bodies[1]["code"] == "unsupported_media"
 
 
+def test_a_binary_answer_says_where_its_json_ends(handler: SpeakerHandler) -> None:
+    batch = context(Path())
+    headers = {"Inference-Header-Content-Length": "0"}  # the body is the one element of a tensor
+    batch.request_processor = [RequestProcessor(headers), RequestProcessor(headers)]
+    batch.request_ids = {0: "a", 1: "b"}
+    binary, refused = handler.handle([{"body": AUDIO}, {"body": b"?"}], batch)
+    kinds = [batch.get_response_content_type(index) for index in range(2)]
+    assert kinds == ["application/octet-stream", "application/json"]
+    length = int(batch.get_response_headers(0)["Inference-Header-Content-Length"])
+    label, score = json.loads(binary[:length])["outputs"]
+    sizes = [output["parameters"]["binary_data_size"] for output in (label, score)]
+    assert (len(binary), sizes[1]) == (length + sum(sizes), 4 * 5)
+    assert "Inference-Header-Content-Length" not in batch.get_response_headers(1)
+    assert json.loads(refused)["code"] == "unsupported_media"
+
+
 @pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="this system has no /proc")
 def test_the_worker_shows_a_batch_while_it_has_one_in_hand(
     handler: SpeakerHandler, monkeypatch: pytest.MonkeyPatch

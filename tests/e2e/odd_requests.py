@@ -36,6 +36,9 @@ CASES = [
     *(Case(f"{method} /ping", 200) for method in ("GET", "HEAD")),
     *(Case(f"{method} /v2/health/ready", 200) for method in ("GET", "HEAD")),
     *(Case(f"{method} /v2/models/stub", 200) for method in ("GET", "HEAD")),
+    *(Case(f"{method} {path}", 200) for method in ("GET", "HEAD") for path in ("/", "/v1", "/v1/models")),
+    Case("GET /v2/models/", 200),
+    *(Case(f"POST {path}", 405, "method_not_allowed") for path in ("/v1", "/v1/models", "/v2/models")),
     *(Case(f"{method} /predictions/stub", 405, "method_not_allowed") for method in ("GET", "HEAD", "DELETE", "PATCH")),
     *(Case(f"{method} /predictions/stub", 405, "method_not_allowed") for method in ("OPTIONS", "TRACE")),
     *(Case(f"{method} /ping", 405, "method_not_allowed") for method in ("POST", "PUT", "DELETE", "OPTIONS")),
@@ -60,7 +63,7 @@ CASES = [
     Case("POST /v2/models//infer", 405, "method_not_allowed", body=b"abc"),  # the metadata of a model named infer
     *(Case(f"GET {path}", 200) for path in ("/ping/", "/v2", "/v2/", "/v2/models/stub/", "/v2/health/live/", "/ping?")),
     *(Case(f"GET /v2/models/{tail}", 404, "model_not_found") for tail in ("no", "no/ready", "stub/versions/9/ready")),
-    *(Case(f"GET {path}", 404, "not_found") for path in ("/", "/models", "/metrics", "/v2/health", "/v2/models/s/x")),
+    *(Case(f"GET {path}", 404, "not_found") for path in ("/models", "/metrics", "/v2/health", "/v2/models/s/x")),
     Case(f"POST /predictions/{LONG}{LONG}", 414, "path_too_long", body=b"abc"),
     Case(f"POST /predictions/stub?{LONG}{LONG}", 414, "path_too_long", body=b"abc"),
     Case(f"POST /predictions/stub?{LONG}", 200, body=b"abc"),

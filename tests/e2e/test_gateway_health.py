@@ -63,6 +63,14 @@ def test_a_healthy_server_says_so(stub_gateway: Gateway) -> None:
     assert get(stub_gateway, "/v2")[0] == 200
 
 
+def test_kserves_liveness_and_lists(stub_gateway: Gateway) -> None:
+    assert get(stub_gateway, "/") == (200, {"status": "alive"})
+    assert get(stub_gateway, "/v1") == (200, {"status": "alive"})
+    for path in ("/v1/models", "/v2/models"):
+        status, body = get(stub_gateway, path)
+        assert (status, body.keys(), set(body["models"])) == (200, {"models"}, {"narrow", "stub"})
+
+
 def test_metadata_names_versions_inputs_and_outputs(stub_gateway: Gateway) -> None:
     status, body = get(stub_gateway, "/v2/models/stub")
     assert (status, body["name"], body["versions"]) == (200, "stub", ["1.0"])
@@ -133,6 +141,11 @@ def test_a_server_whose_torchserve_is_gone_is_neither_live_nor_ready(
     gone.temp = Path("/nowhere")  # and no socket of its management API
     gateway = before(gone)
     assert get(gateway, "/v2/health/live") == (503, {"live": False})
+    assert get(gateway, "/") == (503, {"status": "not alive"})
+    assert get(gateway, "/v2/models") == (
+        503,
+        {"error": "the model server does not answer", "code": "unavailable"},
+    )
     reason = "the model server does not answer"
     assert get(gateway, "/v2/health/ready") == (503, {"ready": False, "reason": reason})
 

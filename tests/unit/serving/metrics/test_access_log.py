@@ -65,7 +65,14 @@ def test_names_that_callers_make_up_are_one_label(log: AccessLog, path: Path) ->
 
 
 def test_health_probes_are_not_counted(log: AccessLog, path: Path) -> None:
-    probes = ["/ping", "/v2/health/ready", "/v2/health/live", "/v2/models/demo/ready", "/v1/models/demo"]
+    probes = ["/", "/v1", "/ping", "/v2/health/ready", "/v2/health/live", "/v2/models/demo/ready"]
+    probes += [
+        "/v1/models/demo",
+        "/v1/models",
+        "/v2/models",
+        "/v2/models/demo/config",
+        "/v2/models/demo/stats",
+    ]
     write(path, *({"path": probe, "method": method} for probe in probes for method in ("GET", "HEAD")))
     assert values(log, "speaker_id_responses_total") == {}
 
