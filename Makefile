@@ -1,6 +1,6 @@
 # The front door; `make` alone lists the targets.
 
-VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP VERSION CANARY \
+VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP VERSION CANARY \
 	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE ALL ARGS
 
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
@@ -20,7 +20,7 @@ HERE := $(ROOT) && cd -- "$$root"
 SETUP := $(HERE) && python="$${PYTHON:-python3}" && "$$python" bundle/variables.py && \
 	"$$python" bundle/bootstrap.py --torch-index "$$TORCH_INDEX" $${LOCKED:+--locked}
 RUN := $(HERE) && PYTHONPATH=handler exec .venv/bin/python bundle/variables.py
-LOAD := URL MODEL REVISION MODELS CLIPS SLO OUT
+LOAD := URL MODEL REVISION MODELS SERVER CLIPS SLO OUT
 
 ifneq ($(filter identify,$(MAKECMDGOALS)),)
 ifeq ($(strip $(AUDIO)),)
@@ -40,11 +40,11 @@ endif
 
 ##@ Use
 
-demo: setup ## identify the sample clips with the small demo model, through a real server
-	$(RUN) -m serving.demo
+demo: setup ## identify the sample clips with the small demo model, through a real server: SERVER=
+	$(RUN) -m serving.demo SERVER
 
-serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, PORT=8080, TOKENS= file, TLS= folder, CORS= origins, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
-	$(RUN) -m serving.serve MODEL MODELS REVISION PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP ARGS
+serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, SERVER=torchserve, PORT=8080, TOKENS= file, TLS= folder, CORS= origins, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
+	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP ARGS
 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder
@@ -81,7 +81,7 @@ clean: ## remove what was built, except .venv and the archives of a roll-back: A
 
 ##@ Measure
 
-EVALUATE := -m measure.evaluation MODEL URL SPLIT OUT DATA SPLIT_FILE
+EVALUATE := -m measure.evaluation MODEL SERVER URL SPLIT OUT DATA SPLIT_FILE
 
 evaluate: setup-dev ## count how often a model is right: DATA=VoxCeleb1 or a folder or CSV, SPLIT=3, SPLIT_FILE=, URL=, MODEL=, ARGS="--local"
 	$(RUN) $(EVALUATE) ARGS

@@ -56,6 +56,7 @@ CHECKED: Dict[str, Check] = {
     ),
     "DURATION": written(r"(?=.*[1-9])[0-9]{1,6}([.][0-9]{1,6})?[sm]?", "30, 30s or 2m"),
     "SPLIT": whole(1, 3, ": VoxCeleb1's train, dev and test"),
+    "SERVER": one_of("torchserve", "triton"),
     "ALLOCATOR": one_of("glibc", "jemalloc"),
     "SHAPE": one_of("poisson", "constant", "step", "spike"),
 }
@@ -68,6 +69,7 @@ MEANING: Dict[str, str] = {
     "MODEL": "a name under `models/`, a hub id, or the path of a checkpoint folder",
     "MODELS": "several of these, with spaces between; `NAME:2.0` is served as version 2.0",
     "REVISION": "commit, branch or tag of a hub model",
+    "SERVER": "the model server behind the gateway",
     "PORT": "the gateway's port; of other commands, the server that they address",
     "ALLOCATOR": "memory allocator of Java and the workers",
     "TOKENS": "file of bearer tokens, of which callers must send one",

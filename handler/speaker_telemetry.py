@@ -112,7 +112,7 @@ class TorchServeSink:
 
     Args:
         cache: TorchServe's `context.metrics`, with the metrics that its configuration declares
-            (serving/metrics/declaration.py). One that is not declared is not sent: TorchServe would log and drop it.
+            (serving/torchserve/declaration.py). One that is not declared is not sent: TorchServe would log and drop it.
         model: its name and version are part of every metric.
     """
 

@@ -12,22 +12,30 @@ from rich.console import Console
 from bundle import BundleError
 from bundle.sources import ModelSpec
 from clients.identify import ENVIRONMENT_TOKEN
-from serving import asked
+from serving import asked, model_servers
+from serving.model_servers import Chosen
 from serving.service import Service
 from serving.temporary import serving
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """--url, --model and --token."""
+    """--url, --model, --server and --token."""
     option = parser.add_argument
     option("--url", default="", help="address of a server (default: one that runs here, else one of its own)")
     option("--model", default="demo", help="a name under models/, or what URL= serves (%(default)s)")
+    started = "the model server, if one is started; one that runs must be of this kind"
+    option("--server", choices=model_servers.NAMES, help=f"{started} ({model_servers.DEFAULT.name})")
     option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
 
 
 @contextmanager
 def chosen(
-    url: str, specs: Sequence[ModelSpec], command: str, console: Console, running: bool = True
+    url: str,
+    specs: Sequence[ModelSpec],
+    command: str,
+    console: Console,
+    running: bool = True,
+    server: str | None = None,
 ) -> Iterator[tuple[str, Service | None]]:
     """The server that a command measures, which it prints.
 
@@ -37,6 +45,7 @@ def chosen(
         command: who asks.
         console: where to print it.
         running: whether a server that runs will do; it need not have the revision that is asked for.
+        server: the model server, where it matters.
 
     Yields:
         Its base address, and the service if this command started it.
@@ -52,7 +61,7 @@ def chosen(
     if not specs:
         raise BundleError("MODEL= is needed to start a server, or URL= of one that runs")
     try:
-        found = asked.running(names) if running else None
+        found = asked.running(names, server=server) if running else None
     except asked.NoServer:
         found = None
     if found:
@@ -63,5 +72,5 @@ def chosen(
         yield where, None
         return
     console.print(f"{command}: asking a server of its own, as none of {', '.join(names)} runs here")
-    with serving(specs, command, console) as service:
+    with serving(specs, command, console, Chosen(server) if server else model_servers.DEFAULT) as service:
         yield service.gateway.url, service

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bundle import BundleError
 from bundle.command_line import Parser
-from serving import state
+from serving import model_servers, state
 from serving.gateway import cors, tls, tokens, tracing
 from serving.gateway.options import GatewayOptions
 from serving.host import allocator, ports
@@ -55,6 +55,7 @@ def parser() -> Parser:
         default="glibc",
         help="memory allocator of Java and the workers (default: %(default)s)",
     )
+    add_server(made)
     add("--port", type=ports.number, default=8080, help="of the gateway (default: %(default)s)")
     add(
         "--address",
@@ -74,6 +75,16 @@ def parser() -> Parser:
     )
     add("--otlp", default="", help="host:port of an OpenTelemetry collector, OTLP over HTTP")
     return made
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """--server, for commands that start one or build for one."""
+    parser.add_argument(
+        "--server",
+        choices=model_servers.NAMES,
+        default=model_servers.DEFAULT.name,
+        help="the model server behind the gateway (default: %(default)s)",
+    )
 
 
 def gateway_options(args: argparse.Namespace) -> GatewayOptions:

@@ -15,17 +15,19 @@ class NoServer(BundleError):
     """No suitable server is running; the message is one line that names those that are."""
 
 
-def running(models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN) -> State:
-    """The most recently started server that serves all these models, at this port if one is given.
+def running(
+    models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN, server: str | None = None
+) -> State:
+    """The most recently started server that serves all these models, at this port and of this kind if one is given.
 
     Raises:
         NoServer: there is none.
     """
-    return with_folder(models, port, run)[1]
+    return with_folder(models, port, run, server)[1]
 
 
 def with_folder(
-    models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN
+    models: Iterable[str] = (), port: int | None = None, run: Path = state.RUN, server: str | None = None
 ) -> tuple[Path, State]:
     """The same, with its folder."""
     wanted = set(models)
@@ -34,7 +36,7 @@ def with_folder(
         # a folder not named after a port: a command's temporary server, which ends with that command
         if not found.serve.alive or not file.parent.name.isdigit():
             continue
-        if wanted <= set(found.models) and (port is None or found.port == port):
+        if wanted <= set(found.models) and port in (None, found.port) and server in (None, found.server):
             return file.parent, found
         alive.append(found)
     what = f" of {', '.join(sorted(wanted))}" if wanted else ""

@@ -18,6 +18,8 @@ from bundle import BundleError, sources
 from bundle.command_line import Parser
 from bundle.samples import Sample, samples
 from clients.identify import Answer, Client, ClientError
+from serving.arguments import add_server
+from serving.model_servers import Chosen, of
 from serving.signals import SIGNALS
 from serving.temporary import serving, step
 
@@ -43,9 +45,9 @@ def identify_all(client: Client, clips: list[Sample], progress: Callable[[str], 
         yield Outcome(sample, client.identify(sample.path))
 
 
-def table(outcomes: list[Outcome]) -> Table:
+def table(outcomes: list[Outcome], server: str) -> Table:
     """One row a clip: speaker, best answer, the next ones, latency."""
-    shown = Table(title="Held-out clips, identified by the DEMO model through TorchServe", box=SIMPLE_HEAD)
+    shown = Table(title=f"Held-out clips, identified by the DEMO model through {server}", box=SIMPLE_HEAD)
     shown.add_column("clip", overflow="ellipsis", no_wrap=True, min_width=20)
     for heading in ("speaker", "answer"):
         shown.add_column(heading, no_wrap=True)
@@ -66,16 +68,16 @@ def table(outcomes: list[Outcome]) -> Table:
     return shown
 
 
-def demo(console: Console) -> int:
+def demo(console: Console, chosen: Chosen) -> int:
     """Run the demo; returns the exit code. Its folder is kept only after a failure, for the logs."""
     spec, clips = sources.resolve(MODEL), samples()
     with (
-        serving([spec], "demo", console) as service,
+        serving([spec], "demo", console, chosen) as service,
         Client(service.gateway.url, spec.name) as client,
         step(console, "demo", "identifying") as progress,
     ):
         outcomes = list(identify_all(client, clips, progress))
-    console.print(table(outcomes))
+    console.print(table(outcomes, of(chosen.name).title))
     right = sum(outcome.right for outcome in outcomes)
     console.print(
         f"{right} of {len(outcomes)} right. This is a demo model: it knows six recorded voices, and names one of them "
@@ -85,13 +87,15 @@ def demo(console: Console) -> int:
 
 
 def main() -> int:
-    Parser(prog="python -m serving.demo", description="Identify the demo model's sample clips.").parse_args()
+    parser = Parser(prog="python -m serving.demo", description="Identify the demo model's sample clips.")
+    add_server(parser)
+    args = parser.parse_args()
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=WIDTH)
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
     try:
-        return demo(console)
+        return demo(console, Chosen(args.server))
     except (BundleError, ClientError) as exc:
         print(f"demo: {exc}", file=sys.stderr)
         return 1

@@ -16,6 +16,7 @@ from serving import state
 from serving.announcement import announce
 from serving.arguments import gateway_options, parser
 from serving.host import allocator, orphans, processes
+from serving.model_servers import Chosen
 from serving.service import Service
 from serving.signals import Interrupted, Stopper
 
@@ -28,7 +29,8 @@ def prepare(args: argparse.Namespace) -> Service:
     Raises:
         BundleError: says in one line why it cannot be.
     """
-    options, variables = gateway_options(args), allocator.environment(args.allocator)
+    options = gateway_options(args)
+    chosen = Chosen(args.server, allocator.environment(args.allocator))
     specs = asked_for(args)
     already_running(args.port)
     processes.refuse_left(orphans.clear_all(state.RUN))
@@ -38,7 +40,7 @@ def prepare(args: argparse.Namespace) -> Service:
         pinned = versions.named(args.models)
         specs = [versions.current(spec, pinned=spec.name in pinned) for spec in specs]
     run = args.run or state.RUN / str(args.port)
-    return Service(specs, args.archived or store.STORE, run, options, variables)
+    return Service(specs, args.archived or store.STORE, run, options, chosen)
 
 
 def serve(service: Service, stopper: Stopper, grace: float, delay: float) -> int:

@@ -1,9 +1,9 @@
-"""A whole server: TorchServe, the gateway in front of it, and the state file by which other commands find it."""
+"""A whole server: the model server, the gateway in front of it, and the state file by which other commands find it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from bundle import private, shipped
 from bundle.sources import ModelSpec
+from serving import model_servers
 from serving.gateway import canary, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
@@ -19,13 +20,14 @@ from serving.host import local_http, logs, orphans
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
 from serving.metrics.assembly import exporter
+from serving.model_server import ServerError
+from serving.model_servers import Chosen
+from serving.readiness.repair import Repair
 from serving.rollout import journal
 from serving.state import FILE, GRACE_SECONDS, SERVE_LOCK, State
-from serving.torchserve.process import JVM_STOP_SECONDS, ServerError, TorchServe
-from serving.torchserve.repair import Repair
 
 ROTATE_SECONDS = 5.0  # between two checks of the logs' sizes; what is written in between exceeds the limit
-FAULT_GRACE_SECONDS = 2.0  # for requests in flight when TorchServe has ended by itself: mostly uploads
+FAULT_GRACE_SECONDS = 2.0  # for requests in flight when the model server has ended by itself: mostly uploads
 
 
 class Service:
@@ -36,7 +38,7 @@ class Service:
         store: the model store.
         run: this server's folder, for logs, configuration and the state file.
         options: of the gateway: addresses, access, limits, tracing.
-        environment: variables for TorchServe and its workers.
+        chosen: the model server.
     """
 
     def __init__(
@@ -45,22 +47,22 @@ class Service:
         store: Path,
         run: Path,
         options: GatewayOptions,
-        environment: Mapping[str, str] | None = None,
+        chosen: Chosen = model_servers.DEFAULT,
     ) -> None:
         self.specs = list(specs)
         self.run = run.resolve()
         self._lock: FileLock | None = None
         self._rotate_at, self._rotation_fault = 0.0, ""
-        self.torchserve = TorchServe(store, [spec.name for spec in specs], run, environment=environment)
+        self.server = chosen.server(store, [spec.name for spec in specs], run)
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
-        self.gateway = Gateway(self.torchserve, replace(options, limits=limits), longest, heads)
-        # seconds that the workers may take to load, one model after the other, and the JVM to start
+        self.gateway = Gateway(self.server, replace(options, limits=limits), longest, heads)
+        # seconds that the workers may take to load, one model after the other, and the server to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
         self.tokens = tokens.Watch(options.tokens)
         self.repair: Repair | None = None  # from when it serves: loading may take minutes
-        self.exporter = exporter(self.torchserve, self.gateway, specs)
+        self.exporter = exporter(self.server, self.gateway, specs)
 
     def start(
         self, progress: Callable[[str], None] = lambda _: None, stop_seconds: float = GRACE_SECONDS
@@ -80,15 +82,15 @@ class Service:
         orphans.clear(self.run)
         self.exporter.check_port()
         self.gateway.check_port()  # before the half minute that a model takes to load
-        self.torchserve.prepare()
+        self.server.prepare()
         for model in journal.forget(self.run):
             progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
         self.gateway.prepare()
         self._write_state(stop_seconds)  # before there is a process to find by it
-        self.torchserve.start()
-        self.torchserve.wait_ready(self.patience, progress)
+        self.server.start()
+        self.server.wait_ready(self.patience, progress)
         self.gateway.start()
-        self.repair = Repair(self.torchserve, self.patience, self._start_again)
+        self.repair = Repair(self.server, self.patience, self._start_again)
         self.exporter.start()
         self._write_state(stop_seconds)
 
@@ -114,7 +116,7 @@ class Service:
             return None
         said = ""
         try:
-            logs.cut(self.run / logs.JVM)
+            logs.cut(self.server.output)
             self.gateway.rotate_logs()
         except local_http.FAULTS as exc:
             said = str(exc) or type(exc).__name__
@@ -124,8 +126,8 @@ class Service:
 
     def fault(self) -> str | None:
         """Which of the processes has ended by itself; None if all run."""
-        if not self.torchserve.running:
-            return f"TorchServe has ended (logs: {self.torchserve.run})"
+        if not self.server.running:
+            return f"{self.server.title} has ended (logs: {self.run})"
         if not self.gateway.running:
             return f"the gateway has ended (log: {self.gateway.log})"
         return None
@@ -143,11 +145,11 @@ class Service:
             say(done)
 
     def _start_again(self) -> None:
-        self.torchserve.stop(0.0, again=True)
+        self.server.stop(0.0, again=True)
         # it loads each model's version from the store: a canary or a roll-out in progress is not continued
         canary.forget(self.run)
         journal.forget(self.run)
-        self.torchserve.start()
+        self.server.start()
 
     def stop(self, grace: float, hurry: Callable[[], bool] = lambda: False, delay: float = 0.0) -> int:
         """Answer "not ready", refuse new requests, wait for those in flight, end every process, remove temporary files.
@@ -164,7 +166,7 @@ class Service:
         """
         cut = 0
         try:
-            if self.gateway.running and self.torchserve.running:
+            if self.gateway.running and self.server.running:
                 self.gateway.not_ready()
                 wait_until(hurry, delay)  # requests are answered meanwhile
                 cut = self.gateway.drain(grace, hurry)
@@ -173,7 +175,7 @@ class Service:
         finally:
             self.exporter.stop()
             self.gateway.stop()
-            self.torchserve.stop(0.0 if hurry() else JVM_STOP_SECONDS)
+            self.server.stop(0.0 if hurry() else self.server.stop_seconds)
             if self._lock is not None:  # otherwise the state is that of another server, which is running
                 (self.run / FILE).unlink(missing_ok=True)
                 (self.run / SERVE_LOCK).unlink(
@@ -190,14 +192,15 @@ class Service:
             url=self.gateway.url,
             certificate=str(certificate.folder) if certificate else None,
             stop_seconds=stop_seconds,
-            store=str(self.torchserve.store),
-            inference_url=self.torchserve.url,
-            management=str(self.torchserve.management.path),
+            store=str(self.server.store),
+            inference_url=self.server.url,
+            management=self.server.management.address,
             metrics_url=self.exporter.url,
-            grpc=self.torchserve.grpc,
+            grpc=self.server.grpc,
             serve=Identity.of(psutil.Process()),
             gateway=Identity.of(psutil.Process(gateway)) if gateway else None,
-            temp=[str(folder) for folder in (self.torchserve.temp, self.gateway.folder) if folder],
+            temp=[str(folder) for folder in (self.server.temp, self.gateway.folder) if folder],
+            server=self.server.name,
         ).write(self.run)
 
 

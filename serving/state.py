@@ -28,14 +28,15 @@ class State:
         models: the names that they are served under, in the order given.
         url: where callers reach it.
         store: the model store.
-        management: path of the socket of TorchServe's management API.
-        inference_url, grpc: TorchServe's own, behind the gateway.
+        management: where the model server's versions are managed; of TorchServe, the path of a socket.
+        inference_url, grpc: the model server's own, behind the gateway.
         metrics_url: what Prometheus scrapes.
         serve: the process that started it, and that stops it gracefully on SIGTERM.
         gateway: Envoy.
-        temp: the folders that are removed when it stops; TorchServe's processes are identified by theirs.
+        temp: the folders that are removed when it stops; the model server's processes are identified by theirs.
         certificate: the folder of its TLS certificate and key; None for plain HTTP.
         stop_seconds: what it may take at a stop until it has answered: its grace and its stop delay.
+        server: which model server it is, as SERVER= says.
     """
 
     models: list[str]
@@ -50,6 +51,7 @@ class State:
     temp: list[str]
     certificate: str | None = None
     stop_seconds: float = GRACE_SECONDS
+    server: str = "torchserve"
 
     @property
     def port(self) -> int | None:

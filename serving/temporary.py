@@ -13,9 +13,10 @@ from rich.console import Console
 
 from bundle import store, versions
 from bundle.sources import ModelSpec
-from serving import state
+from serving import model_servers, state
 from serving.gateway.options import GatewayOptions
 from serving.host import orphans, ports
+from serving.model_servers import Chosen
 from serving.service import Service
 from serving.signals import SIGNALS
 
@@ -23,13 +24,16 @@ TEMPORARY_GRACE_SECONDS = 10.0  # for requests in flight; the command that start
 
 
 @contextmanager
-def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Iterator[Service]:
+def serving(
+    specs: Sequence[ModelSpec], command: str, console: Console, chosen: Chosen = model_servers.DEFAULT
+) -> Iterator[Service]:
     """Build what is missing, start, and stop at the end of the block; the folder stays after a failure, for its logs.
 
     Args:
         specs: the models, as model.yaml has them; what a roll-out promoted is served instead.
         command: the name of the command, which begins that of the folder.
         console: for progress.
+        chosen: the model server.
 
     Raises:
         BundleError: an archive cannot be built, or the server does not start; the message is one line.
@@ -37,7 +41,7 @@ def serving(specs: Sequence[ModelSpec], command: str, console: Console) -> Itera
     clean(command)
     specs = [versions.current(spec) for spec in specs]  # as `make serve` does: the store is the same
     run = state.RUN / f"{command}-{os.getpid()}"
-    service = Service(specs, store.STORE, run, GatewayOptions(ports.free(1)[0]))
+    service = Service(specs, store.STORE, run, GatewayOptions(ports.free(1)[0]), chosen)
     with ended(service.start, service.stop, run, command, console):
         yield service
 
@@ -61,7 +65,7 @@ def ended(
     """
     keep = True
     try:
-        with step(console, command, "starting TorchServe") as progress:
+        with step(console, command, "starting the server") as progress:
             start(progress)
         yield
         keep = False
@@ -71,7 +75,7 @@ def ended(
     finally:
         for number in SIGNALS:  # stopping takes seconds, and if interrupted it would leave Java running
             signal.signal(number, signal.SIG_IGN)
-        with step(console, command, "stopping TorchServe"):
+        with step(console, command, "stopping the server"):
             stop(TEMPORARY_GRACE_SECONDS)
         if not keep:
             shutil.rmtree(run, ignore_errors=True)

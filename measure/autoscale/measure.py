@@ -59,7 +59,7 @@ def server(model: str, screen: Console) -> Iterator[tuple[ModelSpec, Target, flo
     began = time.monotonic()
     with serving([served], "autoscale", screen) as running:
         startup = time.monotonic() - began
-        found = [identity.process() for identity in running.torchserve.identities()]
+        found = [identity.process() for identity in running.server.identities()]
         found.append(psutil.Process(running.gateway.pid))
         target = Target(f"{running.gateway.url}/predictions/{served.name}")
         yield served, target, startup, [process for process in found if process]

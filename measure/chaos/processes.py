@@ -114,14 +114,15 @@ def kill_java(scene: Scene) -> str:
     Readiness is what keeps callers away. Liveness is not probed: it waits 10 s for a model server that may come back,
     and `make serve` has ended by then.
     """
-    scene.server.java().kill()
+    scene.server.main().kill()
     scene.strike()
     sender = Sender(scene.server.url)
     unready = wait_until(lambda: sender.get("/v2/health/ready").status == 503, UNREADY_SECONDS)
     scene.expect(unready, f"ready {UNREADY_SECONDS:.0f} s after the model server's end")
     noticed = wait_until(lambda: scene.server.service.fault() is not None, PATIENCE)
     fault = scene.server.service.fault() or "nothing"
-    scene.expect(noticed and "TorchServe has ended" in fault, f"make serve would say: {fault}")
+    ended = f"{scene.server.service.server.title} has ended"
+    scene.expect(noticed and ended in fault, f"make serve would say: {fault}")
     time.sleep(EXPOSED)  # what callers meet in it is counted; nothing is waited for
     with scene.load.server_down():
         scene.server.restart()

@@ -1,4 +1,4 @@
-"""The server under fault: the real TorchServe behind the real gateway; it can be restarted."""
+"""The server under fault: the real model server behind the real gateway; it can be restarted."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ class Server:
     def workers(self, model: str) -> list[int]:
         """Process ids of the model's workers that are READY and alive; none if one of them is not."""
         try:
-            versions = self.service.torchserve.management.versions(model).values()
+            versions = self.service.server.management.versions(model).values()
         except BundleError:
             return []
         pids = [pid for version in versions for pid in version.pids]
         well = all(version.ready for version in versions) and all(map(psutil.pid_exists, pids))
         return pids if well else []
 
-    def java(self) -> psutil.Process:
-        """The JVM. Raises AssertionError once it has ended."""
-        found = [each for each in self._processes() if "org.pytorch.serve.ModelServer" in each.cmdline()]
-        assert len(found) == 1, f"{len(found)} JVMs"
-        return found[0]
+    def main(self) -> psutil.Process:
+        """The model server's own process. Raises psutil.NoSuchProcess once it has ended."""
+        pid = self.service.server.pid
+        assert pid is not None, "the model server was not started"
+        return psutil.Process(pid)
 
     def memory(self) -> float:
-        """What Java, the workers and the gateway hold, in MB: proportional set size, which counts shared pages once."""
+        """What server, workers and gateway hold, in MB: proportional set size, which counts shared pages once."""
         total = 0
         for process in self._processes():
             with contextlib.suppress(psutil.Error):
@@ -64,7 +64,7 @@ class Server:
         return total / 1e6
 
     def _processes(self) -> list[psutil.Process]:
-        found = [identity.process() for identity in self.service.torchserve.identities()]
+        found = [identity.process() for identity in self.service.server.identities()]
         if gateway := self.service.gateway.pid:
             found.append(psutil.Process(gateway))
         return [process for process in found if process]

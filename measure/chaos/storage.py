@@ -38,7 +38,7 @@ def attempt(scene: Scene, spoil: Callable[[Path, Path], None]) -> str:
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         store = Path(folder) / "store"
         store.mkdir()
-        whole = scene.server.service.torchserve.store / f"{DEMO}.mar"
+        whole = scene.server.service.server.store / f"{DEMO}.mar"
         spoil(whole, store / whole.name)
         return f"{spoil.__name__.replace('_', ' ')}: {refusal(scene, store, Path(folder) / 'run')}"
 
@@ -59,10 +59,10 @@ def refusal(scene: Scene, store: Path, run: Path) -> str:
 
 
 def full_disk(scene: Scene) -> str:
-    """No log line can be written, by Java, which logs for its workers too, or by the gateway; then there is space."""
+    """No log line can be written, by the model server, its workers or the gateway; then there is space."""
     if not FULL.exists() or not hasattr(psutil.Process, "rlimit"):
         return "skipped: needs Linux, for /dev/full and prlimit(2)"
-    logs = scene.server.service.torchserve.logs
+    logs = scene.server.service.server.logs
     access = scene.server.service.gateway.access_log
     with no_space(scene):
         scene.strike()
@@ -85,26 +85,26 @@ def full_disk(scene: Scene) -> str:
 def no_space(scene: Scene) -> Iterator[None]:
     """Every write to a log fails, for a user without privileges too.
 
-    Java may not write to any file (RLIMIT_FSIZE of 0, which Java meets as an I/O error, as it does a full disk); the
-    gateway, which a limit would kill with a signal, logs to /dev/full.
+    The model server may not write to any file (RLIMIT_FSIZE of 0, which Java meets as an I/O error, as it does a full
+    disk); the gateway, which a limit would kill with a signal, logs to /dev/full.
     """
-    gateway, java = scene.server.service.gateway, scene.server.java()
+    gateway, main = scene.server.service.gateway, scene.server.main()
     assert gateway.folder is not None
     admin = gateway.folder / "admin"
     aside = gateway.access_log.with_suffix(".aside.log")
-    former = java.rlimit(resource.RLIMIT_FSIZE)
-    java.rlimit(resource.RLIMIT_FSIZE, (0, former[1]))
+    former = main.rlimit(resource.RLIMIT_FSIZE)
+    main.rlimit(resource.RLIMIT_FSIZE, (0, former[1]))
     gateway.access_log.replace(aside)
     gateway.access_log.symlink_to(FULL)
     local_http.ask(local_http.unix(admin), "POST", "/reopen_logs")
     try:
         yield
     finally:
-        java.rlimit(resource.RLIMIT_FSIZE, former)
+        main.rlimit(resource.RLIMIT_FSIZE, former)
         gateway.access_log.unlink()
         local_http.ask(local_http.unix(admin), "POST", "/reopen_logs")
 
 
 def written(logs: Path) -> int:
-    """Bytes in TorchServe's logs."""
+    """Bytes in the model server's logs."""
     return sum(file.stat().st_size for file in logs.iterdir())

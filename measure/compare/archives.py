@@ -24,8 +24,8 @@ from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
+from serving.model_servers import Chosen
 from serving.service import Service
-from serving.torchserve.process import TorchServe
 
 HANDLER = ROOT / "measure" / "compare" / "peers" / "torchserve" / "handler.py"
 NAME = "usual"
@@ -62,7 +62,7 @@ class Ours:
 
     def processes(self) -> list[psutil.Process]:
         gateway = self.service.gateway.pid
-        return alive(self.service.torchserve.identities()) + ([psutil.Process(gateway)] if gateway else [])
+        return alive(self.service.server.identities()) + ([psutil.Process(gateway)] if gateway else [])
 
     def stop(self) -> None:
         self.service.stop(grace=0.0)
@@ -74,7 +74,7 @@ class Usual:
     def __init__(self, setup: Setup, run: Path) -> None:
         self.setup = setup
         self.store = BUILD / "store" / f"usual-{setup.batch}"
-        self.server = TorchServe(self.store, [NAME], run, environment=QUIET | setup.variables())
+        self.server = Chosen("torchserve", QUIET | setup.variables()).server(self.store, [NAME], run)
 
     @property
     def target(self) -> Target:

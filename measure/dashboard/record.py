@@ -75,7 +75,7 @@ def scraped(service: Service) -> Recording:
     start = time.monotonic()
     while (now := time.monotonic() - start) < LENGTH:
         if not killed and now > KILL_AT:
-            os.kill(service.torchserve.worker_pids()[0], signal.SIGKILL)
+            os.kill(service.server.worker_pids()[0], signal.SIGKILL)
             killed = True
         moments.append(now)
         texts.append(exporter.get("").body.decode())

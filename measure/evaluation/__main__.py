@@ -84,7 +84,9 @@ def open_answerer(
         assert spec is not None  # `known` has refused
         return Local(spec)
     specs = [spec] if spec is not None else []
-    url, _ = stack.enter_context(server.chosen(options.url, specs, "evaluate", console))
+    url, _ = stack.enter_context(
+        server.chosen(options.url, specs, "evaluate", console, server=options.server)
+    )
     name = spec.name if spec is not None else options.model
     return Endpoint(url, name, options.concurrency, options.token, options.timeout)
 

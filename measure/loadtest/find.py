@@ -38,7 +38,7 @@ def capacity(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint
     objective = slo.parse(args.slo or DEFAULT_SLO)
     neighbours = Neighbours()
     found = ours(args, clips, endpoint, screen, objective)
-    foreign = neighbours.cores() if endpoint.started_here else None
+    foreign = neighbours.cores() if endpoint.server else None
     path = plots.capacity(found, {}, args.out / "capacity.png")
     content = {"foreign_cores": foreign, "capacity": found.to_json()}
     write(args, clips, endpoint, content, args.out / "capacity.json")

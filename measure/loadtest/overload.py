@@ -46,7 +46,7 @@ def overload(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint
     content: dict[str, Any] = {
         **provenance(*PACKAGES),
         "settings": settings(args, clips, endpoint.targets),
-        "foreign_cores": neighbours.cores() if endpoint.started_here else None,
+        "foreign_cores": neighbours.cores() if endpoint.server else None,
         "burst_per_second": round(full, 3),
         "levels": [vars(each) for each in levels],
         "goodput_kept": round(share, 4),

@@ -32,12 +32,12 @@ def run(args: argparse.Namespace, clips: Sequence[Clip], endpoint: Endpoint, scr
 
     objective = slo.parse(args.slo) if args.slo else None
     planned, warmup, end = prepare(args, clips, endpoint.targets)
-    before, neighbours = endpoint.counters(), Neighbours()
+    before, neighbours = endpoint.spent(), Neighbours()
     total = None if planned.callers else len(planned.shots)
     with Progression(screen, "loading", total) as shown:
         records = drive(planned, terminal.watched(shown))
-    after = endpoint.counters()
-    foreign = neighbours.cores() if endpoint.started_here else None  # else the server is one of the others
+    after = endpoint.spent()
+    foreign = neighbours.cores() if endpoint.server else None  # else the server is one of the others
     finished = report.Run(
         settings=settings(args, clips, endpoint.targets),
         records=records,

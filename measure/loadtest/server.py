@@ -1,9 +1,8 @@
-"""The server under load, as the options name it: its targets, and TorchServe's own counters."""
+"""The server under load, as the options name it: its targets, and the model server's own counters."""
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,15 +13,13 @@ from rich.console import Console
 
 from bundle import sources
 from clients.identify import ENVIRONMENT_TOKEN
-from measure.http import Sender
 from measure.loadtest import LoadTestError
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import drive, plan
 from measure.loadtest.target import GRPC, Target
 from measure.server import chosen
+from serving.model_server import ModelServer, Spent
 
-PARTS = ("queue_latency_microseconds", "inference_latency_microseconds", "inference_requests_total")
-COUNTERS = tuple(f"ts_{part}" for part in PARTS)
 HINTS = {
     "unreachable": "is it running, and is that its address?",
     "model_not_found": "name a model that it serves, by MODEL= or MODELS=",
@@ -37,25 +34,15 @@ class Endpoint:
     """What is loaded.
 
     Attributes:
-        metrics_url: of TorchServe, where this command started the server.
+        server: where this command started it.
     """
 
     targets: Sequence[Target]
-    metrics_url: str | None = None
+    server: ModelServer | None = None
 
-    @property
-    def started_here(self) -> bool:
-        return self.metrics_url is not None
-
-    def counters(self) -> dict[str, float]:
-        """TorchServe's own counts since its start: microseconds in the queue and in the worker, and requests."""
-        if self.metrics_url is None:
-            return {}
-        text = Sender(self.metrics_url).get("/metrics").body.decode()
-        return {
-            name: sum(float(value) for value in re.findall(rf"^{name}\{{.*\}} (\S+)$", text, re.MULTILINE))
-            for name in COUNTERS
-        }
+    def spent(self) -> Spent | None:
+        """The server's own counts since its start."""
+        return self.server.spent() if self.server else None
 
 
 @contextmanager
@@ -72,10 +59,13 @@ def endpoint(args: argparse.Namespace, screen: Console, clips: Sequence[Clip]) -
         specs = sources.resolve_all(args.models)
     else:
         specs = [sources.resolve(args.model, args.revision or None)]
-    with chosen(args.url, specs, "loadtest", screen, running=not args.revision) as (url, service):
+    with chosen(args.url, specs, "loadtest", screen, running=not args.revision, server=args.server) as (
+        url,
+        service,
+    ):
         found = targets(url, [spec.name for spec in specs] or models, args)
         check(found, clips[0])
-        yield Endpoint(found, service.torchserve.metrics_url if service else None)
+        yield Endpoint(found, service.server if service else None)
 
 
 def targets(url: str, models: Sequence[str], args: argparse.Namespace) -> list[Target]:
@@ -120,11 +110,11 @@ def check(targets: Sequence[Target], clip: Clip) -> None:
             raise LoadTestError(f"{target.url} does not answer {clip.name}: {record.error}{status}{hint}")
 
 
-def means(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+def means(before: Spent | None, after: Spent | None) -> dict[str, float]:
     """Milliseconds a request between two readings of the counters: in the queue, and in the worker with its batch."""
-    if not before or not after:
+    if before is None or after is None:
         return {}
-    queue, inference, requests_total = (after[name] - before[name] for name in COUNTERS)
-    if not requests_total or not inference:  # gRPC is counted, but not timed
+    requests, worker = after.requests - before.requests, after.worker - before.worker
+    if not requests or not worker:  # TorchServe counts gRPC's, but does not time them
         return {}
-    return {"queue": queue / requests_total / 1000, "inference": inference / requests_total / 1000}
+    return {"queue": 1000 * (after.queue - before.queue) / requests, "inference": 1000 * worker / requests}

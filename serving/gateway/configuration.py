@@ -14,7 +14,7 @@ from serving.gateway import cors, scripts, static, tls
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 from serving.host import logs
-from serving.host.ports import Ports
+from serving.model_server import Upstream
 
 FOLDER = Path(__file__).resolve().parent
 TEMPLATE = "envoy.yaml.j2"
@@ -28,7 +28,7 @@ class Configuration:
     Attributes:
         run: the server's folder, where it is written.
         admin: path of the admin interface's socket.
-        ports: TorchServe's.
+        upstream: where the model server listens.
         route_seconds: from a request's whole arrival to its whole answer.
         options: what the server was started with.
         files: what it answers by itself.
@@ -36,7 +36,7 @@ class Configuration:
 
     run: Path
     admin: Path
-    ports: Ports
+    upstream: Upstream
     route_seconds: int
     options: GatewayOptions
     files: Sequence[StaticFile] = ()
@@ -66,7 +66,7 @@ class Configuration:
             limits=self.options.limits,
             origins=cors.regex(self.options.origins),
             admin=self.admin,
-            ports=self.ports,
+            upstream=self.upstream,
             access_log=self.run / logs.ACCESS,
             secrets=self.run / tls.SECRETS_FILE,
             static=static.places(self.files, self.run),

@@ -1,4 +1,4 @@
-"""The gateway process: Envoy on the public port in front of one TorchServe, and how it is drained."""
+"""The gateway process: Envoy on the public port in front of one model server, and how it is drained."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from serving.gateway.static import StaticFile
 from serving.host import local_http, logs, ports, scratch
 from serving.host.leash import Leashed
 from serving.host.polling import wait_until
-from serving.torchserve.process import ServerError, TorchServe
-from serving.torchserve.watch import Watch
+from serving.model_server import ModelServer, ServerError
+from serving.readiness.watch import Watch
 
 ADMIN = "admin"  # the admin interface's socket, in a folder of the owner's
 START_SECONDS = 60.0  # it takes a second on an idle machine
@@ -33,7 +33,7 @@ THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for e
 
 
 class Gateway:
-    """Envoy in front of a TorchServe.
+    """Envoy in front of a model server.
 
     Args:
         server: where requests go.
@@ -50,7 +50,7 @@ class Gateway:
 
     def __init__(
         self,
-        server: TorchServe,
+        server: ModelServer,
         options: GatewayOptions,
         response_timeout: int,
         heads: Mapping[str, Sequence[str]] | None = None,
@@ -105,7 +105,7 @@ class Gateway:
         config = Configuration(
             self.server.run,
             self.folder / ADMIN,
-            self.server.ports,
+            self.server.upstream,
             self.route_seconds,
             self.options,
             self.static,

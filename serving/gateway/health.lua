@@ -1,5 +1,5 @@
 -- Answers everything that is not an inference call: health, readiness and metadata of the Open Inference Protocol and of
--- KServe v1, from what serving/torchserve/watch.py last found, and 404 or 405 to the rest. None of it reaches TorchServe,
+-- KServe v1, from what serving/readiness/watch.py last found, and 404 or 405 to the rest. None of it reaches TorchServe,
 -- and no body is read.
 --
 -- serving/gateway/scripts.py puts three lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several

@@ -13,7 +13,6 @@ EARLIER, KEPT = "earlier", 3  # starts whose logs are kept, in `earlier/1`, the 
 LARGEST = 20_000_000  # bytes; of the gateway's access log about 80,000 requests
 ROTATED = ".1.log"  # suffix of the previous log
 FOLDER, JVM, GATEWAY, ACCESS = "logs", "jvm.log", "gateway.log", "gateway_access.log"
-_FILES = (JVM, GATEWAY, ACCESS)
 
 
 def keep(run: Path) -> None:
@@ -21,12 +20,7 @@ def keep(run: Path) -> None:
 
     A supervisor restarts within seconds: the reason of a crash must survive the next starts.
     """
-    found = [
-        run / FOLDER,
-        *(run / name for name in _FILES),
-        *((run / name).with_suffix(ROTATED) for name in _FILES),
-    ]
-    found = [path for path in found if path.exists()]
+    found = [path for path in (run / FOLDER, *sorted(run.glob("*.log"))) if path.exists()]
     if not found:
         return
     earlier = private.folder(run / EARLIER)

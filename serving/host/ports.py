@@ -1,4 +1,4 @@
-"""Loopback ports for one server."""
+"""Loopback ports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import itertools
 import random
 import socket
-from dataclasses import dataclass, fields
 
 from bundle import BundleError
 
@@ -14,25 +13,6 @@ LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # every address of the machine; asked for by name, with --address
 LAST = 65_535
 OWN_CHOICE = range(15_000, 32_000)  # above most services, below Linux's and macOS's ephemeral ports
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The four ports of one TorchServe, all on loopback."""
-
-    inference: int
-    metrics: int
-    grpc_inference: int
-    grpc_management: int
-
-    @classmethod
-    def free(cls) -> Ports:
-        return cls(*free(len(fields(cls))))
-
-    def taken(self) -> list[int]:
-        """The ports that another process listens on."""
-        ports = [getattr(self, field.name) for field in fields(self)]
-        return [port for port in ports if is_taken(port)]
 
 
 def number(text: str) -> int:

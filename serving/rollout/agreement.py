@@ -11,6 +11,7 @@ from typing import Any
 
 from bundle import BundleError
 from bundle.samples import recordings, samples
+from serving.control import Control
 from serving.host import local_http
 from serving.host.local_http import Answer
 from serving.host.polling import wait_until
@@ -49,36 +50,34 @@ def clips(folder: Path | None) -> list[Clip]:
     return [Clip(path, path.relative_to(folder).parts[0]) for path in found]
 
 
-def answers(url: str, model: str, version: str, asked: Sequence[Clip]) -> list[Labels]:
+def answers(control: Control, model: str, version: str, asked: Sequence[Clip]) -> list[Labels]:
     """What one version answers to every clip.
 
     Raises:
         BundleError: it rejects a clip, or does not answer.
     """
-    path = f"/predictions/{model}/{version}"
     # one at a time, because callers wait for the same workers
-    return [best(json.loads(ask(url, path, clip).body)) for clip in asked]
+    return [best(json.loads(ask(control, model, version, clip).body)) for clip in asked]
 
 
-def answering_version(url: str, model: str, clip: Clip) -> str:
+def answering_version(control: Control, model: str, clip: Clip) -> str:
     """The version that answers a request without one."""
-    return ask(url, f"/predictions/{model}", clip).headers["x-model-version"]
+    return ask(control, model, None, clip).headers["x-model-version"]
 
 
-def ask(url: str, path: str, clip: Clip) -> Answer:
+def ask(control: Control, model: str, version: str | None, clip: Clip) -> Answer:
     """One clip's answer; retries while the queue is full.
 
     Raises:
         BundleError: the status is not 200.
     """
-    body, headers = clip.path.read_bytes(), {"content-type": "application/octet-stream"}
+    body = clip.path.read_bytes()
     answer: Answer | None = None
 
     def queued() -> bool:
         nonlocal answer
-        connection = local_http.tcp(url, CLIP_SECONDS)
-        answer = local_http.ask(connection, "POST", path, body, headers)
-        return answer.status != HTTPStatus.SERVICE_UNAVAILABLE  # TorchServe's status where its queue is full
+        answer = control.answer(model, version, body, CLIP_SECONDS)
+        return answer.status != HTTPStatus.SERVICE_UNAVAILABLE
 
     try:
         wait_until(queued, FULL_SECONDS, RETRY_SECONDS)

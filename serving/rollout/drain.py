@@ -1,4 +1,4 @@
-"""Do the workers of a version still work on what they were given? TorchServe tells what is queued, and no more."""
+"""Do the workers of a version still work on what they were given? Model servers tell what is queued, and no more."""
 
 from __future__ import annotations
 

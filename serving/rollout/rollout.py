@@ -13,21 +13,18 @@ from pathlib import Path
 from bundle import BundleError, archive, store
 from bundle.sources import ModelSpec
 from bundle.terminal import say
+from serving import model_servers
+from serving.control import Version
 from serving.gateway import canary
-from serving.host import logs
 from serving.host.polling import wait_until
 from serving.rollout import agreement
 from serving.rollout.drain import working
 from serving.rollout.journal import Change, Journal
 from serving.signals import Interrupted, Stopper
 from serving.state import State
-from serving.torchserve import startup_log
-from serving.torchserve.management import Management, ManagementError, Version
 
-REGISTER_SECONDS = 120.0  # for hashing and unpacking an archive; 400 MB take ten
 # times responseTimeout, for an old version to answer its requests: one batch, and one queued
 PATIENCE = 2.0
-ENDING_SECONDS = 60.0  # for a version's workers to end
 
 
 class Rollout:
@@ -49,8 +46,8 @@ class Rollout:
     ) -> None:
         self.spec, self.server, self.declared, self.stopper = spec, server, declared, stopper
         self.name, self.new = spec.name, spec.version
-        self.store, self.logs = Path(server.store), run / logs.FOLDER
-        self.management = Management(Path(server.management))
+        self.store = Path(server.store)
+        self.control = model_servers.of(server.server).control(server, run)
         self.weights = canary.Weights(run)
         self.journal = Journal(run, spec.name)
         self.began = time.monotonic()
@@ -69,7 +66,7 @@ class Rollout:
         finished = self.recover()
         if self.stopper:
             self.stopper.let_go()
-        change = Change(self.management.default(self.name), self.new)
+        change = Change(self.control.default(self.name), self.new)
         if change.new == change.old:
             if finished == change.new:
                 return
@@ -123,10 +120,10 @@ class Rollout:
         """End a canary: the new version gets no more requests, answers those it has, and is unloaded."""
         if self.recover():
             return
-        change = Change(self.management.default(self.name), self.new)
+        change = Change(self.control.default(self.name), self.new)
         if change.new == change.old:
             raise BundleError(f"VERSION={self.new} is the version that is served, not a canary")
-        if self.new not in self.management.versions(self.name):
+        if self.new not in self.control.versions(self.name):
             raise BundleError(f"VERSION={self.new} of {self.name} is not loaded: there is nothing to end")
         self._hold()
         self._undo(change)
@@ -139,32 +136,18 @@ class Rollout:
         else:
             store.mark(self.store, self.name, self.new)
             archive.build(self.spec, self.store, file=file)
-        logged = startup_log.position(self.logs)
-        seconds = self.spec.torchserve.startupTimeout
-        try:
-            self.management.register(file.name, REGISTER_SECONDS)
-        except ManagementError as exc:
-            why = startup_log.refusal(self.logs, logged) or exc
-            raise BundleError(f"{self.name} {self.new} does not load: {why}") from exc
-
-        def settled() -> bool:
-            if why := startup_log.refusal(self.logs, logged):
-                raise BundleError(f"{self.name} {self.new} does not load: {why}")
-            return self._version(self.new).ready
-
-        if not wait_until(settled, seconds):
-            raise BundleError(f"{self.name} {self.new} is not ready after {seconds} s (logs: {self.logs})")
+        self.control.load(self.name, self.new, file.name, self.spec.torchserve.startupTimeout)
         self._say(f"{self.new} is loaded and warm, beside {change.old}")
 
     def _check(self, change: Change, clips: Sequence[agreement.Clip]) -> None:
-        before = agreement.answers(self.server.inference_url, self.name, change.old, clips)
-        after = agreement.answers(self.server.inference_url, self.name, change.new, clips)
+        before = agreement.answers(self.control, self.name, change.old, clips)
+        after = agreement.answers(self.control, self.name, change.new, clips)
         self._say(agreement.judge(clips, before, after, self.spec.min_agreement))
 
     def _switch(self, change: Change, clip: agreement.Clip) -> None:
         """Send requests to the new version, check that it answers them, and record it for the next start."""
-        self.management.set_default(self.name, change.new)
-        found = agreement.answering_version(self.server.inference_url, self.name, clip)
+        self.control.set_default(self.name, change.new)
+        found = agreement.answering_version(self.control, self.name, clip)
         if found != change.new:
             raise BundleError(f"requests are answered by {found} although {change.new} is the default")
         self._hold()
@@ -183,7 +166,7 @@ class Rollout:
 
     def _retire(self, version: str) -> None:
         """Wait until a version has answered all its requests, then unregister it."""
-        described = self.management.versions(self.name).get(version)
+        described = self.control.versions(self.name).get(version)
         if described is None:
             return
         patience = PATIENCE * described.response_timeout
@@ -199,10 +182,7 @@ class Rollout:
                 f"{self.name} {version} is still working on requests after {patience:.0f} s: it stays loaded and gets "
                 f"no new ones; the same command again ends it"
             )
-        # unregistering waits for the workers to end, on a thread that callers' requests need: end them first
-        self.management.scale(self.name, version, 0)
-        wait_until(lambda: self._version(version).workers == 0, ENDING_SECONDS)
-        self.management.unregister(self.name, version)
+        self.control.unload(self.name, version)
         self._say(f"{version} has answered everything it was given and is gone")
 
     def _undo_because(self, change: Change, exc: BaseException) -> None:
@@ -221,7 +201,7 @@ class Rollout:
 
     def _undo(self, change: Change) -> None:
         if self._default(change.new):
-            self.management.set_default(self.name, change.old)
+            self.control.set_default(self.name, change.old)
         record = store.promoted(self.store, self.name)
         if record and record.version == change.new:  # the promotion itself failed part-way
             store.promote(self.store, self.name, change.old, self.declared)
@@ -236,10 +216,10 @@ class Rollout:
             self.stopper.hold()
 
     def _default(self, version: str) -> bool:
-        return self.management.default(self.name) == version
+        return self.control.default(self.name) == version
 
     def _version(self, version: str) -> Version:
-        return self.management.versions(self.name)[version]
+        return self.control.versions(self.name)[version]
 
     def _fits(self, old: str) -> None:
         """Raises BundleError for what needs a restart: the gateway's timeouts are set when it starts."""

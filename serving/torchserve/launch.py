@@ -11,9 +11,8 @@ import ts
 
 from bundle import private, shipped
 from serving.host import scratch
-from serving.host.ports import Ports
-from serving.metrics import declaration
-from serving.torchserve import properties
+from serving.torchserve import declaration, properties
+from serving.torchserve.ports import Ports
 
 LOG4J = Path(__file__).with_name("log4j2.xml")
 # What the user exported for other programs, and what would change this one: TorchServe reads the first three

@@ -7,51 +7,12 @@ off.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from bundle import BundleError
+from serving.control import ManagementError, Version
 from serving.host import local_http
-
-
-class ManagementError(BundleError):
-    """The management API rejected a request or did not answer; the message is one line that says why.
-
-    Attributes:
-        status: the HTTP status; None without an answer.
-    """
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a model, as it is served.
-
-    Attributes:
-        version: as in its archive.
-        pids: the workers that are READY, by process id.
-        workers: how many there are in any state.
-        wanted: the least number there should be.
-        pending: requests that wait in its queue, without those that a worker has.
-        response_timeout: seconds that one batch may take.
-    """
-
-    version: str
-    pids: tuple[int, ...]
-    workers: int
-    wanted: int
-    pending: int
-    response_timeout: int
-
-    @property
-    def ready(self) -> bool:
-        """Every worker has loaded and is warm."""
-        return len(self.pids) >= max(self.wanted, 1) and len(self.pids) == self.workers
 
 
 class Management:
@@ -132,11 +93,14 @@ class Management:
 
 
 def _version(entry: dict[str, Any]) -> Version:
+    queue = entry["jobQueueStatus"]
     return Version(
         version=entry["modelVersion"],
         pids=tuple(worker["pid"] for worker in entry["workers"] if worker["status"] == "READY"),
         workers=len(entry["workers"]),
         wanted=entry["minWorkers"],
-        pending=entry["jobQueueStatus"]["pendingRequests"],
+        pending=queue["pendingRequests"],
+        capacity=queue["pendingRequests"] + queue["remainingCapacity"],
         response_timeout=entry["responseTimeout"],
+        batch_delay=entry["maxBatchDelay"] / 1000,
     )

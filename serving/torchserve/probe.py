@@ -5,24 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from dataclasses import dataclass
+
+from serving.model_server import Reply
 
 HEADER = "x-probe"  # the handler does not count requests with it; the gateway drops a caller's own
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _MOST_BYTES = 65536
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What was received.
-
-    Attributes:
-        status: of HTTP; 0 if the connection ended without one.
-        answered: whether a worker answered: false if its queue was full, or the worker died over it.
-    """
-
-    status: int
-    answered: bool
 
 
 class Probe:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serving.host.ports import LOOPBACK, Ports
+from serving.host.ports import LOOPBACK
+from serving.torchserve.ports import Ports
 
 
 def render(shipped: str, ports: Ports, store: Path, management: Path, metrics: Path) -> str:

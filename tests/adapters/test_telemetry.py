@@ -19,7 +19,7 @@ from speaker_telemetry import Telemetry, TorchServeSink, trace_of, waited
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.metrics.metric_type_enum import MetricTypes
 
-from serving.metrics import declaration
+from serving.torchserve import declaration
 
 MODEL = Model("demo", "1.0")
 ANSWERED = Outcome(

@@ -15,7 +15,8 @@ from bundle import java
 from bundle.shipped import SHIPPED
 from serving.host import ports
 from serving.host.leash import Leashed
-from serving.host.ports import LOOPBACK, Ports
+from serving.host.ports import LOOPBACK
+from serving.torchserve.ports import Ports
 from tests.e2e.started import CLIPS
 
 pytestmark = pytest.mark.e2e

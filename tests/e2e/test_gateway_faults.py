@@ -19,7 +19,8 @@ from serving.gateway.configuration import Configuration
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions, Limits
 from serving.host import ports
-from serving.torchserve.process import ServerError, TorchServe
+from serving.model_server import ServerError
+from serving.torchserve.process import TorchServe
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e

@@ -20,9 +20,9 @@ from serving import state
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.ports import LOOPBACK
+from serving.model_server import ServerError
 from serving.service import Service
 from serving.torchserve.management import Management
-from serving.torchserve.process import ServerError
 from tests.e2e.started import STUB, Run, StartServe
 
 pytestmark = pytest.mark.e2e
@@ -172,7 +172,7 @@ class TestServing:
         )
         with pytest.raises(ServerError, match="layer_weights has 3 values"):
             service.start()
-        family = service.torchserve.identities()
+        family = service.server.identities()
         assert service.stop(grace=1) == 0
         assert [each.pid for each in family if each.alive] == []
         assert not (checkout / "run" / state.FILE).exists()

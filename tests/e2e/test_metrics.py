@@ -62,7 +62,7 @@ class Watched:
     spans: list[tuple[str, bytes]]
 
     def lines(self, name: str) -> list[dict[str, object]]:
-        return [json.loads(line) for line in (self.service.torchserve.logs / name).read_text().splitlines()]
+        return [json.loads(line) for line in (self.service.server.logs / name).read_text().splitlines()]
 
     def values(self, name: str) -> dict[tuple[str, ...], float]:
         families = text_string_to_metric_families(self.scrape)
@@ -183,9 +183,7 @@ def test_the_queue_and_the_workers_are_seen(watched: Watched) -> None:
 
 
 def test_no_metric_names_anybody_or_any_request(watched: Watched) -> None:
-    text = (
-        watched.scrape + requests.get(f"{watched.service.torchserve.metrics_url}/metrics", timeout=600).text
-    )
+    text = watched.scrape + requests.get(f"{watched.service.server.metrics_url}/metrics", timeout=600).text
     assert not [label for label in watched.labels if label in text]
     assert "made-up" not in text
     assert TRACE not in text

@@ -10,7 +10,8 @@ import pytest
 
 from bundle import archive, precision, sources
 from bundle.precision import Comparison
-from serving.torchserve.process import ServerError, TorchServe
+from serving.model_server import ServerError
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

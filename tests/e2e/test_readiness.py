@@ -18,7 +18,8 @@ import requests
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
-from serving.torchserve import hung, probe, question, watch
+from serving.readiness import hung, question, watch
+from serving.torchserve import probe
 from serving.torchserve.process import TorchServe
 from tests.waiting import wait_until
 

@@ -105,7 +105,7 @@ class Load:
 
 
 def versions(service: Service) -> set[str]:
-    return set(service.torchserve.management.versions("demo"))
+    return set(service.server.management.versions("demo"))
 
 
 def quotations() -> list[str]:
@@ -126,15 +126,15 @@ def test_a_new_version_takes_over_at_half_capacity_and_no_request_fails(
     assert set(load.answers) == {"1.0", "2.0"}
     assert sum(load.answers.values()) == load.sent > 50
     assert versions(service) == {"2.0"}
-    assert len(service.torchserve.worker_pids()) == 1
+    assert len(service.server.worker_pids()) == 1
     said, quoted = capfd.readouterr().out, quotations()
     assert len(quoted) == 7
     assert {words for words in quoted if words not in said} == {
         "demo-2.0.mar is in the store already and is used as it is"  # the next time
     }
-    assert store.promoted(service.torchserve.store, "demo") == store.Promoted("2.0", "1.0")
-    assert store.version_of(service.torchserve.store / "demo.mar") == "2.0"
-    assert store.version_of(service.torchserve.store / "demo-1.0.mar") == "1.0"
+    assert store.promoted(service.server.store, "demo") == store.Promoted("2.0", "1.0")
+    assert store.version_of(service.server.store / "demo.mar") == "2.0"
+    assert store.version_of(service.server.store / "demo-1.0.mar") == "1.0"
 
 
 def test_a_version_that_answers_otherwise_is_rolled_back_and_no_request_fails(
@@ -155,7 +155,7 @@ def test_a_version_that_answers_otherwise_is_rolled_back_and_no_request_fails(
         start(mixed_up).to_new(CLIPS, share=0)
     assert dict(load.answers) == {before: load.sent}
     assert versions(service) == {before}
-    assert not store.of_version(service.torchserve.store, "demo", "6.6").exists()
+    assert not store.of_version(service.server.store, "demo", "6.6").exists()
     assert f"{before} is served as before" in capfd.readouterr().out
 
 
@@ -168,7 +168,7 @@ def test_a_version_that_does_not_load_is_rolled_back(
 ) -> None:
     (before,) = versions(service)
     stub_archive(tmp_path, "demo", version="7.0", stub={"value_error": "weights of another model"})
-    (tmp_path / "demo.mar").rename(store.of_version(service.torchserve.store, "demo", "7.0"))
+    (tmp_path / "demo.mar").rename(store.of_version(service.server.store, "demo", "7.0"))
     broken = start(demo.model_copy(update={"version": "7.0"}))
     with pytest.raises(BundleError, match=r"demo 7\.0 does not load: ValueError: weights of another model"):
         broken.to_new(CLIPS, share=0)
@@ -239,4 +239,4 @@ def test_a_second_canary_beside_a_running_one_is_refused(
     assert versions(service) == {before, "4.0"}
     start(demo.model_copy(update={"version": "4.0"})).abort()
     assert versions(service) == {before}
-    assert not store.of_version(service.torchserve.store, "demo", "4.0").exists()
+    assert not store.of_version(service.server.store, "demo", "4.0").exists()

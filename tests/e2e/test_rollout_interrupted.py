@@ -53,7 +53,7 @@ class Server:
 
     @property
     def default(self) -> str:
-        return self.service.torchserve.management.default("stub")
+        return self.service.server.management.default("stub")
 
     def rollout(self, version: str) -> Rollout:
         running = state.read(self.run / state.FILE)
@@ -63,7 +63,7 @@ class Server:
     def assert_settled(self, served: set[str]) -> None:
         """One version is loaded and serves, a restart would serve it too, and each that ever did has its archive."""
         default = self.default
-        assert set(self.service.torchserve.management.versions("stub")) == {default}
+        assert set(self.service.server.management.versions("stub")) == {default}
         found = store.promoted(self.store, "stub")
         assert found.version if found else default == "1.0"
         assert store.version_of(self.store / "stub.mar") == default
@@ -149,7 +149,7 @@ def test_a_killed_canary_runs_on_or_has_not_begun(server: Server, start: Rollout
 
 
 def loading(server: Server, version: str) -> None:
-    management = server.service.torchserve.management
+    management = server.service.server.management
     assert wait_until(lambda: version in management.versions("stub"), 600)
 
 
@@ -181,7 +181,7 @@ def test_a_signal_while_it_loads_is_undone(
     server: Server, start: RolloutStub, number: signal.Signals
 ) -> None:
     running = start("--version", "2.0", *SLOW)
-    wait_until(lambda: "2.0" in server.service.torchserve.management.versions("stub"), 600)
+    wait_until(lambda: "2.0" in server.service.server.management.versions("stub"), 600)
     running.send_signal(number)
     said, complained = running.communicate(timeout=600)
     assert (running.returncode, complained) == (os.EX_TEMPFAIL, "rollout: interrupted\n")

@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 import grpc
 import pytest
 
+from serving.control import ManagementError
 from serving.gateway.envoy import Gateway
 from serving.host import local_http
 from serving.host.ports import LOOPBACK
-from serving.torchserve.management import ManagementError
 from serving.torchserve.process import TorchServe
 from tests.e2e.raw import refusal, send, send_over_http2
 

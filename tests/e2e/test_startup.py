@@ -15,9 +15,11 @@ import psutil
 import pytest
 import requests
 
-from serving.host.ports import LOOPBACK, Ports
-from serving.torchserve.management import ManagementError
-from serving.torchserve.process import ServerError, TorchServe
+from serving.control import ManagementError
+from serving.host.ports import LOOPBACK
+from serving.model_server import ServerError
+from serving.torchserve.ports import Ports
+from serving.torchserve.process import TorchServe
 
 pytestmark = pytest.mark.e2e
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 HOLDS_A_SERVER = """
 import sys, time
 from pathlib import Path
-from serving.torchserve.management import ManagementError
+from serving.control import ManagementError
 from serving.torchserve.process import TorchServe
 server = TorchServe(Path(sys.argv[1]), ["stub"], Path(sys.argv[2]))
 server.start()

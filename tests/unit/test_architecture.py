@@ -175,3 +175,19 @@ def parameters(given: ast.arguments) -> int:
     """How many a function has, `self` included; the fields of a dataclass are no function's."""
     alone = [each for each in (given.vararg, given.kwarg) if each]
     return len([*given.posonlyargs, *given.args, *given.kwonlyargs, *alone])
+
+
+MODEL_SERVERS = ("serving.torchserve", "serving.triton")
+CHOOSER = "serving.model_servers"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_only_the_chooser_knows_which_model_servers_there_are(path: Path) -> None:
+    """`serving/model_server.py` is all that the others need of one; a server's folder knows no other's."""
+    home = next((each for each in MODEL_SERVERS if module(path).startswith(each)), None)
+    if module(path) != CHOOSER:
+        assert not [
+            name
+            for name in imports(path)
+            if name.startswith(MODEL_SERVERS) and not name.startswith(home or " ")
+        ]

@@ -14,6 +14,7 @@ import pytest
 
 from bundle import variables
 from measure.loadtest import arrivals
+from serving import model_servers
 from serving.host import allocator
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -150,6 +151,7 @@ def test_an_unknown_variable_is_refused_and_not_run(folder: Path, tmp_path: Path
         ("RATE=nan", "RATE=nan is not allowed: requests a second, more than 0, such as 5 or 0.5"),
         ("RATE=0", "RATE=0 is not allowed: requests a second, more than 0, such as 5 or 0.5"),
         ("DURATION=1h", "DURATION=1h is not allowed: 30, 30s or 2m"),
+        ("SERVER=tfserving", "SERVER=tfserving is not allowed: torchserve or triton"),
         ("ALLOCATOR=tcmalloc", "ALLOCATOR=tcmalloc is not allowed: glibc or jemalloc"),
         ("SHAPE=saw", "SHAPE=saw is not allowed: poisson, constant, step or spike"),
         ("SPLIT=4", "SPLIT=4 is not allowed: a whole number from 1 to 3: VoxCeleb1's train, dev and test"),
@@ -179,13 +181,18 @@ def test_every_checked_variable_has_an_example_above() -> None:
         "RATE",
         "DURATION",
         "SPLIT",
+        "SERVER",
         "ALLOCATOR",
         "SHAPE",
     }
 
 
 def test_the_words_that_are_allowed_are_those_that_the_commands_take() -> None:
-    for name, taken in {"ALLOCATOR": allocator.NAMES, "SHAPE": arrivals.SHAPES}.items():
+    for name, taken in {
+        "SERVER": model_servers.NAMES,
+        "ALLOCATOR": allocator.NAMES,
+        "SHAPE": arrivals.SHAPES,
+    }.items():
         allowed, words = variables.CHECKED[name]
         assert all(map(allowed, taken))
         assert re.split(r", | or ", words) == list(taken)

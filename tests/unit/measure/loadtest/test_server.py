@@ -7,6 +7,7 @@ import pytest
 
 from measure.loadtest import LoadTestError, server
 from measure.loadtest.target import Clip
+from serving.model_server import Spent
 from tests.unit.measure.loadtest.endpoint import endpoint
 
 
@@ -63,8 +64,7 @@ def test_a_server_that_does_not_answer_is_said_before_the_load(tmp_path: Path) -
 
 
 def test_the_servers_means_are_those_between_two_looks() -> None:
-    before = dict(zip(server.COUNTERS, (1000.0, 5000.0, 10.0), strict=True))
-    after = dict(zip(server.COUNTERS, (41000.0, 125000.0, 14.0), strict=True))
+    before, after = Spent(10.0, queue=0.001, worker=0.005), Spent(14.0, queue=0.041, worker=0.125)
     assert server.means(before, after) == {"queue": 10.0, "inference": 30.0}
     assert server.means(before, before) == {}
-    assert server.means({}, {}) == {}
+    assert server.means(None, None) == {}

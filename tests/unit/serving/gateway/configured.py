@@ -9,16 +9,16 @@ import yaml
 
 from serving.gateway.configuration import Configuration
 from serving.gateway.options import GatewayOptions
-from serving.host.ports import Ports
+from serving.model_server import Upstream
 
 RUN, ADMIN = Path("/run, é/8080"), Path('/tmp/"é"/admin')
-PORTS = Ports(inference=1001, metrics=1002, grpc_inference=1003, grpc_management=1004)
+UPSTREAM = Upstream(http=1001, grpc=1003)
 ROUTE_SECONDS = 120
 
 
 def rendered(options: GatewayOptions) -> Any:
     """The configuration as YAML is read."""
-    return yaml.safe_load(Configuration(RUN, ADMIN, PORTS, ROUTE_SECONDS, options).render())
+    return yaml.safe_load(Configuration(RUN, ADMIN, UPSTREAM, ROUTE_SECONDS, options).render())
 
 
 def filter_chain(config: Any) -> Any:

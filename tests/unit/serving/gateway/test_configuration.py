@@ -17,9 +17,9 @@ from serving.gateway.tokens import Tokens
 from serving.gateway.tracing import Collector
 from tests.unit.serving.gateway.configured import (
     ADMIN,
-    PORTS,
     ROUTE_SECONDS,
     RUN,
+    UPSTREAM,
     connection_manager,
     filter_chain,
     rendered,
@@ -81,8 +81,8 @@ def test_addresses_and_paths_arrive_as_they_are() -> None:
     }
     assert {name: tuple(address.values()) for name, address in found.items()} == {
         "otlp": ("collector.tracing", 4318),
-        "torchserve": ("127.0.0.1", PORTS.inference),
-        "torchserve_grpc": ("127.0.0.1", PORTS.grpc_inference),
+        "torchserve": ("127.0.0.1", UPSTREAM.http),
+        "torchserve_grpc": ("127.0.0.1", UPSTREAM.grpc),
     }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from serving.control import Version
 from serving.metrics import gateway, models
 from serving.metrics.served import Served
 
@@ -38,17 +38,24 @@ def test_an_envoy_that_lacks_a_statistic_is_down_rather_than_silent() -> None:
         list(gateway.collect(json.dumps({"stats": []})))
 
 
-def description(version: str, pending: int, *states: str) -> dict[str, Any]:
-    queue = {"remainingCapacity": 100 - pending, "pendingRequests": pending}
-    workers = [{"status": state} for state in states]
-    return {"modelVersion": version, "jobQueueStatus": queue, "workers": workers, "minWorkers": 2}
+def version(number: str, pending: int, ready: int) -> Version:
+    return Version(
+        number,
+        tuple(range(ready)),
+        2,
+        wanted=2,
+        pending=pending,
+        capacity=100,
+        response_timeout=30,
+        batch_delay=0.0,
+    )
 
 
 def test_queue_and_workers_of_every_version() -> None:
     served = Served({"demo": ["1.0"]})
-    described = [description("1.0", 7, "READY", "LOADING"), description("2.0", 0, "READY", "READY")]
+    loaded = {"1.0": version("1.0", pending=7, ready=1), "2.0": version("2.0", pending=0, ready=2)}
     usable = {("demo", "1.0"): 1, ("demo", "2.0"): None}  # the watch has not looked at the second yet
-    found = models.collect(lambda _: described, served, lambda *version: usable[version])
+    found = models.collect(lambda _: loaded, served, lambda *version: usable[version])
     families = {family.name: family.samples for family in found}
     shown = {name: [each.value for each in samples] for name, samples in families.items()}
     assert shown == {

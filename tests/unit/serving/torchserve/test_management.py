@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from serving.torchserve.management import Management, ManagementError
+from serving.control import ManagementError
+from serving.torchserve.control import TorchServeControl
+from serving.torchserve.management import Management
 
 ENTRY: dict[str, Any] = {
     "modelVersion": "1.0",
     "minWorkers": 2,
     "responseTimeout": 300,
+    "maxBatchDelay": 50,
     "workers": [{"pid": 7, "status": "READY"}, {"pid": 8, "status": "READY"}],
     "jobQueueStatus": {"remainingCapacity": 97, "pendingRequests": 3},
 }
@@ -61,7 +64,7 @@ def test_a_version_is_read_from_its_description(server: tuple[Management, type[A
     answers.body = json.dumps([ENTRY]).encode()
     found = management.versions("demo")["1.0"]
     assert (found.pids, found.workers, found.wanted, found.pending) == ((7, 8), 2, 2, 3)
-    assert found.response_timeout == 300
+    assert (found.response_timeout, found.batch_delay, found.capacity) == (300, 0.05, 100)
     assert found.ready
     assert answers.seen == ["GET /models/demo/all"]
 
@@ -100,6 +103,23 @@ def test_each_call_asks_what_torchserve_understands(server: tuple[Management, ty
         "POST /models?url=a+b.mar&synchronous=false",
         "PUT /models/demo/2.0/set-default",
         "PUT /models/demo/2.0?min_worker=3&max_worker=3",
+        "DELETE /models/demo/1.0",
+    ]
+
+
+def test_a_versions_workers_are_ended_before_others_start_or_it_is_unloaded(
+    server: tuple[Management, type[Answers]],
+) -> None:
+    management, answers = server
+    answers.body = json.dumps([ENTRY | {"workers": []}]).encode()
+    control = TorchServeControl(management.path, "http://127.0.0.1:1", Path("logs"))
+    control.restart("demo", "1.0", 2)
+    control.unload("demo", "1.0")
+    assert answers.seen == [
+        "PUT /models/demo/1.0?min_worker=0&max_worker=0",
+        "PUT /models/demo/1.0?min_worker=2&max_worker=2",
+        "PUT /models/demo/1.0?min_worker=0&max_worker=0",
+        "GET /models/demo/all",
         "DELETE /models/demo/1.0",
     ]
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from serving.host.ports import LOOPBACK
-from serving.torchserve.probe import Probe, Reply
+from serving.model_server import Reply
+from serving.torchserve.probe import Probe
 
 JAVAS = b'{"code": 503, "type": "%s", "message": "%s"}'
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundle.shipped import SHIPPED
-from serving.host.ports import Ports
+from serving.torchserve.ports import Ports
 from serving.torchserve.properties import archives_of, escaped, render
 
 PORTS = Ports(inference=1001, metrics=1003, grpc_inference=1004, grpc_management=1005)

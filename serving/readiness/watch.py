@@ -18,16 +18,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import psutil
 from speaker_id import activity
 
+from serving.control import ManagementError, Version
 from serving.host import processes
-from serving.torchserve.hung import Hung
-from serving.torchserve.management import Management, ManagementError
-from serving.torchserve.process import MANAGEMENT_SOCKET, TorchServe
-from serving.torchserve.question import Question
+from serving.model_server import ModelServer
+from serving.readiness.hung import Hung
+from serving.readiness.question import Question
 
 LOOK_SECONDS = 0.5
 FAMILY_SECONDS = (
@@ -42,7 +41,7 @@ Key = tuple[str, str]  # model and version
 
 
 class Trouble(Enum):
-    """What TorchServe reports as READY and does not recover from."""
+    """What the server reports as ready and does not recover from."""
 
     STOPPED = "its process is stopped"
     ENDED = "its process has ended"
@@ -57,9 +56,9 @@ class Found:
     Attributes:
         default: whether requests that name no version get it.
         wanted: the least number of workers there should be.
-        ready: process ids of the workers that are READY, alive and not stopped.
+        ready: process ids of the workers that are ready, alive and not stopped.
         reason: why it is not ready, in one line; None if it is.
-        trouble: if TorchServe reports as READY what does not answer.
+        trouble: if the server reports as ready what does not answer.
         suspects: process ids of the workers to end because of it.
     """
 
@@ -72,7 +71,7 @@ class Found:
 
 
 class Watch:
-    """Watches one TorchServe, in a separate thread.
+    """Watches one model server, in a separate thread.
 
     Args:
         server: which.
@@ -83,7 +82,7 @@ class Watch:
         answered: when the management API last answered, by time.monotonic().
     """
 
-    def __init__(self, server: TorchServe, file: Path) -> None:
+    def __init__(self, server: ModelServer, file: Path) -> None:
         self.server = server
         self.file = file
         self.found: Mapping[Key, Found] = {}
@@ -120,10 +119,10 @@ class Watch:
             self.found = {}
         else:
             self.answered = time.monotonic()
-            self._gather([pid for _, entry in described.values() for pid in _ready(entry)])
+            self._gather([pid for _, version in described.values() for pid in version.pids])
             for gone in self._asked.keys() - described.keys():
                 self._asked.pop(gone).drop()
-            self.found = {key: self._judge(key, *entry) for key, entry in described.items()}
+            self.found = {key: self._judge(key, *seen) for key, seen in described.items()}
         self._write()
 
     def _gather(self, workers: Sequence[int]) -> None:
@@ -140,21 +139,16 @@ class Watch:
         while not self._over.wait(LOOK_SECONDS):
             self.look()
 
-    def _described(self) -> Iterable[tuple[Key, tuple[bool, dict[str, Any]]]]:
-        temp = self.server.temp
-        if temp is None:
-            raise ManagementError("TorchServe is being restarted")
-        management = Management(temp / MANAGEMENT_SOCKET, PATIENCE)
-        for name in management.models():
-            default = management.default(name)
-            for entry in management.describe(name):
-                version = entry["modelVersion"]
-                yield (name, version), (version == default, entry)
+    def _described(self) -> Iterable[tuple[Key, tuple[bool, Version]]]:
+        control = self.server.management.within(PATIENCE)
+        for name in control.models():
+            default = control.default(name)
+            for number, version in control.versions(name).items():
+                yield (name, number), (number == default, version)
 
-    def _judge(self, key: Key, default: bool, entry: Mapping[str, Any]) -> Found:
-        model = key[0]
-        wanted, listed = int(entry["minWorkers"]), len(entry["workers"])
-        ready = _ready(entry)
+    def _judge(self, key: Key, default: bool, version: Version) -> Found:
+        model, number = key
+        wanted, listed, ready = version.wanted, version.workers, version.pids
         states = {pid: self._held.get(pid) or processes.status(pid) for pid in ready}
         alive = [pid for pid in ready if states[pid] not in processes.STOPPED | processes.ENDED]
         hanging = tuple(pid for pid in alive if self._hung.hangs(pid, self._families[pid]))
@@ -171,17 +165,15 @@ class Watch:
             # requests of an ended worker have been answered with an error; one whose thread has ended never answers
             question.drop()
             return found
-        path = "/predictions/{}/{}".format(*key)
-        question.follow(self.server.ports.inference, path, {pid: self._families[pid] for pid in usable})
+        question.follow(
+            lambda: self.server.probe(model, number), {pid: self._families[pid] for pid in usable}
+        )
         now = time.monotonic()
         if question.since is not None and found.reason is None:
             silent, waited = question.silent(now), now - max(question.since, question.refused)
-            # a single request waits for maxBatchDelay; and after the gateway's timeout (two batches' responseTimeout,
-            # and a minute) no caller is answered, even if the workers compute
-            if (
-                silent > SILENT_SECONDS + entry["maxBatchDelay"] / 1000
-                or waited > 2 * entry["responseTimeout"] + 60
-            ):
+            # a single request waits for its batch to fill; and after the gateway's timeout (the time of two
+            # batches, and a minute) no caller is answered, even if the workers compute
+            if silent > SILENT_SECONDS + version.batch_delay or waited > 2 * version.response_timeout + 60:
                 found.reason = (
                     f"{model}: no answer for {now - question.since:.0f} s from {len(usable)} workers"
                 )
@@ -203,8 +195,3 @@ class Watch:
         with contextlib.suppress(OSError):
             new.write_text("\n".join(lines) + "\n", "utf-8")
             new.replace(self.file)
-
-
-def _ready(entry: Mapping[str, Any]) -> list[int]:
-    """Process ids of the workers that TorchServe calls READY; one that is starting has none yet."""
-    return [worker["pid"] for worker in entry["workers"] if worker["status"] == "READY"]

@@ -1,5 +1,5 @@
-"""Recover what the watch finds broken, in steps: end its workers, let TorchServe restart them, restart TorchServe.
-TorchServe itself recovers a worker that has ended or is too slow."""
+"""Recover what the watch finds broken, in steps: end its workers, let the server restart them, restart the server.
+The server itself recovers a worker that has ended or is too slow."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from serving.torchserve.hung import SUSPENDED
-from serving.torchserve.management import ManagementError
-from serving.torchserve.process import ServerError, TorchServe
-from serving.torchserve.watch import Found, Key, Trouble, Watch
+from serving.control import ManagementError
+from serving.model_server import ModelServer, ServerError
+from serving.readiness.hung import SUSPENDED
+from serving.readiness.watch import Found, Key, Trouble, Watch
 
 # Seconds of one trouble until the first step. Too high: callers wait. Too low: a worker that would have recovered by
 # itself loses its batch (the gateway retries it, once). A hung worker has had its time.
 FIRST_STEP = {Trouble.STOPPED: 10.0, Trouble.ENDED: 10.0, Trouble.HUNG: 0.0, Trouble.SILENT: 30.0}
 NEXT_STEP = 15.0  # from one step to the next, if it does not help
-NO_ANSWER = 30.0  # s without an answer of the management API until TorchServe is restarted
-LEAST_PAUSE = 600.0  # s between two restarts of TorchServe; if it fails sooner, `make serve` ends
+NO_ANSWER = 30.0  # s without an answer of the management API until the server is restarted
+LEAST_PAUSE = 600.0  # s between two restarts of the server; if it fails sooner, `make serve` ends
 
 
 @dataclass
@@ -34,7 +34,7 @@ class _Case:
 
 
 class Repair:
-    """Recovers one TorchServe, which is watched from now on.
+    """Recovers one model server, which is watched from now on.
 
     Args:
         server: which.
@@ -42,12 +42,12 @@ class Repair:
         start_again: restarts it.
     """
 
-    def __init__(self, server: TorchServe, patience: float, start_again: Callable[[], None]) -> None:
+    def __init__(self, server: ModelServer, patience: float, start_again: Callable[[], None]) -> None:
         self.server = server
         self.patience = patience
         self.start_again = start_again
         self._cases: dict[Key, _Case] = {}
-        self._again = -math.inf  # when TorchServe was last started again
+        self._again = -math.inf  # when the server was last started again
         self._watched = self._stepped = time.monotonic()
 
     def step(self, watch: Watch) -> str | None:
@@ -93,20 +93,21 @@ class Repair:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             pids = ", ".join(map(str, version.suspects))
-            return f"{version.reason}: ended {pids}; TorchServe starts others in their place"
+            return f"{version.reason}: ended {pids}; {self.server.title} starts others in their place"
         if case.steps <= 2:
             case.steps = 2
             with contextlib.suppress(ManagementError):
-                for workers in (0, max(version.wanted, 1)):
-                    self.server.management.scale(model, number, workers)
-            return f"{version.reason}: TorchServe is told to restart its workers"
+                self.server.management.restart(model, number, max(version.wanted, 1))
+            return f"{version.reason}: {self.server.title} is told to restart its workers"
         return self._start_again(f"does not recover {model} {number} ({version.reason})")
 
     def _start_again(self, why: str) -> str:
         now = time.monotonic()
         if now - self._again < LEAST_PAUSE:
-            raise ServerError(f"TorchServe {why}, although it was restarted (logs: {self.server.run})")
+            raise ServerError(
+                f"{self.server.title} {why}, although it was restarted (logs: {self.server.run})"
+            )
         self._again = now
         self._cases.clear()
         self.start_again()
-        return f"TorchServe {why}: restarted"
+        return f"{self.server.title} {why}: restarted"

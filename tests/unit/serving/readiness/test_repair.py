@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from serving.torchserve import repair
-from serving.torchserve.process import ServerError
-from serving.torchserve.repair import LEAST_PAUSE, NO_ANSWER, Repair
-from serving.torchserve.watch import Found, Trouble
+from serving.model_server import ServerError
+from serving.readiness import repair
+from serving.readiness.repair import LEAST_PAUSE, NO_ANSWER, Repair
+from serving.readiness.watch import Found, Trouble
 
 KEY = ("demo", "1.0")
 PATIENCE = 60.0
@@ -27,12 +27,13 @@ class Scene:
     answered: float = 1000.0
     done: list[Any] = field(default_factory=list)
     run: Path = Path("run")
+    title: str = "TorchServe"
 
     @property
     def management(self) -> Scene:
         return self
 
-    def scale(self, model: str, version: str, workers: int) -> None:
+    def restart(self, model: str, version: str, workers: int) -> None:
         self.done.append((model, version, workers))
 
     def pass_time(self, mended: Repair, seconds: float, answering: bool = True) -> list[str]:
@@ -102,7 +103,7 @@ def test_a_silent_one_has_longer_and_one_that_comes_back_begins_again(scene: Sce
 def test_without_anybody_to_end_its_workers_are_started_again(scene: Scene, mended: Repair) -> None:
     scene.found[KEY] = trouble(Trouble.ENDED)
     scene.pass_time(mended, 11)
-    assert scene.done == [("demo", "1.0", 0), ("demo", "1.0", 2)]
+    assert scene.done == [("demo", "1.0", 2)]
 
 
 def test_what_does_not_help_is_followed_by_the_next_step_and_then_by_a_fault(
@@ -110,7 +111,7 @@ def test_what_does_not_help_is_followed_by_the_next_step_and_then_by_a_fault(
 ) -> None:
     scene.found[KEY] = trouble(Trouble.SILENT, 7)
     said = scene.pass_time(mended, 70)
-    assert scene.done == [(7, signal.SIGKILL), ("demo", "1.0", 0), ("demo", "1.0", 2), "restart"]
+    assert scene.done == [(7, signal.SIGKILL), ("demo", "1.0", 2), "restart"]
     assert said[-1] == "TorchServe does not recover demo 1.0 (demo: a reason): restarted"
     with pytest.raises(ServerError, match="although it was restarted"):
         scene.pass_time(mended, 200)
@@ -150,7 +151,7 @@ def test_a_step_that_takes_long_is_no_suspension(
     def slow(*_: object) -> None:
         scene.now += 20
 
-    monkeypatch.setattr(scene, "scale", slow)
+    monkeypatch.setattr(scene, "restart", slow)
     scene.found[KEY] = trouble(Trouble.ENDED)
     said = scene.pass_time(mended, 60)
     assert [each.rpartition(": ")[2] for each in said] == [

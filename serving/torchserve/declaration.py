@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from serving.metrics.catalogue import CATALOGUE, TORCHSERVE
-from serving.metrics.torchserve import OWN
+from serving.torchserve.scrape import OWN
 
 FILE = "metrics.yaml"
 # of TorchServe's own metrics, fixed in its frontend

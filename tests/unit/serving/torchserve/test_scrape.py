@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from serving.metrics.served import MOST_VERSIONS, Served
-from serving.metrics.torchserve import collect
+from serving.torchserve.scrape import collect, spent
 
 TEXT = """\
 # HELP speaker_id_requests_total Torchserve prometheus counter metric with unit: Count
@@ -42,6 +42,13 @@ def test_the_hosts_name_other_models_and_versions_that_have_gone_are_left_out() 
 def test_torchserves_microseconds_are_seconds_summed_over_its_versions() -> None:
     found = scraped(Served({"demo": ["1.0"]}))
     assert found["speaker_id_torchserve_queue_seconds_total"] == {("demo",): 2.5}
+
+
+def test_its_own_counts_are_summed_over_models_and_versions() -> None:
+    found = spent(
+        TEXT + 'ts_inference_requests_total{model_name="a",model_version="1.0",hostname="vm",} 3.0\n'
+    )
+    assert (found.requests, found.queue, found.worker) == (3.0, 2.5, 0.0)
 
 
 def test_a_histogram_keeps_its_buckets() -> None:

@@ -12,6 +12,7 @@ from prometheus_client.samples import Sample
 from serving.metrics import families
 from serving.metrics.catalogue import CATALOGUE, TORCHSERVE, samples_of
 from serving.metrics.served import Served
+from serving.model_server import Spent
 
 # its cumulative counters (an autoscaler needs their rate) → ours, and the factor between the units
 OWN = {
@@ -43,6 +44,20 @@ def collect(text: str, served: Served) -> Iterator[Metric]:
             yield _of_torchserve(name, samples, served)
         else:
             yield _of_workers(name, samples, served)
+
+
+def spent(text: str) -> Spent:
+    """Its counters, summed over models; gRPC's requests are counted, but not timed.
+
+    Raises:
+        ValueError: the text is not in Prometheus' format.
+    """
+    totals: dict[str, float] = dict.fromkeys(OWN, 0.0)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if (name := NAMES.get(sample.name, "")) in OWN:
+                totals[name] += sample.value * OWN[name][1]
+    return Spent(*totals.values())
 
 
 def _of_workers(name: str, samples: list[Sample], served: Served) -> Metric:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from serving.metrics import declaration
 from serving.metrics.catalogue import BY_NAME
-from serving.metrics.torchserve import OWN
+from serving.torchserve import declaration
+from serving.torchserve.scrape import OWN
 
 ROOT = Path(__file__).resolve().parents[4]
 DECLARED = yaml.safe_load(declaration.text())
@@ -39,6 +39,6 @@ def test_of_torchserves_own_those_are_declared_that_the_exporter_reads() -> None
 
 
 def test_the_command_prints_the_file() -> None:
-    command = [sys.executable, "-m", "serving.metrics"]
+    command = [sys.executable, "-m", "serving.torchserve"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == (declaration.text(), "")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import psutil
 
 from serving.host import processes
-from serving.host.ports import LOOPBACK
-from serving.torchserve import hung
-from serving.torchserve.probe import Probe
+from serving.model_server import Probe
+from serving.readiness import hung
 
 ASK_SECONDS = 1.0  # from an answer to the next question
 
@@ -26,7 +25,7 @@ class Question:
         answered: when the last answer was received.
         since: when the oldest request that is unanswered was sent; None if there is none.
         worked: when a worker was last seen to compute.
-        refused: when one was last refused at once because the queue was full: only TorchServe has answered then.
+        refused: when one was last refused at once because the queue was full: only the server itself has answered then.
     """
 
     answered: float
@@ -46,12 +45,11 @@ class Question:
         """Seconds without an answer and without work; 0 while nothing waits."""
         return 0.0 if self.since is None else now - max(self.since, self.worked)
 
-    def follow(self, port: int, path: str, workers: Mapping[int, Sequence[psutil.Process]]) -> None:
+    def follow(self, ask: Callable[[], Probe], workers: Mapping[int, Sequence[psutil.Process]]) -> None:
         """Receive what was answered, ask again when it is time to, and see whether the workers compute.
 
         Args:
-            port: TorchServe's inference port.
-            path: of the version.
+            ask: sends the next question; may raise OSError.
             workers: by process id, each and its descendants.
         """
         now = time.monotonic()
@@ -59,7 +57,7 @@ class Question:
         if self.probe is None and (self.since is not None or now - self.answered >= ASK_SECONDS):
             self.since = self.since or now
             with contextlib.suppress(OSError):  # asked again at the next look
-                self.probe = Probe(LOOPBACK, port, path)
+                self.probe = ask()
         if self.since is None or now - self.since < hung.SUSPECT_SECONDS:
             self.cpu.clear()
             return

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from speaker_id.decoders.patience import HANG_SECONDS
 
-from serving.host import local_http, processes
-from serving.torchserve import hung, question, watch
-from serving.torchserve.probe import Reply
-from serving.torchserve.watch import Trouble, Watch
+from serving.control import Version
+from serving.host import processes
+from serving.model_server import Reply
+from serving.readiness import hung, watch
+from serving.readiness.watch import Trouble, Watch
 
 KEY = ("demo", "1.0")
-WORKERS = [{"pid": pid, "status": "READY"} for pid in (7, 8)]
-VERSION = {
-    "modelVersion": "1.0",
-    "minWorkers": 1,
-    "workers": WORKERS,
-    "maxBatchDelay": 50,
-    "responseTimeout": 30,
-}
+VERSION = Version(
+    "1.0", pids=(7, 8), workers=2, wanted=1, pending=0, capacity=100, response_timeout=30, batch_delay=0.05
+)
 ANSWER_WITHIN = 2 * 30 + 60  # s, for which the gateway keeps callers waiting
 FULL, NONE = Reply(503, answered=False), None
 
@@ -36,12 +31,19 @@ class Scene:
         self.gathered: list[int] = []  # the workers whose descendants were looked for
         self.reply: Reply | None = Reply(422, answered=True)
         self.watch = Watch(self, file)  # type: ignore[arg-type]
-        self.temp, self.ports = file.parent, self
-        self.inference = 0
+        self.management = self
 
-    def ask(self, _: object, __: str, target: str) -> Any:
-        answer = {"models": [{"modelName": "demo"}]} if target.startswith("/models?") else [VERSION]
-        return type("Answer", (), {"status": 200, "body": json.dumps(answer)})
+    def within(self, _: float) -> Scene:
+        return self
+
+    def models(self) -> list[str]:
+        return ["demo"]
+
+    def default(self, _: str) -> str:
+        return VERSION.version
+
+    def versions(self, _: str) -> dict[str, Version]:
+        return {VERSION.version: VERSION}
 
     def probe(self, *_: object) -> Any:
         return type("Probe", (), {"reply": lambda _: self.reply, "close": lambda _: None})()
@@ -62,14 +64,12 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path / "found")
-    monkeypatch.setattr(question, "Probe", made.probe)
     monkeypatch.setattr(processes, "status", lambda _: "sleeping")
     monkeypatch.setattr(processes, "family", made.family)
     monkeypatch.setattr(processes, "stopped", lambda _: None)
     monkeypatch.setattr(processes, "all_cpu_seconds", lambda _: made.cpu)
     monkeypatch.setattr(hung.activity, "batch_of", lambda pid: made.batches.get(pid))
     monkeypatch.setattr(watch.time, "monotonic", lambda: made.now)
-    monkeypatch.setattr(local_http, "ask", made.ask)
     return made
 
 
