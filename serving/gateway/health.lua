@@ -125,7 +125,7 @@ local function model_ready(handle, state, name, version)
 end
 
 local function server_metadata(handle)
-  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": ["binary_tensor_data", "classification"]}')
+  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}')
 end
 
 local function metadata(handle, state, name, version)
@@ -145,7 +145,7 @@ local function metadata(handle, state, name, version)
   end
   answer(handle, 200, string.format(
     '{"name": "%s", "versions": ["%s"], "platform": "pytorch_torchserve", ' ..
-    '"inputs": [{"name": "audio", "datatype": "BYTES", "shape": [-1]}], "outputs": [%s]}',
+    '"inputs": [{"name": "audio", "datatype": "BYTES", "shape": [-1, 1]}], "outputs": [%s]}',
     name, table.concat(model.versions, '", "'), table.concat(outputs, ", ")))
 end
 

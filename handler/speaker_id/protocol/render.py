@@ -11,6 +11,7 @@ from speaker_id.errors import NonFiniteAudio, RequestTooLarge
 from speaker_id.protocol import binary
 from speaker_id.protocol.request import Class, Model, Output, Ranking, Rankings, Request
 
+DATATYPES = {"label": "BYTES", "score": "FP32"}
 NONE: Mapping[str, list[list[Class]]] = {}
 
 
@@ -66,10 +67,10 @@ def tensor(output: Output, rankings: list[Rankings]) -> tuple[dict[str, Any], by
     shape = [len(rows), len(rows[0]) if rows else 0]
     values = [entry[field] for row in rows for entry in row]
     if field == "label":
-        return sent(output, "BYTES", shape, values, binary.packed_text)
+        return sent(output, DATATYPES[field], shape, values, binary.packed_text)
     if output.binary:
         check_finite(values)
-    return sent(output, "FP32", shape, values, binary.packed_numbers)
+    return sent(output, DATATYPES[field], shape, values, binary.packed_numbers)
 
 
 def classification(output: Output, clips: list[list[Class]]) -> tuple[dict[str, Any], bytes]:

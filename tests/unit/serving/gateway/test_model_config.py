@@ -1,0 +1,50 @@
+"""A model's configuration in Triton's terms."""
+
+from __future__ import annotations
+
+import json
+
+from bundle.sources import ModelSpec
+from serving.gateway import model_config
+
+SPEC = ModelSpec(
+    name="demo",
+    version="2.1",
+    source=".",
+    torchserve={"minWorkers": 3, "maxWorkers": 3, "batchSize": 8, "maxBatchDelay": 5},
+    speaker_id={"max_request_clips": 32},
+)
+
+
+def test_it_has_what_perf_analyzer_reads() -> None:
+    found = model_config.config(SPEC)
+    assert (found["name"], found["platform"], found["max_batch_size"]) == ("demo", "pytorch_torchserve", 32)
+    assert found["input"] == [{"name": "audio", "data_type": "TYPE_STRING", "dims": [1]}]
+    assert found["output"] == [
+        {"name": "label", "data_type": "TYPE_STRING", "dims": [-1]},
+        {"name": "score", "data_type": "TYPE_FP32", "dims": [-1]},
+    ]
+    assert found["dynamic_batching"] == {
+        "preferred_batch_size": [8],
+        "max_queue_delay_microseconds": 5000,
+    }
+    assert found["instance_group"][0]["count"] == 3
+
+
+def test_several_heads_have_outputs_of_their_own() -> None:
+    spec = SPEC.model_copy(
+        update={"speaker_id": SPEC.speaker_id.model_copy(update={"heads": {"action": 2, "object": 3}})}
+    )
+    names = [output["name"] for output in model_config.config(spec)["output"]]
+    assert names == ["action.label", "action.score", "object.label", "object.score"]
+
+
+def test_it_is_served_for_the_model_and_for_its_version() -> None:
+    plain, versioned = model_config.files([SPEC])
+    assert (plain.path, versioned.path) == (
+        "/v2/models/demo/config",
+        "/v2/models/demo/versions/2.1/config",
+    )
+    assert plain.body == versioned.body
+    assert json.loads(plain.body) == model_config.config(SPEC)
+    assert not plain.public
