@@ -9,6 +9,7 @@ progress   how far a long run is
 server     which server is measured: the one at URL=, one that runs, or one of the command's own
 http       requests to a server on this machine
 answer     any server's answer → its best label
+environment  a virtual environment of its own, for software that cannot share this repository's
 results    files of results: CSV rows of runs, and JSON
 verdict    one target, and whether a run reached it
 document   tables for terminal and document, and the part of a page that a command writes

@@ -8,46 +8,27 @@ packages, so that all of them run the same versions.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 import sys
 import sysconfig
-import venv
 from pathlib import Path
 
-from measure import ROOT, Unavailable
+from measure import ROOT, Unavailable, environment
 from measure.command import Say
 
 PEERS = ROOT / "measure" / "compare" / "peers"
 ENVIRONMENTS = ROOT / "build" / "peers"
-STAMP = "inputs.sha256"
-BEHIND = "bundle.pth"  # names this repository's own packages, found after the peer's
 
 
 def python(peer: str) -> Path:
-    """The interpreter of the peer's environment, made on first use and again when its requirements change.
+    """The interpreter of the peer's environment.
 
     Raises:
         Unavailable: it cannot be installed; has pip's reason.
     """
-    requirements, folder = PEERS / peer / "requirements.txt", ENVIRONMENTS / peer
-    interpreter = folder / "bin" / "python"
-    shared = sysconfig.get_path("purelib")
-    wanted = hashlib.sha256(f"{sys.version} {shared}\n{requirements.read_text()}".encode()).hexdigest()
-    stamp = folder / STAMP
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return interpreter
-    venv.create(folder, clear=True, with_pip=True)
-    (own,) = folder.glob("lib/python*/site-packages")
-    (own / BEHIND).write_text(f"{shared}\n")
-    command = [str(interpreter), "-m", "pip", "install", "-q", "-r", str(requirements)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise Unavailable(f"pip cannot install it: {(reasons or ['no reason given'])[-1]}")
-    stamp.write_text(wanted)
-    return interpreter
+    requirements = PEERS / peer / "requirements.txt"
+    return environment.python(ENVIRONMENTS / peer, requirements, behind=sysconfig.get_path("purelib"))
 
 
 def versions(peer: str, interpreter: Path) -> str:

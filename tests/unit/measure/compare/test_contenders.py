@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from measure import environment
 from measure.compare import environments
 from measure.compare.contenders import CONTENDERS, NAMES, Contender, choose
 
@@ -54,8 +55,8 @@ def test_an_environment_of_the_same_requirements_is_left_alone(
     class Pip:
         returncode, stderr = 0, ""
 
-    monkeypatch.setattr(environments, "venv", Builder)
-    monkeypatch.setattr(environments.subprocess, "run", lambda *_, **__: Pip)
+    monkeypatch.setattr(environment, "venv", Builder)
+    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: Pip)
     first = environments.python("fastapi")
     assert environments.python("fastapi") == first
     assert len(made) == 1
@@ -74,8 +75,8 @@ def test_what_pip_says_is_the_reason_of_an_absent_peer(
     class Pip:
         returncode, stderr = 1, "looking\nERROR: no matching distribution\n"
 
-    monkeypatch.setattr(environments, "venv", Builder)
-    monkeypatch.setattr(environments.subprocess, "run", lambda *_, **__: Pip)
+    monkeypatch.setattr(environment, "venv", Builder)
+    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: Pip)
     said: list[str] = []
     assert environments.build(["ray"], said.append) == {
         "ray": "pip cannot install it: ERROR: no matching distribution"
