@@ -95,8 +95,8 @@ def handler_errors() -> None:
 
 def gateway_errors() -> None:
     table(
-        ("status", "code", "meaning"),
-        ((error.status, f"`{error.code}`", error.meaning) for error in GATEWAY_ERRORS),
+        ("status", "code", "over gRPC", "meaning"),
+        ((error.status, f"`{error.code}`", error.grpc, error.meaning) for error in GATEWAY_ERRORS),
     )
 
 

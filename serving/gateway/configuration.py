@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from serving.model_server import Upstream
 
 FOLDER = Path(__file__).resolve().parent
 TEMPLATE = "envoy.yaml.j2"
+# grpc.health.v1.HealthCheckResponse, in base64: field 1, an enumeration, is 1 or 2
+SERVING, NOT_SERVING = (base64.b64encode(bytes([1 << 3, status])).decode() for status in (1, 2))
 GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not count
 
 
@@ -74,6 +77,8 @@ class Configuration:
             scripts={name.removesuffix(".lua"): self.run / name for name in scripts.ALL},
             max_bytes=shipped.shipped("max_request_size"),
             grpc_frame=GRPC_FRAME,
+            serving=SERVING,
+            not_serving=NOT_SERVING,
             route_seconds=self.route_seconds,
         )
 

@@ -1,5 +1,7 @@
 -- Rewrites TorchServe's own errors in the format of every other error of this service: {"error": message, "code": code}.
 -- The handler's answers, errors included, pass unchanged: they have no "type" next to a "code".
+--
+-- serving/gateway/scripts.py puts one line before this file: GRPC_STATUS = {code = "8", …}, gRPC's status of each code.
 
 local NO_MODEL = "no such model, or no such version of it"
 local MESSAGES = {
@@ -8,13 +10,20 @@ local MESSAGES = {
   internal_error = "the model failed on this batch of requests; the server's log says why",
 }
 
+-- TorchServe's text about a model or version that it does not have → our words, which name it; nil for any other text
+local function unknown(text)
+  local name = text:match("^Model not found: ([%w._-]+)%f[%z%%]")  -- over gRPC an escape and Java's exception follow
+  local version, of = text:match("^Model version: ([%w._-]+) does not exist for model: ([%w._-]+)%f[%z%%]")
+  if name or of then
+    return NO_MODEL .. ": " .. (name or of):sub(1, 64) .. (version and ", version " .. version:sub(1, 64) or "")
+  end
+  return (text:match("^Model not found") or text:match("^Model version: .* does not exist")) and NO_MODEL or nil
+end
+
 -- TorchServe's exception and status → our code, our status where its own is misleading, and a message for this case only
 local function meaning(kind, status, message)
   if kind == "ModelNotFoundException" or kind == "ModelVersionNotFoundException" then
-    local name = message:match("^Model not found: ([%w._-]+)$")
-    local version, of = message:match("^Model version: ([%w._-]+) does not exist for model: ([%w._-]+)$")
-    local asked = name and ": " .. name:sub(1, 64) or of and ": " .. of:sub(1, 64) .. ", version " .. version:sub(1, 64)
-    return "model_not_found", "404", NO_MODEL .. (asked or "")
+    return "model_not_found", "404", unknown(message) or NO_MODEL
   elseif kind == "ResourceNotFoundException" then
     return "not_found", "404", "nothing is served at this path; send clips to /predictions/NAME"
   elseif kind == "ServiceUnavailableException" then
@@ -51,17 +60,11 @@ function envoy_on_request(handle)
   headers:replace("content-type", "application/octet-stream")
 end
 
--- Our code → gRPC's status, where Envoy's or TorchServe's differs
-local GRPC_STATUS = {
-  headers_too_large = "8", internal_error = "13", malformed_request = "3", model_not_found = "5", overloaded = "14",
-  path_too_long = "8", request_too_large = "8", timeout = "4", unauthorized = "16", unavailable = "14",
-  unsupported_coding = "12", upload_timeout = "4", worker_died = "14",
-}
-
 -- TorchServe's text of a failed call, percent-encoded, and its status → our code and words
 local function grpc_meaning(text, status)
-  if text:match("^Model not found") or text:match("^Model version: .* does not exist") then
-    return "model_not_found", NO_MODEL
+  local missing = unknown(text)
+  if missing then
+    return "model_not_found", missing
   elseif text:match("^Parameter model_name is required") then
     return "malformed_request", "the request names no model"
   elseif text:match("^Too many requests") or text:match("^Half%-closed") then

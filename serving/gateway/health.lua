@@ -1,15 +1,11 @@
 -- Answers everything that is not an inference call: health, readiness and metadata of the Open Inference Protocol and of
--- KServe v1, from what serving/readiness/watch.py last found, and 404 or 405 to the rest. None of it reaches TorchServe,
--- and no body is read.
+-- KServe v1, from what found.lua, before this file, reads, and 404 or 405 to the rest. None of it reaches TorchServe, and no
+-- body is read.
 --
--- serving/gateway/scripts.py puts three lines before this file: HEADS = {["NAME"] = {"action", …}, …}, models of several
--- heads, STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for, and FOUND = "/path" of what the watch writes. Its first line has two times in milliseconds since the epoch: of the
--- last look, and of TorchServe's last answer. Then one line a version: NAME VERSION default|other ready, or its reason in
--- place of the last word.
+-- serving/gateway/scripts.py puts two lines before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads, and
+-- STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for.
 
-local STALE = 4000  -- ms since the last look; the watch looks twice a second
 local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
-local GRPC = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
 
 local function answer(handle, status, body, allow)
   handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
@@ -18,56 +14,6 @@ end
 
 local function fail(handle, status, code, message, allow)
   answer(handle, status, string.format('{"error": "%s", "code": "%s"}', message, code), allow)
-end
-
--- What was found: models by name, in order, and for how many ms the server has been silent; nil if the watch has ended
-local function found(handle)
-  local file = io.open(FOUND)
-  if file == nil then
-    return nil
-  end
-  local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)  -- os.time() has a resolution of one second
-  local looked, answered = (file:read("*l") or ""):match("^(%d+) (%d+)$")
-  local state = {names = {}, models = {}, silent = looked and now - tonumber(answered)}
-  for line in file:lines() do
-    local name, version, role, reason = line:match("^(%S+) (%S+) (%S+) (.+)$")
-    local model = state.models[name]
-    if model == nil then
-      model = {versions = {}, reasons = {}}
-      state.models[name] = model
-      state.names[#state.names + 1] = name
-    end
-    model.versions[#model.versions + 1] = version
-    model.reasons[version] = reason ~= "ready" and reason or ""
-    model.default = role == "default" and version or model.default
-  end
-  file:close()
-  if looked == nil or now - tonumber(looked) > STALE then
-    return nil
-  end
-  return state
-end
-
--- Why no request at all can be answered now, or nil
-local function outage(state)
-  if state == nil then
-    return "the model server is no longer being watched"
-  elseif #state.names == 0 then
-    return state.silent > 1000 and "the model server does not answer" or "no model is loaded"
-  end
-end
-
--- Why the server is not ready, or nil: the default version of every model must be ready
-local function unready(state)
-  local reason = outage(state)
-  for _, name in ipairs(reason and {} or state.names) do
-    local model = state.models[name]
-    local why = model.reasons[model.default or ""] or name .. ": none of its versions is the default"
-    if why ~= "" then
-      return why
-    end
-  end
-  return reason
 end
 
 local function live(handle, state)
@@ -184,17 +130,6 @@ local function inference(path)
   return path:match("^/predictions/[%w._-]+/[%d.]+$") or path:match("^/predictions/[%w._-]+/[%d.]+/[%w._/-]+$")
 end
 
-local function over_grpc(handle, path)
-  if path == GRPC .. "Ping" then
-    local reason = unready(found(handle))
-    if reason then
-      fail(handle, 503, "unavailable", reason)
-    end
-  elseif path ~= GRPC .. "Predictions" then
-    fail(handle, 404, "not_found", "over gRPC, only Ping and Predictions of InferenceAPIsService are served")
-  end
-end
-
 function envoy_on_request(handle)
   local headers = handle:headers()
   local method, path = headers:get(":method"), headers:get(":path")
@@ -203,7 +138,7 @@ function envoy_on_request(handle)
   end
   local kind = (headers:get("content-type") or ""):lower()
   if method == "POST" and (kind == "application/grpc" or kind:match("^application/grpc[+;]")) then
-    return over_grpc(handle, path)
+    return  -- grpc.lua has answered what it does not let pass
   end
   local on = inference(path)
   if on and (method == "POST" or method == "PUT") then

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from bundle import private
 from serving.gateway import static
+from serving.gateway.codes import GATEWAY_ERRORS, GRPC_STATUSES
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 from serving.gateway.tokens import LONGEST, SHORTEST
 
 SHIPPED = Path(__file__).resolve().parent
-ALL = REQUESTS, TOKENS, HEALTH, CANARY, ERRORS = (
+FOUND = "found.lua"  # no filter of its own: it stands before two that read what the watch found
+ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS = (
     "requests.lua",
     "tokens.lua",
+    "grpc.lua",
     "health.lua",
     "canary.lua",
     "errors.lua",
@@ -40,11 +43,13 @@ def write(
         weights: of the canary, by version.
         files: what the gateway answers by itself.
     """
+    read = f"FOUND = {_quoted(found)}\n{(SHIPPED / FOUND).read_text('utf-8')}"
     before = {
         REQUESTS: f"CORS = {'true' if options.origins else 'false'}\n",
-        HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}FOUND = {_quoted(found)}\n",
+        HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{read}",
+        GRPC: read,
         CANARY: f"WEIGHTS = {_quoted(weights)}\n",
-        ERRORS: "",
+        ERRORS: lua_grpc_statuses(),
     }
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"
@@ -59,6 +64,12 @@ def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:
         f'["{model}"] = {{{", ".join(json.dumps(head) for head in names)}}}' for model, names in heads.items()
     )
     return f"HEADS = {{{', '.join(rows)}}}\n"
+
+
+def lua_grpc_statuses() -> str:
+    """The table that errors.lua reads: gRPC's number for each code that has one."""
+    rows = (f'{error.code} = "{GRPC_STATUSES[error.grpc]}"' for error in GATEWAY_ERRORS if error.grpc)
+    return f"GRPC_STATUS = {{{', '.join(rows)}}}\n"
 
 
 def _quoted(path: Path) -> str:

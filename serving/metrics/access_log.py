@@ -31,6 +31,7 @@ LONGEST_LINE = 64 << 10
 FROM_THE_START = ("200", "429", "500", "503", "504", "507")
 UNKNOWN = "unknown"  # in place of any model that is not served
 GRPC = "grpc"  # in place of the model, which is named in gRPC's message
+GRPC_HEALTH = "/grpc.health.v1.Health/Check"
 _HEALTH = re.compile(
     r"/ping|/(v1)?|/v2(/health/.*)?|/v[12]/models|/v1/models/[^/:]+"
     r"|/v2/models/[^/]+(/versions/[^/]+)?(/ready|/config|/stats)?"
@@ -112,7 +113,7 @@ class AccessLog:
             self._count(entry, path_asked, status, max(0.0, took))
 
     def _count(self, entry: dict[str, Any], path: str, status: int, seconds: float) -> None:
-        if entry.get("method") in ("GET", "HEAD") and _HEALTH.fullmatch(path):
+        if path == GRPC_HEALTH or (entry.get("method") in ("GET", "HEAD") and _HEALTH.fullmatch(path)):
             return
         model = self._model(path)
         self._statuses[model, str(status)] += 1

@@ -1,4 +1,4 @@
-"""Can requests be answered? Checked twice a second, and written to a file for the gateway's health.lua.
+"""Can requests be answered? Checked twice a second, and written to a file for the gateway's found.lua.
 
 TorchServe's management API reports Java's own view of its workers: one that is stopped, that hangs, or whose thread in
 Java has ended remains READY. So a worker counts only while its process runs, and a version only while it answers: an
@@ -75,7 +75,7 @@ class Watch:
 
     Args:
         server: which.
-        file: the file that health.lua reads.
+        file: the file that found.lua reads.
 
     Attributes:
         found: every version, as of the last look; empty if the management API did not answer.
@@ -191,7 +191,7 @@ class Watch:
                 f"{name} {version} {'default' if found.default else 'other'} {found.reason or 'ready'}"
             )
         new = self.file.with_suffix(".new")
-        # on a full disk health.lua treats the old file as stale, and answers not ready
+        # on a full disk found.lua treats the old file as stale, and answers not ready
         with contextlib.suppress(OSError):
             new.write_text("\n".join(lines) + "\n", "utf-8")
             new.replace(self.file)

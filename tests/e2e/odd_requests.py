@@ -165,6 +165,7 @@ OK, UNIMPLEMENTED, INVALID = (
     grpc.StatusCode.INVALID_ARGUMENT,
 )
 PREDICTIONS = f"{SERVICE}Predictions"
+HEALTH = "/grpc.health.v1.Health/"
 CALLS = [
     Call(f"{SERVICE}Ping", OK),
     Call(PREDICTIONS, OK, messages=(message(),)),
@@ -190,6 +191,21 @@ CALLS = [
     Call(f"{SERVICE}predictions", UNIMPLEMENTED, "not_found", (message(),)),
     Call("/org.pytorch.serve.grpc.management.ManagementAPIsService/ListModels", UNIMPLEMENTED, "not_found"),
     Call("/inference.GRPCInferenceService/ModelInfer", UNIMPLEMENTED, "not_found"),
-    Call("/grpc.health.v1.Health/Check", UNIMPLEMENTED, "not_found"),
+    Call(f"{HEALTH}Check", OK),
+    Call(f"{HEALTH}Check/", OK, metadata=(("x-serving", "no"), ("x-anonymous", "yes"))),
+    Call(f"{HEALTH}Check", OK, messages=(field_of(1, b"stub"),), metadata=(("x-anonymous", "yes"),)),
+    Call(f"{HEALTH}Check", grpc.StatusCode.NOT_FOUND, "model_not_found", (field_of(1, b"nobody"),)),
+    Call(f"{HEALTH}Check", grpc.StatusCode.NOT_FOUND, "model_not_found", (field_of(1, b'"\n' * 150),)),
+    Call(f"{HEALTH}Check", INVALID, "malformed_request", (b"\xff\xff\xff",)),
+    Call(f"{HEALTH}Check", INVALID, "malformed_request", (b"\x0a\x05abc",)),
+    Call(f"{HEALTH}Check", INVALID, "malformed_request", (b"", b"")),
+    Call(f"{HEALTH}Check", INVALID, "malformed_request", ()),
+    Call(f"{HEALTH}Check", INVALID, "malformed_request", (field_of(1, b"a" * 999),), grpc.Compression.Gzip),
+    Call(f"{HEALTH}Check", grpc.StatusCode.RESOURCE_EXHAUSTED, "request_too_large", (bytes(2 * MEBIBYTE),)),
+    Call(f"{HEALTH}Watch", UNIMPLEMENTED, "not_found"),
+    *(
+        Call(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", UNIMPLEMENTED, "not_found")
+        for version in ("v1", "v1alpha")
+    ),
     Call("/predictions/stub", UNIMPLEMENTED, "not_found"),
 ]  # fmt: skip

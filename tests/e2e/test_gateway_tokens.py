@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from argparse import Namespace
 from collections.abc import Iterator
@@ -198,6 +199,20 @@ def test_grpc_is_refused_as_grpc_says_it(gateway: Gateway) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             call(b"", timeout=600)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert json.loads(caught.value.details())["code"] == "unauthorized"
+
+
+def test_grpc_health_needs_a_token_where_a_model_is_named(gateway: Gateway) -> None:
+    stub, mine = b"\x0a\x04stub", (("authorization", f"Bearer {FIRST}"),)
+    with grpc.insecure_channel(f"{LOOPBACK}:{gateway.port}") as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        assert check(b"", timeout=600) == check(stub, timeout=600, metadata=mine) == b"\x08\x01"
+        with pytest.raises(grpc.RpcError) as caught:
+            check(stub, timeout=600)
+        with pytest.raises(grpc.RpcError) as watched:
+            channel.unary_unary("/grpc.health.v1.Health/Watch")(b"", timeout=600)
+    for refused in (caught, watched):
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_the_load_test_brings_its_token_over_grpc_too(gateway: Gateway) -> None:

@@ -228,17 +228,18 @@ def test_a_worker_whose_thread_in_java_has_ended(gateway: Gateway, server: Torch
         server.management.scale("stub", "1.0", workers)
 
 
-def test_grpcs_ping_asks_the_same(gateway: Gateway) -> None:
+def test_grpcs_ping_and_health_ask_the_same(gateway: Gateway) -> None:
     pid = worker(gateway)
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_for(gateway, 503)
-        with (
-            grpc.insecure_channel(gateway.url.removeprefix("http://")) as channel,
-            pytest.raises(grpc.RpcError) as refused,
-        ):
-            channel.unary_unary(f"{SERVICE}Ping")(b"", timeout=600)
+        with grpc.insecure_channel(gateway.url.removeprefix("http://")) as channel:
+            with pytest.raises(grpc.RpcError) as refused:
+                channel.unary_unary(f"{SERVICE}Ping")(b"", timeout=600)
+            check = channel.unary_unary("/grpc.health.v1.Health/Check")
+            answers = [check(service, timeout=600) for service in (b"", b"\x0a\x04stub")]
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert answers == [b"\x08\x02"] * 2  # NOT_SERVING
     finally:
         os.kill(pid, signal.SIGCONT)
 

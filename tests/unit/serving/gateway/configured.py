@@ -21,9 +21,15 @@ def rendered(options: GatewayOptions) -> Any:
     return yaml.safe_load(Configuration(RUN, ADMIN, UPSTREAM, ROUTE_SECONDS, options).render())
 
 
+def listener(config: Any) -> Any:
+    """The public one; the other is reached by Envoy alone."""
+    public, internal = config["static_resources"]["listeners"]
+    assert (public["name"], internal["internal_listener"]) == ("public", {})
+    return public
+
+
 def filter_chain(config: Any) -> Any:
-    (listener,) = config["static_resources"]["listeners"]
-    (chain,) = listener["filter_chains"]
+    (chain,) = listener(config)["filter_chains"]
     return chain
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serving.gateway.codes import GATEWAY_ERRORS
+from serving.gateway.codes import GATEWAY_ERRORS, GRPC_STATUSES
+from serving.gateway.scripts import lua_grpc_statuses
 
 GATEWAY = Path(__file__).resolve().parents[4] / "serving" / "gateway"
 WORDED = re.compile(
@@ -25,6 +26,13 @@ def test_every_code_is_listed_and_no_other() -> None:
         if code
     }
     assert found == {error.code for error in GATEWAY_ERRORS}
+
+
+def test_errors_lua_gets_the_number_of_each_grpc_status() -> None:
+    assert {error.grpc for error in GATEWAY_ERRORS} == {*GRPC_STATUSES, ""}
+    named = dict(re.findall(r'(\w+) = "(\d+)"', lua_grpc_statuses()))
+    assert named == {error.code: str(GRPC_STATUSES[error.grpc]) for error in GATEWAY_ERRORS if error.grpc}
+    assert (named["overloaded"], named["unavailable"], named["model_not_found"]) == ("8", "14", "5")
 
 
 def test_no_status_and_code_twice() -> None:

@@ -22,6 +22,7 @@ from tests.unit.serving.gateway.configured import (
     UPSTREAM,
     connection_manager,
     filter_chain,
+    listener,
     rendered,
 )
 
@@ -51,7 +52,7 @@ def test_every_combination_has_exactly_the_parts_that_are_asked_for(given: dict[
     assert len(unread) == (2 if given["origins"] else 0)
     clusters = [each["name"] for each in config["static_resources"]["clusters"]]
     traced = ["otlp"] if given["collector"] else []
-    assert clusters == [*traced, "nobody", "torchserve", "torchserve_grpc"]
+    assert clusters == ["grpc_health", *traced, "nobody", "torchserve", "torchserve_grpc"]
     assert filter_chain(config)["transport_socket_connect_timeout"] == (
         f"{given['limits'].handshake_seconds}s"
     )
@@ -71,15 +72,15 @@ def test_addresses_and_paths_arrive_as_they_are() -> None:
     collector = Collector("collector.tracing", 4318)
     config = rendered(GatewayOptions(8080, "0.0.0.0", collector=collector))
     assert config["admin"]["address"]["pipe"]["path"] == str(ADMIN)
-    (listener,) = config["static_resources"]["listeners"]
-    assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8080}
+    assert listener(config)["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8080}
     found = {
-        cluster["name"]: endpoint["endpoint"]["address"]["socket_address"]
+        cluster["name"]: next(iter(endpoint["endpoint"]["address"].values()))
         for cluster in config["static_resources"]["clusters"]
         for group in cluster["load_assignment"].get("endpoints", ())
         for endpoint in group["lb_endpoints"]
     }
     assert {name: tuple(address.values()) for name, address in found.items()} == {
+        "grpc_health": ("grpc_health",),
         "otlp": ("collector.tracing", 4318),
         "torchserve": ("127.0.0.1", UPSTREAM.http),
         "torchserve_grpc": ("127.0.0.1", UPSTREAM.grpc),
@@ -96,7 +97,8 @@ def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> No
     assert list(lua.values()) == [str(RUN / name) for name in scripts.ALL]
     names = [each["name"] for each in manager["http_filters"]]
     assert names[0] == "envoy.filters.http.cors"
-    assert names[-2:] == ["envoy.filters.http.buffer", "envoy.filters.http.router"]
+    *_, buffer, bridge, router = (name.removeprefix("envoy.filters.http.") for name in names)
+    assert (buffer, bridge, router) == ("buffer", "grpc_http1_reverse_bridge", "router")
 
 
 def test_a_stream_may_be_idle_for_longer_than_a_request_may_take() -> None:

@@ -77,6 +77,11 @@ def test_health_probes_are_not_counted(log: AccessLog, path: Path) -> None:
     assert values(log, "speaker_id_responses_total") == {}
 
 
+def test_nor_are_those_over_grpc(log: AccessLog, path: Path) -> None:
+    write(path, {"path": "/grpc.health.v1.Health/Check"})
+    assert values(log, "speaker_id_responses_total") == {}
+
+
 def test_a_request_takes_from_its_whole_arrival_to_its_whole_answer(log: AccessLog, path: Path) -> None:
     write(path, {"ms": 350, "upload_ms": 100}, {"ms": 61_000, "upload_ms": None}, {"status": 500})
     assert values(log, "speaker_id_request_seconds_sum") == {("demo",): pytest.approx(61.25)}

@@ -1,0 +1,90 @@
+-- Answers gRPC calls that are not inference: grpc.health.v1, from what found.lua, before this file, reads, and UNIMPLEMENTED,
+-- which says where to turn, to what is not served. An error is an HTTP error here; Envoy makes a gRPC status of it, and
+-- errors.lua the right one.
+
+local INFERENCE = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
+local HEALTH = "/grpc.health.v1.Health/"
+
+-- The path's package and service → what is said of it
+local ELSEWHERE = {
+  ["inference.GRPCInferenceService"] = "Open Inference over gRPC is served by the Triton server alone: here, " ..
+    "POST the same request as JSON or with binary tensors to /v2/models/NAME/infer, or call InferenceAPIsService/Predictions",
+  ["grpc.reflection.v1.ServerReflection"] = "reflection is not served: use the published .proto files",
+  ["grpc.health.v1.Health"] = "of grpc.health.v1, only Check is served: call it again instead of Watch",
+}
+ELSEWHERE["grpc.reflection.v1alpha.ServerReflection"] = ELSEWHERE["grpc.reflection.v1.ServerReflection"]
+local NOTHING = "over gRPC, only Ping and Predictions of InferenceAPIsService and grpc.health.v1 are served"
+
+local function fail(handle, status, code, message)
+  handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
+  handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json"},
+    string.format('{"error": "%s", "code": "%s"}', message, code))
+end
+
+-- The service that a HealthCheckRequest names, its only field, a string; nil if the bytes are something else
+local function service(message)
+  if message == "" then
+    return ""
+  end
+  local length, factor, at = 0, 1, 1
+  repeat
+    at = at + 1
+    local byte = message:byte(at)
+    if byte == nil or at > 5 then
+      return nil
+    end
+    length, factor = length + byte % 128 * factor, factor * 128
+  until byte < 128
+  return message:byte(1) == 10 and #message == at + length and message:sub(at + 1) or nil
+end
+
+-- The one uncompressed message of a call's body, or nil: a flag and four bytes of length stand before it
+local function unframed(bytes)
+  local flag, first, second, third, fourth = bytes:byte(1, 5)
+  local length = fourth and ((first * 256 + second) * 256 + third) * 256 + fourth
+  return flag == 0 and #bytes == 5 + length and bytes:sub(6) or nil
+end
+
+local function check(handle)
+  local body = handle:body()
+  local named = service(body and unframed(body:getBytes(0, body:length())) or "\0")
+  local headers = handle:headers()  -- one taken before body(), which waits, is no longer valid
+  local state = found(handle)
+  local why
+  if named == nil then
+    return fail(handle, 400, "malformed_request", "the message is not one uncompressed HealthCheckRequest")
+  elseif named == "" or named == INFERENCE then
+    why = unready(state)
+  elseif headers:get("x-anonymous") then
+    -- tokens.lua lets every Check pass, as probes cannot send tokens; which models there are is not for everybody
+    return fail(handle, 401, "unauthorized", "this server requires Authorization: Bearer and a token for the health of a model")
+  else
+    local model = state and state.models[named]
+    why = outage(state) or model and model.reasons[model.default or ""]
+    if why == nil then
+      return fail(handle, 404, "model_not_found",
+        "no such model, or no such version of it: " .. named:sub(1, 64):gsub("[^%w._-]", "?"))
+    end
+  end
+  -- routes it to grpc_health of envoy.yaml.j2, which has the messages
+  headers:replace("x-serving", (why == nil or why == "") and "yes" or "no")
+  handle:clearRouteCache()
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local path, kind = headers:get(":path"), (headers:get("content-type") or ""):lower()
+  if path == nil or headers:get(":method") ~= "POST" or not (kind == "application/grpc" or kind:match("^application/grpc[+;]")) then
+    return
+  end
+  if path == HEALTH .. "Check" then
+    return check(handle)
+  elseif path == "/" .. INFERENCE .. "/Ping" then
+    local reason = unready(found(handle))
+    if reason then
+      fail(handle, 503, "unavailable", reason)
+    end
+  elseif path ~= "/" .. INFERENCE .. "/Predictions" then
+    fail(handle, 404, "not_found", ELSEWHERE[path:match("^/([%w._]+)/") or ""] or NOTHING)
+  end
+end
