@@ -14,7 +14,7 @@ from bundle import private, shipped
 from serving.gateway import cors, scripts, static, tls
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
-from serving.host import logs
+from serving.host import logs, ports
 from serving.model_server import Upstream
 
 FOLDER = Path(__file__).resolve().parent
@@ -70,6 +70,7 @@ class Configuration:
             origins=cors.regex(self.options.origins),
             admin=self.admin,
             upstream=self.upstream,
+            exporter=ports.reached_at(self.options.metrics_address).strip("[]"),
             access_log=self.run / logs.ACCESS,
             secrets=self.run / tls.SECRETS_FILE,
             static=static.places(self.files, self.run),

@@ -95,13 +95,19 @@ local function metadata(handle, state, name, version)
     name, table.concat(model.versions, '", "'), table.concat(outputs, ", ")))
 end
 
+-- Whether a path is of the counts that the exporter knows
+local function statistics(path)
+  return path == "/v2/models/stats" or path:match("^/v2/models/[%w._-]+/stats$")
+    or path:match("^/v2/models/[%w._-]+/versions/[%w._-]+/stats$")
+end
+
 -- The function that answers a path, with its model and version; nil for other paths
 local function question(path)
   local plain = {
     ["/v2/health/live"] = live, ["/v2/health/ready"] = server_ready, ["/ping"] = ping, ["/v2"] = server_metadata,
     ["/"] = alive, ["/v1"] = alive, ["/v1/models"] = models, ["/v2/models"] = models,
   }
-  if plain[path] then
+  if plain[path] or statistics(path) then
     return plain[path]
   end
   local v1 = path:match("^/v1/models/([%w._-]+)$")
@@ -152,7 +158,7 @@ function envoy_on_request(handle)
   local length = headers:get("content-length")
   if on then
     fail(handle, 405, "method_not_allowed", "send clips here with POST or PUT", "POST, PUT")
-  elseif respond == nil and STATIC[path] == nil then
+  elseif respond == nil and STATIC[path] == nil and not statistics(path) then
     fail(handle, 404, "not_found", "nothing is served at this path; send clips to /predictions/NAME")
   elseif method ~= "GET" and method ~= "HEAD" then
     fail(handle, 405, "method_not_allowed", "use GET or HEAD here", "GET, HEAD")

@@ -12,6 +12,7 @@ from serving.metrics.access_log import AccessLog
 from serving.metrics.catalogue import ACCESS_LOG, GATEWAY, MANAGEMENT
 from serving.metrics.exporter import Exporter
 from serving.metrics.served import Served
+from serving.metrics.statistics import Statistics
 from serving.model_server import ModelServer
 
 
@@ -27,4 +28,7 @@ def exporter(server: ModelServer, gateway: Gateway, specs: Sequence[ModelSpec]) 
         GATEWAY: lambda: envoy.collect(gateway.stats(envoy.PATH)),
         ACCESS_LOG: log.collect,
     }
-    return Exporter(parts, gateway.options.metrics_address, gateway.options.metrics_port)
+    heads = {spec.name: len(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
+    statistics = Statistics(lambda: server.metrics(served), heads)
+    options = gateway.options
+    return Exporter(parts, options.metrics_address, options.metrics_port, statistics=statistics)

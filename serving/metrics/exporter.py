@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from serving.host import ports
 from serving.metrics import families
+from serving.metrics.statistics import Statistics
 
 Part = Callable[[], Iterable[Metric]]
 # Seconds for all components together; Prometheus' own timeout is 10 s. Too high: one that hangs makes the whole scrape
@@ -27,15 +28,22 @@ class Exporter(Collector):
         parts: name → its metrics now. One that raises, or exceeds the deadline, is down for this scrape.
         address, port: where it listens: on loopback, unless Prometheus runs on another machine or in another pod.
         deadline: seconds for all components together.
+        statistics: what else is answered there, for the gateway.
     """
 
     def __init__(
-        self, parts: Mapping[str, Part], address: str, port: int, deadline: float = DEADLINE
+        self,
+        parts: Mapping[str, Part],
+        address: str,
+        port: int,
+        deadline: float = DEADLINE,
+        statistics: Statistics | None = None,
     ) -> None:
         self.parts = dict(parts)
         self.port = port
         self.address = address
         self.deadline = deadline
+        self.statistics = statistics
         self.url = f"http://{ports.reached_at(address)}:{port}/metrics"
         self._lock = Lock()
         self._busy: dict[str, Future[tuple[list[Metric], float]]] = {}
@@ -56,6 +64,9 @@ class Exporter(Collector):
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         self._server = start_http_server(self.port, addr=self.address, registry=registry)
+        server, _ = self._server
+        if self.statistics and (scraped := server.get_app()):
+            server.set_app(self.statistics.before(scraped))
 
     def stop(self) -> None:
         if self._server is not None:

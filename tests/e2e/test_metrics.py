@@ -137,6 +137,18 @@ def test_every_metric_of_the_catalogue_is_served_with_its_kind_and_labels(watche
     assert labels.keys() == promised, "what is served and stands in no catalogue"
 
 
+def test_the_gateway_answers_with_tritons_statistics_and_configuration(watched: Watched) -> None:
+    model = f"{watched.service.gateway.url}/v2/models/demo"
+    answer = requests.get(f"{model}/stats", timeout=600)
+    (found,) = answer.json()["model_stats"]
+    assert (found["name"], found["version"], found["inference_count"]) == ("demo", "1.0", len(CLIPS))
+    assert found["inference_stats"]["success"]["count"] == len(CLIPS)
+    assert found["inference_stats"]["fail"]["count"] == 1
+    assert found["inference_stats"]["compute_infer"]["ns"] > 0
+    assert "WSGI" not in answer.headers.get("server", "")
+    assert requests.get(f"{model}/config", timeout=600).json()["max_batch_size"] == 64
+
+
 def test_the_pages_curl_gets_them(watched: Watched) -> None:
     page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
     (command,) = re.findall(r"^curl (http://127\.0\.0\.1:9464/metrics)$", page, re.MULTILINE)

@@ -52,7 +52,7 @@ def test_every_combination_has_exactly_the_parts_that_are_asked_for(given: dict[
     assert len(unread) == (2 if given["origins"] else 0)
     clusters = [each["name"] for each in config["static_resources"]["clusters"]]
     traced = ["otlp"] if given["collector"] else []
-    assert clusters == ["grpc_health", *traced, "nobody", "torchserve", "torchserve_grpc"]
+    assert clusters == ["grpc_health", *traced, "nobody", "exporter", "torchserve", "torchserve_grpc"]
     assert filter_chain(config)["transport_socket_connect_timeout"] == (
         f"{given['limits'].handshake_seconds}s"
     )
@@ -70,7 +70,10 @@ def test_every_limit_is_used() -> None:
 
 def test_addresses_and_paths_arrive_as_they_are() -> None:
     collector = Collector("collector.tracing", 4318)
-    config = rendered(GatewayOptions(8080, "0.0.0.0", collector=collector))
+    options = GatewayOptions(
+        8080, "0.0.0.0", collector=collector, metrics_port=9090, metrics_address="0.0.0.0"
+    )
+    config = rendered(options)
     assert config["admin"]["address"]["pipe"]["path"] == str(ADMIN)
     assert listener(config)["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8080}
     found = {
@@ -82,6 +85,7 @@ def test_addresses_and_paths_arrive_as_they_are() -> None:
     assert {name: tuple(address.values()) for name, address in found.items()} == {
         "grpc_health": ("grpc_health",),
         "otlp": ("collector.tracing", 4318),
+        "exporter": ("127.0.0.1", 9090),
         "torchserve": ("127.0.0.1", UPSTREAM.http),
         "torchserve_grpc": ("127.0.0.1", UPSTREAM.grpc),
     }
