@@ -80,7 +80,13 @@ HOSTILE = {
     "a long key": repeated("k", '{"', '":1}'),
     "many keys": b"{" + b",".join(b'"%d":0' % n for n in range(MEGABYTE // 10)) + b"}",
     "equal outputs": repeated('{"name":"label"},', '{"inputs":[],"outputs":[', '{"name":"label"}]}'),
-    "tensors of no clip": repeated('{"shape":[0],"datatype":"BYTES","data":[]},', '{"inputs":[', "0]}"),
+    "tensors of no clip": b'{"inputs":[%s]}'
+    % b",".join(b'{"name":"%d","shape":[0],"datatype":"BYTES","data":[]}' % n for n in range(MEGABYTE // 52)),
+    "as many as are read": b'{"inputs":[%s],"id":"%s"}'
+    % (
+        b",".join(b'{"name":"%d","shape":[0],"datatype":"BYTES","data":[]}' % n for n in range(350)),
+        b"x" * MEGABYTE,
+    ),
     "instances": repeated('{"b64":"AAAA"},', '{"instances":[', "0]}"),
     "one number": repeated("1", '{"a":0.', "}"),
     "one exponent": repeated("9", '{"a":1e', "}"),
@@ -99,13 +105,43 @@ FORMS = {
     "a long header": repeated("x", "--b\r\nContent-Disposition: form-data; name=", "\r\n\r\n\r\n--b--"),
     "many parameters": repeated(';a="', "--b\r\nContent-Disposition: form-data", "\r\n\r\n\r\n--b--", 3000),
 }
+
+
+def binary(shape: str, datatype: str, tail: bytes) -> tuple[bytes, bytes]:
+    """The JSON of a request with one binary tensor, and the tensor."""
+    given = f'"parameters":{{"sampling_rate":192000,"binary_data_size":{len(tail)}}}'
+    tensor = f'{{"name":"x","shape":{shape},"datatype":"{datatype}",{given}}}'
+    return f'{{"inputs":[{tensor}]}}'.encode(), tail
+
+
+BINARY = {
+    "a waveform": binary(f"[{MEGABYTE // 4}]", "FP32", bytes(MEGABYTE)),
+    "waveforms of one sample": binary(f"[{MEGABYTE // 4},1]", "FP32", bytes(MEGABYTE)),
+    "a waveform of NaN": binary(f"[1,8,{MEGABYTE // 32}]", "FP32", b"\xff" * MEGABYTE),
+    "one element": binary("[1]", "BYTES", (MEGABYTE - 4).to_bytes(4, "little") + bytes(MEGABYTE - 4)),
+    "elements of no bytes": binary("[64]", "BYTES", bytes(MEGABYTE)),
+    "too many elements": binary(f"[{MEGABYTE // 4}]", "BYTES", bytes(MEGABYTE)),
+    "tensors of no bytes": (
+        b'{"inputs":[%s]}'
+        % b",".join(
+            b'{"name":"%d","shape":[0],"datatype":"BYTES","parameters":{"binary_data_size":0}}' % n
+            for n in range(350)
+        ),
+        bytes(MEGABYTE),
+    ),
+    "JSON that is all of it": (b'{"inputs":[' + b"[]," * (MEGABYTE // 3) + b"0]}", b""),
+}
 MEASURE = """
 import contextlib, json, resource, sys, time, tracemalloc
-from tests.unit.handler.protocol.test_bounds import FORM, FORMS, HOSTILE, Payload, RequestError, Settings, parse
+from tests.unit.handler.protocol.test_bounds import BINARY, FORM, FORMS, HOSTILE, Payload, RequestError, Settings, parse
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))  # of a machine that others use, should a bound not hold
 found = {}
-for name, body in (HOSTILE | FORMS).items():
-    payload = Payload({"body": body}, form=FORM if name in FORMS else "")
+payloads = {name: Payload({"body": body}) for name, body in HOSTILE.items()}
+payloads |= {name: Payload({"body": body}, form=FORM) for name, body in FORMS.items()}
+for name, (head, tail) in BINARY.items():
+    payloads[name] = Payload({"body": head + tail}, {"Inference-Header-Content-Length": str(len(head))})
+for name, payload in payloads.items():
+    body = payload.parts["body"]
     began = time.process_time_ns()
     with contextlib.suppress(RequestError):
         parse(payload, Settings())
@@ -130,13 +166,13 @@ def measured() -> dict[str, tuple[int, int, int]]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("name", HOSTILE | FORMS)
+@pytest.mark.parametrize("name", HOSTILE | FORMS | BINARY)
 def test_memory_is_bounded_by_the_bodys_length(measured: dict[str, tuple[int, int, int]], name: str) -> None:
     length, memory, _ = measured[name]
     assert memory <= FACTOR * length + SLACK
 
 
-@pytest.mark.parametrize("name", HOSTILE | FORMS)
+@pytest.mark.parametrize("name", HOSTILE | FORMS | BINARY)
 def test_so_is_time(measured: dict[str, tuple[int, int, int]], name: str) -> None:
     length, _, nanoseconds = measured[name]
     assert nanoseconds <= NANOSECONDS * length + 50e6
