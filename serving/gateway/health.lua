@@ -95,6 +95,19 @@ local function metadata(handle, state, name, version)
     name, table.concat(model.versions, '", "'), table.concat(outputs, ", ")))
 end
 
+-- That of the version which a model is started with is a static file
+local function no_configuration(handle, state, name, version)
+  local reason = outage(state)
+  if reason then
+    return fail(handle, 503, "unavailable", reason)
+  end
+  local model = state.models[name]
+  if model == nil or version and model.reasons[version] == nil then
+    return no_model(handle, name, version)
+  end
+  fail(handle, 404, "not_found", "a configuration is known only of the version that a model is started with")
+end
+
 -- Whether a path is of the counts that the exporter knows
 local function statistics(path)
   return path == "/v2/models/stats" or path:match("^/v2/models/[%w._-]+/stats$")
@@ -121,6 +134,8 @@ local function question(path)
     return model_ready, name, version
   elseif rest == "" then
     return metadata, name, version
+  elseif rest == "/config" and STATIC[path] == nil then
+    return no_configuration, name, version
   end
 end
 

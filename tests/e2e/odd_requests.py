@@ -38,6 +38,8 @@ CASES = [
     *(Case(f"{method} /v2/models/stub", 200) for method in ("GET", "HEAD")),
     *(Case(f"{method} {path}", 200) for method in ("GET", "HEAD") for path in ("/", "/v1", "/v1/models")),
     Case("GET /v2/models/", 200),
+    *(Case(f"GET /v2/models/{tail}/config", 404, "model_not_found") for tail in ("no", "stub/versions/9")),
+    Case("GET /v2/models/stub/config", 404, "not_found"),  # that of a model which make serve started is known
     *(Case(f"POST {path}", 405, "method_not_allowed") for path in ("/v1", "/v1/models", "/v2/models")),
     *(Case(f"{method} /predictions/stub", 405, "method_not_allowed") for method in ("GET", "HEAD", "DELETE", "PATCH")),
     *(Case(f"{method} /predictions/stub", 405, "method_not_allowed") for method in ("OPTIONS", "TRACE")),
