@@ -19,6 +19,8 @@ import yaml
 
 from bundle import archive, sources
 from serving import state
+from serving.api import files
+from serving.gateway import model_config
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports, processes
@@ -66,7 +68,10 @@ def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="session")
 def gateway(server: TorchServe) -> Iterator[Gateway]:
     """The gateway in front of `server`; `.url` is its base address, HTTP and gRPC alike."""
-    with Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=120) as running:
+    options = GatewayOptions(ports.free(1)[0])
+    specs = [sources.resolve("demo", root=ROOT / "models")]
+    static = (*model_config.files(specs), *files.files(specs, options))
+    with Gateway(server, options, response_timeout=120, static=static) as running:
         running.start()
         yield running
 
