@@ -19,6 +19,7 @@ ROOT := root=$$(dirname -- "$${MAKEFILE_LIST\# }")
 HERE := $(ROOT) && cd -- "$$root"
 SETUP := $(HERE) && python="$${PYTHON:-python3}" && "$$python" bundle/variables.py && \
 	"$$python" bundle/bootstrap.py --torch-index "$$TORCH_INDEX" $${LOCKED:+--locked}
+TRITON := $(HERE) && if [ "$$SERVER" = triton ]; then PYTHONPATH=handler .venv/bin/python -m serving.triton.setup; fi
 RUN := $(HERE) && PYTHONPATH=handler exec .venv/bin/python bundle/variables.py
 LOAD := URL MODEL REVISION MODELS SERVER CLIPS SLO OUT
 
@@ -36,7 +37,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
+.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
 
 ##@ Use
 
@@ -53,16 +54,18 @@ identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PO
 stop: ## stop the servers that make serve started, and remove what a killed one left: PORT= for one of them
 	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.stop PORT; else echo "nothing is running"; fi
 
-setup: ## install the pinned packages into .venv: PYTHON=python3, TORCH_INDEX= for another build of torch, LOCKED=1 to check hashes
+setup: ## install the pinned packages into .venv: PYTHON=python3, TORCH_INDEX= for another build of torch, LOCKED=1 to check hashes, SERVER=triton for Triton too
 	$(SETUP)
+	$(TRITON)
 
 setup-dev:
 	$(SETUP) --dev
+	$(TRITON)
 
 ##@ Operate
 
-archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, CALIBRATION= clips for bf16
-	$(RUN) -m serving.archive MODEL REVISION CALIBRATION ARGS
+archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, CALIBRATION= clips for bf16, SERVER=triton for model_store/triton/NAME too
+	$(RUN) -m serving.archive MODEL REVISION SERVER CALIBRATION ARGS
 
 rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
 	$(RUN) -m serving.rollout MODEL VERSION CANARY PORT DATA ARGS
@@ -123,9 +126,6 @@ chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count w
 fuzz: setup-dev ## search for bodies that break the inspectors or the decoders, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
 	$(HERE) && .venv/bin/python -m pip install -q --upgrade --target build/fuzz -r tests/fuzz/requirements.txt
 	$(HERE) && PYTHONPATH=handler:build/fuzz exec .venv/bin/python bundle/variables.py -m tests.fuzz.audio ARGS
-
-fuzz-api: setup-dev ## send 2,000 requests that are made from /openapi.json; fails where an answer is not described: URL=, ARGS="--cases 10000 --coverage"
-	$(RUN) -m tests.fuzz.api URL MODEL ARGS
 
 record: setup-dev ## record a run for the dashboard's picture: a server under load for two and a half minutes
 	$(RUN) -m measure.dashboard.record

@@ -34,8 +34,13 @@ CHECKPOINTS = Path("build/checkpoints")
 HANDLER = Path(__file__).parent.parent / "handler"
 
 HANDLER_FILE = "speaker_handler.py"
-TRITON_FILE = "triton_model.py"
-ADAPTER_FILES = (HANDLER_FILE, TRITON_FILE, "triton_metrics.py", "speaker_worker.py", "speaker_telemetry.py")
+ADAPTER_FILES = (
+    HANDLER_FILE,
+    store.TRITON_FILE,
+    "triton_metrics.py",
+    "speaker_worker.py",
+    "speaker_telemetry.py",
+)
 CORE_PACKAGE = "speaker_id"
 LOCK, STAGING = ".archive.lock", ".archive-"
 INPUTS_FILE = "inputs.sha256"  # one hash over all inputs

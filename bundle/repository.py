@@ -9,24 +9,29 @@ NAME.http/, NAME.http.VERSION/  the gateway's way in: handler/triton_model.py sa
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from filelock import FileLock
 from speaker_id import label_names
 from speaker_id.manifest import CONFIG_FILE, LABELS_FILE, CheckpointError
 from speaker_id.protocol.tensors import outputs_of
 
-from bundle import BundleError, archive, archived, shipped, store
+from bundle import BundleError, archived, exchange, shipped, store
 from bundle.sources import ModelSpec
+from bundle.terminal import say
 
+LOCK, STAGING = ".triton.lock", ".triton-"  # in the store
 FOLDER = "triton"  # in the model store: the repositories of `make archive SERVER=triton`
-MODEL_FILE = "model.py"
+MODEL_FILE, CONFIG = "model.py", "config.pbtxt"
 LABELS = "labels.txt"
 HTTP = ".http"
 PRIORITIES = 3  # 1 is the most urgent
+POLICY = re.compile(r"^version_policy .*$", re.MULTILINE)
 DATATYPES = {"label": "TYPE_STRING", "score": "TYPE_FP32", "scores": "TYPE_FP32"}
 
 
@@ -61,35 +66,82 @@ def write(mar: Path, repository: Path) -> str:
     spec = archived.read_any(mar)
     version = number(spec.version)
     repository.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=repository) as temporary:
+    # beside the repository: Triton may look at it at any time
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=repository.parent) as temporary:
         stage = Path(temporary) / "stage"
         with zipfile.ZipFile(mar) as content:
             content.extractall(stage)
-        if not (stage / archive.TRITON_FILE).is_file():
+        if not (stage / store.TRITON_FILE).is_file():
             raise BundleError(
-                f"{mar} has no {archive.TRITON_FILE}: build it again, with this version of the bundle"
+                f"{mar} has no {store.TRITON_FILE}: build it again, with this version of the bundle"
             )
-        (stage / archive.TRITON_FILE).rename(stage / MODEL_FILE)
+        (stage / store.TRITON_FILE).rename(stage / MODEL_FILE)
         names = labels(stage / store.CHECKPOINT_FOLDER, spec)
         folder = repository / spec.name
         folder.mkdir(exist_ok=True)
         for file, lines in names.items():
-            (folder / file).write_text("\n".join(lines) + "\n", "utf-8")
+            replace(folder / file, "\n".join(lines) + "\n")
         shutil.rmtree(folder / str(version), ignore_errors=True)
         stage.rename(folder / str(version))
-    (folder / "config.pbtxt").write_text(config(spec, versions(folder)), "utf-8")
+    replace(folder / CONFIG, config(spec, versions(folder)))
     point(repository, spec.name, version, f"{spec.name}{HTTP}.{spec.version}")
     return spec.version
+
+
+def export(mar: Path) -> Path:
+    """Write an archive's repository beside it in the store, for a Triton that is not started by `make serve`.
+
+    Returns:
+        The repository, of all models that were exported; this one has replaced its former version at once.
+
+    Raises:
+        BundleError: as `write`.
+    """
+    shared = mar.parent / FOLDER
+    shared.mkdir(exist_ok=True)
+    with (
+        FileLock(mar.parent / LOCK),
+        tempfile.TemporaryDirectory(prefix=STAGING, dir=mar.parent) as temporary,
+    ):
+        made = Path(temporary) / "made"
+        version = write(mar, made)
+        name = archived.read(mar).name
+        point(made, name, number(version), f"{name}{HTTP}")
+        for folder in made.iterdir():
+            exchange.replace(folder, shared / folder.name)
+        for old in shared.glob(f"{name}{HTTP}.*"):
+            if old.name != f"{name}{HTTP}.{version}":
+                shutil.rmtree(old)
+    say(f"{name}: wrote {shared / name} for tritonserver --model-repository={shared}")
+    return shared
 
 
 def point(repository: Path, name: str, version: int, entrance: str) -> None:
     """Make an entrance of the gateway's lead to a version."""
     folder = repository / entrance
     (folder / "1").mkdir(parents=True, exist_ok=True)
-    (folder / "config.pbtxt").write_text(entrance_config(name, version), "utf-8")
+    replace(folder / CONFIG, entrance_config(name, version))
+
+
+def replace(file: Path, text: str) -> None:
+    """Write a file that Triton may read at any time."""
+    draft = file.with_name(f".{file.name}.new")
+    draft.write_text(text, "utf-8")
+    draft.replace(file)
+
+
+def serve(folder: Path, loaded: Sequence[int]) -> None:
+    """Have Triton load these versions of a model, and no others."""
+    text = (folder / CONFIG).read_text("utf-8")
+    replace(folder / CONFIG, POLICY.sub(policy(loaded), text))
+
+
+def policy(loaded: Sequence[int]) -> str:
+    return f"version_policy {{specific {{versions: {json.dumps(list(loaded))}}}}}"
 
 
 def versions(folder: Path) -> list[int]:
+    """Triton's numbers of a model's versions that are in the repository."""
     return sorted(int(each.name) for each in folder.iterdir() if each.is_dir() and each.name.isdigit())
 
 
@@ -120,12 +172,10 @@ def config(spec: ModelSpec, loaded: Sequence[int]) -> str:
     """config.pbtxt of a model, from the settings that its archive was built with."""
     ours = spec.torchserve
     patience = 2 * ours.responseTimeout + 60  # as the gateway's
-    policy = {
-        "timeout_action: REJECT",
-        f"default_timeout_microseconds: {patience * 1_000_000}",
-        "allow_timeout_override: true",
-        f"max_queue_size: {shipped.shipped('job_queue_size')}",
-    }
+    queue = (
+        f"max_queue_size: {shipped.shipped('job_queue_size')}, timeout_action: REJECT, "
+        f"default_timeout_microseconds: {patience * 1_000_000}, allow_timeout_override: true"
+    )
     lines = [
         f"# {spec.name}: written by bundle.repository from the archive's {store.MODEL_CONFIG_FILE}",
         f"name: {quoted(spec.name)}",
@@ -141,11 +191,11 @@ def config(spec: ModelSpec, loaded: Sequence[int]) -> str:
         f"  max_queue_delay_microseconds: {ours.maxBatchDelay * 1000}  # maxBatchDelay",
         f"  priority_levels: {PRIORITIES}",
         f"  default_priority_level: {(PRIORITIES + 1) // 2}",
-        f"  default_queue_policy {{{', '.join(sorted(policy))}}}",
+        f"  default_queue_policy {{{queue}}}",
         "}",
         "# minWorkers, on each GPU where there are any",
         f"instance_group [{{count: {ours.minWorkers}, kind: KIND_AUTO}}]",
-        f"version_policy {{specific {{versions: {json.dumps(list(loaded))}}}}}",
+        policy(loaded),
     ]
     return "\n".join(lines) + "\n"
 

@@ -17,6 +17,7 @@ from bundle import private
 STORE = Path("model_store")
 CHECKPOINT_FOLDER = "checkpoint"
 MODEL_CONFIG_FILE = "model-config.yaml"
+TRITON_FILE = "triton_model.py"  # Triton's adapter
 MANIFEST = "MAR-INF/MANIFEST.json"  # torch-model-archiver's own: name and version
 
 

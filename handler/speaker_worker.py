@@ -85,12 +85,12 @@ class Worker:
         self.model = model
         self.telemetry = Telemetry(sink, model)
         self.telemetry.event("loading")  # and verifying the hashes
-        self.activity = Activity()
         self.pipeline = Pipeline.load(
-            folder / "checkpoint", device, settings, model, on_hang=self.activity.renew
+            folder / "checkpoint", device, settings, model, on_hang=lambda: self.activity.renew()
         )
         self.telemetry.event("warming")
         warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
+        self.activity = Activity()  # not before: who sees it shown knows that the model is loaded
         self.telemetry.started(
             device=device,
             threads=torch.get_num_threads(),

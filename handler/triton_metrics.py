@@ -11,10 +11,11 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from speaker_id.protocol import Model
-from speaker_telemetry import Observation
+if TYPE_CHECKING:  # the server reads the names below, and needs nothing of the core
+    from speaker_id.protocol import Model
+    from speaker_telemetry import Observation
 
 FOLDER_VARIABLE = (
     "SPEAKER_ID_METRICS"  # the folder of the files, and of their declaration; without it there are none

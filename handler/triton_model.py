@@ -19,10 +19,10 @@ Triton takes a request's body as it is, without JSON around it and without a cop
 
     POST /v2/models/NAME.http/infer
     Inference-Header-Content-Length: 0
-    x-query, x-form, x-path, x-content-encoding, x-top-k, x-function-to-apply, x-request-timeout, x-request-id,
-    x-received, x-answer-within, x-probe, traceparent: as TorchServe's adapter has them; Triton makes parameters of
-    them. x-path is the end of the URL (`top_k/3`), x-content-encoding the caller's Content-Encoding, which Triton would
-    act upon itself, without a limit.
+    x-query, x-form, x-path, x-content-encoding, x-inference-header-content-length, x-top-k, x-function-to-apply,
+    x-request-timeout, x-request-id, x-received, x-answer-within, x-probe, traceparent: as TorchServe's adapter has
+    them; Triton makes parameters of them. x-path is the end of the URL (`top_k/3`); x-content-encoding and
+    x-inference-header-content-length are the caller's without x-, which Triton would act upon itself.
 
 The response is Triton's (Inference-Header-Content-Length: N, then N bytes of JSON, then the element: its length in four
 bytes, little-endian, and its bytes). The element is an HTTP response without its version, the lines ended by LF:
@@ -34,9 +34,10 @@ bytes, little-endian, and its bytes). The element is an HTTP response without it
     {"error": …}
 
 Its content type is application/json, with Inference-Header-Content-Length application/octet-stream. Every request is
-answered in this way, errors included. What Triton itself answers has another status and no element: 400, 404
-(`Request for unknown model`, and while one is loaded again), 500 (`Stub process … is not healthy`: a worker that
-ended), 503 (`Exceeds maximum queue size`; `Request timeout expired`).
+answered in this way, errors included, but for `out_of_memory: message`: a TritonError of status 500, so that the
+gateway tries once more. What Triton itself answers has another status and no element: 400, 404 (`Request for unknown
+model`, and while one is loaded again), 500 (`Stub process … is not healthy`: a worker that ended), 503 (`Exceeds
+maximum queue size`; `Request timeout expired`).
 """
 
 from __future__ import annotations
@@ -63,6 +64,10 @@ from speaker_worker import Answer, Asked, Worker, fair_share, payload
 from triton_metrics import PrometheusSink
 
 ANSWER = "answer"
+FOR_TRITON = (
+    "x-content-encoding",
+    "x-inference-header-content-length",
+)  # without x-, Triton would act upon them
 LOG_VARIABLE = "SPEAKER_ID_LOG"  # a file for the log lines; without it they go to Triton's output
 CONFIG_FILE, MANIFEST = "model-config.yaml", "MAR-INF/MANIFEST.json"  # of the archive that it was made from
 
@@ -132,36 +137,37 @@ def is_header(name: str) -> bool:
 
 
 def restored(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers as callers name them."""
-    return {
-        name.lower().replace("x-content-encoding", "content-encoding"): value
-        for name, value in headers.items()
-    }
+    """Return the headers as callers name them, with those that would mean something to Triton itself."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return {name[2:] if name in FOR_TRITON else name: value for name, value in lowered.items()}
 
 
 def response(request: Any, answer: Answer) -> Any:
     """Convert an answer to Triton's response."""
-    if is_gateways(request):
-        lines = [
-            f"{answer.status.value} {answer.status.phrase}",
-            *map(": ".join, answer.headers.items()),
-            "",
-            "",
-        ]
-        element = "\n".join(lines).encode("ascii") + answer.body
-        return pb_utils.InferenceResponse([pb_utils.Tensor(ANSWER, np.array([[element]], object))])
-    outcome = answer.outcome
-    if outcome is not None and outcome.error is not None:
-        return pb_utils.InferenceResponse(error=triton_error(outcome.error))
-    named = outcome.tensors if outcome is not None else {}
+    error = answer.outcome.error if answer.outcome is not None else None
+    if is_gateways(request) and not isinstance(error, errors.OutOfMemory):
+        return pb_utils.InferenceResponse([pb_utils.Tensor(ANSWER, np.array([[element(answer)]], object))])
+    if error is not None:
+        return pb_utils.InferenceResponse(error=triton_error(error))
+    named = answer.outcome.tensors if answer.outcome is not None else {}
     return pb_utils.InferenceResponse([tensor(name, values) for name, values in named.items()])
 
 
+def element(answer: Answer) -> bytes:
+    """Write an answer in the gateway's form."""
+    lines = [f"{answer.status.value} {answer.status.phrase}", *map(": ".join, answer.headers.items()), "", ""]
+    return "\n".join(lines).encode("ascii") + answer.body
+
+
 def triton_error(error: errors.RequestError) -> Any:
-    """Triton has four statuses for errors: who reads the message finds the others in its code."""
+    """Make Triton's error. It has four statuses for errors: the code in the message says the others."""
     where = "" if error.instance is None else f"[{error.instance}]"
-    callers = STATUS[type(error)] < HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = pb_utils.TritonError.INVALID_ARG if callers else pb_utils.TritonError.UNAVAILABLE
+    if isinstance(error, errors.OutOfMemory):
+        kind = pb_utils.TritonError.INTERNAL  # which the gateway retries once
+    elif STATUS[type(error)] < HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = pb_utils.TritonError.INVALID_ARG
+    else:
+        kind = pb_utils.TritonError.UNAVAILABLE
     return pb_utils.TritonError(f"{error.code}{where}: {error.message}", kind)
 
 

@@ -105,6 +105,15 @@ class ModelServer(ABC):
         self.environment = dict(environment or {})
 
     @classmethod
+    def export(cls, archive: Path) -> None:
+        """Write what a server of this kind needs that `make serve` does not start; nothing if the archive is that.
+
+        Raises:
+            BundleError: says in one line why that is not possible.
+        """
+        del archive
+
+    @classmethod
     @abstractmethod
     def control(cls, server: State, run: Path) -> Control:
         """The versions of a server of this kind that another process started.

@@ -6,22 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundle import BundleError
 from serving.model_server import ModelServer
 from serving.torchserve.process import TorchServe
+from serving.triton.process import Triton
 
-NAMES = (TorchServe.name, "triton")
+SERVERS: Mapping[str, type[ModelServer]] = {TorchServe.name: TorchServe, Triton.name: Triton}
+NAMES = tuple(SERVERS)
 
 
 def of(name: str) -> type[ModelServer]:
-    """The class of a model server.
-
-    Raises:
-        BundleError: it is not part of this bundle.
-    """
-    if name == TorchServe.name:
-        return TorchServe
-    raise BundleError(f"SERVER={name} is not part of this bundle yet: use SERVER={TorchServe.name}")
+    """The class of a model server, one of NAMES."""
+    return SERVERS[name]
 
 
 @dataclass(frozen=True)
@@ -31,16 +26,10 @@ class Chosen:
     Attributes:
         name: one of NAMES.
         environment: variables for its processes, in addition to those inherited.
-
-    Raises:
-        BundleError: it is not part of this bundle.
     """
 
     name: str = TorchServe.name
     environment: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        of(self.name)
 
     def server(self, store: Path, models: Sequence[str], run: Path) -> ModelServer:
         """One that is not started yet."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +117,7 @@ class ServerProcess(ModelServer):
             )
             self._process = None
         if self.temp is not None:
-            shutil.rmtree(self.temp, ignore_errors=True)
+            scratch.remove(self.temp)
             if again:
                 self.temp.mkdir(mode=0o700)
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from bundle import BundleError
@@ -42,6 +41,6 @@ def clear(run: Path) -> list[int]:
             2.0,
         ):  # first Java, which would replace its workers, then workers that it did not end
             left += processes.end(scratch.belonging_to(folder), grace)
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.remove(folder)
     (run / FILE).unlink(missing_ok=True)
     return left

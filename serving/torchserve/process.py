@@ -131,8 +131,7 @@ class TorchServe(ServerProcess):
                     wanted = max(version.wanted, version.workers, 1)
                     ready = f"{model} {version.version}: {len(version.pids)} of {wanted} workers ready"
                     return f"{ready}, {startup_log.stage(self.logs, model)}"
-        # gRPC's ports are opened last, which a model that loads at once does not wait for
-        return None if self.ports.opened() else "TorchServe is starting"
+        return None
 
     def describe(self, model: str, version: str = "all") -> list[dict[str, Any]]:
         """The management API's description of a model, one entry a version."""

@@ -125,6 +125,19 @@ def test_a_probe_is_answered(model: Any) -> None:
     assert gateways(model, b"", {"x-probe": "yes"}) == ("200 OK", {}, {})
 
 
+@pytest.mark.parametrize("outputs", [["answer"], ["label"]])
+def test_a_lack_of_memory_is_an_error_that_the_gateway_retries(
+    model: Any, monkeypatch: pytest.MonkeyPatch, outputs: list[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(model.pipeline.decoders, "decode", full)
+    (answer,) = model.execute([InferenceRequest([audio(AUDIO)], outputs=outputs)])
+    assert answer.error.code == "INTERNAL"
+    assert str(answer.error).startswith("out_of_memory")
+
+
 def test_options_in_headers_count_for_tensors_too(model: Any) -> None:
     (answer,) = model.execute([InferenceRequest([audio(AUDIO)], given={"x-top-k": "1"})])
     assert answer.values()["label"].shape == (1, 1)

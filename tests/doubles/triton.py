@@ -37,7 +37,7 @@ class Tensor:
 
 
 class TritonError(Exception):
-    INVALID_ARG, UNAVAILABLE = "INVALID_ARG", "UNAVAILABLE"
+    INVALID_ARG, UNAVAILABLE, INTERNAL = "INVALID_ARG", "UNAVAILABLE", "INTERNAL"
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)

@@ -61,7 +61,8 @@ def test_every_variable_that_the_code_reads_from_the_environment_is_listed() -> 
         path for room in ("handler", "bundle", "serving", "clients") for path in (ROOT / room).rglob("*.py")
     ]
     found = {name for path in files for name in read.findall(path.read_text("utf-8"))}
-    ours = {"TS_DECODE_INPUT_REQUEST"}  # set by the handler for TorchServe's worker
+    # set by the adapters, for TorchServe's worker and for prometheus_client
+    ours = {"TS_DECODE_INPUT_REQUEST", "PROMETHEUS_MULTIPROC_DIR"}
     assert {"JAVA_HOME", "OMP_NUM_THREADS"} <= found
     assert {
         name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle import BundleError, archive, repository
+from bundle import BundleError, archive, exchange, repository, store
 from bundle.sources import resolve
 from tests.doubles.checkpoints import write_checkpoint
 
@@ -29,7 +29,7 @@ def test_a_repository_has_the_model_its_labels_and_the_gateways_entrance(model: 
     assert sorted(path.name for path in (folder / "tiny").iterdir()) == ["1", "config.pbtxt", "labels.txt"]
     version = {path.name for path in (folder / "tiny" / "1").iterdir()}
     assert {"model.py", "speaker_worker.py", "speaker_id", "checkpoint", "model-config.yaml"} <= version
-    assert archive.TRITON_FILE not in version
+    assert store.TRITON_FILE not in version
 
 
 def test_the_settings_are_those_of_model_yaml(model: Path, tmp_path: Path) -> None:
@@ -39,8 +39,7 @@ def test_the_settings_are_those_of_model_yaml(model: Path, tmp_path: Path) -> No
         "max_batch_size: 4\n",
         "max_queue_delay_microseconds: 7000 ",
         "instance_group [{count: 2, kind: KIND_AUTO}]",
-        "default_timeout_microseconds: 80000000,",
-        "max_queue_size: 100, timeout_action: REJECT",
+        "max_queue_size: 100, timeout_action: REJECT, default_timeout_microseconds: 80000000,",
         "dims: [-1], optional: true, allow_ragged_batch: true}",
         'name: "scores", data_type: TYPE_FP32, dims: [-1], label_filename: "labels.txt"',
     ):
@@ -60,6 +59,33 @@ def test_two_versions_stand_side_by_side(model: Path, tmp_path: Path) -> None:
     made(model, tmp_path)
     text = (made(model, tmp_path, "version: '2.0'\n") / "tiny" / "config.pbtxt").read_text()
     assert "version_policy {specific {versions: [1, 2]}}" in text
+    repository.serve(tmp_path / "repository" / "tiny", [2])
+    left = (tmp_path / "repository" / "tiny" / "config.pbtxt").read_text()
+    assert left == text.replace("versions: [1, 2]", "versions: [2]")
+
+
+def test_an_export_replaces_the_former_one_whole(model: Path, tmp_path: Path) -> None:
+    for text in ("", "version: '2.0'\n"):
+        (model / "model.yaml").write_text(f"source: .\n{text}")
+        mar = archive.build(resolve(str(model)), tmp_path / "store", checkpoints=tmp_path / "checkpoints")
+        folder = repository.export(mar)
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny", "tiny.http", "tiny.http.2.0"]
+    assert repository.versions(folder / "tiny") == [2]
+    assert "model_version: 2" in (folder / "tiny.http" / "config.pbtxt").read_text()
+    assert sorted(path.name for path in (tmp_path / "store").iterdir() if path.is_dir()) == ["triton"]
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_a_folder_replaces_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanged: bool) -> None:
+    if not exchanged:
+        monkeypatch.setattr(exchange, "_exchanged", lambda *_: False)
+    new, target = tmp_path / "new", tmp_path / "target"
+    for number in range(2):
+        (new / str(number)).mkdir(parents=True)
+        old = exchange.replace(new, target)
+        assert [path.name for path in target.iterdir()] == [str(number)]
+    assert old is not None
+    assert [path.name for path in old.iterdir()] == ["0"]
 
 
 @pytest.mark.parametrize(("version", "expected"), [("1.0", 1), ("12", 12), ("3.0.0", 3)])
