@@ -37,7 +37,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
+.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
 
 ##@ Use
 
@@ -126,6 +126,9 @@ chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count w
 fuzz: setup-dev ## search for bodies that break the inspectors or the decoders, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
 	$(HERE) && .venv/bin/python -m pip install -q --upgrade --target build/fuzz -r tests/fuzz/requirements.txt
 	$(HERE) && PYTHONPATH=handler:build/fuzz exec .venv/bin/python bundle/variables.py -m tests.fuzz.audio ARGS
+
+fuzz-api: setup-dev ## send 2,000 requests that are made from /openapi.json; fails where an answer is not described: URL=, ARGS="--cases 10000 --coverage"
+	$(RUN) -m tests.fuzz.api URL MODEL ARGS
 
 record: setup-dev ## record a run for the dashboard's picture: a server under load for two and a half minutes
 	$(RUN) -m measure.dashboard.record

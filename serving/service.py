@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from bundle import private, shipped
 from bundle.sources import ModelSpec
 from serving import model_servers
+from serving.api import files
 from serving.gateway import canary, model_config, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
@@ -57,7 +58,7 @@ class Service:
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
-        static = model_config.files(specs)
+        static = (*model_config.files(specs), *files.files(specs, options))
         self.gateway = Gateway(self.server, replace(options, limits=limits), longest, heads, static)
         # seconds that the workers may take to load, one model after the other, and the server to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0

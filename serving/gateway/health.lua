@@ -6,10 +6,13 @@
 -- STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for.
 
 local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
+-- RFC 8631: where a program finds the API's description, and where a person does
+local LINK = STATIC["/openapi.json"] and '</openapi.json>; rel="service-desc", </docs>; rel="service-doc"'
 
-local function answer(handle, status, body, allow)
+local function answer(handle, status, body, allow, link)
   handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
-  handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow}, body)
+  handle:respond(
+    {[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow, link = link}, body)
 end
 
 local function fail(handle, status, code, message, allow)
@@ -71,7 +74,7 @@ local function model_ready(handle, state, name, version)
 end
 
 local function server_metadata(handle)
-  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}')
+  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}', nil, LINK)
 end
 
 local function metadata(handle, state, name, version)

@@ -68,3 +68,9 @@ def is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def accepts(port: int) -> bool:
+    """Whether a server accepts connections on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0

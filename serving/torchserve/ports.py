@@ -20,7 +20,14 @@ class Ports:
     def free(cls) -> Ports:
         return cls(*ports.free(len(fields(cls))))
 
+    @property
+    def all(self) -> list[int]:
+        return [getattr(self, field.name) for field in fields(self)]
+
     def taken(self) -> list[int]:
         """The ports that another process listens on."""
-        own = [getattr(self, field.name) for field in fields(self)]
-        return [port for port in own if ports.is_taken(port)]
+        return [port for port in self.all if ports.is_taken(port)]
+
+    def opened(self) -> bool:
+        """Whether connections to all of them are accepted."""
+        return all(map(ports.accepts, self.all))

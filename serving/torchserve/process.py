@@ -131,7 +131,8 @@ class TorchServe(ServerProcess):
                     wanted = max(version.wanted, version.workers, 1)
                     ready = f"{model} {version.version}: {len(version.pids)} of {wanted} workers ready"
                     return f"{ready}, {startup_log.stage(self.logs, model)}"
-        return None
+        # gRPC's ports are opened last, which a model that loads at once does not wait for
+        return None if self.ports.opened() else "TorchServe is starting"
 
     def describe(self, model: str, version: str = "all") -> list[dict[str, Any]]:
         """The management API's description of a model, one entry a version."""

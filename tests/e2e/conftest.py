@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import yaml
 
 from bundle import archive, sources
 from serving import state
+from serving.api import files
+from serving.gateway import model_config
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports, processes
@@ -66,7 +69,10 @@ def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="session")
 def gateway(server: TorchServe) -> Iterator[Gateway]:
     """The gateway in front of `server`; `.url` is its base address, HTTP and gRPC alike."""
-    with Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=120) as running:
+    options = GatewayOptions(ports.free(1)[0])
+    specs = [sources.resolve("demo", root=ROOT / "models")]
+    static = (*model_config.files(specs), *files.files(specs, options))
+    with Gateway(server, options, response_timeout=120, static=static) as running:
         running.start()
         yield running
 
@@ -74,6 +80,7 @@ def gateway(server: TorchServe) -> Iterator[Gateway]:
 @pytest.fixture(scope="session")
 def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     """Build `store/NAME.mar` around stub_handler.py; keywords go into its model-config.yaml."""
+    built: dict[str, Path] = {}
 
     def build(store: Path, name: str, version: str = "1.0", **config: Any) -> None:
         settings = {
@@ -83,21 +90,27 @@ def stub_archive(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None
             "maxBatchDelay": 5,
             "responseTimeout": 30,
         }
-        scratch = tmp_path_factory.mktemp("stub")
-        config_file = scratch / f"{name}.yaml"
-        config_file.write_text(yaml.safe_dump(settings | config))
-        command = [sys.executable, "-W", "ignore", "-m", "model_archiver.model_packaging", "--force"]
-        command += ["--model-name", name, "--version", version, "--config-file", str(config_file)]
-        command += [
-            "--handler",
-            str(Path(__file__).with_name("stub_handler.py")),
-            "--export-path",
-            str(store),
-        ]
-        # it stages in TMPDIR/NAME, where another worker of this suite's may build a stub too
-        subprocess.run(command, check=True, env={**os.environ, "TMPDIR": str(scratch)})
+        content = yaml.safe_dump(settings | config)
+        key = f"{name} {version} {content}"
+        if key not in built:
+            built[key] = package(tmp_path_factory.mktemp("stub"), name, version, content)
+        shutil.copyfile(built[key], store / f"{name}.mar")
 
     return build
+
+
+def package(scratch: Path, name: str, version: str, config: str) -> Path:
+    """An archive around stub_handler.py with this model-config.yaml."""
+    config_file = scratch / f"{name}.yaml"
+    config_file.write_text(config)
+    here = Path(__file__).parent
+    command = [sys.executable, "-W", "ignore", "-m", "model_archiver.model_packaging"]
+    command += ["--model-name", name, "--version", version, "--config-file", str(config_file)]
+    command += ["--handler", str(here / "stub_handler.py"), "--export-path", str(scratch)]
+    command += ["--extra-files", str(here / "stub_packages" / "torch.py")]
+    # it stages in TMPDIR/NAME, where another worker of this suite's may build a stub too
+    subprocess.run(command, check=True, env={**os.environ, "TMPDIR": str(scratch)})
+    return scratch / f"{name}.mar"
 
 
 @pytest.fixture(scope="session")

@@ -97,7 +97,7 @@ def test_an_unknown_model_or_version_is_404_and_named(stub_gateway: Gateway, pat
     "path",
     [
         "/v2/models/..%2f..%2fmodels",
-        "/v2/models/stub/../../models",
+        "/v2/models/stub/../../../models",
         "/v2/models/a%0d%0ab",
         "/v2/health/nothing",
     ],

@@ -15,6 +15,8 @@ from speaker_id.protocol.tensors import parse_tensors
 from speaker_id.settings import MAX_FIELDS, Settings
 
 AUDIO_PARTS = ("body", "data", "file", "audio")
+INFERENCE_API_KEYS = ("inputs", "parameters", "options")
+V1_KEYS = ("instances", "parameters", "signature_name")
 HEADERS = {"x-top-k": "top_k", "x-function-to-apply": "function_to_apply"}
 
 
@@ -119,7 +121,7 @@ def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...
     The options (use_cache, wait_for_model) concern Hugging Face's own servers: accepted and ignored.
     """
     for key in document:
-        values.one_of(key, ("inputs", "parameters", "options", "instances"), "key")
+        values.one_of(key, (*INFERENCE_API_KEYS, "instances"), "key")
     if not isinstance(document.get("options"), (dict, type(None))):
         raise MalformedRequest(f"options must be an object, not {values.kind(document['options'])}")
     if "inputs" not in document:
@@ -136,7 +138,7 @@ def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
     `data` is another name for `b64`, as in TorchServe's own examples.
     """
     for key in document:
-        values.one_of(key, ("instances", "parameters", "signature_name"), "key")
+        values.one_of(key, V1_KEYS, "key")
     instances = document["instances"]
     if not isinstance(instances, list):
         raise MalformedRequest(f"instances must be a list, not {values.kind(instances)}")

@@ -1,0 +1,24 @@
+"""The description and its page as the gateway answers with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bundle.sources import ModelSpec
+from serving.api import page
+from serving.api.description import as_json, describe
+from serving.api.paths import DESCRIPTION, PAGE
+from serving.gateway.options import GatewayOptions
+from serving.gateway.static import StaticFile
+
+
+def files(specs: Sequence[ModelSpec], options: GatewayOptions) -> tuple[StaticFile, ...]:
+    """Both, open to everyone: tools and browsers that fetch them send no token, and where tokens are asked for neither
+    names a model."""
+    document = describe(specs, tokens=options.tokens is not None)
+    html = page.render(document)
+    safe = {"content-security-policy": page.policy(html), "x-content-type-options": "nosniff"}
+    return (
+        StaticFile(DESCRIPTION, "application/json", as_json(document), public=True),
+        StaticFile(PAGE, "text/html; charset=utf-8", html.encode(), public=True, headers=safe),
+    )

@@ -1,0 +1,114 @@
+"""What stands in paths, queries and headers, of requests and of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from speaker_id.protocol.coding import CODINGS
+from speaker_id.settings import MAX_INFLATED_BYTES
+
+from bundle.sources import SHORT_NAME, VERSION
+from serving.api.requests import FUNCTION, TOP_K, Schema
+
+JSON_LENGTH = "Inference-Header-Content-Length"
+
+STRING: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number", "minimum": 0}
+
+
+def components(models: Sequence[str]) -> dict[str, Any]:
+    """The parameters by their names.
+
+    Args:
+        models: names of those served; none if they are not told.
+    """
+    name: Schema = {"type": "string", "pattern": f"^{SHORT_NAME.pattern}$"}
+    if models:
+        name = {"type": "string", "enum": list(models)}
+    version: Schema = {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": ["1.0"]}
+    return {
+        "model": _in_path("model", name, "Name of a model."),
+        "version": _in_path("version", version, "One of the model's versions; the default one elsewhere."),
+        "path_top_k": _in_path("top_k", TOP_K),
+        "path_function_to_apply": _in_path("function_to_apply", FUNCTION),
+        "query_top_k": _given("query", "top_k", TOP_K),
+        "query_function_to_apply": _given("query", "function_to_apply", FUNCTION),
+        "X-Top-K": _given("header", "X-Top-K", TOP_K, "Under the body's and the path's `top_k`, over the query's."),
+        "X-Function-To-Apply": _given("header", "X-Function-To-Apply", FUNCTION, "As `X-Top-K` for the other option."),
+        "X-Request-Timeout": _given(
+            "header",
+            "X-Request-Timeout",
+            {"type": "number", "exclusiveMinimum": 0},
+            "Seconds: a request that is still queued by then is answered 504 and not processed.",
+        ),
+        "Content-Encoding": _given(
+            "header",
+            "Content-Encoding",
+            {"type": "string", "enum": [*CODINGS, "identity"]},
+            f"How the body is compressed; it may have {MAX_INFLATED_BYTES:,} bytes inside.",
+        ),
+        JSON_LENGTH: _given(
+            "header", JSON_LENGTH, INTEGER, "Bytes of JSON in the body, where binary tensors follow; 0 where it is one "
+            "audio file.",
+        ),
+        "X-Request-Id": _given(
+            "header", "X-Request-Id", STRING, "Repeated in the answer and in the logs, cut to 64 characters."
+        ),
+        "traceparent": _given("header", "traceparent", STRING, "W3C trace context: ids for the logs and the spans."),
+    }  # fmt: skip
+
+
+def _in_path(name: str, schema: Schema, description: str = "") -> dict[str, Any]:
+    return {**_given("path", name, schema, description), "required": True}
+
+
+def _given(place: str, name: str, schema: Schema, description: str = "") -> dict[str, Any]:
+    described = description or schema["description"]
+    return {"name": name, "in": place, "description": described, "schema": _plain(schema)}
+
+
+def _plain(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key != "description"}
+
+
+def references(*names: str) -> list[dict[str, str]]:
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+OF_EVERY_REQUEST = ("X-Request-Id", "traceparent")
+OF_CLIPS = (
+    *("query_top_k", "query_function_to_apply", "X-Top-K", "X-Function-To-Apply"),
+    *("X-Request-Timeout", "Content-Encoding", *OF_EVERY_REQUEST),
+)
+
+OF_ANSWERS: dict[str, tuple[Schema, str]] = {
+    "X-Request-Id": (STRING, "The request's id, in the logs too."),
+    "X-Model-Name": (STRING, "The model that answered."),
+    "X-Model-Version": (STRING, "Its version."),
+    "X-Audio-Seconds": (NUMBER, "Decoded seconds of all clips of the request."),
+    "X-Audio-Skipped-Frames": (INTEGER, "Damaged frames that were left out."),
+    "X-Batch-Size": (INTEGER, "Requests that were processed together."),
+    "Server-Timing": (STRING, "`decode` and `inference` in milliseconds."),
+    JSON_LENGTH: (INTEGER, "Bytes of JSON, after which the binary tensors follow."),
+    "Retry-After": (INTEGER, "Seconds after which to try again."),
+    "WWW-Authenticate": (STRING, "`Bearer`"),
+}  # fmt: skip
+OF_WORKERS = (
+    *("X-Request-Id", "X-Model-Name", "X-Model-Version", "X-Audio-Seconds", "X-Audio-Skipped-Frames"),
+    *("X-Batch-Size", "Server-Timing"),
+)
+
+
+def headers(tokens: bool) -> dict[str, Any]:
+    """The headers of answers by their names."""
+    return {
+        name: {"description": told, "schema": schema}
+        for name, (schema, told) in OF_ANSWERS.items()
+        if tokens or name != "WWW-Authenticate"
+    }
+
+
+def header_references(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,151 @@
+"""Schemas of the bodies that carry clips, bounded by the constants that the parser reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from speaker_id.clip import MAX_CHANNELS, MAX_LEVEL, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
+from speaker_id.protocol.parse import AUDIO_PARTS
+from speaker_id.protocol.values import FUNCTIONS
+from speaker_id.settings import Settings
+
+from serving.api import example
+
+Schema = dict[str, Any]
+
+TOP_K: Schema = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "How many labels, best first; a number beyond the model's labels gives all of them.",
+}
+FUNCTION: Schema = {
+    "type": "string",
+    "enum": list(FUNCTIONS),
+    "description": "From logits to scores. The checkpoint's own by default.",
+}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def closed(properties: Schema, required: Sequence[str] = (), description: str = "", **more: Any) -> Schema:
+    """An object whose other keys are refused by name."""
+    told = {"description": description} if description else {}
+    names = {"required": list(required)} if required else {}
+    return {
+        "type": "object",
+        **told,
+        "properties": properties,
+        **names,
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
+    """Every schema of a request, by name.
+
+    Args:
+        settings: of the models served: the widest bound of them is the schema's.
+    """
+    clips = max(each.max_request_clips for each in settings)
+    defaults = {each.default_top_k for each in settings}
+    top_k = {**TOP_K, "default": defaults.pop()} if len(defaults) == 1 else TOP_K
+    return {
+        "AudioFile": {
+            "type": "string",
+            "contentEncoding": "base64",
+            "minLength": 1,
+            "description": "An audio file in base64: standard or URL-safe, padded or not, bare or as "
+            "`data:…;base64,…`.",
+            "examples": [example.BASE64],
+        },
+        "SamplingRate": {
+            "type": "integer",
+            "minimum": MIN_SAMPLE_RATE,
+            "maximum": MAX_SAMPLE_RATE,
+            "description": "Hz",
+        },
+        "Samples": {
+            "type": "array",
+            "items": {"type": "number", "minimum": -MAX_LEVEL, "maximum": MAX_LEVEL},
+            "description": "One channel, full scale at ±1.",
+        },
+        "Options": closed(
+            {"top_k": top_k, "function_to_apply": FUNCTION},
+            description="Over what the path, a header or the query gives.",
+        ),
+        "Form": form(),
+        **inference_api(),
+        **kserve_v1(clips),
+    }
+
+
+def form() -> Schema:
+    """A multipart body: one audio part, under any of its names, and the options."""
+    first, *others = (name for name in AUDIO_PARTS if name != "body")
+    part = {"type": "string", "format": "binary"}
+    properties = {
+        first: {**part, "description": "The audio file."},
+        **{name: {**part, "description": f"In place of `{first}`."} for name in others},
+        "top_k": TOP_K,
+        "function_to_apply": FUNCTION,
+    }
+    return closed(
+        properties,
+        description="Each part once.",
+        oneOf=[{"required": [name]} for name in (first, *others)],
+    )
+
+
+def inference_api() -> dict[str, Schema]:
+    return {
+        "InferenceApiRequest": closed(
+            {
+                "inputs": ref("AudioFile"),
+                "parameters": ref("Options"),
+                "options": {"type": "object", "description": "Hugging Face's own: accepted and ignored."},
+            },
+            ["inputs"],
+            "One clip, as Hugging Face's inference API takes it.",
+            examples=[{"inputs": example.BASE64, "parameters": {"top_k": 2}}],
+        )
+    }
+
+
+def kserve_v1(clips: int) -> dict[str, Schema]:
+    array = {
+        "anyOf": [
+            ref("Samples"),
+            {
+                "type": "array",
+                "items": ref("Samples"),
+                "minItems": 1,
+                "maxItems": MAX_CHANNELS,
+                "description": "Channels of equal length.",
+            },
+        ]
+    }
+    waveform = {"array": example.WAVEFORM, "sampling_rate": example.RATE}
+    return {
+        "V1Instance": {
+            "oneOf": [
+                closed({"b64": ref("AudioFile")}, ["b64"]),
+                closed({"data": ref("AudioFile")}, ["data"], "Another name for `b64`."),
+                closed({"array": array, "sampling_rate": ref("SamplingRate")}, ["array", "sampling_rate"]),
+            ],
+            "description": "One clip: a file or a waveform.",
+        },
+        "V1Request": closed(
+            {
+                "instances": {"type": "array", "items": ref("V1Instance"), "maxItems": clips},
+                "parameters": ref("Options"),
+                "signature_name": {"type": "string", "description": "Accepted and ignored."},
+            },
+            ["instances"],
+            "Clips, as KServe's protocol v1 takes them.",
+            examples=[{"instances": [{"b64": example.BASE64}, waveform], "parameters": {"top_k": 2}}],
+        ),
+    }

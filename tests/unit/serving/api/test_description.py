@@ -1,0 +1,182 @@
+"""The description is valid OpenAPI, and names what the code names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from speaker_id import errors
+from speaker_id.protocol import Payload, open_inference, outputs, parse, values
+from speaker_id.protocol.parse import AUDIO_PARTS, HEADERS, INFERENCE_API_KEYS, V1_KEYS
+from speaker_id.settings import Settings
+from speaker_id.statuses import STATUS
+
+from bundle.sources import ModelSpec
+from serving.api import failures, page
+from serving.api.description import as_json, describe
+from serving.api.files import files
+from serving.gateway.codes import GATEWAY_ERRORS
+from serving.gateway.options import GatewayOptions
+from serving.gateway.tokens import Tokens
+
+PLAIN = ModelSpec(name="secret", source="a/b")
+HEADED = ModelSpec(
+    name="intents", source="a/c", speaker_id=Settings(heads={"action": 6, "object": 14}, max_request_clips=99)
+)
+SERVED = {"plain": [PLAIN], "heads": [HEADED], "both": [PLAIN, HEADED]}
+DOCUMENTS = {
+    f"{name}{'-tokens' if tokens else ''}": describe(specs, tokens=tokens)
+    for name, specs in SERVED.items()
+    for tokens in (False, True)
+}
+DOCUMENT = DOCUMENTS["both"]
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in ("get", "post", "put"):
+            if method in item:
+                yield path, method, item[method]
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for each in value.values():
+            yield from references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from references(each)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    pytest.importorskip("openapi_spec_validator", reason="needs Python 3.11").validate(document)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_every_component_is_used_and_every_reference_is_there(document: dict[str, Any]) -> None:
+    there = {
+        f"#/components/{group}/{name}"
+        for group, found in document["components"].items()
+        for name in found
+        if group != "securitySchemes"
+    }
+    assert set(references(document)) == there
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [operation["operationId"] for _, _, operation in operations(DOCUMENT)]
+    assert len(set(names)) == len(names)
+
+
+def test_every_key_of_a_body_is_one_that_the_parser_knows_and_no_other() -> None:
+    def keys(schema: dict[str, Any]) -> set[str]:
+        assert schema["additionalProperties"] is False
+        return set(schema["properties"])
+
+    v2, tensors = SCHEMAS["V2Request"], SCHEMAS["V2Input"]["oneOf"]
+    assert keys(SCHEMAS["Options"]) == set(values.OPTION_NAMES) == set(HEADERS.values())
+    assert keys(SCHEMAS["Form"]) == {*AUDIO_PARTS, *values.OPTION_NAMES} - {"body"}
+    assert keys(SCHEMAS["InferenceApiRequest"]) == set(INFERENCE_API_KEYS)
+    assert keys(SCHEMAS["V1Request"]) == set(V1_KEYS)
+    assert keys(v2) == set(open_inference.REQUEST_KEYS)
+    assert keys(v2["properties"]["parameters"]) == set(open_inference.PARAMETERS)
+    assert {key for each in tensors for key in keys(each)} == set(open_inference.TENSOR_KEYS)
+    asked = v2["properties"]["outputs"]["items"]
+    assert keys(asked) == set(outputs.KEYS)
+    assert keys(asked["properties"]["parameters"]) == set(outputs.PARAMETERS)
+    parameters = {key for each in tensors for key in keys(each["properties"]["parameters"])}
+    assert parameters == set(open_inference.TENSOR_PARAMETERS)
+
+
+@pytest.mark.parametrize("form", ["InferenceApiRequest", "V1Request", "V2Request"])
+def test_the_parser_takes_the_examples(form: str) -> None:
+    for example in describe([PLAIN], tokens=False)["components"]["schemas"][form]["examples"]:
+        assert parse(Payload({"body": json.dumps(example).encode()}), Settings()).clips
+
+
+def test_bounds_are_the_widest_of_the_models_served() -> None:
+    assert SCHEMAS["V1Request"]["properties"]["instances"]["maxItems"] == 99
+    named = SCHEMAS["V2Request"]["properties"]["outputs"]["items"]["properties"]["name"]["enum"]
+    assert set(named) == {*("label", "score", "action.label", "action.score", "object.label", "object.score")}
+    limits = {name: model["limits"]["max_request_clips"] for name, model in DOCUMENT["x-models"].items()}
+    assert limits == {"secret": 64, "intents": 99}
+
+
+def test_an_answer_is_a_ranking_or_one_for_each_head_as_the_models_have_it() -> None:
+    answers = {
+        name: document["components"]["schemas"]["Answer"]
+        for name, document in DOCUMENTS.items()
+        if "-" not in name
+    }
+    ranking, by_head = ({"$ref": f"#/components/schemas/{name}"} for name in ("Ranking", "RankingsByHead"))
+    assert answers == {"plain": ranking, "heads": by_head, "both": {"oneOf": [ranking, by_head]}}
+
+
+def test_every_error_that_an_operation_may_answer_is_described_with_its_code() -> None:
+    document = DOCUMENTS["both-tokens"]
+    described = {
+        (status, code)
+        for _, _, operation in operations(document)
+        for status, response in operation["responses"].items()
+        if "$ref" in response
+        for code in document["components"]["responses"][response["$ref"].rpartition("/")[2]]["content"][
+            "application/json"
+        ]["examples"]
+    }
+    handler = {(str(status.value), error.code) for error, status in STATUS.items()}
+    gateway = {
+        (failures.UNFORESEEN if each.status == "any" else each.status, each.code)
+        for each in GATEWAY_ERRORS
+        if each.code not in failures.OF_NO_OPERATION
+    }
+    assert described == handler | gateway
+    told = errors.MalformedRequest("x", instance=1).body()
+    assert set(SCHEMAS["Error"]["properties"]) == set(told)
+
+
+def test_a_token_is_asked_for_where_the_gateway_asks_for_one() -> None:
+    assert "security" not in DOCUMENT
+    assert "securitySchemes" not in DOCUMENT["components"]
+    document = DOCUMENTS["plain-tokens"]
+    assert document["security"] == [{"token": []}]
+    for path, _, operation in operations(document):
+        opened = path in (
+            "/",
+            "/v1",
+            "/ping",
+            "/v2/health/ready",
+            "/v2/health/live",
+            "/openapi.json",
+            "/docs",
+        )
+        assert (operation.get("security") == []) == opened
+        assert ("401" in operation["responses"]) != opened
+
+
+def test_open_to_everyone_it_names_no_model_where_tokens_are_asked_for() -> None:
+    tokens = Tokens(Path("/tokens"), ("0123456789abcdef",))
+    for file in files([PLAIN], GatewayOptions(8080, tokens=tokens)):
+        assert file.public
+        assert b"secret" not in file.body
+    for file in files([PLAIN], GatewayOptions(8080)):
+        assert b"secret" in file.body
+
+
+def test_the_page_holds_every_path_code_and_schema_and_asks_for_nothing_else() -> None:
+    html = page.render(DOCUMENT)
+    assert len(html.encode()) < 60_000
+    for word in [*DOCUMENT["paths"], *SCHEMAS, *(error.code for error in STATUS)]:
+        assert word in html, word
+    for wanting in ("<script", "src=", "http://", "https://", "url(", " style="):
+        assert wanting not in html, wanting
+
+
+def test_it_is_the_same_bytes_for_the_same_models() -> None:
+    assert as_json(describe([PLAIN], tokens=False)) == as_json(describe([PLAIN], tokens=False))
