@@ -2,8 +2,8 @@
 -- KServe v1, from what found.lua, before this file, reads, and 404 or 405 to the rest. None of it reaches TorchServe, and no
 -- body is read.
 --
--- serving/gateway/scripts.py puts two lines before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads, and
--- STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for.
+-- serving/gateway/scripts.py puts three lines before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads,
+-- STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for, and TAGS = {["/path"] = "…"}, their ETags.
 
 local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
 -- RFC 8631: where a program finds the API's description, and where a person does
@@ -182,6 +182,9 @@ function envoy_on_request(handle)
     fail(handle, 405, "method_not_allowed", "use GET or HEAD here", "GET, HEAD")
   elseif length and length ~= "0" then
     fail(handle, 413, "request_too_large", "no body is accepted here: send none")
+  elseif TAGS[path] and (headers:get("if-none-match") or ""):find(TAGS[path], 1, true) then
+    headers:replace("x-answered-in-lua", "yes")
+    handle:respond({[":status"] = "304", ["cache-control"] = "no-cache", etag = TAGS[path]}, "")
   elseif respond then
     respond(handle, found(handle), name, version)
   end

@@ -1,7 +1,8 @@
 -- Normalises every request before anything else reads it: one spelling of its path, a short id, its query as a header, and
 -- only the headers that are used after this. It also adds what every answer has in common.
 --
--- serving/gateway/scripts.py puts one line before this file: CORS = true if pages of other origins may call.
+-- serving/gateway/scripts.py puts one line before this file: CORS = {["https://a.example"] = true, …}, the pages
+-- of other origins that may call, or false.
 
 local LONGEST_PATH = 4000  -- bytes of path and query; TorchServe reads a first line of 4096
 local MOST_HEADERS = 6000  -- bytes of the headers that are forwarded; TorchServe reads 8192, the gateway's own included
@@ -12,8 +13,8 @@ local LONGEST_ID = 64  -- of x-request-id, as the handler logs it
 local FORWARDED = {}
 for name in ([[
   authorization content-encoding content-length content-type grpc-accept-encoding grpc-encoding grpc-timeout
-  inference-header-content-length te traceparent tracestate transfer-encoding x-forwarded-proto x-function-to-apply
-  x-request-id x-request-timeout x-top-k]]):gmatch("%S+") do
+  if-none-match inference-header-content-length te traceparent tracestate transfer-encoding x-forwarded-proto
+  x-function-to-apply x-request-id x-request-timeout x-top-k]]):gmatch("%S+") do
   FORWARDED[name] = true
 end
 
@@ -53,6 +54,10 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
+  local origin = headers:get("origin")
+  if CORS and origin and CORS[origin] then
+    handle:streamInfo():dynamicMetadata():set("page", "origin", origin)  -- the header is dropped
+  end
   local id = headers:get("x-request-id")
   if id and #id > LONGEST_ID then
     headers:replace("x-request-id", id:sub(1, LONGEST_ID))
@@ -93,5 +98,9 @@ function envoy_on_response(handle)
   headers:remove("x-envoy-upstream-healthchecked-cluster")
   if CORS then
     headers:add("vary", "Origin")  -- a cache must not hand one page's permission to another
+    local page = handle:streamInfo():dynamicMetadata():get("page")
+    if page then
+      headers:replace("access-control-allow-origin", page["origin"])  -- static files too, which the cors filter ignores
+    end
   end
 end

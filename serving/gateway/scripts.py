@@ -45,8 +45,8 @@ def write(
     """
     read = f"FOUND = {_quoted(found)}\n{(SHIPPED / FOUND).read_text('utf-8')}"
     before = {
-        REQUESTS: f"CORS = {'true' if options.origins else 'false'}\n",
-        HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{read}",
+        REQUESTS: lua_origins(options.origins),
+        HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{read}",
         GRPC: read,
         CANARY: f"WEIGHTS = {_quoted(weights)}\n",
         ERRORS: lua_grpc_statuses(),
@@ -64,6 +64,12 @@ def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:
         f'["{model}"] = {{{", ".join(json.dumps(head) for head in names)}}}' for model, names in heads.items()
     )
     return f"HEADS = {{{', '.join(rows)}}}\n"
+
+
+def lua_origins(origins: Sequence[str]) -> str:
+    """The table that requests.lua reads; an origin has no character that needs an escape."""
+    rows = (f'["{origin}"] = true' for origin in origins)
+    return f"CORS = {{{', '.join(rows)}}}\n" if origins else "CORS = false\n"
 
 
 def lua_grpc_statuses() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,11 @@ class StaticFile:
         assert PATH.fullmatch(self.path), self.path
         assert len(self.body) <= LARGEST, self.path
 
+    @property
+    def tag(self) -> str:
+        """Its ETag, by which a cache asks whether it is still the same."""
+        return f'"{hashlib.sha256(self.body).hexdigest()[:16]}"'
+
 
 @dataclass(frozen=True)
 class Written:
@@ -51,7 +57,16 @@ class Written:
 def places(files: Sequence[StaticFile], run: Path) -> list[Written]:
     """Where each file is in a server's run folder, and all its headers."""
     return [
-        Written(each.path, run / FOLDER / str(number), {"content-type": each.content_type, **each.headers})
+        Written(
+            each.path,
+            run / FOLDER / str(number),
+            {
+                "content-type": each.content_type,
+                "cache-control": "no-cache",
+                "etag": each.tag,
+                **each.headers,
+            },
+        )
         for number, each in enumerate(files)
     ]
 
@@ -67,3 +82,9 @@ def lua_table(files: Sequence[StaticFile]) -> str:
     """The paths, as health.lua and tokens.lua read them; true for those that need no token."""
     rows = (f"[{json.dumps(each.path)}] = {'true' if each.public else 'false'}" for each in files)
     return f"STATIC = {{{', '.join(rows)}}}\n"
+
+
+def lua_tags(files: Sequence[StaticFile]) -> str:
+    """The tags by path, as health.lua reads them."""
+    rows = (f"[{json.dumps(each.path)}] = {json.dumps(each.tag)}" for each in files)
+    return f"TAGS = {{{', '.join(rows)}}}\n"

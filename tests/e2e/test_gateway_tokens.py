@@ -124,6 +124,16 @@ def test_a_static_file_is_answered_as_it_is(gateway: Gateway, method: str) -> No
     assert answer.headers["content-length"] == str(len(PUBLIC.body))
 
 
+def test_one_that_a_cache_has_is_not_sent_again(gateway: Gateway) -> None:
+    first = requests.get(gateway.url + PUBLIC.path, timeout=600)
+    assert first.headers["cache-control"] == "no-cache"
+    tag = first.headers["etag"]
+    for known, status in ((tag, 304), (f'W/{tag}, "other"', 304), ('"other"', 200)):
+        again = requests.get(gateway.url + PUBLIC.path, headers={"if-none-match": known}, timeout=600)
+        assert (again.status_code, again.headers["etag"]) == (status, tag)
+        assert again.content == (PUBLIC.body if status == 200 else b"")
+
+
 def test_one_that_is_not_public_asks_for_a_token(gateway: Gateway) -> None:
     sent = {"authorization": f"Bearer {FIRST}"}
     assert requests.get(gateway.url + GUARDED.path, timeout=600).status_code == 401

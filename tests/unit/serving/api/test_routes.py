@@ -11,6 +11,7 @@ from bundle import sources
 from serving.api.paths import CLIPS, QUESTIONS
 from serving.gateway.configuration import FOLDER
 from serving.gateway.options import GatewayOptions
+from serving.metrics.access_log import _HEALTH
 from serving.service import Service
 from tests.unit.serving.gateway.configured import connection_manager, rendered
 
@@ -66,3 +67,10 @@ def test_so_is_every_file_that_a_server_answers_with(tmp_path: Path) -> None:
     spec = sources.resolve("demo")
     service = Service([spec], tmp_path, tmp_path, GatewayOptions(8080))
     assert {file.path for file in service.gateway.static} <= DESCRIBED
+
+
+def test_a_question_is_counted_as_no_request_and_a_clip_is() -> None:
+    counted = {
+        each.path for each in (*CLIPS, *QUESTIONS) if not _HEALTH.fullmatch(each.path.format(**VALUES))
+    }
+    assert counted == {each.path for each in CLIPS}
