@@ -1,6 +1,7 @@
 """What README.md and docs/*.md quote: tables from the code, figures from recorded results.
 
 reference  settings, errors, limits, formats, make targets and variables, metrics
+foreign    clients of others, and what a test lets them do
 figures    sentences whose numbers are in the results of a measurement
 
 A page calls one of these between cog's markers, `<!-- [[[cog reference.limits() ]]] -->` and `<!-- [[[end]]] -->`, and
@@ -17,7 +18,7 @@ from cogapp import Cog
 from measure import ROOT
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-IMPORTS = "from measure.pages import figures, reference"
+IMPORTS = "from measure.pages import figures, foreign, reference"
 
 
 def write(pages: Iterable[Path] = PAGES, *, check: bool = False) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import requests
 import soundfile
-from huggingface_hub import InferenceClient
 
 from serving.gateway.envoy import Gateway
 from serving.torchserve.process import TorchServe
@@ -96,18 +95,6 @@ def test_multipart_with_options(server: TorchServe) -> None:
 def test_hugging_face_json(server: TorchServe, expected: list[dict[str, Any]]) -> None:
     body = {"inputs": B64, "parameters": {"top_k": 3, "function_to_apply": "softmax"}}
     close(post(server, None, json=body).json(), expected[:3])
-
-
-@pytest.mark.parametrize("top_k", [None, 2])
-def test_hugging_faces_own_client(
-    server: TorchServe, expected: list[dict[str, Any]], top_k: int | None, tmp_path: Path
-) -> None:
-    clip = tmp_path / "clip.flac"
-    clip.write_bytes(AUDIO)
-    client = InferenceClient(model=f"{server.url}/predictions/demo")
-    for audio in (AUDIO, str(clip)):
-        answer = client.audio_classification(audio, top_k=top_k)
-        close([{"label": e.label, "score": e.score} for e in answer], expected[: top_k or 5])
 
 
 def instances() -> list[dict[str, Any]]:

@@ -1,0 +1,49 @@
+"""gRPC: `grpc_health`, and `tritonclient.grpc`, whose protocol is not served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from asked import asked, tell
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tritonclient import grpc as triton
+from tritonclient.utils import InferenceServerException
+
+it = asked()
+address = it.url.removeprefix("http://")
+channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)])
+health = health_pb2_grpc.HealthStub(channel)
+mine = [(name.lower(), value) for name, value in it.headers.items()]
+
+
+def check(service: str, metadata: Any = mine) -> str:
+    answer = health.Check(health_pb2.HealthCheckRequest(service=service), metadata=metadata)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+def refused(call: Callable[[], Any]) -> dict[str, str]:
+    try:
+        call()
+    except grpc.RpcError as exc:
+        return {"status": exc.code().name, "said": exc.details()}
+    except InferenceServerException as exc:
+        return {"status": exc.status().removeprefix("StatusCode."), "said": exc.message()}
+    return {}
+
+
+def watch() -> None:
+    next(health.Watch(health_pb2.HealthCheckRequest(), metadata=mine))
+
+
+tell({
+    "server": lambda: check("", None),
+    "model": lambda: check("demo"),
+    "another model": lambda: refused(lambda: check("nobody")),
+    "no token": lambda: refused(lambda: check("demo", None)),
+    "watch": lambda: refused(watch),
+    "tritonclient": lambda: refused(
+        lambda: triton.InferenceServerClient(address).get_model_metadata("demo", headers=dict(mine))
+    ),
+})  # fmt: skip
