@@ -1,0 +1,224 @@
+"""The demo model on a real Triton: ragged batches form, a bad clip fails alone, a worker that ends is replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from bundle import BundleError, archive, sources
+from measure import Unavailable, environment
+from serving.metrics.served import Served
+from serving.triton import setup
+from serving.triton.installation import FOLDER
+from serving.triton.process import Triton
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIPS = [path.read_bytes() for path in sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))]
+CLIENTS = Path(__file__).with_name("requirements-tritonclient.txt")
+RATE = 16_000
+BATCH = 8
+LENGTHS = [RATE // 2 + 997 * number for number in range(4 * BATCH)]  # samples, no two alike
+NEAR = 2e-5
+
+
+@pytest.fixture(scope="module")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
+    """Triton with the demo model, which waits for a batch to fill."""
+    try:
+        setup.set_up(FOLDER)
+    except BundleError as exc:
+        pytest.skip(f"no Triton: {exc}")
+    folder = tmp_path_factory.mktemp("triton")
+    spec = sources.resolve("demo", root=ROOT / "models")
+    settings = spec.torchserve.model_copy(update={"batchSize": BATCH, "maxBatchDelay": 200})
+    archive.build(spec.model_copy(update={"torchserve": settings}), folder / "store")
+    with Triton(folder / "store", ["demo"], folder / "run") as running:
+        running.start()
+        running.wait_ready()
+        yield running
+
+
+def infer(
+    server: Triton, name: str, datatype: str, data: bytes, shape: list[int], **more: Any
+) -> requests.Response:
+    """One request of Triton's own protocol with a binary tensor."""
+    tensor = {
+        "name": name,
+        "datatype": datatype,
+        "shape": shape,
+        "parameters": {"binary_data_size": len(data)},
+    }
+    head = json.dumps({"inputs": [tensor], **more}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    return requests.post(f"{server.url}/v2/models/demo/infer", head + data, headers=headers, timeout=600)
+
+
+def waveform(server: Triton, samples: np.ndarray[Any, Any], **parameters: Any) -> requests.Response:
+    parameters = {"sampling_rate": RATE, **parameters}
+    shape = [1, len(samples)]
+    return infer(server, "waveform", "FP32", samples.tobytes(), shape, parameters=parameters)
+
+
+def audio(server: Triton, clip: bytes, **more: Any) -> requests.Response:
+    return infer(server, "audio", "BYTES", len(clip).to_bytes(4, "little") + clip, [1, 1], **more)
+
+
+def outputs(answer: requests.Response) -> dict[str, list[Any]]:
+    assert answer.status_code == 200, answer.text
+    return {each["name"]: each["data"] for each in answer.json()["outputs"]}
+
+
+def together(calls: list[Callable[[], requests.Response]]) -> list[requests.Response]:
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(lambda call: call(), calls))
+
+
+def counted(server: Triton) -> tuple[float, float]:
+    """Requests that were inferred until now, and batches."""
+    samples = [
+        sample
+        for family in text_string_to_metric_families(server.management.scraped())
+        for sample in family.samples
+        if sample.labels.get("model") == "demo"
+    ]
+    totals = [
+        sum(sample.value for sample in samples if sample.name.removesuffix("_total") == name)
+        for name in ("nv_inference_count", "nv_inference_exec_count")
+    ]
+    return totals[0], totals[1]
+
+
+def test_clips_of_any_lengths_are_one_batch_and_each_gets_the_answer_that_it_gets_alone(
+    triton: Triton,
+) -> None:
+    generator = np.random.default_rng(0)
+    clips = [generator.standard_normal(length).astype(np.float32) * 0.1 for length in LENGTHS]
+    alone = [outputs(waveform(triton, clip))["scores"] for clip in clips[::8]]
+    requests_before, batches_before = counted(triton)
+    answers = together([lambda clip=clip: waveform(triton, clip) for clip in clips])
+    requests_after, batches_after = counted(triton)
+    assert (requests_after - requests_before) / (batches_after - batches_before) >= 4
+    for answer, expected in zip(answers[::8], alone, strict=True):
+        assert np.abs(np.array(outputs(answer)["scores"]) - expected).max() <= NEAR
+
+
+def test_a_bad_clip_of_a_batch_fails_alone(triton: Triton) -> None:
+    _, before = counted(triton)
+    good, bad, short = together(
+        [lambda: audio(triton, CLIPS[0]), lambda: audio(triton, b"no audio"), lambda: audio(triton, CLIPS[1])]
+    )
+    assert counted(triton)[1] - before == 1, "no batch formed"
+    assert (good.status_code, short.status_code, bad.status_code) == (200, 200, 400)
+    assert bad.json()["error"].startswith("unsupported_media[0]: ")
+
+
+def test_the_gateways_form_and_tensors_give_one_answer(triton: Triton) -> None:
+    answer = triton.management.answer("demo", None, CLIPS[0], 60.0)
+    ranking = json.loads(answer.body)
+    named = outputs(audio(triton, CLIPS[0]))
+    assert answer.headers["x-model-version"] == "1.0"
+    assert [entry["label"] for entry in ranking] == named["label"]
+    assert np.allclose([entry["score"] for entry in ranking], named["score"], atol=NEAR)
+
+
+def test_tritons_own_top_k_names_the_labels(triton: Triton) -> None:
+    asked = [{"name": "scores", "parameters": {"classification": 2}}]
+    found = outputs(audio(triton, CLIPS[0], outputs=asked))["scores"]
+    assert [each.split(":")[2] for each in found] == outputs(audio(triton, CLIPS[0]))["label"][:2]
+
+
+def test_a_tensor_of_text_that_lies_about_its_length_harms_nobody(triton: Triton) -> None:
+    pids = triton.worker_pids()
+    lie = infer(triton, "audio", "BYTES", (2**31).to_bytes(4, "little") + b"x", [1, 1])
+    assert lie.status_code == 400
+    assert triton.worker_pids() == pids
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "repository/models/demo/unload",
+        "systemsharedmemory/region/a/register",
+        "logging",
+        "models/demo/trace/setting",
+    ],
+)
+def test_what_could_read_write_or_unload_answers_to_nobody(triton: Triton, path: str) -> None:
+    answer = requests.post(f"{triton.url}/v2/{path}", json={}, timeout=60)
+    assert answer.status_code == 403
+
+
+def test_everything_listens_on_loopback(triton: Triton) -> None:
+    assert triton.pid is not None
+    listening = [
+        connection.laddr.ip
+        for process in [psutil.Process(triton.pid), *psutil.Process(triton.pid).children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN and connection.family == socket.AF_INET
+    ]
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_the_workers_metrics_have_the_names_that_torchserves_have(triton: Triton) -> None:
+    audio(triton, b"no audio")
+    found = {metric.name: metric for metric in triton.metrics(Served({"demo": ["1.0"]}))}
+    codes = {sample.labels["code"] for sample in found["speaker_id_requests"].samples if sample.value}
+    assert {"ok", "unsupported_media"} <= codes
+    assert found["speaker_id_batch_seconds"].type == "histogram"
+    assert triton.spent().requests > 0
+
+
+def test_a_worker_that_ends_is_replaced_and_meanwhile_the_version_is_not_ready(triton: Triton) -> None:
+    (pid,) = triton.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not triton.management.versions("demo")["1.0"].ready)
+    wait_until(lambda: triton.management.versions("demo")["1.0"].ready)
+    assert triton.worker_pids() != [pid]
+    wait_until(lambda: audio(triton, CLIPS[0]).status_code == 200)
+
+
+def test_nvidias_own_clients_get_the_same_answers(triton: Triton, tmp_path: Path) -> None:
+    try:
+        python = environment.python(ROOT / "build" / "tritonclient", CLIENTS)
+    except Unavailable as exc:
+        pytest.skip(f"no tritonclient: {exc}")
+    clip = tmp_path / "clip"
+    clip.write_bytes(CLIPS[0])
+    script = Path(__file__).with_name("triton_clients.py")
+    ran = subprocess.run(
+        [python, script, triton.url.removeprefix("http://"), triton.grpc, clip],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    by_http, by_grpc = json.loads(ran.stdout)
+    expected = outputs(audio(triton, CLIPS[0]))["label"]
+    for found in (by_http, by_grpc):
+        assert found["label"] == expected
+        assert found["ragged"] == [[1, 5], [1, 5]]
+        assert "unsupported_media[0]: " in found["error"]
+
+
+def test_a_stop_leaves_nothing(triton: Triton) -> None:
+    assert triton.temp is not None
+    temp, seen = triton.temp, triton.identities()
+    triton.stop()
+    assert not [each for each in seen if each.alive]
+    assert not temp.exists()
+    assert not list(Path("/dev/shm").glob(f"{temp.name}-*"))
