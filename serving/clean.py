@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
-from bundle import BundleError, store
+from bundle import BundleError, repository, store
 from bundle.terminal import say
 from serving import state
 from serving.host import orphans, processes
@@ -35,6 +36,7 @@ def clean(folder: Path, everything: bool) -> None:
             kept.append(mar.name)
         else:
             mar.unlink()
+    shutil.rmtree(folder / repository.FOLDER, ignore_errors=True)  # each is written again from its archive
     if everything:
         store.forget_all(folder)
     if kept:

@@ -156,7 +156,7 @@ def test_a_tensor_of_text_that_lies_about_its_length_harms_nobody(triton: Triton
         "repository/models/demo/unload",
         "systemsharedmemory/region/a/register",
         "logging",
-        "models/demo/trace/setting",
+        "trace/setting",
     ],
 )
 def test_what_could_read_write_or_unload_answers_to_nobody(triton: Triton, path: str) -> None:

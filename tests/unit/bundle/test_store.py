@@ -119,8 +119,10 @@ def test_clean_keeps_what_cannot_be_built_again(tmp_path: Path, capsys: pytest.C
     store.mark(tmp_path, NAME, "3.0")
     mar(tmp_path, f"{NAME}-2.0", "2.0")
     (tmp_path / "broken.mar").write_bytes(b"")
+    (tmp_path / "triton" / "demo").mkdir(parents=True)
     store.promote(tmp_path, NAME, "2.0", declared="1.0")
     clean.clean(tmp_path, everything=False)
+    assert not (tmp_path / "triton").exists()
     assert sorted(held(tmp_path)) == ["demo-1.0.mar", "demo-2.0.mar", "demo.mar"]
     assert "kept, because a roll-out stored them: demo-1.0.mar, demo-2.0.mar, demo.mar (ALL=1" in (
         capsys.readouterr().out
