@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client import Metric
@@ -115,9 +115,6 @@ class Triton(ServerProcess):
         command = launch.command(found, self.temp, self.ports, self.stop_seconds, patience)
         environment = launch.environment(found, self.temp, self.logs, self.environment)
         self.launch(command, self.temp, environment)
-
-    def wait_ready(self, timeout: float = 600.0, progress: Callable[[str], None] = lambda _: None) -> None:
-        super().wait_ready(timeout, progress)
         self._over.clear()
         self._revival = threading.Thread(target=self._revive, name="revival", daemon=True)
         self._revival.start()
@@ -163,6 +160,7 @@ class Triton(ServerProcess):
 
     def _revive(self) -> None:
         """Have Triton load a model again whose worker has ended, which it does not do by itself; and rotate the log."""
+        complete: set[str] = set()  # models that have had all their workers
         asked: dict[str, float] = {}
         while not self._over.wait(LOOK_SECONDS):
             log = self.logs / launch.LOG
@@ -173,9 +171,9 @@ class Triton(ServerProcess):
                 control = self.management
                 stubs = control.stubs()
                 for model in control.models():
-                    if now - asked.get(model, -AGAIN_SECONDS) >= AGAIN_SECONDS and control.bereft(
-                        model, stubs
-                    ):
+                    if not control.bereft(model, stubs):
+                        complete.add(model)
+                    elif model in complete and now - asked.get(model, -AGAIN_SECONDS) >= AGAIN_SECONDS:
                         asked[model] = now
                         control.reload(model)
             except (ManagementError, OSError):  # it is being stopped, or a version removed
