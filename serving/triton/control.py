@@ -62,7 +62,7 @@ class TritonControl(Control):
         pending = scrape.pending(self.scraped())
         stubs = self.stubs()
         found = {}
-        for number in repository.versions(self.repository / model):
+        for number in self._numbers(model):
             folder = self.repository / model / str(number)
             packed, settings = manifest(folder), config(folder)
             alive = stubs.get(folder / MODEL_FILE, ())
@@ -124,11 +124,17 @@ class TritonControl(Control):
                 os.kill(pid, signal.SIGKILL)
         self.reload(model)
 
-    def bereft(self, model: str, stubs: Mapping[Path, tuple[int, ...]]) -> bool:
-        """Whether a version of a model has fewer workers than it should, those that are loading included."""
-        folder = self.repository / model
-        found = [folder / str(number) for number in repository.versions(folder)]
-        return any(len(stubs.get(each / MODEL_FILE, ())) < config(each)["minWorkers"] for each in found)
+    def staffed(self, stubs: Mapping[Path, tuple[int, ...]]) -> dict[tuple[str, int], bool]:
+        """Whether each version, by model and Triton's number, has all its workers, those included that are loading."""
+        versions = [(model, number) for model in self.models() for number in self._numbers(model)]
+        folders = {each: self.repository / each[0] / str(each[1]) for each in versions}
+        return {
+            each: len(stubs.get(folder / MODEL_FILE, ())) >= config(folder)["minWorkers"]
+            for each, folder in folders.items()
+        }
+
+    def _numbers(self, model: str) -> list[int]:
+        return repository.versions(self.repository / model)
 
     def reload(self, model: str) -> None:
         """Have Triton load a model again; what it has loaded goes on until that is done."""

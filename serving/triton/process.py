@@ -160,7 +160,9 @@ class Triton(ServerProcess):
 
     def _revive(self) -> None:
         """Have Triton load a model again whose worker has ended, which it does not do by itself; and rotate the log."""
-        complete: set[str] = set()  # models that have had all their workers
+        complete: set[tuple[str, int]] = (
+            set()
+        )  # versions that have had all their workers: others are being loaded
         asked: dict[str, float] = {}
         while not self._over.wait(LOOK_SECONDS):
             log = self.logs / launch.LOG
@@ -169,11 +171,10 @@ class Triton(ServerProcess):
             now = time.monotonic()
             try:
                 control = self.management
-                stubs = control.stubs()
-                for model in control.models():
-                    if not control.bereft(model, stubs):
-                        complete.add(model)
-                    elif model in complete and now - asked.get(model, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+                staffed = control.staffed(control.stubs())
+                complete |= {version for version, whole in staffed.items() if whole}
+                for model in {version[0] for version in complete if not staffed.get(version, True)}:
+                    if now - asked.get(model, -AGAIN_SECONDS) >= AGAIN_SECONDS:
                         asked[model] = now
                         control.reload(model)
             except (ManagementError, OSError):  # it is being stopped, or a version removed
