@@ -27,8 +27,8 @@ TEXT = (
     "- Paths with `POST` take `PUT` too, those with `GET` take `HEAD`. Any other method is answered 405 with `Allow`, "
     "a path that is not here 404, both with an `Error`.",
     "- An unknown key, option or query parameter is refused by name.",
-    "- gRPC is on the same port: `Ping` and `Predictions` of `org.pytorch.serve.grpc.inference.InferenceAPIsService`. "
-    "A failure has the same JSON in its status message.",
+    "- gRPC is on the same port: `Ping` and `Predictions` of `org.pytorch.serve.grpc.inference.InferenceAPIsService`, "
+    "and `grpc.health.v1.Health/Check`. A failure has the same JSON in its status message.",
 )
 
 

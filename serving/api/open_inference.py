@@ -40,7 +40,21 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
     """
     outputs = sorted({name for each in settings for name in names_of_outputs(each)})
     return {
-        "V2Input": {"oneOf": [files(clips), waveforms()]},
+        "V2Input": {"oneOf": [ref("V2Files"), ref("V2Waveforms")]},
+        "V2Files": files(clips),
+        "V2FilesParameters": parameters({}),
+        "V2Waveforms": waveforms(),
+        "V2WaveformsParameters": parameters({"sampling_rate": ref("SamplingRate")}),
+        "V2WantedOutput": wanted(outputs),
+        "V2Parameters": closed(
+            {
+                "top_k": TOP_K,
+                "function_to_apply": FUNCTION,
+                "sampling_rate": ref("SamplingRate"),
+                "binary_data_output": {**FLAG, "description": f"Every output: {AS_BYTES.lower()}"},
+                **SCHEDULING,
+            }
+        ),
         "V2Request": closed(
             {
                 "id": {
@@ -51,16 +65,13 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
                 "model_name": PATH_DECIDES,
                 "model_version": PATH_DECIDES,
                 "inputs": {"type": "array", "items": ref("V2Input")},
-                "outputs": wanted(outputs),
-                "parameters": closed(
-                    {
-                        "top_k": TOP_K,
-                        "function_to_apply": FUNCTION,
-                        "sampling_rate": ref("SamplingRate"),
-                        "binary_data_output": {**FLAG, "description": f"Every output: {AS_BYTES.lower()}"},
-                        **SCHEDULING,
-                    }
-                ),
+                "outputs": {
+                    "type": "array",
+                    "items": ref("V2WantedOutput"),
+                    "maxItems": len(outputs),
+                    "description": "Which of the outputs, each once; all of them by default.",
+                },
+                "parameters": ref("V2Parameters"),
             },
             ["inputs"],
             "Clips, as the Open Inference Protocol takes them: tensors, in order.",
@@ -69,7 +80,7 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
     }
 
 
-def tensor(datatype: str, layouts: str, data: Schema, parameters: Schema, description: str) -> Schema:
+def tensor(datatype: str, layouts: str, data: Schema, parameters: str, description: str) -> Schema:
     """An input of one datatype."""
     return closed(
         {
@@ -88,18 +99,7 @@ def tensor(datatype: str, layouts: str, data: Schema, parameters: Schema, descri
                 "description": layouts,
             },
             "data": data,
-            "parameters": closed(
-                {
-                    **parameters,
-                    "content_type": IGNORED,
-                    "binary_data_size": {
-                        "type": "integer",
-                        "minimum": 0,
-                        "description": "In place of `data`: its bytes, after the JSON, whose length is in the header "
-                        "`Inference-Header-Content-Length`.",
-                    },
-                }
-            ),
+            "parameters": ref(parameters),
         },
         ["name", "shape", "datatype"],
         description,
@@ -108,7 +108,9 @@ def tensor(datatype: str, layouts: str, data: Schema, parameters: Schema, descri
 
 def files(clips: int) -> Schema:
     data = {"type": "array", "items": ref("AudioFile"), "maxItems": clips}
-    return tensor("BYTES", "[clips] or [clips, 1]", data, {}, "Audio files, in base64 or as bytes.")
+    return tensor(
+        "BYTES", "[clips] or [clips, 1]", data, "V2FilesParameters", "Audio files, in base64 or as bytes."
+    )
 
 
 def waveforms() -> Schema:
@@ -116,35 +118,41 @@ def waveforms() -> Schema:
         "FP32",
         "[samples], [clips, samples] or [clips, channels, samples]",
         {"type": "array", "items": {}, "description": "The numbers, flat or nested as the shape says."},
-        {"sampling_rate": ref("SamplingRate")},
+        "V2WaveformsParameters",
         "Waveforms, full scale at ±1; `sampling_rate` is a parameter of the tensor or of the request.",
     )
 
 
+def parameters(more: Schema) -> Schema:
+    """Of an input."""
+    size = {
+        "type": "integer",
+        "minimum": 0,
+        "description": "In place of `data`: its bytes, after the JSON, whose length is in the header "
+        "`Inference-Header-Content-Length`.",
+    }
+    return closed({**more, "content_type": IGNORED, "binary_data_size": size})
+
+
 def wanted(outputs: Sequence[str]) -> Schema:
-    output = closed(
+    classes = {
+        "type": "integer",
+        "minimum": 1,
+        "description": 'Of scores: so many of the best, as texts "score:index:label".',
+    }
+    return closed(
         {
             "name": {"type": "string", "enum": list(outputs)},
             "parameters": closed(
                 {
                     "binary_data": {**FLAG, "description": AS_BYTES},
-                    "classification": {
-                        "type": "integer",
-                        "minimum": 1,
-                        "description": 'Of scores: so many of the best, as texts "score:index:label".',
-                    },
+                    "classification": classes,
                     "content_type": IGNORED,
                 }
             ),
         },
         ["name"],
     )
-    return {
-        "type": "array",
-        "items": output,
-        "maxItems": len(outputs),
-        "description": "Which of the outputs, each once; all of them by default.",
-    }
 
 
 def examples(output: str) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from speaker_id.settings import Settings
 
 FOLDER = Path(__file__).resolve().parent
 TEMPLATE = "page.html.j2"
@@ -27,11 +29,15 @@ def render(document: dict[str, Any]) -> str:
         lstrip_blocks=True,
         autoescape=True,
     )
-    environment.filters.update(prose=prose, kind=kind, bounds=bounds)
+    environment.filters.update(prose=prose, kind=kind, bounds=bounds, example=example)
     found = document["components"]
     return environment.get_template(TEMPLATE).render(
         document=document,
         groups={tag["name"]: list(_operations(document, tag["name"])) for tag in document["tags"]},
+        meanings={
+            name: (field.description or "").partition(". ")[0] + "."
+            for name, field in Settings.model_fields.items()
+        },
         parameters=found["parameters"],
         headers=found["headers"],
         schemas=found["schemas"],
@@ -60,7 +66,9 @@ def _operations(document: dict[str, Any], tag: str) -> Iterator[dict[str, Any]]:
         if tag in operation["tags"]:
             given = [*item.get("parameters", ()), *operation["parameters"]]
             names = [_last(each["$ref"]) for each in given]
-            yield {**operation, "path": path, "methods": methods, "parameters": names}
+            # an option may be in several places
+            unique = dict.fromkeys(document["components"]["parameters"][name]["name"] for name in names)
+            yield {**operation, "path": path, "methods": methods, "parameters": list(unique)}
 
 
 def _failures(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -110,6 +118,13 @@ def kind(schema: dict[str, Any]) -> Markup:
     given = schema.get("type", "any")
     named = " or ".join(given) if isinstance(given, list) else str(given)
     return escape(schema.get("format", schema.get("contentEncoding", named)))
+
+
+def example(value: object) -> str:
+    """A value as JSON, its long lists and texts cut."""
+    return re.sub(
+        r"((?:[-\d.]+, ){8})[-\d., ]+", r"\1…", re.sub(r"([\w+/=]{40})[\w+/=]+", r"\1…", json.dumps(value))
+    )
 
 
 BOUNDS = {

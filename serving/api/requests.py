@@ -130,12 +130,13 @@ def kserve_v1(clips: int) -> dict[str, Schema]:
     }
     waveform = {"array": example.WAVEFORM, "sampling_rate": example.RATE}
     return {
+        "V1File": closed({"b64": ref("AudioFile")}, ["b64"]),
+        "V1Data": closed({"data": ref("AudioFile")}, ["data"], "Another name for `b64`."),
+        "V1Waveform": closed(
+            {"array": array, "sampling_rate": ref("SamplingRate")}, ["array", "sampling_rate"]
+        ),
         "V1Instance": {
-            "oneOf": [
-                closed({"b64": ref("AudioFile")}, ["b64"]),
-                closed({"data": ref("AudioFile")}, ["data"], "Another name for `b64`."),
-                closed({"array": array, "sampling_rate": ref("SamplingRate")}, ["array", "sampling_rate"]),
-            ],
+            "oneOf": [ref("V1File"), ref("V1Data"), ref("V1Waveform")],
             "description": "One clip: a file or a waveform.",
         },
         "V1Request": closed(

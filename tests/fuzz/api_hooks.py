@@ -57,8 +57,8 @@ def with_audio(case: Any, name: str | None, form: int) -> Any:
     else:
         case.body = AUDIO[name]
         case.headers.pop(LENGTH, None)
-        if case.path.endswith("/infer") and form:
-            case.headers[LENGTH], case.body = binary(AUDIO[name])
+        if case.path.endswith("/infer"):
+            case.headers[LENGTH], case.body = binary(AUDIO[name]) if form else ("0", AUDIO[name])
     if "version" in case.path_parameters:
         case.path_parameters["version"] = "1.0"
     for header in ("Content-Encoding", "X-Request-Timeout"):

@@ -80,18 +80,18 @@ def test_every_key_of_a_body_is_one_that_the_parser_knows_and_no_other() -> None
         assert schema["additionalProperties"] is False
         return set(schema["properties"])
 
-    v2, tensors = SCHEMAS["V2Request"], SCHEMAS["V2Input"]["oneOf"]
+    tensors = [SCHEMAS["V2Files"], SCHEMAS["V2Waveforms"]]
     assert keys(SCHEMAS["Options"]) == set(values.OPTION_NAMES) == set(HEADERS.values())
     assert keys(SCHEMAS["Form"]) == {*AUDIO_PARTS, *values.OPTION_NAMES} - {"body"}
     assert keys(SCHEMAS["InferenceApiRequest"]) == set(INFERENCE_API_KEYS)
     assert keys(SCHEMAS["V1Request"]) == set(V1_KEYS)
-    assert keys(v2) == set(open_inference.REQUEST_KEYS)
-    assert keys(v2["properties"]["parameters"]) == set(open_inference.PARAMETERS)
+    assert keys(SCHEMAS["V2Request"]) == set(open_inference.REQUEST_KEYS)
+    assert keys(SCHEMAS["V2Parameters"]) == set(open_inference.PARAMETERS)
     assert {key for each in tensors for key in keys(each)} == set(open_inference.TENSOR_KEYS)
-    asked = v2["properties"]["outputs"]["items"]
+    asked = SCHEMAS["V2WantedOutput"]
     assert keys(asked) == set(outputs.KEYS)
     assert keys(asked["properties"]["parameters"]) == set(outputs.PARAMETERS)
-    parameters = {key for each in tensors for key in keys(each["properties"]["parameters"])}
+    parameters = {key for name in ("Files", "Waveforms") for key in keys(SCHEMAS[f"V2{name}Parameters"])}
     assert parameters == set(open_inference.TENSOR_PARAMETERS)
 
 
@@ -103,7 +103,7 @@ def test_the_parser_takes_the_examples(form: str) -> None:
 
 def test_bounds_are_the_widest_of_the_models_served() -> None:
     assert SCHEMAS["V1Request"]["properties"]["instances"]["maxItems"] == 99
-    named = SCHEMAS["V2Request"]["properties"]["outputs"]["items"]["properties"]["name"]["enum"]
+    named = SCHEMAS["V2WantedOutput"]["properties"]["name"]["enum"]
     assert set(named) == {*("label", "score", "action.label", "action.score", "object.label", "object.score")}
     limits = {name: model["limits"]["max_request_clips"] for name, model in DOCUMENT["x-models"].items()}
     assert limits == {"secret": 64, "intents": 99}
