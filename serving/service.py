@@ -69,7 +69,7 @@ class Service:
     def start(
         self, progress: Callable[[str], None] = lambda _: None, stop_seconds: float = GRACE_SECONDS
     ) -> None:
-        """Start both and return once a request would be answered.
+        """Start both and return once a request would be answered; readiness is answered with 503 until then.
 
         Processes that a killed server of the same folder left are ended first. A rejected start changes nothing.
 
@@ -89,12 +89,14 @@ class Service:
             progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
         self.gateway.prepare()
         self._write_state(stop_seconds)  # before there is a process to find by it
+        # First, so that probes are answered "not ready" from the first second on: some platforms restart a container
+        # whose port does not accept connections while its model loads.
+        self.gateway.start()
+        self._write_state(stop_seconds)
         self.server.start()
         self.server.wait_ready(self.patience, progress)
-        self.gateway.start()
         self.repair = Repair(self.server, self.patience, self._start_again)
         self.exporter.start()
-        self._write_state(stop_seconds)
 
     def _claim(self) -> None:
         """Lock the run folder for this server."""
@@ -170,7 +172,8 @@ class Service:
         try:
             if self.gateway.running and self.server.running:
                 self.gateway.not_ready()
-                wait_until(hurry, delay)  # requests are answered meanwhile
+                if self.repair:  # it was ready, and balancers send requests, which are answered meanwhile
+                    wait_until(hurry, delay)
                 cut = self.gateway.drain(grace, hurry)
             elif self.gateway.running:  # every request gets its 503 at once instead of a broken connection
                 cut = self.gateway.drain(min(grace, FAULT_GRACE_SECONDS), hurry)

@@ -1,7 +1,7 @@
 -- What serving/readiness/watch.py last found: whether the server and its models are ready. serving/gateway/scripts.py puts it
 -- before health.lua and grpc.lua, with FOUND = "/path" of what the watch writes. Its first line has two times in milliseconds
 -- since the epoch: of the last look, and of TorchServe's last answer. Then one line a version: NAME VERSION default|other
--- ready, or its reason in place of the last word.
+-- ready, or its reason in place of the last word. TorchServe's time is 0 until it has answered once, as it is starting.
 
 local STALE = 4000  -- ms since the last look; the watch looks twice a second
 
@@ -13,7 +13,10 @@ local function found(handle)
   end
   local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)  -- os.time() has a resolution of one second
   local looked, answered = (file:read("*l") or ""):match("^(%d+) (%d+)$")
-  local state = {names = {}, models = {}, silent = looked and now - tonumber(answered)}
+  local starting = answered == "0"
+  local state = {
+    names = {}, models = {}, starting = starting, silent = looked and (starting and 0 or now - tonumber(answered)),
+  }
   for line in file:lines() do
     local name, version, role, reason = line:match("^(%S+) (%S+) (%S+) (.+)$")
     local model = state.models[name]
@@ -37,6 +40,8 @@ end
 local function outage(state)
   if state == nil then
     return "the model server is no longer being watched"
+  elseif state.starting then
+    return "the model server is starting"
   elseif #state.names == 0 then
     return state.silent > 1000 and "the model server does not answer" or "no model is loaded"
   end

@@ -48,6 +48,9 @@ class Serve:
     def ask(self, body: bytes, model: str = "stub") -> requests.Response:
         return requests.post(f"http://{LOOPBACK}:{self.port}/predictions/{model}", body, timeout=600)
 
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"http://{LOOPBACK}:{self.port}{path}", timeout=600)
+
     def state(self) -> state.State | None:
         return state.read(self.folder / state.FILE)
 

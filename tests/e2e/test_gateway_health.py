@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,9 @@ def test_a_server_whose_torchserve_is_gone_is_neither_live_nor_ready(
     gone = TorchServe(stub_server.store, ["stub"], tmp_path)
     gone.temp = Path("/nowhere")  # and no socket of its management API
     gateway = before(gone)
-    assert get(gateway, "/v2/health/live") == (503, {"live": False})
+    assert gateway.watch
+    gateway.watch.answered = time.monotonic() - 60  # it did answer once
+    wait_until(lambda: get(gateway, "/v2/health/live") == (503, {"live": False}))
     assert get(gateway, "/") == (503, {"status": "not alive"})
     assert get(gateway, "/v2/models") == (
         503,
@@ -148,6 +151,18 @@ def test_a_server_whose_torchserve_is_gone_is_neither_live_nor_ready(
     )
     reason = "the model server does not answer"
     assert get(gateway, "/v2/health/ready") == (503, {"ready": False, "reason": reason})
+
+
+def test_a_server_that_starts_is_live_and_not_ready(
+    stub_server: TorchServe, before: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    gateway = before(TorchServe(stub_server.store, ["stub"], tmp_path))
+    reason = "the model server is starting"
+    assert get(gateway, "/v2/health/live") == (200, {"live": True})
+    assert get(gateway, "/v2/health/ready") == (503, {"ready": False, "reason": reason})
+    assert get(gateway, "/ping") == (503, {"status": "Unhealthy", "reason": reason})
+    clip = requests.post(f"{gateway.url}/predictions/stub", b"abc", timeout=600)
+    assert (clip.status_code, clip.json()["code"], clip.headers["retry-after"]) == (503, "unavailable", "1")
 
 
 def test_outputs_of_several_heads_are_named_after_them(

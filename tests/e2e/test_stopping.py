@@ -15,8 +15,8 @@ import psutil
 import pytest
 import requests
 
+from serving.host import ports
 from serving.host.leash import watches
-from serving.host.ports import LOOPBACK
 from serving.host.processes import Identity
 from tests.e2e.started import STUB, Run, StartServe
 from tests.waiting import wait_until
@@ -71,10 +71,9 @@ class TestStopping:
         self, serve: StartServe
     ) -> None:
         running = serve(STUB, "--stop-delay", "3")
-        url = f"http://{LOOPBACK}:{running.port}/v2/health/ready"
-        assert requests.get(url, timeout=600).status_code == 200
+        assert running.get("/v2/health/ready").status_code == 200
         running.process.terminate()
-        running.wait_for(lambda: requests.get(url, timeout=600).status_code == 503)
+        running.wait_for(lambda: running.get("/v2/health/ready").status_code == 503)
         assert running.ask(b"abc").status_code == 200  # over a new connection
         assert running.process.wait(600) == 0
 
@@ -93,9 +92,14 @@ class TestStopping:
         assert "1 unanswered requests were cut off" in running.said
         running.assert_gone(*belongings)
 
-    def test_a_signal_while_starting_stops_it_with_nothing_left(self, serve: StartServe) -> None:
-        running = serve(ready=False)
-        running.wait_for(running.state)
+    def test_while_starting_it_is_not_ready_and_a_signal_stops_it_with_nothing_left(
+        self, serve: StartServe
+    ) -> None:
+        running = serve(STUB, "--stop-delay", "300", ready=False)  # no balancer sends to what was never ready
+        running.wait_for(lambda: ports.is_taken(running.port))
+        probes = ("/v2/health/ready", "/ping", "/v1/models/stub", "/v2/health/live")
+        statuses = [running.get(path).status_code for path in probes]
+        assert statuses == [503, 503, 503, 200]
         belongings = running.belongings()
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(600) == 0
