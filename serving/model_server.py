@@ -133,8 +133,15 @@ class ModelServer(ABC):
         """
 
     @abstractmethod
-    def prepare(self) -> None:
+    def check_store(self) -> None:
+        """Raises ServerError for a missing archive, or a store that others may write to."""
+
+    @abstractmethod
+    def prepare(self, *, stored: bool = True) -> None:
         """Create the folders, so that they can be recorded before there is a process to find by them.
+
+        Args:
+            stored: whether the archives are in the store already, and are checked.
 
         Raises:
             ServerError: a start cannot succeed; nothing of a former one has been changed.

@@ -46,8 +46,10 @@ class ServerProcess(ModelServer):
     def waiting(self) -> str | None:
         """What is not ready yet, for a progress line; None if everything is."""
 
-    def prepare(self) -> None:
+    def prepare(self, *, stored: bool = True) -> None:
         self.check()
+        if stored:
+            self.check_store()
         private.folder(self.run)
         logs.keep(self.run)
         self.logs.mkdir(mode=0o700)

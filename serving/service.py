@@ -24,10 +24,12 @@ from serving.metrics.assembly import exporter
 from serving.model_server import ServerError
 from serving.model_servers import Chosen
 from serving.readiness.repair import Repair
+from serving.readiness.watch import LOOK_SECONDS
 from serving.rollout import journal
 from serving.state import FILE, GRACE_SECONDS, SERVE_LOCK, State
 
 ROTATE_SECONDS = 5.0  # between two checks of the logs' sizes; what is written in between exceeds the limit
+SEEN_SECONDS = 10.0  # for the watch to see that the workers are ready; a start goes on without that
 FAULT_GRACE_SECONDS = 2.0  # for requests in flight when the model server has ended by itself: mostly uploads
 
 
@@ -40,6 +42,10 @@ class Service:
         run: this server's folder, for logs, configuration and the state file.
         options: of the gateway: addresses, access, limits, tracing.
         chosen: the model server.
+
+    Attributes:
+        convert: writes the archives into the store once probes are answered; None if they are there already. To be set
+            before `start`.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Service:
         chosen: Chosen = model_servers.DEFAULT,
     ) -> None:
         self.specs = list(specs)
+        self.convert: Callable[[Callable[[str], None]], None] | None = None
         self.run = run.resolve()
         self._lock: FileLock | None = None
         self._rotate_at, self._rotation_fault = 0.0, ""
@@ -84,7 +91,7 @@ class Service:
         orphans.clear(self.run)
         self.exporter.check_port()
         self.gateway.check_port()  # before the half minute that a model takes to load
-        self.server.prepare()
+        self.server.prepare(stored=self.convert is None)
         for model in journal.forget(self.run):
             progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
         self.gateway.prepare()
@@ -93,8 +100,13 @@ class Service:
         # whose port does not accept connections while its model loads.
         self.gateway.start()
         self._write_state(stop_seconds)
+        if self.convert:
+            self.convert(progress)
+            self.server.check_store()
         self.server.start()
         self.server.wait_ready(self.patience, progress)
+        # probes hear of it from the watch, half a second later
+        wait_until(lambda: self.gateway.watch and self.gateway.watch.ready, SEEN_SECONDS, LOOK_SECONDS / 10)
         self.repair = Repair(self.server, self.patience, self._start_again)
         self.exporter.start()
 

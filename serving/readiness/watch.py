@@ -80,6 +80,7 @@ class Watch:
     Attributes:
         found: every version, as of the last look; empty if the management API did not answer.
         answered: when the management API last answered, by time.monotonic().
+        ready: whether the gateway was last told that every version is ready.
     """
 
     def __init__(self, server: ModelServer, file: Path) -> None:
@@ -87,6 +88,7 @@ class Watch:
         self.file = file
         self.found: Mapping[Key, Found] = {}
         self.answered = -math.inf
+        self.ready = False
         self._asked: dict[Key, Question] = {}
         self._held: Mapping[int, str] = {}  # the state of a stopped process that a worker has started
         self._families: Mapping[int, Sequence[psutil.Process]] = {}  # each worker and its descendants
@@ -124,6 +126,7 @@ class Watch:
                 self._asked.pop(gone).drop()
             self.found = {key: self._judge(key, *seen) for key, seen in described.items()}
         self._write()
+        self.ready = bool(self.found) and all(found.reason is None for found in self.found.values())
 
     def _gather(self, workers: Sequence[int]) -> None:
         """Find the workers' descendants, if it is time to or a worker is new."""

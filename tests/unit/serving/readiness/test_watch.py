@@ -77,6 +77,16 @@ def test_a_version_that_answers_is_well(scene: Scene) -> None:
     assert scene.pass_time(100, cpu=0.0) is None
 
 
+def test_it_is_ready_from_the_look_that_the_gateway_was_told_of(scene: Scene) -> None:
+    assert not scene.watch.ready
+    scene.watch.look()
+    assert scene.watch.ready
+    assert scene.watch.file.read_text().splitlines()[1:] == ["demo 1.0 default ready"]
+    scene.reply = NONE
+    scene.pass_time(5, cpu=0.0)
+    assert not scene.watch.ready
+
+
 def test_no_answer_and_no_work_is_trouble_within_five_seconds(scene: Scene) -> None:
     scene.reply = NONE
     assert scene.pass_time(5, cpu=0.0) is Trouble.SILENT
