@@ -20,13 +20,21 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--revision", help="commit, branch or tag of a hub model")
     parser.add_argument("--store", type=Path, default=store.STORE, help="model store (default: %(default)s)")
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        default=archive.CHECKPOINTS,
+        help="where converted checkpoints are kept (default: %(default)s)",
+    )
     add_server(parser)
     parser.add_argument("--calibration", type=Path, help="folder of clips to check a precision below fp32 on")
     chosen = parser.parse_args(arguments)
     try:
         spec = resolve(chosen.model, chosen.revision)
         journal.refuse(state.RUN, spec.name)
-        built = archive.build(spec, chosen.store, calibration=chosen.calibration)
+        built = archive.build(
+            spec, chosen.store, checkpoints=chosen.checkpoints, calibration=chosen.calibration
+        )
         store.forget(chosen.store, spec.name)  # an archive that is built by hand is served next
         model_servers.of(chosen.server).export(built)
     except BundleError as exc:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from bundle import BundleError
 from bundle.command_line import Parser
-from serving import model_servers, state
-from serving.gateway import cors, tls, tokens, tracing
+from bundle.terminal import say
+from serving import model_servers, platforms, state
+from serving.gateway import aliases, cors, tls, tokens, tracing
 from serving.gateway.options import GatewayOptions
 from serving.host import allocator, ports
 from serving.host.ports import LOOPBACK
@@ -30,6 +32,12 @@ def parser() -> Parser:
         "--archived",
         type=Path,
         help="serve the archives of this folder as they are: nothing is built or fetched",
+    )
+    add(
+        "--weights",
+        default="",
+        help="a mounted folder of archives, or of a checkpoint, which is converted: served in place of the others; "
+        "nothing is fetched",
     )
     add(
         "--run",
@@ -73,7 +81,25 @@ def parser() -> Parser:
         default=LOOPBACK,
         help="IPv4 address of the metrics port (default: %(default)s)",
     )
+    add(
+        "--health-route",
+        type=aliases.route,
+        default="",
+        help="one more path that answers as /v2/health/ready",
+    )
+    add(
+        "--predict-route",
+        type=aliases.route,
+        default="",
+        help="one more path for clips to the first model, as /invocations",
+    )
     add("--otlp", default="", help="host:port of an OpenTelemetry collector, OTLP over HTTP")
+    add(
+        "--container",
+        action="store_true",
+        help="take from the environment what the cloud platforms of docs/deploy-clouds.md give; options come first",
+    )
+    add("started_as", nargs="?", choices=["serve"], metavar="serve", help="with which SageMaker starts it")
     return made
 
 
@@ -85,6 +111,17 @@ def add_server(parser: argparse.ArgumentParser) -> None:
         default=model_servers.DEFAULT.name,
         help="the model server behind the gateway (default: %(default)s)",
     )
+
+
+def parse(words: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
+    """The options of a command line and, in a container, of its platform, which is said aloud."""
+    args = parser().parse_args(words)
+    if not args.container:
+        return args
+    given = platforms.found(args.started_as, environment)
+    for each in given:
+        say(each.text)
+    return parser().parse_args([*platforms.options(given), *words])
 
 
 def gateway_options(args: argparse.Namespace) -> GatewayOptions:
@@ -104,4 +141,6 @@ def gateway_options(args: argparse.Namespace) -> GatewayOptions:
         tokens=tokens.read(args.tokens) if args.tokens else None,
         origins=cors.read(args.cors),
         collector=tracing.read(args.otlp),
+        health_routes=(args.health_route,) if args.health_route else (),
+        predict_routes=(args.predict_route,) if args.predict_route else (),
     )

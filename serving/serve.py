@@ -6,15 +6,16 @@ python -m serving.serve --models "demo other:2.0" --port 8080
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
 from bundle import BundleError, archived, sources, store
 from bundle.sources import ModelSpec
 from bundle.terminal import say
-from serving import state
+from serving import mounted, state
 from serving.announcement import announce
-from serving.arguments import gateway_options, parser
+from serving.arguments import gateway_options, parse
 from serving.host import allocator, orphans, processes
 from serving.model_servers import Chosen
 from serving.service import Service
@@ -31,15 +32,20 @@ def prepare(args: argparse.Namespace) -> Service:
     """
     options = gateway_options(args)
     chosen = Chosen(args.server, allocator.environment(args.allocator))
-    specs = asked_for(args)
+    run = args.run or state.RUN / str(args.port)
+    weights = mounted.read(args.weights, run) if args.weights else None
+    specs = weights.specs if weights else asked_for(args)
     already_running(args.port)
     processes.refuse_left(orphans.clear_all(state.RUN))
+    if weights:
+        service = Service(specs, weights.store, run, options, chosen)
+        service.convert = weights.convert if weights.checkpoint else None
+        return service
     if not args.archived:
         from bundle import versions  # the build side, which a server of archives does not need
 
         pinned = versions.named(args.models)
         specs = [versions.current(spec, pinned=spec.name in pinned) for spec in specs]
-    run = args.run or state.RUN / str(args.port)
     return Service(specs, args.archived or store.STORE, run, options, chosen)
 
 
@@ -112,7 +118,7 @@ def asked_for(args: argparse.Namespace) -> list[ModelSpec]:
 
 
 def main() -> int:
-    args = parser().parse_args()
+    args = parse(sys.argv[1:], os.environ)
     stopper = Stopper()
     try:
         return serve(prepare(args), stopper, args.grace, args.stop_delay)

@@ -19,6 +19,7 @@ from measure import ROOT
 from measure.document import Table
 from serving.gateway.codes import GATEWAY_ERRORS
 from serving.metrics.catalogue import CATALOGUE
+from serving.platforms import PLATFORMS, STOPPING
 
 # limits that no setting moves: of what, and what is answered beyond it
 LIMITS = {
@@ -97,6 +98,25 @@ def gateway_errors() -> None:
     table(
         ("status", "code", "over gRPC", "meaning"),
         ((error.status, f"`{error.code}`", error.grpc, error.meaning) for error in GATEWAY_ERRORS),
+    )
+
+
+def platforms() -> None:
+    """What cloud platforms give a container, and the option of `serve` that it becomes."""
+    stopping = " ".join(f"`{option} {seconds}`" for option, seconds in STOPPING.items())
+    rows = [
+        (
+            platform,
+            f"{given.kind.value} `{given.name}`",
+            f"`{given.option}`" if given.option else "",
+            given.meaning,
+        )
+        for platform, rows in PLATFORMS.items()
+        for given in rows
+    ]
+    table(
+        ("platform", "gives", "becomes", "what it is"),
+        [*rows, ("each of them", "any of these", stopping, "")],
     )
 
 

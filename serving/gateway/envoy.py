@@ -117,9 +117,9 @@ class Gateway:
         scripts.write(
             self.server.run,
             self.options,
+            model=self.server.models[0],
             heads=self.heads,
             found=found,
-            weights=self.server.run / canary.FILE,
             files=self.static,
         )
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]

@@ -48,6 +48,7 @@ class GatewayOptions:
         origins: of the web pages whose scripts may call.
         collector: where spans are sent; there are none without it.
         limits: how much callers may take.
+        health_routes, predict_routes: paths of readiness and of the first model's inference, beside those of `aliases`.
     """
 
     port: int
@@ -59,6 +60,8 @@ class GatewayOptions:
     origins: tuple[str, ...] = ()
     collector: Collector | None = None
     limits: Limits = Limits()
+    health_routes: tuple[str, ...] = ()
+    predict_routes: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:

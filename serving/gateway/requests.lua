@@ -1,8 +1,9 @@
 -- Normalises every request before anything else reads it: one spelling of its path, a short id, its query as a header, and
 -- only the headers that are used after this. It also adds what every answer has in common.
 --
--- serving/gateway/scripts.py puts one line before this file: CORS = {["https://a.example"] = true, …}, the pages
--- of other origins that may call, or false.
+-- serving/gateway/scripts.py puts two lines before this file: ALIASES = {["POST /invocations"] = "/predictions/demo", …},
+-- paths that stand for others, and CORS = {["https://a.example"] = true, …}, the pages of other origins that may call, or
+-- false.
 
 local LONGEST_PATH = 4000  -- bytes of path and query; TorchServe reads a first line of 4096
 local MOST_HEADERS = 6000  -- bytes of the headers that are forwarded; TorchServe reads 8192, the gateway's own included
@@ -83,6 +84,7 @@ function envoy_on_request(handle)
     return refuse(handle, "400", "malformed_request", "a % in the path is not followed by two hexadecimal digits")
   end
   path = path:gsub("%%(%x%x)", unescaped):gsub("(.)/+$", "%1")
+  path = ALIASES[headers:get(":method") .. " " .. path] or ALIASES[path] or path
   if query ~= "" then
     headers:replace("x-query", query)
   end

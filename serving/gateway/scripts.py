@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bundle import private
-from serving.gateway import static
+from serving.gateway import aliases, canary, static
 from serving.gateway.codes import GATEWAY_ERRORS, GRPC_STATUSES
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
@@ -29,26 +29,26 @@ def write(
     run: Path,
     options: GatewayOptions,
     *,
+    model: str,
     heads: Mapping[str, Sequence[str]],
     found: Path,
-    weights: Path,
     files: Sequence[StaticFile] = (),
 ) -> None:
     """Write them into a server's run folder.
 
     Args:
         options: what the gateway is started with.
+        model: the one that paths which name none stand for.
         heads: names of the heads of the models that have several.
         found: what the watch writes.
-        weights: of the canary, by version.
         files: what the gateway answers by itself.
     """
     read = f"FOUND = {_quoted(found)}\n{(SHIPPED / FOUND).read_text('utf-8')}"
     before = {
-        REQUESTS: lua_origins(options.origins),
+        REQUESTS: f"{lua_aliases(model, options)}{lua_origins(options.origins)}",
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{read}",
         GRPC: read,
-        CANARY: f"WEIGHTS = {_quoted(weights)}\n",
+        CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",
         ERRORS: lua_grpc_statuses(),
     }
     if options.tokens:
@@ -56,6 +56,15 @@ def write(
         before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
     for name, values in before.items():
         private.write(run / name, values + (SHIPPED / name).read_text("utf-8"))
+
+
+def lua_aliases(model: str, options: GatewayOptions) -> str:
+    """The table that requests.lua reads."""
+    rows = (
+        f"[{json.dumps(asked)}] = {json.dumps(meant)}"
+        for asked, meant in aliases.table(model, options.health_routes, options.predict_routes).items()
+    )
+    return f"ALIASES = {{{', '.join(rows)}}}\n"
 
 
 def lua_heads(heads: Mapping[str, Sequence[str]]) -> str:

@@ -46,7 +46,10 @@ class Serve:
         return self.output.read_text()
 
     def ask(self, body: bytes, model: str = "stub") -> requests.Response:
-        return requests.post(f"http://{LOOPBACK}:{self.port}/predictions/{model}", body, timeout=600)
+        return self.post(f"/predictions/{model}", body)
+
+    def post(self, path: str, body: bytes) -> requests.Response:
+        return requests.post(f"http://{LOOPBACK}:{self.port}{path}", body, timeout=600)
 
     def get(self, path: str) -> requests.Response:
         return requests.get(f"http://{LOOPBACK}:{self.port}{path}", timeout=600)
