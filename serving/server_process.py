@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 import subprocess
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,14 @@ class ServerProcess(ModelServer):
     @abstractmethod
     def waiting(self) -> str | None:
         """What is not ready yet, for a progress line; None if everything is."""
+
+    def check_store(self) -> None:
+        for model in self.models:
+            if not (self.store / f"{model}.mar").is_file():
+                raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
+        # an archive is code, and every one in the store may be loaded
+        if self.store.stat().st_mode & stat.S_IWOTH:
+            raise ServerError(f"the model store {self.store} is writable by others: run chmod o-w on it")
 
     def prepare(self, *, stored: bool = True) -> None:
         self.check()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,16 +88,6 @@ class TorchServe(ServerProcess):
             raise ServerError(f"no Java {java.MINIMUM} or newer: install one, or run `make setup`")
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
-
-    def check_store(self) -> None:
-        """Raises ServerError for a missing archive, or a store that others may write to."""
-        for model in self.models:
-            if not (self.store / f"{model}.mar").is_file():
-                raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
-        if (
-            self.store.stat().st_mode & stat.S_IWOTH
-        ):  # an archive is code, and every one in the store may be loaded
-            raise ServerError(f"the model store {self.store} is writable by others: run chmod o-w on it")
 
     def start(self) -> None:
         """Start the JVM; `wait_ready` says when it serves.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -83,14 +82,8 @@ class Triton(ServerProcess):
         """Reject a start that cannot succeed, before any file of a former one is changed.
 
         Raises:
-            ServerError: no tritonserver, one that cannot run our code, a missing archive, a store that others may
-                write to, a port that is taken.
+            ServerError: no tritonserver, one that cannot run our code, or a port that is taken.
         """
-        for model in self.models:
-            if not (self.store / f"{model}.mar").is_file():
-                raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
-        if self.store.stat().st_mode & stat.S_IWOTH:  # an archive is code
-            raise ServerError(f"the model store {self.store} is writable by others: run chmod o-w on it")
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
         installation.find().check()
