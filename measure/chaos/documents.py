@@ -125,3 +125,30 @@ def unlikely(draw: random.Random) -> bytes:
         {"inputs": "\ud800"},
     ]
     return text(draw.choice(values))
+
+
+def binary_tensors(draw: random.Random) -> tuple[bytes, str]:
+    """Tensors after the JSON that say something wrong of themselves; with the header that says where the JSON ends."""
+    inputs, tail = [], b""
+    for number in range(draw.choice((1, 1, 2, 3))):
+        name, kind = (
+            draw.choice((f"t{number}", f"t{number}", "t0", "")),
+            draw.choice(("BYTES", "FP32", "INT8")),
+        )
+        content = mutations.clip(draw)
+        if kind == "BYTES":
+            length = draw.choice((len(content), len(content), 0, len(content) + 1, 2**32 - 1))
+            content, shape = length.to_bytes(4, "little") + content, draw.choice(([1], [1], [1, 1], [2], [0]))
+        else:
+            content = draw.choice(
+                (content[: len(content) // 4 * 4], content, b"\xff" * 1600, b"\0\0\xc0\x7f" * 400)
+            )
+            shape = draw.choice(([len(content) // 4], [1, len(content) // 4], [1, 1, 1], [10**9]))
+        size = draw.choice((len(content), len(content), len(content) + 1, 0, -1, 2**63, "9", None))
+        parameters = {"binary_data_size": size, "sampling_rate": 16_000}
+        inputs.append({"name": name, "datatype": kind, "shape": shape, "parameters": parameters})
+        tail += content
+    head = text({"inputs": inputs})
+    cut = tail[: draw.randrange(len(tail))] if draw.random() < 0.2 else tail
+    lengths = (len(head), len(head), len(head), len(head) - 1, len(head) + 1, 0, 10**9, -1, "x", "1,1")
+    return head + cut, str(draw.choice(lengths))

@@ -98,6 +98,13 @@ def compressed(draw: random.Random) -> Made:
     return content, {"Content-Type": kind, "Content-Encoding": draw.choice((how, how, "br", "x"))}, PATHS[0]
 
 
+def binary_tensors(draw: random.Random) -> Made:
+    """JSON and bytes after it, with the header that divides them; at times without it."""
+    content, length = documents.binary_tensors(draw)
+    headers = {"Inference-Header-Content-Length": length} if draw.random() < 0.9 else {}
+    return content, {"Content-Type": OCTETS, **headers}, PATHS[2]
+
+
 KINDS: dict[str, Callable[[random.Random], Made]] = {
     "truncated audio": audio(mutations.truncated),
     "bit-flipped audio": audio(mutations.flipped),
@@ -116,6 +123,7 @@ KINDS: dict[str, Callable[[random.Random], Made]] = {
     "excess in JSON": document(documents.excess),
     "unlikely JSON": document(documents.unlikely),
     "damaged clip in JSON": document(documents.damaged_clip),
+    "binary tensors": binary_tensors,
 }
 
 

@@ -52,7 +52,15 @@ def parse(payload: Payload, settings: Settings) -> Request:
                 "Inference-Header-Content-Length is given, but the body does not begin with JSON"
             )
         return Request("ranking", (EncodedAudio(content),), values.first(*outside))
-    value = json_body.load(content, settings)
+    try:
+        value = json_body.load(content, settings)
+    except MalformedRequest as exc:
+        if tail is None and b'"binary_data_size"' in content:
+            raise MalformedRequest(
+                f"{exc.message}; binary tensors need the header Inference-Header-Content-Length, the length of the "
+                "JSON in bytes"
+            ) from exc
+        raise
     if not isinstance(value, dict):
         raise MalformedRequest(f"the JSON body must be an object, not {values.kind(value)}")
     if "instances" not in value and isinstance(value.get("inputs"), list):

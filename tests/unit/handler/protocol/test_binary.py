@@ -159,6 +159,17 @@ def test_a_binary_tensor_needs_the_header() -> None:
     )
 
 
+@pytest.mark.parametrize("audio", [AUDIO, b"\xff\xfe\xfd"])
+def test_bytes_after_json_without_the_header_are_told_of_it(audio: bytes) -> None:
+    tail = element(audio)
+    body, _ = with_tail({"inputs": [binary_tensor([1], "BYTES", tail)]}, tail)
+    error = refused(body, MalformedRequest)
+    assert error.message.startswith("the body is not valid JSON: ")
+    assert error.message.endswith(
+        "; binary tensors need the header Inference-Header-Content-Length, the length of the JSON in bytes"
+    )
+
+
 def test_a_tensor_has_its_data_in_one_place() -> None:
     one = binary_tensor([1], "BYTES", ONE) | {"data": [B64]}
     error = rejected({"inputs": [one]}, ONE)
