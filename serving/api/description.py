@@ -53,10 +53,11 @@ def describe(specs: Sequence[ModelSpec], *, tokens: bool) -> dict[str, Any]:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths(tokens),
         "components": {
-            "parameters": parameters.components([] if tokens else [spec.name for spec in specs]),
+            "parameters": parameters.components(),
             "headers": parameters.headers(tokens),
             "responses": failures.components(tokens),
             "schemas": {
+                **parameters.schemas([] if tokens else [spec.name for spec in specs]),
                 **requests.schemas(settings),
                 **open_inference.schemas(clips, settings),
                 **answers.schemas(settings),

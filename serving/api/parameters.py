@@ -9,32 +9,39 @@ from speaker_id.protocol.coding import CODINGS
 from speaker_id.settings import MAX_INFLATED_BYTES
 
 from bundle.sources import SHORT_NAME, VERSION
-from serving.api.requests import FUNCTION, TOP_K, Schema
+from serving.api.requests import FUNCTION, TOP_K, Schema, ref
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 
+FROM_LOGITS = "From logits to scores."
 STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number", "minimum": 0}
 
 
-def components(models: Sequence[str]) -> dict[str, Any]:
-    """The parameters by their names.
+def schemas(models: Sequence[str]) -> dict[str, Schema]:
+    """Of values that several parameters may have, by name.
 
     Args:
         models: names of those served; none if they are not told.
     """
-    name: Schema = {"type": "string", "pattern": f"^{SHORT_NAME.pattern}$"}
-    if models:
-        name = {"type": "string", "enum": list(models)}
+    named = {"enum": list(models)} if models else {"pattern": f"^{SHORT_NAME.pattern}$"}
+    return {
+        "ModelName": {"type": "string", **named},
+        "ContentCoding": {"type": "string", "enum": [*CODINGS, "identity"]},
+    }
+
+
+def components() -> dict[str, Any]:
+    """The parameters by their names."""
     version: Schema = {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": ["1.0"]}
     return {
-        "model": _in_path("model", name, "Name of a model."),
+        "model": _in_path("model", ref("ModelName"), "Name of a model."),
         "version": _in_path("version", version, "One of the model's versions; the default one elsewhere."),
         "path_top_k": _in_path("top_k", TOP_K),
-        "path_function_to_apply": _in_path("function_to_apply", FUNCTION),
+        "path_function_to_apply": _in_path("function_to_apply", FUNCTION, FROM_LOGITS),
         "query_top_k": _given("query", "top_k", TOP_K),
-        "query_function_to_apply": _given("query", "function_to_apply", FUNCTION),
+        "query_function_to_apply": _given("query", "function_to_apply", FUNCTION, FROM_LOGITS),
         "X-Top-K": _given("header", "X-Top-K", TOP_K, "Under the body's and the path's `top_k`, over the query's."),
         "X-Function-To-Apply": _given("header", "X-Function-To-Apply", FUNCTION, "As `X-Top-K` for the other option."),
         "X-Request-Timeout": _given(
@@ -46,7 +53,7 @@ def components(models: Sequence[str]) -> dict[str, Any]:
         "Content-Encoding": _given(
             "header",
             "Content-Encoding",
-            {"type": "string", "enum": [*CODINGS, "identity"]},
+            ref("ContentCoding"),
             f"How the body is compressed; it may have {MAX_INFLATED_BYTES:,} bytes inside.",
         ),
         JSON_LENGTH: _given(

@@ -19,15 +19,13 @@ TOP_K: Schema = {
     "minimum": 1,
     "description": "How many labels, best first; a number beyond the model's labels gives all of them.",
 }
-FUNCTION: Schema = {
-    "type": "string",
-    "enum": list(FUNCTIONS),
-    "description": "From logits to scores. The checkpoint's own by default.",
-}
 
 
 def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+FUNCTION = ref("ScoreFunction")
 
 
 def closed(properties: Schema, required: Sequence[str] = (), description: str = "", **more: Any) -> Schema:
@@ -68,6 +66,11 @@ def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
             "maximum": MAX_SAMPLE_RATE,
             "description": "Hz",
         },
+        "ScoreFunction": {
+            "type": "string",
+            "enum": list(FUNCTIONS),
+            "description": "From logits to scores. The checkpoint's own by default.",
+        },
         "Samples": {
             "type": "array",
             "items": {"type": "number", "minimum": -MAX_LEVEL, "maximum": MAX_LEVEL},
@@ -93,11 +96,7 @@ def form() -> Schema:
         "top_k": TOP_K,
         "function_to_apply": FUNCTION,
     }
-    return closed(
-        properties,
-        description="Each part once.",
-        oneOf=[{"required": [name]} for name in (first, *others)],
-    )
+    return closed(properties, description=f"One of {', '.join((first, *others))}, and each part once.")
 
 
 def inference_api() -> dict[str, Schema]:

@@ -41,7 +41,7 @@ def test_both_files_are_served_as_what_they_are(gateway: Gateway) -> None:
         )
     document = requests.get(gateway.url + DESCRIPTION, timeout=600).json()
     assert document["openapi"].startswith("3.1")
-    assert document["components"]["parameters"]["model"]["schema"]["enum"] == ["demo"]
+    assert document["components"]["schemas"]["ModelName"]["enum"] == ["demo"]
     assert document["servers"] == [{"url": "/"}]
 
 
