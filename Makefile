@@ -1,6 +1,6 @@
 # The front door; `make` alone lists the targets.
 
-VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP VERSION CANARY \
+VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
 	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE ALL ARGS
 
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
@@ -44,8 +44,8 @@ endif
 demo: setup ## identify the sample clips with the small demo model, through a real server: SERVER=
 	$(RUN) -m serving.demo SERVER
 
-serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, SERVER=torchserve, PORT=8080, TOKENS= file, TLS= folder, CORS= origins, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
-	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS METRICS_PORT OTLP ARGS
+serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, SERVER=torchserve, PORT=8080, TOKENS= file, TLS= folder, CORS= origins, PAGE=off, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
+	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP ARGS
 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder

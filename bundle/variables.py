@@ -58,6 +58,7 @@ CHECKED: Dict[str, Check] = {
     "SPLIT": whole(1, 3, ": VoxCeleb1's train, dev and test"),
     "SERVER": one_of("torchserve", "triton"),
     "ALLOCATOR": one_of("glibc", "jemalloc"),
+    "PAGE": one_of("on", "off"),
     "SHAPE": one_of("poisson", "constant", "step", "spike"),
 }
 
@@ -75,6 +76,7 @@ MEANING: Dict[str, str] = {
     "TOKENS": "file of bearer tokens, of which callers must send one",
     "TLS": "folder with `tls.crt` and `tls.key`, and `ca.crt` where the authority is your own",
     "CORS": "origins of the web pages whose scripts may call, with spaces between",
+    "PAGE": "`off`: browsers get no page to try a voice on at `/`",
     "METRICS_PORT": "port of the metrics",
     "OTLP": "`host:port` of an OpenTelemetry collector for the gateway's spans",
     "VERSION": "the version that the model gets",

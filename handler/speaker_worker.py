@@ -116,14 +116,15 @@ class Worker:
     def _answer(self, asked: Asked, outcome: Outcome, queued: float | None, batch: int) -> Answer:
         """One answer; also log ids, sizes and times: never audio, a label or a score."""
         status = STATUS[type(outcome.error)] if outcome.error else HTTPStatus.OK
+        stages = {} if queued is None else {"queue": queued}
+        stages |= {"decode": outcome.decode_seconds, "inference": outcome.inference_seconds}
         headers = {
             "X-Model-Name": self.model.name,
             "X-Model-Version": self.model.version,
             "X-Audio-Seconds": f"{outcome.audio_seconds:.3f}",
             "X-Audio-Skipped-Frames": str(outcome.skipped_frames),
             "X-Batch-Size": str(batch),
-            "Server-Timing": f"decode;dur={outcome.decode_seconds * 1e3:.1f}, "
-            f"inference;dur={outcome.inference_seconds * 1e3:.1f}",
+            "Server-Timing": ", ".join(f"{name};dur={1e3 * seconds:.1f}" for name, seconds in stages.items()),
         }
         if outcome.json_bytes is not None:
             headers["Inference-Header-Content-Length"] = str(outcome.json_bytes)

@@ -74,6 +74,12 @@ def parser() -> Parser:
     add("--tokens", type=Path, help="file of bearer tokens, one a line; requests without one are rejected")
     add("--tls", type=Path, help="folder of tls.crt and tls.key, PEM; plain HTTP without it")
     add("--cors", default="", help="origins of the web pages whose scripts may call, separated by spaces")
+    add(
+        "--page",
+        choices=("on", "off"),
+        default="on",
+        help="whether browsers get a page to try a voice on at / (default: %(default)s)",
+    )
     add("--metrics-port", type=ports.number_or_free, default=0, help="for Prometheus; 0 chooses a free port")
     add(
         "--metrics-address",
@@ -140,6 +146,7 @@ def gateway_options(args: argparse.Namespace) -> GatewayOptions:
         certificate=tls.read(args.tls) if args.tls else None,
         tokens=tokens.read(args.tokens) if args.tokens else None,
         origins=cors.read(args.cors),
+        page=args.page == "on",
         collector=tracing.read(args.otlp),
         health_routes=(args.health_route,) if args.health_route else (),
         predict_routes=(args.predict_route,) if args.predict_route else (),

@@ -17,6 +17,7 @@ from serving.api import files
 from serving.gateway import canary, model_config, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
+from serving.gateway.page import assembly as page
 from serving.host import local_http, logs, orphans
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
@@ -65,7 +66,7 @@ class Service:
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
-        static = (*model_config.files(specs), *files.files(specs, options))
+        static = (*model_config.files(specs), *files.files(specs, options), *page.files(specs, options))
         self.gateway = Gateway(self.server, replace(options, limits=limits), longest, heads, static)
         # seconds that the workers may take to load, one model after the other, and the server to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0

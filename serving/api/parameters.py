@@ -97,7 +97,7 @@ OF_ANSWERS: dict[str, tuple[Schema, str]] = {
     "X-Audio-Seconds": (NUMBER, "Decoded seconds of all clips of the request."),
     "X-Audio-Skipped-Frames": (INTEGER, "Damaged frames that were left out."),
     "X-Batch-Size": (INTEGER, "Requests that were processed together."),
-    "Server-Timing": (STRING, "`decode` and `inference` in milliseconds."),
+    "Server-Timing": (STRING, "`queue`, `decode` and `inference` in milliseconds."),
     JSON_LENGTH: (INTEGER, "Bytes of JSON, after which the binary tensors follow."),
     "Retry-After": (INTEGER, "Seconds after which to try again."),
     "WWW-Authenticate": (STRING, "`Bearer`"),

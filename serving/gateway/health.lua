@@ -9,10 +9,10 @@ local GONE = 10000  -- ms since TorchServe's last answer, after which it is not 
 -- RFC 8631: where a program finds the API's description, and where a person does
 local LINK = STATIC["/openapi.json"] and '</openapi.json>; rel="service-desc", </docs>; rel="service-doc"'
 
-local function answer(handle, status, body, allow, link)
+local function answer(handle, status, body, allow, link, vary)
   handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
-  handle:respond(
-    {[":status"] = tostring(status), ["content-type"] = "application/json", allow = allow, link = link}, body)
+  local kind = "application/json"
+  handle:respond({[":status"] = tostring(status), ["content-type"] = kind, allow = allow, link = link, vary = vary}, body)
 end
 
 local function fail(handle, status, code, message, allow)
@@ -24,10 +24,11 @@ local function live(handle, state)
   answer(handle, alive and 200 or 503, '{"live": ' .. tostring(alive) .. '}')
 end
 
--- KServe v1's liveness
+-- KServe v1's liveness; at `/` a browser gets a page (requests.lua)
 local function alive(handle, state)
   local well = state ~= nil and state.silent <= GONE
-  answer(handle, well and 200 or 503, well and '{"status": "alive"}' or '{"status": "not alive"}')
+  local body = well and '{"status": "alive"}' or '{"status": "not alive"}'
+  answer(handle, well and 200 or 503, body, nil, nil, "Accept")
 end
 
 -- The models that are loaded, ready or not, as KServe lists them

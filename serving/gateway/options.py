@@ -46,6 +46,7 @@ class GatewayOptions:
         certificate: for TLS on the public port; plain HTTP without it.
         tokens: the bearer tokens that are accepted; every caller is without them.
         origins: of the web pages whose scripts may call.
+        page: whether browsers get a page to try a voice on at `/`.
         collector: where spans are sent; there are none without it.
         limits: how much callers may take.
         health_routes, predict_routes: paths of readiness and of the first model's inference, beside those of `aliases`.
@@ -58,6 +59,7 @@ class GatewayOptions:
     certificate: Certificate | None = None
     tokens: Tokens | None = None
     origins: tuple[str, ...] = ()
+    page: bool = True
     collector: Collector | None = None
     limits: Limits = Limits()
     health_routes: tuple[str, ...] = ()

@@ -1,12 +1,13 @@
 -- Normalises every request before anything else reads it: one spelling of its path, a short id, its query as a header, and
 -- only the headers that are used after this. It also adds what every answer has in common.
 --
--- serving/gateway/scripts.py puts two lines before this file: ALIASES = {["POST /invocations"] = "/predictions/demo", …},
--- paths that stand for others, and CORS = {["https://a.example"] = true, …}, the pages of other origins that may call, or
--- false.
+-- serving/gateway/scripts.py puts three lines before this file: STATIC = {["/path"] = …}, the files that the gateway serves
+-- itself, ALIASES = {["POST /invocations"] = "/predictions/demo", …}, paths that stand for others, and CORS =
+-- {["https://a.example"] = true, …}, the pages of other origins that may call, or false.
 
 local LONGEST_PATH = 4000  -- bytes of path and query; TorchServe reads a first line of 4096
 local MOST_HEADERS = 6000  -- bytes of the headers that are forwarded; TorchServe reads 8192, the gateway's own included
+local PAGE = "/page"  -- what a browser gets at `/`
 local LONGEST_ID = 64  -- of x-request-id, as the handler logs it
 
 -- The headers that are forwarded. All others are dropped: cookies and the like need no space in TorchServe, headers that
@@ -53,8 +54,27 @@ local function twice(kind)
   return kind:gsub('"[^"]*"', ""):find(",%s*[%w.+-]+/[%w.+-]")
 end
 
+-- The weight that an Accept header gives to a media type which it names, 0 if it does not name it
+local function weight(accept, kind)
+  for range in accept:lower():gmatch("[^,]+") do
+    local name, rest = range:match("^%s*([^;%s]+)(.*)$")
+    if name == kind then
+      return tonumber(rest:match(";%s*q%s*=%s*([%d.]+)")) or 1
+    end
+  end
+  return 0
+end
+
+-- Whether a browser asks for a page: it names HTML, which KServe's clients, curl and probes do not
+local function wants_page(headers)
+  local method, accept = headers:get(":method"), headers:get("accept") or ""
+  local html = weight(accept, "text/html")
+  return (method == "GET" or method == "HEAD") and html > 0 and html >= weight(accept, "application/json")
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
+  local page = wants_page(headers)  -- before Accept is dropped
   local origin = headers:get("origin")
   if CORS and origin and CORS[origin] then
     handle:streamInfo():dynamicMetadata():set("page", "origin", origin)  -- the header is dropped
@@ -84,6 +104,9 @@ function envoy_on_request(handle)
     return refuse(handle, "400", "malformed_request", "a % in the path is not followed by two hexadecimal digits")
   end
   path = path:gsub("%%(%x%x)", unescaped):gsub("(.)/+$", "%1")
+  if path == "/" and page and STATIC[PAGE] ~= nil then
+    path = PAGE
+  end
   path = ALIASES[headers:get(":method") .. " " .. path] or ALIASES[path] or path
   if query ~= "" then
     headers:replace("x-query", query)

@@ -45,7 +45,7 @@ def write(
     """
     read = f"FOUND = {_quoted(found)}\n{(SHIPPED / FOUND).read_text('utf-8')}"
     before = {
-        REQUESTS: f"{lua_aliases(model, options)}{lua_origins(options.origins)}",
+        REQUESTS: f"{static.lua_table(files)}{lua_aliases(model, options)}{lua_origins(options.origins)}",
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{read}",
         GRPC: read,
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",

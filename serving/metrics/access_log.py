@@ -33,7 +33,7 @@ UNKNOWN = "unknown"  # in place of any model that is not served
 GRPC = "grpc"  # in place of the model, which is named in gRPC's message
 GRPC_HEALTH = "/grpc.health.v1.Health/Check"
 _HEALTH = re.compile(
-    r"/ping|/openapi\.json|/docs|/(v1)?|/v2(/health/.*)?|/v[12]/models|/v1/models/[^/:]+"
+    r"/ping|/openapi\.json|/docs|/page(\.json)?|/samples/.*|/(v1)?|/v2(/health/.*)?|/v[12]/models|/v1/models/[^/:]+"
     r"|/v2/models/[^/]+(/versions/[^/]+)?(/ready|/config|/stats)?"
 )
 _MODEL = re.compile(r"/(?:predictions|v1/models|v2/models)/([^/:]+)")

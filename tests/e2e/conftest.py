@@ -24,6 +24,7 @@ from serving.api import files
 from serving.gateway import model_config
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
+from serving.gateway.page import assembly as page
 from serving.host import ports, processes
 from serving.host.leash import Leashed
 from serving.torchserve.process import TorchServe
@@ -68,12 +69,21 @@ def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def gateway(server: TorchServe) -> Iterator[Gateway]:
-    """The gateway in front of `server`; `.url` is its base address, HTTP and gRPC alike."""
+    """The gateway in front of `server`, with its page; `.url` is its base address, HTTP and gRPC alike."""
     options = GatewayOptions(ports.free(1)[0])
     specs = [sources.resolve("demo", root=ROOT / "models")]
-    static = (*model_config.files(specs), *files.files(specs, options))
+    static = (*model_config.files(specs), *files.files(specs, options), *page.files(specs, options))
     with Gateway(server, options, response_timeout=120, static=static) as running:
         running.start()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real browser; of one module, since playwright's event loop would be in the way of other tests' own."""
+    from tests.e2e.browsing import chromium
+
+    with chromium(tmp_path_factory.mktemp("microphone")) as running:
         yield running
 
 

@@ -45,7 +45,7 @@ def test_a_request_is_found_by_its_id_where_the_page_says(server: TorchServe, ga
         "/predictions/demo"
     ]
     assert "on-call-7" not in (server.logs / "model_log.log").read_text()
-    assert re.findall(r"(\w+);dur=", answer.headers["server-timing"]) == ["decode", "inference"]
+    assert re.findall(r"(\w+);dur=", answer.headers["server-timing"]) == ["queue", "decode", "inference"]
 
 
 def test_the_traceback_of_an_internal_error_is_where_the_page_says(

@@ -64,8 +64,9 @@ def test_whatever_is_routed_elsewhere_is_described(regex: str) -> None:
 
 
 def test_so_is_every_file_that_a_server_answers_with(tmp_path: Path) -> None:
+    """Those of the page to try a voice on are for it alone."""
     spec = sources.resolve("demo")
-    service = Service([spec], tmp_path, tmp_path, GatewayOptions(8080))
+    service = Service([spec], tmp_path, tmp_path, GatewayOptions(8080, page=False))
     assert {file.path for file in service.gateway.static} <= DESCRIBED
 
 
