@@ -18,6 +18,7 @@ FOLDER = Path(__file__).resolve().parent
 TEMPLATE = "page.html.j2"
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 METHODS = ("get", "post", "put")
+ALIKE = (("get",), ("post", "put"))  # a path's operations; what takes POST takes PUT
 
 
 def render(document: dict[str, Any]) -> str:
@@ -59,16 +60,22 @@ def policy(page: str) -> str:
 
 
 def _operations(document: dict[str, Any], tag: str) -> Iterator[dict[str, Any]]:
-    """The operations of a group; what takes POST takes PUT alike, and is shown once."""
+    """The operations of a group; what several methods ask alike is shown once."""
     for path, item in document["paths"].items():
-        methods = [method for method in METHODS if method in item]
-        operation = item[methods[0]]
-        if tag in operation["tags"]:
+        for methods in ALIKE:
+            operation = item.get(methods[0])
+            if operation is None or tag not in operation["tags"]:
+                continue
             given = [*item.get("parameters", ()), *operation["parameters"]]
             names = [_last(each["$ref"]) for each in given]
             # an option may be in several places
             unique = dict.fromkeys(document["components"]["parameters"][name]["name"] for name in names)
-            yield {**operation, "path": path, "methods": methods, "parameters": list(unique)}
+            yield {
+                **operation,
+                "path": path,
+                "methods": [method for method in methods if method in item],
+                "parameters": list(unique),
+            }
 
 
 def _failures(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:

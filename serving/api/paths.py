@@ -81,7 +81,7 @@ V2_BODIES = {
 ANY_FORM = {
     "application/octet-stream": {
         **BINARY,
-        "description": "An audio file. Any other content type may be given; the content decides.",
+        "description": "An audio file. Any content type does: the content decides.",
     },
     "multipart/form-data": ref("Form"),
     "application/json": {"anyOf": [ref("InferenceApiRequest"), ref("V1Request"), ref("V2Request")]},
@@ -105,6 +105,8 @@ CLIPS = (
         f"{VERSIONED}/{TOP_K}/{FUNCTION}", "identifyTopKWithFunction", AUDIO, "With both options in the path",
         (*OF_A_VERSION, "path_top_k", "path_function_to_apply"), ANY_FORM, ANY_ANSWER,
     ),
+    Clips("/", "identifyFirst", AUDIO, "With the first model", (), ANY_FORM, ANY_ANSWER),
+    Clips("/invocations", "invoke", AUDIO, "As /", (), ANY_FORM, ANY_ANSWER),
     Clips("/v1/models/{model}:predict", "predict", V1, "Identify clips", OF_A_MODEL, V1_JSON, ("V1Answer",)),
     Clips("/v2/models/{model}/infer", "infer", V2, "Identify clips", OF_A_MODEL, V2_BODIES, ("V2Answer",)),
     Clips(
@@ -119,6 +121,9 @@ QUESTIONS = (
     Question(
         "/v2/health/ready", "serverReady", HEALTH, "Whether every model is ready",
         (), "ServerReady", "ServerNotReady", True,
+    ),
+    Question(
+        "/health", "health", HEALTH, "As /v2/health/ready", (), "ServerReady", "ServerNotReady", True,
     ),
     Question(
         "/v2/health/live", "serverLive", HEALTH, "Whether the model server has answered in the last seconds",
@@ -167,7 +172,8 @@ def paths(tokens: bool) -> dict[str, Any]:
         operation = {method: _sent(each, method, tokens) for method in ("post", "put")}
         found[each.path] = {"parameters": references(*each.parameters), **operation}
     for asked in QUESTIONS:
-        found[asked.path] = {"parameters": references(*asked.parameters), "get": _asked(asked, tokens)}
+        item = found.setdefault(asked.path, {"parameters": references(*asked.parameters)})
+        item["get"] = _asked(asked, tokens)
     return {path: {key: value for key, value in item.items() if value} for path, item in found.items()}
 
 

@@ -180,7 +180,9 @@ function envoy_on_request(handle)
   elseif respond == nil and STATIC[path] == nil and not statistics(path) then
     fail(handle, 404, "not_found", "nothing is served at this path; send clips to /predictions/NAME")
   elseif method ~= "GET" and method ~= "HEAD" then
-    fail(handle, 405, "method_not_allowed", "use GET or HEAD here", "GET, HEAD")
+    -- clips to / are not seen here: requests.lua has replaced that path
+    local clips = path == "/" and ", POST, PUT" or ""
+    fail(handle, 405, "method_not_allowed", "use GET or HEAD here", "GET, HEAD" .. clips)
   elseif length and length ~= "0" then
     fail(handle, 413, "request_too_large", "no body is accepted here: send none")
   elseif TAGS[path] and (headers:get("if-none-match") or ""):find(TAGS[path], 1, true) then

@@ -9,6 +9,7 @@ import pytest
 
 from bundle import sources
 from serving.api.paths import CLIPS, QUESTIONS
+from serving.gateway import aliases
 from serving.gateway.configuration import FOLDER
 from serving.gateway.options import GatewayOptions
 from serving.metrics.access_log import _HEALTH
@@ -71,7 +72,20 @@ def test_so_is_every_file_that_a_server_answers_with(tmp_path: Path) -> None:
 
 
 def test_a_question_is_counted_as_no_request_and_a_clip_is() -> None:
-    counted = {
-        each.path for each in (*CLIPS, *QUESTIONS) if not _HEALTH.fullmatch(each.path.format(**VALUES))
-    }
-    assert counted == {each.path for each in CLIPS}
+    table = aliases.table("demo")
+
+    def counted(method: str, path: str) -> bool:
+        path = path.format(**VALUES)
+        return not _HEALTH.fullmatch(table.get(f"{method} {path}", path))
+
+    assert [each.path for each in CLIPS if not counted("POST", each.path)] == []
+    assert [each.path for each in QUESTIONS if counted("GET", each.path)] == []
+
+
+def test_every_path_that_stands_for_another_is_described() -> None:
+    for asked, instead in aliases.table("demo").items():
+        method, _, path = asked.rpartition(" ")
+        group = {"POST": CLIPS, "PUT": CLIPS, "GET": QUESTIONS, "HEAD": QUESTIONS}.get(
+            method, (*CLIPS, *QUESTIONS)
+        )
+        assert {path, instead} <= {each.path.format(**VALUES) for each in group}
