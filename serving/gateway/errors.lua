@@ -1,7 +1,7 @@
 -- Rewrites TorchServe's own errors in the format of every other error of this service: {"error": message, "code": code}.
 -- The handler's answers, errors included, pass unchanged: they have no "type" next to a "code".
 --
--- serving/gateway/scripts.py puts one line before this file: GRPC_STATUS = {code = "8", …}, gRPC's status of each code.
+-- serving/gateway/scripts.py puts found.lua before this file, and GRPC_STATUS = {code = "8", …}, gRPC's status of each code.
 
 local NO_MODEL = "no such model, or no such version of it"
 local MESSAGES = {
@@ -60,8 +60,16 @@ function envoy_on_request(handle)
   headers:replace("content-type", "application/octet-stream")
 end
 
+-- Why a model, or this version of it, is not ready; nil if it is
+local function not_ready(handle, name, version)
+  local state = found(handle)
+  local model = state and state.models[name or ""]
+  local why = outage(state) or model and model.reasons[version or model.default or ""]
+  return why ~= "" and why or nil
+end
+
 -- TorchServe's text of a failed call, percent-encoded, and its status → our code and words
-local function grpc_meaning(text, status)
+local function grpc_meaning(handle, text, status)
   local missing = unknown(text)
   if missing then
     return "model_not_found", missing
@@ -71,8 +79,9 @@ local function grpc_meaning(text, status)
     return "malformed_request", "a call must send exactly one message"
   elseif text == "" and status == "2" then  -- Java gives no reason here
     return "malformed_request", "the message is not a PredictionsRequest, or its decompressed size is larger than is accepted"
-  elseif text:match("has no worker to serve") then  -- or its queue is full
-    return "overloaded"
+  elseif text:match("has no worker to serve") then  -- said of a queue that is full, too
+    local why = not_ready(handle, text:match('^Model "([%w._-]+)"'), text:match(' Version ([%w._-]+) has no'))
+    return why and "unavailable" or "overloaded", why
   elseif text:match("^Worker died") then
     return "worker_died"
   elseif status == "8" then
@@ -86,7 +95,7 @@ local function grpc_meaning(text, status)
 end
 
 -- A failed call carries our error in the message of its status, whichever process failed it
-local function word_grpc(headers)
+local function word_grpc(handle, headers)
   local status, text = headers:get("grpc-status"), headers:get("grpc-message") or ""
   if status == "0" then
     return
@@ -94,7 +103,7 @@ local function word_grpc(headers)
   local code = text:match('"code": ?"([%l_]+)"')
   if code == nil then
     local words
-    code, words = grpc_meaning(text, status)
+    code, words = grpc_meaning(handle, text, status)
     headers:replace("grpc-message", string.format('{"error": "%s", "code": "%s"}', words or MESSAGES[code], code))
   end
   headers:replace("grpc-status", GRPC_STATUS[code] or status)
@@ -103,7 +112,7 @@ end
 function envoy_on_response(handle)
   local headers = handle:headers()
   if headers:get("grpc-status") ~= nil then
-    return word_grpc(headers)
+    return word_grpc(handle, headers)
   end
   local status = headers:get(":status")
   if tonumber(status) < 400 or not (headers:get("content-type") or ""):match("json") then

@@ -14,7 +14,7 @@ from serving.gateway.static import StaticFile
 from serving.gateway.tokens import LONGEST, SHORTEST
 
 SHIPPED = Path(__file__).resolve().parent
-FOUND = "found.lua"  # no filter of its own: it stands before two that read what the watch found
+FOUND = "found.lua"  # no filter of its own: it stands before three that read what the watch found
 ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS = (
     "requests.lua",
     "tokens.lua",
@@ -49,7 +49,7 @@ def write(
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{read}",
         GRPC: read,
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",
-        ERRORS: lua_grpc_statuses(),
+        ERRORS: lua_grpc_statuses() + read,
     }
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -21,6 +22,7 @@ from serving.host import ports
 from serving.readiness import hung, question, watch
 from serving.torchserve import probe
 from serving.torchserve.process import TorchServe
+from tests.e2e.odd_requests import message
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -242,6 +244,26 @@ def test_grpcs_ping_and_health_ask_the_same(gateway: Gateway) -> None:
         assert answers == [b"\x08\x02"] * 2  # NOT_SERVING
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_a_call_to_a_model_without_workers_is_unavailable_and_says_why(
+    gateway: Gateway, server: TorchServe
+) -> None:
+    server.management.scale("stub", "1.0", 0)
+    try:
+        wait_for(gateway, 503)
+        with (
+            grpc.insecure_channel(gateway.url.removeprefix("http://")) as channel,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            channel.unary_unary(f"{SERVICE}Predictions")(message(), timeout=600)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert json.loads(refused.value.details()) == {
+            "error": "stub: 0 of 1 workers ready",
+            "code": "unavailable",
+        }
+    finally:
+        server.management.scale("stub", "1.0", 1)
 
 
 def test_nobody_watching_is_not_ready_in_time(server: TorchServe) -> None:
