@@ -93,7 +93,7 @@ def _last(reference: str) -> str:
 def prose(text: str) -> Markup:
     """Paragraphs, lists and `code` as HTML, which is all that the description's texts have."""
     blocks = []
-    for block in text.split("\n\n"):
+    for block in filter(None, text.split("\n\n")):
         lines = [re.sub("`(.+?)`", r"<code>\1</code>", str(escape(line))) for line in block.split("\n")]
         if lines[0].startswith("- "):
             blocks.append(f"<ul>{''.join(f'<li>{line[2:]}</li>' for line in lines)}</ul>")
