@@ -11,7 +11,8 @@ from speaker_id.settings import MAX_INFLATED_BYTES
 from bundle import shipped
 from bundle.sources import ModelSpec
 from serving.api import answers, failures, open_inference, parameters, requests
-from serving.api.paths import TAGS, paths
+from serving.api.paths import TAGS, TRIAL, paths
+from serving.gateway.options import GatewayOptions
 
 VERSION = "1.0.0"  # of the API: the first number changes when a client must
 OPENAPI = "3.1.0"
@@ -32,13 +33,14 @@ TEXT = (
 )
 
 
-def describe(specs: Sequence[ModelSpec], *, tokens: bool) -> dict[str, Any]:
+def describe(specs: Sequence[ModelSpec], options: GatewayOptions) -> dict[str, Any]:
     """An OpenAPI document of what is served.
 
     Args:
         specs: the models.
-        tokens: whether a token is asked for. Then no model is named, since the description itself is open.
+        options: of the gateway. If it asks for a token no model is named, since the description itself is open.
     """
+    tokens = options.tokens is not None
     settings = [spec.speaker_id for spec in specs]
     clips = max(each.max_request_clips for each in settings)
     body = shipped.shipped("max_request_size")
@@ -50,10 +52,14 @@ def describe(specs: Sequence[ModelSpec], *, tokens: bool) -> dict[str, Any]:
             "description": "\n".join((TEXT[0], "", *TEXT[1:])).format(body=body, inflated=MAX_INFLATED_BYTES),
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "paths": paths(tokens),
+        "tags": [
+            {"name": name, "description": text}
+            for name, text in TAGS.items()
+            if options.page or name != TRIAL
+        ],
+        "paths": paths(options),
         "components": {
-            "parameters": parameters.components(),
+            "parameters": parameters.components(options.page),
             "headers": parameters.headers(tokens),
             "responses": failures.components(tokens),
             "schemas": {

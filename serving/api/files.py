@@ -15,7 +15,7 @@ from serving.gateway.static import StaticFile
 def files(specs: Sequence[ModelSpec], options: GatewayOptions) -> tuple[StaticFile, ...]:
     """Both, open to everyone: tools and browsers that fetch them send no token, and where tokens are asked for neither
     names a model."""
-    document = describe(specs, tokens=options.tokens is not None)
+    document = describe(specs, options)
     html = page.render(document)
     safe = {"content-security-policy": page.policy(html), "x-content-type-options": "nosniff"}
     return (

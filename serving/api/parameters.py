@@ -32,10 +32,16 @@ def schemas(models: Sequence[str]) -> dict[str, Schema]:
     }
 
 
-def components() -> dict[str, Any]:
-    """The parameters by their names."""
+def components(page: bool) -> dict[str, Any]:
+    """The parameters by their names.
+
+    Args:
+        page: whether there is a page with sample clips.
+    """
     version: Schema = {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": ["1.0"]}
+    clip = {"clip": _in_path("clip", STRING, "Name of a file, from `/page.json`.")} if page else {}
     return {
+        **clip,
         "model": _in_path("model", ref("ModelName"), "Name of a model."),
         "version": _in_path("version", version, "One of the model's versions; the default one elsewhere."),
         "path_top_k": _in_path("top_k", TOP_K),

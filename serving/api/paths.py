@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from serving.api import failures
@@ -14,15 +15,18 @@ from serving.api.parameters import (
     references,
 )
 from serving.api.requests import Schema, ref
+from serving.gateway.options import GatewayOptions
 
 DESCRIPTION, PAGE = "/openapi.json", "/docs"
 AUDIO, V1, V2, HEALTH, ABOUT = "Audio", "KServe v1", "Open Inference v2", "Health", "Description"
+TRIAL = "Page"
 TAGS = {
     AUDIO: "Send a clip in any form; the content decides which form it is, and the answer has the same.",
     V1: "KServe's protocol v1.",
     V2: "The Open Inference Protocol, KServe's v2.",
     HEALTH: "Asked with GET or HEAD, without a body. Probes that name no model need no token.",
     ABOUT: "This description. It needs no token, since it names no model where tokens are asked for.",
+    TRIAL: "On which a voice is tried in a browser, at `/`, and what it asks for.",
 }
 VERSIONED = "/predictions/{model}/{version}"
 
@@ -57,6 +61,7 @@ class Question(NamedTuple):
         answer: name of the schema of a 200.
         otherwise: of a 503's, beside an error's.
         open: whether no token is asked for.
+        kind: content type of the answer, if it is not JSON.
     """
 
     path: str
@@ -67,21 +72,23 @@ class Question(NamedTuple):
     answer: str = ""
     otherwise: str = ""
     open: bool = False
+    kind: str = "application/json"
 
 
 V1_JSON = {"application/json": ref("V1Request")}
 BINARY: Schema = {"type": "string", "format": "binary"}
+TEXT: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
 V2_BODIES = {
     "application/json": ref("V2Request"),
     "application/octet-stream": {
         **BINARY,
-        "description": "JSON of the same form, and after it the bytes of its binary tensors.",
+        "description": "the same JSON, and after it the bytes of its binary tensors",
     },
 }
 ANY_FORM = {
     "application/octet-stream": {
         **BINARY,
-        "description": "An audio file. Any content type does: the content decides.",
+        "description": "an audio file, of this or any other content type",
     },
     "multipart/form-data": ref("Form"),
     "application/json": {"anyOf": [ref("InferenceApiRequest"), ref("V1Request"), ref("V2Request")]},
@@ -157,23 +164,52 @@ QUESTIONS = (
     Question(_MODEL, "modelMetadata", V2, "A model's versions, inputs and outputs", OF_A_MODEL, "ModelMetadata"),
     Question(_VERSION, "versionMetadata", V2, "The same, of a version", OF_A_VERSION, "ModelMetadata"),
     Question(DESCRIPTION, "description", ABOUT, "This description", open=True),
-    Question(PAGE, "page", ABOUT, "This description as a page", open=True),
+    Question(PAGE, "page", ABOUT, "This description as a page", open=True, kind="text/html"),
+)  # fmt: skip
+OF_THE_PAGE = (
+    Question("/page", "trial", TRIAL, "The page, which browsers get at / too", open=True, kind="text/html"),
+    Question("/page.json", "trialModels", TRIAL, "What it shows of the models"),
+    Question("/samples/{model}/{clip}", "sample", TRIAL, "A sample clip", ("model", "clip"), kind="audio/flac"),
 )  # fmt: skip
 
 
-def paths(tokens: bool) -> dict[str, Any]:
+def clips(options: GatewayOptions) -> tuple[Clips, ...]:
+    """Those of a server, which a platform may have given more paths."""
+    more = (
+        Clips(path, _named(path), AUDIO, "As /", (), ANY_FORM, ANY_ANSWER) for path in options.predict_routes
+    )
+    return (*CLIPS, *more)
+
+
+def questions(options: GatewayOptions) -> tuple[Question, ...]:
+    """Those of a server, which may have a page, and more paths for its platform."""
+    more = (
+        Question(path, _named(path), HEALTH, "As /v2/health/ready", (), "ServerReady", "ServerNotReady", True)
+        for path in options.health_routes
+    )
+    return (*QUESTIONS, *(OF_THE_PAGE if options.page else ()), *more)
+
+
+def _named(path: str) -> str:
+    return "".join(["at", *(word.capitalize() for word in re.findall("[A-Za-z0-9]+", path))])
+
+
+def paths(options: GatewayOptions) -> dict[str, Any]:
     """All of them.
 
     Args:
-        tokens: whether the server asks for a token.
+        options: what the gateway is started with.
     """
+    tokens = options.tokens is not None
     found: dict[str, Any] = {}
-    for each in CLIPS:
-        operation = {method: _sent(each, method, tokens) for method in ("post", "put")}
-        found[each.path] = {"parameters": references(*each.parameters), **operation}
-    for asked in QUESTIONS:
+    for each in clips(options):
+        operations = {method: _sent(each, method, tokens) for method in ("post", "put")}
+        found.setdefault(each.path, {"parameters": references(*each.parameters), **operations})
+    for asked in questions(options):
         item = found.setdefault(asked.path, {"parameters": references(*asked.parameters)})
-        item["get"] = _asked(asked, tokens)
+        item.setdefault("get", _asked(asked, tokens))
+    if options.page:  # where `Accept` prefers it
+        found["/"]["get"]["responses"]["200"]["content"] |= TEXT
     return {path: {key: value for key, value in item.items() if value} for path, item in found.items()}
 
 
@@ -210,9 +246,9 @@ def _asked(each: Question, tokens: bool) -> dict[str, Any]:
             "headers": header_references("X-Request-Id", "Retry-After"),
             "content": {"application/json": {"schema": {"anyOf": [ref(each.otherwise), ref("Error")]}}},
         }
-    content = {"application/json": {"schema": ref(each.answer) if each.answer else {"type": "object"}}}
-    if each.path == PAGE:
-        content = {"text/html": {"schema": {"type": "string"}}}
+    content: dict[str, Any] = {each.kind: {"schema": ref(each.answer) if each.answer else {"type": "object"}}}
+    if each.kind != "application/json":
+        content = TEXT if each.kind == "text/html" else {each.kind: {"schema": BINARY}}
     operation = {
         "operationId": each.name,
         "tags": [each.tag],

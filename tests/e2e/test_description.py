@@ -8,16 +8,19 @@ import re
 import pytest
 import requests
 
-from serving.api.paths import CLIPS, DESCRIPTION, PAGE, QUESTIONS
+from serving.api.paths import CLIPS, DESCRIPTION, OF_THE_PAGE, PAGE, QUESTIONS
 from serving.gateway.envoy import Gateway
 from tests.fuzz import api
 
 pytestmark = pytest.mark.e2e
 
-VALUES = {"model": "demo", "version": "1.0", "top_k": "3", "function_to_apply": "none"}
+CLIP = "allison_smith-en-confbridge-dec-list-vol-out.flac"
+VALUES = {"model": "demo", "version": "1.0", "top_k": "3", "function_to_apply": "none", "clip": CLIP}
 SENT = {each.path.format(**VALUES) for each in CLIPS}
-ASKED = {each.path.format(**VALUES) for each in QUESTIONS}
-DESCRIBED = re.compile("|".join(re.sub(r"{\w+}", "[^/:]+", each.path) for each in (*CLIPS, *QUESTIONS)))
+ASKED = {each.path.format(**VALUES) for each in (*QUESTIONS, *OF_THE_PAGE)}
+DESCRIBED = re.compile(
+    "|".join(re.sub(r"{\w+}", "[^/:]+", each.path) for each in (*CLIPS, *QUESTIONS, *OF_THE_PAGE))
+)
 COUNTED = "/stats$"  # the exporter answers there, which the gateway of these tests has not
 # what servers of models answer to, ours and others
 BEGINNINGS = [

@@ -26,11 +26,16 @@ PLAIN = ModelSpec(name="secret", source="a/b")
 HEADED = ModelSpec(
     name="intents", source="a/c", speaker_id=Settings(heads={"action": 6, "object": 14}, max_request_clips=99)
 )
+OPTIONS = {
+    "": GatewayOptions(8080),
+    "-tokens": GatewayOptions(8080, tokens=Tokens(Path("/tokens"), ("0123456789abcdef",))),
+    "-pageless": GatewayOptions(8080, page=False),
+}
 SERVED = {"plain": [PLAIN], "heads": [HEADED], "both": [PLAIN, HEADED]}
 DOCUMENTS = {
-    f"{name}{'-tokens' if tokens else ''}": describe(specs, tokens=tokens)
+    f"{name}{ending}": describe(specs, options)
     for name, specs in SERVED.items()
-    for tokens in (False, True)
+    for ending, options in OPTIONS.items()
 }
 DOCUMENT = DOCUMENTS["both"]
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -97,7 +102,7 @@ def test_every_key_of_a_body_is_one_that_the_parser_knows_and_no_other() -> None
 
 @pytest.mark.parametrize("form", ["InferenceApiRequest", "V1Request", "V2Request"])
 def test_the_parser_takes_the_examples(form: str) -> None:
-    for example in describe([PLAIN], tokens=False)["components"]["schemas"][form]["examples"]:
+    for example in describe([PLAIN], OPTIONS[""])["components"]["schemas"][form]["examples"]:
         assert parse(Payload({"body": json.dumps(example).encode()}), Settings()).clips
 
 
@@ -156,17 +161,17 @@ def test_a_token_is_asked_for_where_the_gateway_asks_for_one() -> None:
             "/v2/health/live",
             "/openapi.json",
             "/docs",
+            "/page",
         )
         assert (operation.get("security") == []) == opened
         assert ("401" in operation["responses"]) != opened
 
 
 def test_open_to_everyone_it_names_no_model_where_tokens_are_asked_for() -> None:
-    tokens = Tokens(Path("/tokens"), ("0123456789abcdef",))
-    for file in files([PLAIN], GatewayOptions(8080, tokens=tokens)):
+    for file in files([PLAIN], OPTIONS["-tokens"]):
         assert file.public
         assert b"secret" not in file.body
-    for file in files([PLAIN], GatewayOptions(8080)):
+    for file in files([PLAIN], OPTIONS[""]):
         assert b"secret" in file.body
 
 
@@ -180,4 +185,20 @@ def test_the_page_holds_every_path_code_and_schema_and_asks_for_nothing_else() -
 
 
 def test_it_is_the_same_bytes_for_the_same_models() -> None:
-    assert as_json(describe([PLAIN], tokens=False)) == as_json(describe([PLAIN], tokens=False))
+    assert as_json(describe([PLAIN], OPTIONS[""])) == as_json(describe([PLAIN], OPTIONS[""]))
+
+
+def test_the_paths_that_a_platform_chooses_are_there_too() -> None:
+    options = GatewayOptions(8080, health_routes=("/alive",), predict_routes=("/score", "/invocations"))
+    found = describe([PLAIN], options)["paths"]
+    assert set(found) - set(DOCUMENT["paths"]) == {"/alive", "/score"}
+    methods = {path: set(found[path]) & {"get", "post", "put"} for path in ("/alive", "/score", "/")}
+    assert methods == {"/alive": {"get"}, "/score": {"post", "put"}, "/": {"get", "post", "put"}}
+
+
+def test_the_page_stands_in_it_where_there_is_one() -> None:
+    plain = DOCUMENTS["plain-pageless"]
+    assert set(DOCUMENTS["plain"]["paths"]) - set(plain["paths"]) == {
+        *("/page", "/page.json", "/samples/{model}/{clip}"),
+    }
+    assert "text/html" not in plain["paths"]["/"]["get"]["responses"]["200"]["content"]

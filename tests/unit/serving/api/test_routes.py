@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundle import sources
-from serving.api.paths import CLIPS, QUESTIONS
+from serving.api.paths import CLIPS, OF_THE_PAGE, QUESTIONS
 from serving.gateway import aliases
 from serving.gateway.configuration import FOLDER
 from serving.gateway.options import GatewayOptions
@@ -18,8 +18,8 @@ from tests.unit.serving.gateway.configured import connection_manager, rendered
 
 HEALTH = re.sub(r"--.*", "", (FOLDER / "health.lua").read_text("utf-8"))
 CLASSES = {"%w": "a-zA-Z0-9", "%d": "0-9", "%.": r"\."}  # of Lua's patterns, what a path is written with
-VALUES = {"model": "demo", "version": "1.0", "top_k": "3", "function_to_apply": "none"}
-DESCRIBED = {each.path.format(**VALUES) for each in (*CLIPS, *QUESTIONS)}
+VALUES = {"model": "demo", "version": "1.0", "top_k": "3", "function_to_apply": "none", "clip": "NAME"}
+DESCRIBED = {each.path.format(**VALUES) for each in (*CLIPS, *QUESTIONS, *OF_THE_PAGE)}
 GRPC = "/org.pytorch.serve.grpc."  # OpenAPI describes no gRPC; its text names the service
 
 # paths, patterns of paths, and pieces that are compared with a part of one, such as "/ready"
@@ -65,10 +65,9 @@ def test_whatever_is_routed_elsewhere_is_described(regex: str) -> None:
 
 
 def test_so_is_every_file_that_a_server_answers_with(tmp_path: Path) -> None:
-    """Those of the page to try a voice on are for it alone."""
-    spec = sources.resolve("demo")
-    service = Service([spec], tmp_path, tmp_path, GatewayOptions(8080, page=False))
-    assert {file.path for file in service.gateway.static} <= DESCRIBED
+    service = Service([sources.resolve("demo")], tmp_path, tmp_path, GatewayOptions(8080))
+    files = {re.sub("(/samples/demo/).*", r"\1NAME", file.path) for file in service.gateway.static}
+    assert {"/openapi.json", "/page", "/samples/demo/NAME"} <= files <= DESCRIBED
 
 
 def test_a_question_is_counted_as_no_request_and_a_clip_is() -> None:
