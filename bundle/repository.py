@@ -9,11 +9,13 @@ NAME.http/, NAME.http.VERSION/  the gateway's way in: handler/triton_model.py sa
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -65,27 +67,48 @@ def write(mar: Path, repository: Path) -> str:
     """
     spec = archived.read_any(mar)
     version = number(spec.version)
-    repository.mkdir(parents=True, exist_ok=True)
-    # beside the repository: Triton may look at it at any time
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=repository.parent) as temporary:
-        stage = Path(temporary) / "stage"
+    with _changed(repository, spec.name, without=version) as folder:
         with zipfile.ZipFile(mar) as content:
-            content.extractall(stage)
-        if not (stage / store.TRITON_FILE).is_file():
+            content.extractall(folder / str(version))
+        adapter = folder / str(version) / store.TRITON_FILE
+        if not adapter.is_file():
             raise BundleError(
                 f"{mar} has no {store.TRITON_FILE}: build it again, with this version of the bundle"
             )
-        (stage / store.TRITON_FILE).rename(stage / MODEL_FILE)
-        names = labels(stage / store.CHECKPOINT_FOLDER, spec)
-        folder = repository / spec.name
-        folder.mkdir(exist_ok=True)
-        for file, lines in names.items():
-            replace(folder / file, "\n".join(lines) + "\n")
-        shutil.rmtree(folder / str(version), ignore_errors=True)
-        stage.rename(folder / str(version))
-    replace(folder / CONFIG, config(spec, versions(folder)))
+        adapter.rename(folder / str(version) / MODEL_FILE)
+        for file, lines in labels(folder / str(version) / store.CHECKPOINT_FOLDER, spec).items():
+            (folder / file).write_text("\n".join(lines) + "\n", "utf-8")
+        (folder / CONFIG).write_text(config(spec, versions(folder)), "utf-8")
     point(repository, spec.name, version, f"{spec.name}{HTTP}.{spec.version}")
     return spec.version
+
+
+def remove(repository: Path, name: str, version: str) -> None:
+    """Remove a version, and its entrance first."""
+    shutil.rmtree(repository / f"{name}{HTTP}.{version}", ignore_errors=True)
+    with _changed(repository, name, without=number(version)) as folder:
+        text = (folder / CONFIG).read_text("utf-8")
+        (folder / CONFIG).write_text(POLICY.sub(policy(versions(folder)), text), "utf-8")
+
+
+@contextmanager
+def _changed(repository: Path, name: str, without: int) -> Iterator[Path]:
+    """A copy of a model's folder, without a version, which takes its place at the end.
+
+    Triton may look at any time, and loads all versions again for each change that it sees: it sees one.
+    """
+    repository.mkdir(parents=True, exist_ok=True)
+    former = repository / name
+    with tempfile.TemporaryDirectory(prefix=STAGING, dir=repository.parent) as temporary:
+        made = Path(temporary) / name
+        made.mkdir()
+        for each in former.iterdir() if former.is_dir() else ():
+            if each.is_dir() and each.name != str(without):
+                shutil.copytree(each, made / each.name, copy_function=os.link)  # files are never written to
+            elif each.is_file():
+                shutil.copy(each, made)
+        yield made
+        exchange.replace(made, former)
 
 
 def export(mar: Path) -> Path:
@@ -128,12 +151,6 @@ def replace(file: Path, text: str) -> None:
     draft = file.with_name(f".{file.name}.new")
     draft.write_text(text, "utf-8")
     draft.replace(file)
-
-
-def serve(folder: Path, loaded: Sequence[int]) -> None:
-    """Have Triton load these versions of a model, and no others."""
-    text = (folder / CONFIG).read_text("utf-8")
-    replace(folder / CONFIG, POLICY.sub(policy(loaded), text))
 
 
 def policy(loaded: Sequence[int]) -> str:

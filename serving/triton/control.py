@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -64,7 +63,10 @@ class TritonControl(Control):
         found = {}
         for number in self._numbers(model):
             folder = self.repository / model / str(number)
-            packed, settings = manifest(folder), config(folder)
+            try:
+                packed, settings = manifest(folder), config(folder)
+            except FileNotFoundError:
+                continue  # it is being removed
             alive = stubs.get(folder / MODEL_FILE, ())
             loaded = self.ask("GET", f"/v2/models/{model}/versions/{number}/ready").status == 200
             # one that is loading, beside a loaded one that it replaces, shows nothing yet
@@ -128,13 +130,17 @@ class TritonControl(Control):
         """Whether each version, by model and Triton's number, has all its workers, those included that are loading."""
         versions = [(model, number) for model in self.models() for number in self._numbers(model)]
         folders = {each: self.repository / each[0] / str(each[1]) for each in versions}
-        return {
-            each: len(stubs.get(folder / MODEL_FILE, ())) >= config(folder)["minWorkers"]
-            for each, folder in folders.items()
-        }
+        found = {}
+        for each, folder in folders.items():
+            with suppress(FileNotFoundError):  # it is being removed
+                found[each] = len(stubs.get(folder / MODEL_FILE, ())) >= config(folder)["minWorkers"]
+        return found
 
     def _numbers(self, model: str) -> list[int]:
-        return repository.versions(self.repository / model)
+        try:
+            return repository.versions(self.repository / model)
+        except OSError as exc:
+            raise ManagementError(f"Triton has no model {model}, or is being restarted") from exc
 
     def reload(self, model: str) -> None:
         """Have Triton load a model again; what it has loaded goes on until that is done."""
@@ -186,16 +192,13 @@ class TritonControl(Control):
         return found
 
     def _remove(self, model: str, version: str) -> None:
-        folder, number = self.repository / model, repository.number(version)
-        shutil.rmtree(self.repository / f"{model}{HTTP}.{version}", ignore_errors=True)
-        left = [each for each in repository.versions(folder) if each != number]
-        repository.serve(folder, left)
+        number = repository.number(version)
+        repository.remove(self.repository, model, version)
 
         def gone() -> bool:
             return self.ask("GET", f"/v2/models/{model}/versions/{number}/ready").status != 200
 
         self._until(gone, ENDING_SECONDS, f"unload {model} {version}")
-        shutil.rmtree(folder / str(number), ignore_errors=True)
 
     def _until(self, done: Callable[[], bool], seconds: float, what: str) -> None:
         if not wait_until(done, seconds):

@@ -59,9 +59,14 @@ def test_two_versions_stand_side_by_side(model: Path, tmp_path: Path) -> None:
     made(model, tmp_path)
     text = (made(model, tmp_path, "version: '2.0'\n") / "tiny" / "config.pbtxt").read_text()
     assert "version_policy {specific {versions: [1, 2]}}" in text
-    repository.serve(tmp_path / "repository" / "tiny", [2])
-    left = (tmp_path / "repository" / "tiny" / "config.pbtxt").read_text()
-    assert left == text.replace("versions: [1, 2]", "versions: [2]")
+    folder = tmp_path / "repository"
+    kept = (folder / "tiny" / "2" / "model.py").stat().st_ino
+    repository.remove(folder, "tiny", "1.0")
+    assert (folder / "tiny" / "config.pbtxt").read_text() == text.replace("versions: [1, 2]", "versions: [2]")
+    assert repository.versions(folder / "tiny") == [2]
+    assert (folder / "tiny" / "2" / "model.py").stat().st_ino == kept, "a link, not a copy of the weights"
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny", "tiny.http.2.0"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_an_export_replaces_the_former_one_whole(model: Path, tmp_path: Path) -> None:
