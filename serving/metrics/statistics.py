@@ -16,6 +16,8 @@ from typing import Any
 
 from prometheus_client import Metric
 
+from serving.host import local_http
+
 # s; the address is public, and a scrape of the workers costs some milliseconds
 FRESH = 1.0
 PATH = re.compile(r"/v2/models(?:/(?P<model>[\w.-]+?)(?:/versions/(?P<version>[\w.-]+))?)?/stats")
@@ -41,7 +43,7 @@ class Statistics:
     ) -> None:
         self._collect, self._heads, self._clock = collect, heads, clock
         self._lock = Lock()
-        self._found: list[dict[str, Any]] = []
+        self._found: list[dict[str, Any]] | None = None
         self._until = -1.0
 
     def answer(self, path: str) -> tuple[str, dict[str, Any]] | None:
@@ -50,9 +52,8 @@ class Statistics:
         if asked is None:
             return None
         model, version = asked["model"], asked["version"]
-        try:
-            found = self._now()
-        except (OSError, ValueError):
+        found = self._now()
+        if found is None:
             return "503 Service Unavailable", {
                 "error": "the model server does not answer",
                 "code": "unavailable",
@@ -80,10 +81,14 @@ class Statistics:
 
         return application
 
-    def _now(self) -> list[dict[str, Any]]:
+    def _now(self) -> list[dict[str, Any]] | None:
+        """What was collected in the last second; None if that failed, which the requests that waited for it share."""
         with self._lock:
             if self._clock() >= self._until:
-                self._found = by_version(self._collect(), self._heads)
+                try:
+                    self._found = by_version(self._collect(), self._heads)
+                except (*local_http.FAULTS, ValueError):
+                    self._found = None
                 self._until = self._clock() + FRESH
             return self._found
 

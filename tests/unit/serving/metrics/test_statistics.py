@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import BadStatusLine, IncompleteRead
+from threading import Event
 from typing import Any
 
 import pytest
@@ -77,9 +80,12 @@ def test_an_unknown_model_or_version_is_404_and_named(path: str, named: str) -> 
     assert found[1]["error"].endswith(f": {named}")
 
 
-def test_a_server_that_does_not_answer_has_none() -> None:
+@pytest.mark.parametrize(
+    "fault", [ConnectionRefusedError(), ValueError(), IncompleteRead(b""), BadStatusLine("")]
+)
+def test_a_server_that_does_not_answer_has_none(fault: Exception) -> None:
     def broken() -> Iterable[Metric]:
-        raise ConnectionRefusedError
+        raise fault
 
     found = Statistics(broken, {}).answer("/v2/models/stats")
     assert found == (
@@ -99,6 +105,22 @@ def test_the_workers_are_asked_once_a_second_however_many_ask() -> None:
     for now[0] in (0.0, 0.5, 0.9, 1.0, 1.5):
         found.answer("/v2/models/stats")
     assert asked == [0.0, 1.0]
+
+
+def test_a_server_that_hangs_is_asked_once_for_all_who_wait() -> None:
+    """Each would wait for it in turn, longer than the gateway waits for them: their threads would pile up."""
+    asked, hanging = [], Event()
+
+    def hang() -> Iterable[Metric]:
+        asked.append(hanging.wait(600))
+        raise TimeoutError
+
+    found = Statistics(hang, {})
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(found.answer, "/v2/models/stats") for _ in range(8)]
+        hanging.set()
+    assert len(asked) == 1
+    assert all(answer.result() for answer in answers)
 
 
 def test_the_scrape_address_answers_it_beside_the_metrics() -> None:
