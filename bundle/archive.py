@@ -24,7 +24,7 @@ from filelock import FileLock
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
 from bundle import BundleError, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.terminal import say
 
 if TYPE_CHECKING:

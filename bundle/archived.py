@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from speaker_id.manifest import MANIFEST_FILE, Manifest
 
 from bundle import BundleError, faults, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.store import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
 
 

@@ -29,7 +29,7 @@ from transformers import AutoConfig, AutoModelForAudioClassification
 
 from bundle import BundleError
 from bundle.fetch import PICKLED_WEIGHTS_FILE, Fetched
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.terminal import say
 
 LIBRARIES = ("torch", "transformers", "safetensors", "tokenizers", "numpy")

@@ -36,7 +36,7 @@ from speaker_id.manifest import (
 from bundle import BundleError
 from bundle.download import cached, discard, download
 from bundle.lock import Lock
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.terminal import say
 
 PICKLED_WEIGHTS_FILE = "pytorch_model.bin"

@@ -24,7 +24,7 @@ from speaker_id.manifest import CONFIG_FILE, LABELS_FILE, CheckpointError
 from speaker_id.protocol.tensors import outputs_of
 
 from bundle import BundleError, archived, exchange, shipped, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.terminal import say
 
 LOCK, STAGING = ".triton.lock", ".triton-"  # in the store

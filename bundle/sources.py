@@ -2,168 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from speaker_id.settings import Settings
+from pydantic import ValidationError
 
-from bundle import BundleError, faults, shipped
+from bundle import BundleError, faults
+from bundle.spec import NAME_RULE, SHORT_NAME, SPEC_FILE, ModelSpec
 
 MODELS = Path("models")
-SPEC_FILE = "model.yaml"
 LOCK_FILE = "lock.yaml"
 UNNAMED_LOCKS = Path("build/locks")  # for hub ids without a folder under models/
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what both torch-model-archiver and a URL path accept
-NAME_RULE = "a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 VERSION = re.compile(r"[0-9]+([.][0-9]+)*")
 VERSIONED = re.compile(r"(?P<model>.+):(?P<version>[^:/]+)")  # as in other:2.0
-SHA256 = r"^[0-9a-f]{64}$"
 
 # SUPERB's intent classification: three classifiers in one vector of logits, which no checkpoint's config states
 INTENT_MODELS = re.compile(r"superb/.*-superb-ic")
 INTENT_HEADS = {"action": 6, "object": 14, "location": 4}
-
-
-class TorchServeSettings(BaseModel):
-    """How TorchServe runs one model; written into model-config.yaml, which overrides config.properties."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    minWorkers: int = Field(
-        default=1,
-        ge=1,
-        description="Worker processes at start. Too high: each holds its own copy of the weights, and they "
-        "compete for cores. Too low: decoding and inference do not overlap; two a GPU do.",
-    )
-    maxWorkers: int = Field(
-        default=1,
-        ge=1,
-        description="Most workers that the management API may scale to. Too high: a mistaken scale-up takes all "
-        "memory. Too low: no scaling without a new archive. TorchServe never scales by itself.",
-    )
-    batchSize: int = Field(
-        default=8,
-        ge=1,
-        description="Most requests that one batch holds. Too high: every caller waits for the slowest of many, and "
-        "one fault of the worker fails them all. Too low: the queue drains more slowly under load.",
-    )
-    maxBatchDelay: int = Field(
-        default=5,
-        ge=1,
-        description="Milliseconds that a free worker waits for a batch to fill; a lone request pays all of it. "
-        "Too high: idle latency grows and throughput falls (100 is wrong, under load the queue fills batches by "
-        "itself). Too low: below 1 TorchServe ignores the value.",
-    )
-    responseTimeout: int = Field(
-        default=300,
-        ge=1,
-        description="Seconds that a worker may take over one batch before it is restarted; batchSize × "
-        "max_request_seconds of audio must be processed in that time. Too high: callers of a hung worker wait so long. "
-        "Too low: a legitimate batch of long clips gets 507 and the worker restarts.",
-    )
-    startupTimeout: int = Field(
-        default=300,
-        ge=1,
-        description="Seconds from a worker's start to READY, hashing, loading and warm-up included. Too high: a "
-        "failing start is noticed late. Too low: with a slow disk no worker gets ready, and TorchServe retries for "
-        "ever.",
-    )
-
-    @model_validator(mode="after")
-    def _workers_in_order(self) -> TorchServeSettings:
-        if self.maxWorkers < self.minWorkers:
-            raise ValueError(
-                f"maxWorkers {self.maxWorkers} is less than minWorkers {self.minWorkers}: raise it, or lower minWorkers"
-            )
-        return self
-
-
-class Published(BaseModel):
-    """A figure that the model's authors report, for comparison with an evaluation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metric: str
-    value: float
-    dataset: str
-    reported_by: str
-
-
-class ModelSpec(BaseModel):
-    """What to serve. `models/NAME/model.yaml` has these keys, except `name`, `folder` and `lock`.
-
-    Attributes:
-        name: served at /predictions/NAME.
-        version: of the archive, as TorchServe shows it: text, so in quotes.
-        source: hub id; `.` for a checkpoint beside this file; `./folder` for one in a folder there.
-        revision: hub commit, branch or tag; null takes the lock's commit, else `main` on first use.
-        description: what the model does, in a line; the archive's manifest has it.
-        licence: of the weights, in a line; the archive's manifest has it.
-        demo: true for a demonstration: `make serve` says that it knows only its own speakers.
-        files: expected source files by name, with their SHA-256 where it is known.
-        published: what its authors report, to be compared by `make evaluate`: metric, value, dataset, reported_by.
-        labels: display names, a CSV with the columns label and name; its path.
-        min_agreement: least share of calibration clips on which a precision below fp32 must give fp32's best label.
-        folder: the local checkpoint, for a source that is no hub id.
-        lock: where the first fetch from the hub is recorded.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")] = "1.0"
-    source: str
-    revision: Annotated[str, Field(min_length=1)] | None = None
-    description: str = ""
-    licence: str = ""
-    demo: bool = False
-    files: dict[str, Annotated[str, Field(pattern=SHA256)] | None] = {}
-    published: Published | None = None
-    labels: Path | None = None
-    min_agreement: Annotated[float, Field(gt=0, le=1)] = 0.995
-    torchserve: TorchServeSettings = TorchServeSettings()
-    speaker_id: Settings = Settings.model_validate({})
-    folder: Path | None = None
-    lock: Path | None = None
-
-    @field_validator("name")
-    @classmethod
-    def _safe_name(cls, name: str) -> str:
-        if not SHORT_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be a model's name: use {NAME_RULE}")
-        return name
-
-    @field_validator("speaker_id")
-    @classmethod
-    def _answers_that_pass(cls, speaker_id: Settings) -> Settings:
-        most = shipped.shipped("max_response_size")
-        if speaker_id.max_response_bytes > most:
-            raise ValueError(
-                f"max_response_bytes {speaker_id.max_response_bytes} is more than config.properties' max_response_size "
-                f"{most}: TorchServe would end the worker instead of sending such an answer"
-            )
-        return speaker_id
-
-    def model_config_yaml(self) -> str:
-        """The archive's model-config.yaml: every setting in force, each with what too high and too low do."""
-        lines = [f"# {self.name}: written by bundle.archive; change it in models/{self.name}/{SPEC_FILE}"]
-        lines += _commented(self.torchserve)
-        lines += ["", "speaker_id:", *(f"  {line}" if line else "" for line in _commented(self.speaker_id))]
-        return "\n".join(lines) + "\n"
-
-
-def _commented(settings: BaseModel) -> Iterator[str]:
-    for name, field in type(settings).model_fields.items():
-        yield ""
-        yield from textwrap.wrap(field.description or "", 100, initial_indent="# ", subsequent_indent="# ")
-        yield f"{name}: {json.dumps(settings.model_dump(mode='json')[name])}"  # JSON's scalars and lists are YAML's
 
 
 def resolve(model: str, revision: str | None = None, root: Path = MODELS) -> ModelSpec:

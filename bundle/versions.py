@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bundle import archive, archived, sources, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.terminal import say
 
 

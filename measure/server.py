@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from bundle import BundleError
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from clients.identify import ENVIRONMENT_TOKEN
 from serving import asked, model_servers
 from serving.model_servers import Chosen

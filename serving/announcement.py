@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from bundle import BundleError, samples
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.gateway import tls
 from serving.gateway.options import GatewayOptions
 from serving.host import local_http

@@ -13,7 +13,7 @@ from pathlib import Path
 from speaker_id.manifest import CONFIG_FILE
 
 from bundle import BundleError, archived, private, sources
-from bundle.sources import SPEC_FILE, ModelSpec
+from bundle.spec import SPEC_FILE, ModelSpec
 from serving.host.leash import Leashed
 
 ROOT = Path(__file__).resolve().parent.parent

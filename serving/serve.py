@@ -11,7 +11,7 @@ import sys
 import time
 
 from bundle import BundleError, archived, sources, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.terminal import say
 from serving import mounted, state
 from serving.announcement import announce

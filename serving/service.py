@@ -11,7 +11,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from bundle import private, shipped
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving import model_servers
 from serving.api import files
 from serving.gateway import canary, model_config, tokens

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bundle import store, versions
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving import model_servers, state
 from serving.gateway.options import GatewayOptions
 from serving.host import orphans, ports

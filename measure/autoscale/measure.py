@@ -20,7 +20,7 @@ import psutil
 from rich.console import Console
 
 from bundle import shipped, sources, versions
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from measure import command, machine
 from measure.autoscale import RESULTS, service
 from measure.autoscale.batches import Batch, batches, write_batches

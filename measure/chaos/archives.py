@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from bundle import archive, sources, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from measure import ROOT
 from measure.chaos import BUILD
 

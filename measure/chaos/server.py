@@ -11,7 +11,7 @@ import psutil
 from rich.console import Console
 
 from bundle import BundleError
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving import state
 from serving.gateway.options import GatewayOptions
 from serving.host import ports

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from bundle import BundleError, archive
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from measure import ROOT, Unavailable
 from measure.command import last_line
 from measure.compare import BUILD

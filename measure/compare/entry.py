@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from measure.compare import environments
 from measure.compare.archives import Ours, Usual
 from measure.compare.contenders import Contender

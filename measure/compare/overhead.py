@@ -22,7 +22,8 @@ import torch
 from speaker_id.encoder.packed.probe import precisions
 
 from bundle.archive import prepare
-from bundle.sources import ModelSpec, resolve
+from bundle.sources import resolve
+from bundle.spec import ModelSpec
 from measure import Unavailable, command, machine
 from measure.bench.engines import ONE_BY_TWO, PACKED_BF16, PACKED_FP32, Contestant, Engine
 from measure.bench.team import Team

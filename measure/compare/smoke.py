@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bundle.archive import prepare
 from bundle.samples import samples
-from bundle.sources import ModelSpec, resolve
+from bundle.sources import resolve
+from bundle.spec import ModelSpec
 from measure import Unavailable, command
 from measure.compare import BUILD
 from measure.compare.burst import burst

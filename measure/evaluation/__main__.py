@@ -20,7 +20,7 @@ from speaker_id.manifest import CheckpointError
 from bundle import BundleError, sources
 from bundle.command_line import Parser
 from bundle.samples import FOLDER as SAMPLES
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from clients.identify import ClientError, Unreachable
 from measure import command, server
 from measure.evaluation import EvaluationError, corpus, report, run, terminal

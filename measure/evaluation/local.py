@@ -12,7 +12,7 @@ from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 
 from bundle import archive
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from measure.evaluation import TOP
 from measure.evaluation.journal import Entry, Identity, Ranking
 from measure.evaluation.question import Question, probe

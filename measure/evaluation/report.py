@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from measure.evaluation import EvaluationError
 from measure.evaluation.conditions import CLEAN
 from measure.evaluation.corpus import Corpus, slug

@@ -13,7 +13,7 @@ from speaker_id.audio.formats import FORMATS
 from speaker_id.settings import Settings
 from speaker_id.statuses import STATUS
 
-from bundle.sources import ModelSpec, TorchServeSettings
+from bundle.spec import ModelSpec, TorchServeSettings
 from bundle.variables import CHECKED, MEANING
 from measure import ROOT
 from measure.document import Table

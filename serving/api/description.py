@@ -9,7 +9,7 @@ from typing import Any
 from speaker_id.settings import MAX_INFLATED_BYTES
 
 from bundle import shipped
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.api import answers, failures, open_inference, parameters, requests
 from serving.api.paths import TAGS, TRIAL, paths
 from serving.gateway.options import GatewayOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.api import page
 from serving.api.description import as_json, describe
 from serving.api.paths import DESCRIPTION, PAGE

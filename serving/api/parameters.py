@@ -8,7 +8,8 @@ from typing import Any
 from speaker_id.protocol.coding import CODINGS
 from speaker_id.settings import MAX_INFLATED_BYTES
 
-from bundle.sources import SHORT_NAME, VERSION
+from bundle.sources import VERSION
+from bundle.spec import SHORT_NAME
 from serving.api.requests import FUNCTION, TOP_K, Schema, ref
 
 JSON_LENGTH = "Inference-Header-Content-Length"

@@ -11,7 +11,7 @@ from typing import Any
 
 from speaker_id.protocol.request import FIELDS
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.gateway.static import StaticFile
 
 TYPES = {"label": "TYPE_STRING", "score": "TYPE_FP32"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.gateway.envoy import Gateway
 from serving.metrics import gateway as envoy
 from serving.metrics import models

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bundle import BundleError, archive, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from bundle.terminal import say
 from serving import model_servers
 from serving.control import Version

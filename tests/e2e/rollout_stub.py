@@ -22,16 +22,17 @@ from typing import Any
 import yaml
 
 from bundle import archive, sources
+from bundle.spec import ModelSpec, TorchServeSettings
 from bundle.store import MANIFEST
 from serving.rollout import __main__ as command
 from serving.rollout import agreement
 from serving.torchserve.management import Management
 
 EFFECTS = Path("effects")
-SPEC = sources.ModelSpec(
+SPEC = ModelSpec(
     name="stub",
     source="stub",
-    torchserve=sources.TorchServeSettings(responseTimeout=30),  # as conftest's stubs have it
+    torchserve=TorchServeSettings(responseTimeout=30),  # as conftest's stubs have it
 )
 
 
@@ -88,7 +89,7 @@ def main() -> int:
     parser.add_argument("--stub", type=json.loads, default={})
     args, rest = parser.parse_known_args()
 
-    def build(spec: sources.ModelSpec, store: Path, file: Path) -> Path:
+    def build(spec: ModelSpec, store: Path, file: Path) -> Path:
         return restamp(store / "stub.mar", file, spec.version, args.stub)
 
     clips = agreement.clips

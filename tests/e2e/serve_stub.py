@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 from bundle import archive, archived, sources, store
+from bundle.spec import ModelSpec
 from serving import platforms, serve
 
-archived.read = lambda mar: sources.ModelSpec(name="stub", source="stub", version=store.version_of(mar))
+archived.read = lambda mar: ModelSpec(name="stub", source="stub", version=store.version_of(mar))
 archive.build = lambda spec, store: store / f"{spec.name}.mar"
 platforms.found = functools.partial(platforms.found, root=Path("mounted").absolute())
-sources.resolve = lambda *_: sources.ModelSpec(name="stub", source="stub")
+sources.resolve = lambda *_: ModelSpec(name="stub", source="stub")
 
 if __name__ == "__main__":
     sys.exit(serve.main())

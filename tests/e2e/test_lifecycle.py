@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving import state
 from serving.gateway.options import GatewayOptions
 from serving.host import ports

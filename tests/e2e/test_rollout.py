@@ -18,7 +18,7 @@ import requests
 
 from bundle import BundleError, archive, sources, store
 from bundle.samples import samples
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving import state
 from serving.gateway.options import GatewayOptions
 from serving.host import ports

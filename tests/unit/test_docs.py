@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from speaker_id import kernels
 from speaker_id.settings import Settings
 
-from bundle.sources import TorchServeSettings
+from bundle.spec import TorchServeSettings
 from clients import identify
 from measure import pages
 

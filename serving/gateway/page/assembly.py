@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bundle import BundleError, samples, shipped
 from bundle.samples import Sample
-from bundle.sources import MODELS, ModelSpec
+from bundle.sources import MODELS
+from bundle.spec import ModelSpec
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 

@@ -13,7 +13,8 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from bundle import BundleError
 from bundle.archive import prepare
-from bundle.sources import ModelSpec, resolve
+from bundle.sources import resolve
+from bundle.spec import ModelSpec
 from tests.doubles.checkpoints import write_checkpoint
 
 CLIP = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(3)) * 0.1

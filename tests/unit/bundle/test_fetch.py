@@ -16,7 +16,8 @@ from speaker_id.manifest import FileRecord
 from bundle import BundleError
 from bundle.fetch import fetch as fetch_here
 from bundle.lock import Lock
-from bundle.sources import ModelSpec, resolve
+from bundle.sources import resolve
+from bundle.spec import ModelSpec
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.hub import Client, Hub, hub
 

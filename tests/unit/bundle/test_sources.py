@@ -6,7 +6,8 @@ import yaml
 from speaker_id.settings import Settings
 
 from bundle import BundleError
-from bundle.sources import TorchServeSettings, read_spec, resolve, resolve_all
+from bundle.sources import read_spec, resolve, resolve_all
+from bundle.spec import TorchServeSettings
 
 ROOT = Path(__file__).parents[3]
 COMMIT = "c0ffee" + "0" * 34

@@ -10,7 +10,7 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 from pydantic import BaseModel
 
-from bundle.sources import TorchServeSettings
+from bundle.spec import TorchServeSettings
 from deploy.docker.check import dockerfile
 from deploy.prometheus.operator_rule import RULES, prometheus_rule
 from serving.health import PATH as READY

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundle import BundleError, archived
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.mounted import Mounted, read
 
 DEMO = Path(__file__).resolve().parents[3] / "models" / "demo"

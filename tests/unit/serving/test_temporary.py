@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from bundle import archive, archived, sources, store
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving import temporary
 from serving.host.processes import Identity
 from serving.state import RUN, State

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle.sources import Published, resolve
+from bundle.sources import resolve
+from bundle.spec import Published
 from measure import ROOT, MeasureError
 from measure.document import END, Page
 from measure.evaluation import RESULTS, EvaluationError, page

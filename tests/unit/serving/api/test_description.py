@@ -14,7 +14,7 @@ from speaker_id.protocol.parse import AUDIO_PARTS, HEADERS, INFERENCE_API_KEYS, 
 from speaker_id.settings import Settings
 from speaker_id.statuses import STATUS
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.api import failures, page
 from serving.api.description import as_json, describe
 from serving.api.files import files

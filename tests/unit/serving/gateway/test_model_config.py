@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.gateway import model_config
 
 SPEC = ModelSpec(

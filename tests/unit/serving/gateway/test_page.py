@@ -11,7 +11,7 @@ import pytest
 from speaker_id import errors
 
 from bundle import sources
-from bundle.sources import ModelSpec
+from bundle.spec import ModelSpec
 from serving.gateway.codes import GATEWAY_ERRORS
 from serving.gateway.options import GatewayOptions
 from serving.gateway.page import assembly
