@@ -32,10 +32,32 @@ OLD_CONFIG = {
     "transformers_version": "4.12.0.dev0",
 }
 
+# a classifier of about 50,000 parameters, in what all families have in common
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "classifier_proj_size": 16,
+    "use_weighted_layer_sum": True,
+}
+SMALL_CONV = {"conv_dim": (16,) * 7}  # of those that read waveforms
+
+
 OLD_NAMES = {
     ".parametrizations.weight.original0": ".weight_g",
     ".parametrizations.weight.original1": ".weight_v",
 }
+
+
+def named(labels: tuple[str, ...]) -> dict[str, Any]:
+    """What a config says of the labels."""
+    return {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
 
 
 def write_checkpoint(
@@ -47,7 +69,7 @@ def write_checkpoint(
     seed: int = 0,
     **config: Any,
 ) -> Path:
-    """A random classifier of about 50,000 parameters in the form of the hub's.
+    """A random classifier of `SMALL` size in the form of the hub's.
 
     Args:
         pickled: `pytorch_model.bin` with `weight_g` and `weight_v`, and a config of 2021, as published then;
@@ -56,24 +78,7 @@ def write_checkpoint(
     """
     configuration, architecture = FAMILIES[family]
     torch.manual_seed(seed)
-    model = architecture(
-        configuration(
-            **{
-                "conv_dim": (16,) * 7,
-                "hidden_size": 32,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "intermediate_size": 64,
-                "num_conv_pos_embeddings": 16,
-                "num_conv_pos_embedding_groups": 4,
-                "classifier_proj_size": 16,
-                "use_weighted_layer_sum": True,
-                "id2label": dict(enumerate(labels)),
-                "label2id": {label: index for index, label in enumerate(labels)},
-            }
-            | config
-        )
-    )
+    model = architecture(configuration(**SMALL | SMALL_CONV | named(labels) | config))
     with torch.no_grad():
         for parameter in model.parameters():  # initial values have many zeros and ones, which hide mistakes
             parameter.add_(torch.randn_like(parameter) * 0.05)

@@ -25,29 +25,19 @@ from transformers import (
 )
 
 from bundle import archive, sources
+from tests.doubles.checkpoints import SMALL, SMALL_CONV, named
 
-SMALL = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-    "classifier_proj_size": 16,
-    "use_weighted_layer_sum": True,
-    "id2label": {0: "anna", 1: "bernd"},
-    "label2id": {"anna": 0, "bernd": 1},
-}
+LABELS = named(("anna", "bernd"))
 
 
 def wavlm() -> tuple[Any, Any]:
-    model = WavLMForSequenceClassification(WavLMConfig(conv_dim=(16,) * 7, **SMALL))
+    model = WavLMForSequenceClassification(WavLMConfig(**SMALL | SMALL_CONV | LABELS))
     return model, Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
 
 
 def wav2vec2_bert() -> tuple[Any, Any]:
     model = Wav2Vec2BertForSequenceClassification(
-        Wav2Vec2BertConfig(feature_projection_input_dim=160, **SMALL)
+        Wav2Vec2BertConfig(feature_projection_input_dim=160, **SMALL | LABELS)
     )
     return model, SeamlessM4TFeatureExtractor()
 
