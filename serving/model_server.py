@@ -50,10 +50,28 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where the gateway sends what it lets in: ports on loopback."""
+    """Where the gateway sends what it lets in, and what it has to know of the server for that.
+
+    Attributes:
+        http, grpc: ports on loopback.
+        script: the server's part of errors.lua.
+        service: of gRPC inference, with its package.
+        methods: of this service, those that are served; true for those that ask whether all is ready.
+        retried: HTTP statuses of a worker that ended over a request: the next worker answers it.
+        grpc_retried: the same of a call, as Envoy's retry_on names them.
+        software: the server and its version, for metadata.
+        platform: what runs a model, for metadata.
+    """
 
     http: int
     grpc: int
+    script: Path
+    service: str
+    methods: Mapping[str, bool]
+    retried: tuple[int, ...]
+    grpc_retried: str
+    software: str
+    platform: str
 
 
 @dataclass(frozen=True)

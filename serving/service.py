@@ -66,7 +66,8 @@ class Service:
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
-        static = (*model_config.files(specs), *files.files(specs, options), *page.files(specs, options))
+        described = model_config.files(specs, self.server.upstream.platform)
+        static = (*described, *files.files(specs, options), *page.files(specs, options))
         self.gateway = Gateway(self.server, replace(options, limits=limits), longest, heads, static)
         # seconds that the workers may take to load, one model after the other, and the server to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0

@@ -115,9 +115,8 @@ class Gateway:
         self.watch.start()
         canary.forget(self.server.run)
         scripts.write(
-            self.server.run,
+            self.server,
             self.options,
-            model=self.server.models[0],
             heads=self.heads,
             found=found,
             files=self.static,

@@ -1,19 +1,35 @@
 -- Answers gRPC calls that are not inference: grpc.health.v1, from what found.lua, before this file, reads, and UNIMPLEMENTED,
 -- which says where to turn, to what is not served. An error is an HTTP error here; Envoy makes a gRPC status of it, and
 -- errors.lua the right one.
+--
+-- serving/gateway/scripts.py puts two lines before it: SERVICE, of inference, with its package, and METHODS = {Ping = true, …},
+-- those of its methods that are served, true for those that ask whether all is ready.
 
-local INFERENCE = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
 local HEALTH = "/grpc.health.v1.Health/"
 
 -- The path's package and service → what is said of it
 local ELSEWHERE = {
+  ["org.pytorch.serve.grpc.inference.InferenceAPIsService"] =
+    "TorchServe's own gRPC is served by TorchServe alone: call inference.GRPCInferenceService/ModelInfer",
   ["inference.GRPCInferenceService"] = "Open Inference over gRPC is served by the Triton server alone: here, " ..
     "POST the same request as JSON or with binary tensors to /v2/models/NAME/infer, or call InferenceAPIsService/Predictions",
   ["grpc.reflection.v1.ServerReflection"] = "reflection is not served: use the published .proto files",
   ["grpc.health.v1.Health"] = "of grpc.health.v1, only Check is served: call it again instead of Watch",
 }
 ELSEWHERE["grpc.reflection.v1alpha.ServerReflection"] = ELSEWHERE["grpc.reflection.v1.ServerReflection"]
-local NOTHING = "over gRPC, only Ping and Predictions of InferenceAPIsService and grpc.health.v1 are served"
+ELSEWHERE[SERVICE] = nil
+
+-- What is served, as a sentence has it
+local function served()
+  local names = {}
+  for name in pairs(METHODS) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local last = table.remove(names)
+  local all = table.concat(names, ", ") .. " and " .. last .. " of " .. SERVICE:match("[^.]+$")
+  return "over gRPC, only " .. all .. " and grpc.health.v1 are served"
+end
 
 local function fail(handle, status, code, message)
   handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
@@ -53,7 +69,7 @@ local function check(handle)
   local why
   if named == nil then
     return fail(handle, 400, "malformed_request", "the message is not one uncompressed HealthCheckRequest")
-  elseif named == "" or named == INFERENCE then
+  elseif named == "" or named == SERVICE then
     why = unready(state)
   elseif headers:get("x-anonymous") then
     -- tokens.lua lets every Check pass, as probes cannot send tokens; which models there are is not for everybody
@@ -79,12 +95,15 @@ function envoy_on_request(handle)
   end
   if path == HEALTH .. "Check" then
     return check(handle)
-  elseif path == "/" .. INFERENCE .. "/Ping" then
+  end
+  local service_asked, method = path:match("^/([%w._]+)/([^/]*)$")
+  local asks_ready = service_asked == SERVICE and METHODS[method]
+  if asks_ready then
     local reason = unready(found(handle))
     if reason then
       fail(handle, 503, "unavailable", reason)
     end
-  elseif path ~= "/" .. INFERENCE .. "/Predictions" then
-    fail(handle, 404, "not_found", ELSEWHERE[path:match("^/([%w._]+)/") or ""] or NOTHING)
+  elseif asks_ready == nil or service_asked ~= SERVICE then
+    fail(handle, 404, "not_found", ELSEWHERE[path:match("^/([%w._]+)/") or ""] or served())
   end
 end

@@ -2,8 +2,9 @@
 -- KServe v1, from what found.lua, before this file, reads, and 404 or 405 to the rest. None of it reaches TorchServe, and no
 -- body is read.
 --
--- serving/gateway/scripts.py puts three lines before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads,
--- STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for, and TAGS = {["/path"] = "…"}, their ETags.
+-- serving/gateway/scripts.py puts these before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads; STATIC =
+-- {["/path"] = …}, the files that envoy.yaml.j2 has a route for; TAGS = {["/path"] = "…"}, their ETags; SOFTWARE and PLATFORM,
+-- the model server's names for itself.
 
 local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
 -- RFC 8631: where a program finds the API's description, and where a person does
@@ -75,7 +76,7 @@ local function model_ready(handle, state, name, version)
 end
 
 local function server_metadata(handle)
-  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "TorchServe 0.12.0", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}', nil, LINK)
+  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "' .. SOFTWARE .. '", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}', nil, LINK)
 end
 
 local function metadata(handle, state, name, version)
@@ -94,9 +95,9 @@ local function metadata(handle, state, name, version)
     outputs[#outputs + 1] = '{"name": "' .. prefix .. 'score", "datatype": "FP32", "shape": [-1, -1]}'
   end
   answer(handle, 200, string.format(
-    '{"name": "%s", "versions": ["%s"], "platform": "pytorch_torchserve", ' ..
+    '{"name": "%s", "versions": ["%s"], "platform": "%s", ' ..
     '"inputs": [{"name": "audio", "datatype": "BYTES", "shape": [-1, 1]}], "outputs": [%s]}',
-    name, table.concat(model.versions, '", "'), table.concat(outputs, ", ")))
+    name, table.concat(model.versions, '", "'), PLATFORM, table.concat(outputs, ", ")))
 end
 
 -- That of the version which a model is started with is a static file

@@ -17,24 +17,26 @@ from serving.gateway.static import StaticFile
 TYPES = {"label": "TYPE_STRING", "score": "TYPE_FP32"}
 
 
-def files(specs: Iterable[ModelSpec]) -> list[StaticFile]:
+def files(specs: Iterable[ModelSpec], platform: str) -> list[StaticFile]:
     """What is answered at /v2/models/NAME/config, and for the version that a model starts with."""
     return [
         StaticFile(
-            f"/v2/models/{spec.name}{version}/config", "application/json", json.dumps(config(spec)).encode()
+            f"/v2/models/{spec.name}{version}/config",
+            "application/json",
+            json.dumps(config(spec, platform)).encode(),
         )
         for spec in specs
         for version in ("", f"/versions/{spec.version}")
     ]
 
 
-def config(spec: ModelSpec) -> dict[str, Any]:
+def config(spec: ModelSpec, platform: str) -> dict[str, Any]:
     """What is known of a model before it is loaded; Triton's other fields are left out."""
     heads = tuple(f"{head}." for head in spec.speaker_id.heads) or ("",)
     batch = spec.torchserve.batchSize
     return {
         "name": spec.name,
-        "platform": "pytorch_torchserve",
+        "platform": platform,
         # the clips of one request; requests are merged into batches whatever their clips
         "max_batch_size": spec.speaker_id.max_request_clips,
         "input": [{"name": "audio", "data_type": "TYPE_STRING", "dims": [1]}],

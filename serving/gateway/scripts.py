@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from speaker_id.statuses import STATUS
+
 from bundle import private
 from serving.gateway import aliases, canary, static
 from serving.gateway.codes import GATEWAY_ERRORS, GRPC_STATUSES
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 from serving.gateway.tokens import LONGEST, SHORTEST
+from serving.model_server import ModelServer, Upstream
 
 SHIPPED = Path(__file__).resolve().parent
 FOUND = "found.lua"  # no filter of its own: it stands before three that read what the watch found
@@ -23,39 +26,40 @@ ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS = (
     "canary.lua",
     "errors.lua",
 )
+WORDS = "words.lua"  # no filter of its own: it stands before errors.lua
 
 
 def write(
-    run: Path,
+    server: ModelServer,
     options: GatewayOptions,
     *,
-    model: str,
     heads: Mapping[str, Sequence[str]],
     found: Path,
     files: Sequence[StaticFile] = (),
 ) -> None:
-    """Write them into a server's run folder.
+    """Write them into the server's run folder.
 
     Args:
+        server: the model server behind the gateway; its first model is the one that paths which name none stand for.
         options: what the gateway is started with.
-        model: the one that paths which name none stand for.
         heads: names of the heads of the models that have several.
         found: what the watch writes.
         files: what the gateway answers by itself.
     """
+    run, upstream = server.run, server.upstream
     read = f"FOUND = {_quoted(found)}\n{(SHIPPED / FOUND).read_text('utf-8')}"
     before = {
-        REQUESTS: f"{static.lua_table(files)}{lua_aliases(model, options)}{lua_origins(options.origins)}",
-        HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{read}",
-        GRPC: read,
+        REQUESTS: f"{static.lua_table(files)}{lua_aliases(server.models[0], options)}{lua_origins(options.origins)}",
+        HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{lua_server(upstream)}{read}",
+        GRPC: f"{lua_server(upstream)}{read}",
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",
-        ERRORS: lua_grpc_statuses() + read,
+        ERRORS: f"{lua_grpc_statuses()}{lua_statuses()}{read}{_shipped(WORDS)}{upstream.script.read_text('utf-8')}",
     }
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"
         before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
     for name, values in before.items():
-        private.write(run / name, values + (SHIPPED / name).read_text("utf-8"))
+        private.write(run / name, values + _shipped(name))
 
 
 def lua_aliases(model: str, options: GatewayOptions) -> str:
@@ -87,5 +91,25 @@ def lua_grpc_statuses() -> str:
     return f"GRPC_STATUS = {{{', '.join(rows)}}}\n"
 
 
-def _quoted(path: Path) -> str:
-    return json.dumps(str(path), ensure_ascii=False)
+def lua_server(upstream: Upstream) -> str:
+    """What health.lua and grpc.lua read of the model server."""
+    known = {"SERVICE": upstream.service, "SOFTWARE": upstream.software, "PLATFORM": upstream.platform}
+    methods = ", ".join(f"{name} = {'true' if asks else 'false'}" for name, asks in upstream.methods.items())
+    return (
+        "".join(f"{name} = {_quoted(value)}\n" for name, value in known.items())
+        + f"METHODS = {{{methods}}}\n"
+    )
+
+
+def lua_statuses() -> str:
+    """The HTTP status of every error that a model answers with, by its code."""
+    rows = (f"{error.code} = {_quoted(status.value)}" for error, status in STATUS.items())
+    return f"STATUS = {{{', '.join(rows)}}}\n"
+
+
+def _shipped(name: str) -> str:
+    return (SHIPPED / name).read_text("utf-8")
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(str(value), ensure_ascii=False)

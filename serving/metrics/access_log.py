@@ -30,6 +30,7 @@ LONGEST_LINE = 64 << 10
 # of failures after a start would be missed. They are the statuses that alerts watch, and 200, which is in their ratio.
 FROM_THE_START = ("200", "429", "500", "503", "504", "507")
 UNKNOWN = "unknown"  # in place of any model that is not served
+INFERENCE_OVER_GRPC = ("/org.pytorch.serve.grpc.", "/inference.GRPCInferenceService/")
 GRPC = "grpc"  # in place of the model, which is named in gRPC's message
 GRPC_HEALTH = "/grpc.health.v1.Health/Check"
 _HEALTH = re.compile(
@@ -123,7 +124,7 @@ class AccessLog:
             self._seconds[model] = self._seconds.get(model, 0.0) + seconds
 
     def _model(self, path: str) -> str:
-        if path.startswith("/org.pytorch.serve.grpc."):
+        if path.startswith(INFERENCE_OVER_GRPC):
             return GRPC
         named = _MODEL.match(path)
         return named[1] if named and named[1] in self.served.models else UNKNOWN

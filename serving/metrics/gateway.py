@@ -12,9 +12,9 @@ from serving.metrics import families
 
 CLASS = "http.public.downstream_rq_{}xx"
 COUNTERS = {
-    "speaker_id_gateway_retries_total": "cluster.torchserve.upstream_rq_retry",
-    "speaker_id_gateway_overflows_total": "cluster.torchserve.upstream_rq_pending_overflow",
-    "speaker_id_gateway_connect_failures_total": "cluster.torchserve.upstream_cx_connect_fail",
+    "speaker_id_gateway_retries_total": "cluster.model_server.upstream_rq_retry",
+    "speaker_id_gateway_overflows_total": "cluster.model_server.upstream_rq_pending_overflow",
+    "speaker_id_gateway_connect_failures_total": "cluster.model_server.upstream_cx_connect_fail",
 }
 GAUGES = {
     "speaker_id_gateway_active_requests": "http.public.downstream_rq_active",

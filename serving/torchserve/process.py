@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class TorchServe(ServerProcess):
     ) -> None:
         super().__init__(store, models, run, environment)
         self.ports = ports or Ports.free()
-        self.upstream = Upstream(self.ports.inference, self.ports.grpc_inference)
+        self.upstream = upstream(self.ports)
         self.url = f"http://{LOOPBACK}:{self.ports.inference}"
         self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
         self.grpc = f"{LOOPBACK}:{self.ports.grpc_inference}"
@@ -144,6 +145,23 @@ class TorchServe(ServerProcess):
         if answer.status != 200:
             raise OSError(f"TorchServe answers {answer.status} to a request for its metrics")
         return answer.text
+
+
+def upstream(ports: Ports) -> Upstream:
+    """What the gateway has to know."""
+    return Upstream(
+        http=ports.inference,
+        grpc=ports.grpc_inference,
+        script=Path(__file__).with_name("gateway.lua"),
+        service="org.pytorch.serve.grpc.inference.InferenceAPIsService",
+        # StreamPredictions ends a worker, StreamPredictions2 its thread in Java
+        methods={"Ping": True, "Predictions": False},
+        # when a worker died over a batch, and when a worker has no memory for it; 503 is a handler's bug
+        retried=(500, 507),
+        grpc_retried="",
+        software=f"TorchServe {metadata.version('torchserve')}",
+        platform="pytorch_torchserve",
+    )
 
 
 @contextlib.contextmanager

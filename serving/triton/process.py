@@ -14,13 +14,14 @@ from serving.control import ManagementError
 from serving.host import logs, scratch
 from serving.host.ports import LOOPBACK
 from serving.metrics.served import Served
-from serving.model_server import ServerError, Spent, Upstream
+from serving.model_server import ServerError, Spent
 from serving.server_process import ServerProcess
 from serving.state import State
 from serving.triton import failures, installation, launch, scrape
 from serving.triton.control import TritonControl
 from serving.triton.ports import Ports
 from serving.triton.probe import Probe
+from serving.triton.upstream import upstream
 
 STOP_SECONDS = 10.0  # an idle one ends its workers in about five
 OUTPUT = "triton.log"
@@ -49,7 +50,7 @@ class Triton(ServerProcess):
     ) -> None:
         super().__init__(store, models, run, environment)
         self.ports = Ports.free()
-        self.upstream = Upstream(self.ports.http, self.ports.grpc)
+        self.upstream = upstream(self.ports.http, self.ports.grpc)
         self.url = f"http://{LOOPBACK}:{self.ports.http}"
         self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
         self.grpc = f"{LOOPBACK}:{self.ports.grpc}"

@@ -9,10 +9,12 @@ import yaml
 
 from serving.gateway.configuration import Configuration
 from serving.gateway.options import GatewayOptions
-from serving.model_server import Upstream
+from serving.torchserve.ports import Ports
+from serving.torchserve.process import upstream
 
 RUN, ADMIN = Path("/run, é/8080"), Path('/tmp/"é"/admin')
-UPSTREAM = Upstream(http=1001, grpc=1003)
+PORTS = Ports(inference=1001, metrics=1002, grpc_inference=1003, grpc_management=1004)
+UPSTREAM = upstream(PORTS)
 ROUTE_SECONDS = 120
 
 

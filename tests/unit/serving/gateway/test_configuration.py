@@ -52,7 +52,7 @@ def test_every_combination_has_exactly_the_parts_that_are_asked_for(given: dict[
     assert len(unread) == (2 if given["origins"] else 0)
     clusters = [each["name"] for each in config["static_resources"]["clusters"]]
     traced = ["otlp"] if given["collector"] else []
-    assert clusters == ["grpc_health", *traced, "nobody", "exporter", "torchserve", "torchserve_grpc"]
+    assert clusters == ["grpc_health", *traced, "nobody", "exporter", "model_server", "model_server_grpc"]
     assert filter_chain(config)["transport_socket_connect_timeout"] == (
         f"{given['limits'].handshake_seconds}s"
     )
@@ -86,8 +86,8 @@ def test_addresses_and_paths_arrive_as_they_are() -> None:
         "grpc_health": ("grpc_health",),
         "otlp": ("collector.tracing", 4318),
         "exporter": ("127.0.0.1", 9090),
-        "torchserve": ("127.0.0.1", UPSTREAM.http),
-        "torchserve_grpc": ("127.0.0.1", UPSTREAM.grpc),
+        "model_server": ("127.0.0.1", UPSTREAM.http),
+        "model_server_grpc": ("127.0.0.1", UPSTREAM.grpc),
     }
 
 

@@ -14,11 +14,12 @@ SPEC = ModelSpec(
     torchserve={"minWorkers": 3, "maxWorkers": 3, "batchSize": 8, "maxBatchDelay": 5},
     speaker_id={"max_request_clips": 32},
 )
+PLATFORM = "pytorch_torchserve"
 
 
 def test_it_has_what_perf_analyzer_reads() -> None:
-    found = model_config.config(SPEC)
-    assert (found["name"], found["platform"], found["max_batch_size"]) == ("demo", "pytorch_torchserve", 32)
+    found = model_config.config(SPEC, PLATFORM)
+    assert (found["name"], found["platform"], found["max_batch_size"]) == ("demo", PLATFORM, 32)
     assert found["input"] == [{"name": "audio", "data_type": "TYPE_STRING", "dims": [1]}]
     assert found["output"] == [
         {"name": "label", "data_type": "TYPE_STRING", "dims": [-1]},
@@ -35,16 +36,16 @@ def test_several_heads_have_outputs_of_their_own() -> None:
     spec = SPEC.model_copy(
         update={"speaker_id": SPEC.speaker_id.model_copy(update={"heads": {"action": 2, "object": 3}})}
     )
-    names = [output["name"] for output in model_config.config(spec)["output"]]
+    names = [output["name"] for output in model_config.config(spec, PLATFORM)["output"]]
     assert names == ["action.label", "action.score", "object.label", "object.score"]
 
 
 def test_it_is_served_for_the_model_and_for_its_version() -> None:
-    plain, versioned = model_config.files([SPEC])
+    plain, versioned = model_config.files([SPEC], PLATFORM)
     assert (plain.path, versioned.path) == (
         "/v2/models/demo/config",
         "/v2/models/demo/versions/2.1/config",
     )
     assert plain.body == versioned.body
-    assert json.loads(plain.body) == model_config.config(SPEC)
+    assert json.loads(plain.body) == model_config.config(SPEC, PLATFORM)
     assert not plain.public

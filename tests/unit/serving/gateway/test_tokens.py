@@ -10,6 +10,7 @@ import pytest
 from bundle import BundleError
 from serving.gateway import scripts, tokens
 from serving.gateway.options import GatewayOptions
+from serving.torchserve.process import TorchServe
 
 TOKEN = "0123456789abcdef"
 
@@ -64,7 +65,7 @@ def test_the_longest_token_is_taken_and_the_gateway_compares_as_many_bytes(tmp_p
     file = written(tmp_path, 32 * TOKEN)
     assert tokens.read(file).each == (32 * TOKEN,)
     options = GatewayOptions(8080, tokens=tokens.read(file))
-    scripts.write(tmp_path, options, model="demo", heads={}, found=tmp_path / "found")
+    scripts.write(TorchServe(tmp_path, ["demo"], tmp_path), options, heads={}, found=tmp_path / "found")
     assert "\nSHORTEST, LONGEST = 16, 512\n" in (tmp_path / scripts.TOKENS).read_text()
 
 

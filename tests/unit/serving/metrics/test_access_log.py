@@ -51,6 +51,20 @@ def test_statuses_are_counted_by_model(log: AccessLog, path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "path_asked",
+    [
+        "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions",
+        "/inference.GRPCInferenceService/ModelInfer",
+    ],
+)
+def test_calls_over_grpc_are_one_label_as_their_message_names_the_model(
+    log: AccessLog, path: Path, path_asked: str
+) -> None:
+    write(path, {"path": path_asked})
+    assert values(log, "speaker_id_responses_total") == {("grpc", "200"): 1}
+
+
 def test_what_alerts_watch_is_there_before_the_first_request(log: AccessLog) -> None:
     statuses = {error.status for error in GATEWAY_ERRORS} | {str(status.value) for status in STATUS.values()}
     watched = {status for status in statuses if re.fullmatch("429|5..", status)}  # as rules.yaml has it

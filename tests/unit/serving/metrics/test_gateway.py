@@ -12,9 +12,9 @@ from serving.metrics.served import Served
 
 STATS = {
     **{stat: digit for digit, stat in enumerate(gateway.CLASSES.values(), 1)},
-    "cluster.torchserve.upstream_rq_retry": 6,
-    "cluster.torchserve.upstream_rq_pending_overflow": 7,
-    "cluster.torchserve.upstream_cx_connect_fail": 8,
+    "cluster.model_server.upstream_rq_retry": 6,
+    "cluster.model_server.upstream_rq_pending_overflow": 7,
+    "cluster.model_server.upstream_cx_connect_fail": 8,
     "http.public.downstream_rq_active": 9,
     "http.public.downstream_cx_active": 10,
     "server.memory_allocated": 11,

@@ -1,0 +1,139 @@
+-- What errors.lua, after this file, has to know of Triton: how it is asked (handler/triton_model.py says it), how its answer
+-- becomes the model's own, and how it words its own errors.
+--
+-- serving/gateway/scripts.py puts before it: STATUS = {code = "422", …}, the HTTP status of each of the model's errors,
+-- found.lua, and words.lua.
+
+local server = {}
+local LENGTH = "inference-header-content-length"
+
+-- Triton's number of a version: it knows whole numbers only
+local function number(version)
+  return version:match("^(%d+)[.0]*$") or version
+end
+
+-- A model's version that the watch has found, the default if none is named, also by Triton's number of it; nil if there is none
+local function loaded(handle, name, version)
+  local state = found(handle)
+  local model = state and state.models[name]
+  for _, each in ipairs(model and model.versions or {}) do
+    if each == (version or model.default) or number(each) == version then
+      return each
+    end
+  end
+end
+
+-- Model and version that a path names, and what follows the version
+local function target(path)
+  local model = path:match("^/v1/models/([%w._-]+):predict$") or path:match("^/v2/models/([%w._-]+)/infer$")
+  if model then
+    return model
+  end
+  local name, rest = path:match("^/predictions/([%w._-]+)(.*)$")
+  return name, rest and rest:match("^/([^/]+)"), rest and rest:match("^/[^/]+/(.+)$")
+end
+
+-- A body of any form is the one input of the model NAME.http, as it stands; so every answer is what it is behind TorchServe.
+-- Whoever names a version by Triton's number of it (2 for 2.0) and sends binary tensors gets Triton's own form, with its
+-- priorities and its queue's policy; but for compressed ones, which Triton would decompress without a limit.
+function server.ask(handle)
+  local headers = handle:headers()
+  local model, version, rest = target(headers:get(":path"))
+  if model == nil then
+    return
+  end
+  local coding, length = headers:get("content-encoding"), headers:get(LENGTH)
+  headers:replace("x-envoy-original-path", headers:get(":path"))  -- for the access log
+  headers:replace(":method", "POST")
+  local known = version and loaded(handle, model, version)
+  if coding == nil and length and length:match("^[1-9]%d*$") and known and known ~= version then
+    headers:replace(":path", "/v2/models/" .. model .. "/versions/" .. version .. "/infer")
+  else
+    handle:streamInfo():dynamicMetadata():set("speaker_id", "whole_body", true)
+    headers:replace(":path", "/v2/models/" .. model .. ".http" .. (version and "." .. version or "") .. "/infer")
+    for name, value in pairs({path = rest, ["content-encoding"] = coding, [LENGTH] = length}) do
+      headers:replace("x-" .. name, value)
+    end
+    headers:remove("content-encoding")
+    headers:replace(LENGTH, "0")
+    headers:replace("content-type", "application/octet-stream")
+  end
+  handle:clearRouteCache()
+end
+
+-- The model's answer, with status and headers, inside Triton's answer
+function server.restore(handle)
+  local headers = handle:headers()
+  local length = headers:get(LENGTH)
+  if headers:get(":status") ~= "200" or not length or not handle:streamInfo():dynamicMetadata():get("speaker_id") then
+    return false
+  end
+  local body = handle:body()
+  local start = tonumber(length) + 4  -- JSON, and the size of what follows
+  local whole = body:getBytes(start, body:length() - start)
+  local last = whole:find("\n\n", 1, true)
+  local size = body:setBytes(whole:sub(last + 2))
+  headers = handle:headers()  -- again: one taken before body(), which waits, is no longer valid
+  headers:remove(LENGTH)
+  headers:replace("content-type", "application/json")
+  headers:replace(":status", whole:match("^%d+"))
+  for name, value in whole:sub(1, last):gmatch("\n([^:\n]+): ([^\n]*)") do
+    headers:replace(name:lower(), value)
+  end
+  if headers:get(LENGTH) then  -- the model's own: it answers with binary tensors
+    headers:replace("content-type", "application/octet-stream")
+  end
+  headers:replace("content-length", tostring(size))
+  return true
+end
+
+-- What is said of a model or version that Triton does not have, or not while a worker that has ended is loaded again
+local function missing(handle, text)
+  local name, version = text:match("^Request for unknown model: '([%w._-]+)' version (%d+)")
+  if name == nil then
+    name, version = text:match("^Request for unknown model: '([%w._-]+)%.http%.?([^']*)'")
+  end
+  if name == nil then
+    return "model_not_found", "404", NO_MODEL
+  end
+  if loaded(handle, name, version ~= "" and version or nil) then
+    return "overloaded", "429"
+  end
+  local of = version ~= "" and ", version " .. version:sub(1, 64) or ""
+  return "model_not_found", "404", NO_MODEL .. ": " .. name:sub(1, 64) .. of
+end
+
+-- A text of the model's, `code: message` or `code[clip]: message`, or one of Triton's own → code, status, words, clip
+local function meaning(handle, text, status)
+  text = text:gsub("^in ensemble '[^']*', ", "")
+  local code, clip, words = text:match("^([%l_]+)%[?(%d*)%]?: (.*)$")
+  if STATUS[code] then
+    return code, STATUS[code], words, tonumber(clip)
+  elseif text:match("^Request for unknown model") or text == "Not Found" then
+    return missing(handle, text)
+  elseif text:match("Exceeds maximum queue size") then
+    return "overloaded", "429"
+  elseif text:match("[Rr]equest timeout expired") then
+    return "timeout", "504", "the request waited in the queue for longer than its caller allows"
+  elseif text == "Unable to parse request" then
+    return "malformed_request", "400", "the message is not the one that this method takes"
+  elseif text:match("[Ss]tub process") then
+    return "worker_died", "507"
+  elseif status then
+    return "malformed_request", status, text
+  end
+  return "internal_error", "500"
+end
+
+function server.meaning(handle, text, status)
+  local said = text:match('^{"error":%s*"(.*)"}%s*$')
+  if said then
+    return meaning(handle, said, tonumber(status) < 500 and status or nil)
+  end
+end
+
+-- The status of a call: 3 INVALID_ARGUMENT, 5 NOT_FOUND
+function server.grpc_meaning(handle, text, status)
+  local code, _, words, clip = meaning(handle, text, (status == "3" or status == "5") and "400" or nil)
+  return code, words and words:gsub('[\\"]', "\\%0"), clip
+end

@@ -1,0 +1,35 @@
+"""What the gateway has to know of Triton: gateway.lua says how it is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving.model_server import Upstream
+
+# Open Inference and Triton's own additions, but for the repository, shared memory, logging and trace: those load code,
+# read memory and write files. A stream of requests has no end that could be bounded.
+METHODS = {
+    "ServerLive": False,
+    "ServerReady": True,
+    "ModelReady": True,
+    "ServerMetadata": False,
+    "ModelMetadata": False,
+    "ModelConfig": False,
+    "ModelStatistics": False,
+    "ModelInfer": False,
+}
+
+
+def upstream(http: int, grpc: int) -> Upstream:
+    """What the gateway has to know of a Triton that listens on these ports."""
+    return Upstream(
+        http=http,
+        grpc=grpc,
+        script=Path(__file__).with_name("gateway.lua"),
+        service="inference.GRPCInferenceService",
+        methods=METHODS,
+        retried=(500,),  # the worker's process has ended
+        grpc_retried="internal",  # the same, over gRPC
+        software="Triton",
+        platform="triton_python",
+    )

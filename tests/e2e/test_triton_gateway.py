@@ -1,0 +1,264 @@
+"""The gateway in front of a Triton that does not run: a double answers as handler/triton_model.py and Triton do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import ThreadingHTTPServer
+from typing import Any
+
+import grpc
+import pytest
+import requests
+
+from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
+from serving.host import ports
+from serving.host.ports import LOOPBACK
+from serving.triton.upstream import METHODS
+from tests.doubles.triton_server import LENGTH, Calls, Double, handler_of
+
+pytestmark = pytest.mark.e2e
+
+SERVICE = "/inference.GRPCInferenceService/"
+UNSERVED = (
+    *("RepositoryIndex", "RepositoryModelLoad", "SystemSharedMemoryRegister", "LogSettings", "TraceSetting"),
+    "ModelStreamInfer",
+)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Double, Gateway]]:
+    double = Double(tmp_path_factory.mktemp("run"))
+    http = ThreadingHTTPServer((LOOPBACK, double.upstream.http), handler_of(double))
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    calls = grpc.server(ThreadPoolExecutor(2), handlers=[Calls(double)])
+    calls.add_insecure_port(f"{LOOPBACK}:{double.upstream.grpc}")
+    calls.start()
+    try:
+        with Gateway(double, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:  # type: ignore[arg-type]
+            gateway.start()
+            yield double, gateway
+    finally:
+        calls.stop(None).wait()
+        http.shutdown()
+        http.server_close()
+        thread.join()
+
+
+Ask = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def double(started: tuple[Double, Gateway]) -> Double:
+    made = started[0]
+    made.seen.clear()
+    made.calls.clear()
+    made.failure = None
+    made.answers("200 OK", {"X-Model-Name": "demo", "X-Model-Version": "1.0"}, b'[{"label": "a"}]')
+    return made
+
+
+@pytest.fixture
+def ask(started: tuple[Double, Gateway]) -> Ask:
+    def ask(path: str, body: bytes = b"clip", method: str = "POST", **headers: str) -> requests.Response:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.request(method, started[1].url + path, data=body, headers=given, timeout=600)
+
+    return ask
+
+
+@pytest.fixture
+def call(started: tuple[Double, Gateway]) -> Iterator[Callable[[str], bytes]]:
+    address = started[1].url.removeprefix("http://")
+    with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+        yield lambda path: channel.unary_unary(path)(b"message", timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "options"),
+    [
+        ("/predictions/demo", "/v2/models/demo.http/infer", None),
+        ("/predictions/demo/2.0", "/v2/models/demo.http.2.0/infer", None),
+        ("/predictions/demo/1.0/top_k/3", "/v2/models/demo.http.1.0/infer", "top_k/3"),
+        ("/v1/models/demo:predict", "/v2/models/demo.http/infer", None),
+        ("/v2/models/demo/infer", "/v2/models/demo.http/infer", None),
+        ("/v2/models/demo/versions/2.0/infer", "/v2/models/demo.http.2.0/infer", None),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_body_of_any_form_is_the_one_input_as_it_stands(
+    double: Double, ask: Ask, method: str, path: str, asked: str, options: str | None
+) -> None:
+    ask(path, b"\x00clip", method, content_type="application/json", content_encoding="gzip", x_top_k="3")
+    ((used, target, headers, body),) = double.seen
+    assert (used, target, body) == ("POST", asked, b"\x00clip")
+    assert (headers[LENGTH], headers["x-content-encoding"], headers["x-top-k"]) == ("0", "gzip", "3")
+    assert headers.get("x-path") == options
+    assert "content-encoding" not in headers, "Triton would decompress it, without a limit"
+
+
+def test_the_answer_is_the_models_with_its_status_and_headers(double: Double, ask: Ask) -> None:
+    response = ask("/predictions/demo")
+    assert (response.status_code, response.json()) == (200, [{"label": "a"}])
+    assert response.headers["content-type"] == "application/json"
+    assert (response.headers["x-model-name"], response.headers["x-model-version"]) == ("demo", "1.0")
+    assert LENGTH not in response.headers
+    double.answers("422 Unprocessable Entity", {"X-Model-Name": "demo"}, b'{"error": "\n\n", "code": "x"}')
+    response = ask("/predictions/demo")
+    assert (response.status_code, response.text) == (422, '{"error": "\n\n", "code": "x"}')
+
+
+def test_binary_tensors_of_the_models_are_said_to_be_so(double: Double, ask: Ask) -> None:
+    double.answers("200 OK", {"Inference-Header-Content-Length": "2"}, b"{}\x00\n\n\x01")
+    response = ask("/v2/models/demo/infer")
+    assert (response.content, response.headers[LENGTH]) == (b"{}\x00\n\n\x01", "2")
+    assert response.headers["content-type"] == "application/octet-stream"
+
+
+def test_an_answer_larger_than_a_connections_buffer_is_whole(double: Double, ask: Ask) -> None:
+    double.answers("200 OK", {}, b"x" * 4_000_000)
+    assert len(ask("/predictions/demo").content) == 4_000_000
+
+
+def test_binary_tensors_for_tritons_own_number_of_a_version_are_its_own_form(
+    double: Double, ask: Ask
+) -> None:
+    double.answer = (200, {LENGTH: "2", "Content-Type": "application/octet-stream"}, b"{}\x00\x01")
+    tensors = {"inference_header_content_length": "4"}
+    response = ask("/v2/models/demo/versions/2/infer", b"{  }\x00", **tensors)
+    assert (response.content, response.headers[LENGTH]) == (b"{}\x00\x01", "2")
+    ((_, target, headers, body),) = double.seen
+    assert (target, headers[LENGTH], body) == ("/v2/models/demo/versions/2/infer", "4", b"{  }\x00")
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "asked"),
+    [
+        ("", {}, "demo.http"),
+        ("/versions/2.0", {}, "demo.http.2.0"),
+        ("/versions/9", {}, "demo.http.9"),
+        ("/versions/2", {"content_encoding": "gzip"}, "demo.http.2"),
+    ],
+)
+def test_other_binary_tensors_are_the_models_to_read_as_behind_torchserve(
+    double: Double, ask: Ask, version: str, more: dict[str, str], asked: str
+) -> None:
+    ask(f"/v2/models/demo{version}/infer", b"{  }\x00", inference_header_content_length="4", **more)
+    ((_, target, headers, body),) = double.seen
+    assert (target, body) == (f"/v2/models/{asked}/infer", b"{  }\x00")
+    assert (headers[LENGTH], headers[f"x-{LENGTH}"]) == ("0", "4")
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [
+        (400, "corrupt_audio: a broken clip", (422, "corrupt_audio", "a broken clip", None)),
+        (400, "audio_too_long[3]: 99 s", (413, "audio_too_long", "99 s", 3)),
+        (400, "unexpected inference input 'x'", (400, "malformed_request", "unexpected inference input 'x'", None)),
+        (404, "Request for unknown model: 'no.http' is not found", (404, "model_not_found", ": no", None)),
+        (404, "Request for unknown model: 'demo' version 9", (404, "model_not_found", "demo, version 9", None)),
+        (404, "Request for unknown model: 'demo.http' is not found", (429, "overloaded", "none of its workers", None)),
+        (503, "Exceeds maximum queue size", (429, "overloaded", "too many requests", None)),
+        (503, "Request timeout expired", (504, "timeout", "waited in the queue", None)),
+        (500, "in ensemble 'demo.http', out_of_memory: too much", (507, "out_of_memory", "too much", None)),
+        (500, "Stub process 'demo_0' is not healthy.", (507, "worker_died", "the worker ended", None)),
+        (500, "anything else", (500, "internal_error", "log says why", None)),
+    ],
+)  # fmt: skip
+def test_an_error_that_triton_words_gets_our_status_and_shape(
+    double: Double, ask: Ask, status: int, text: str, expected: tuple[int, str, str, int | None]
+) -> None:
+    double.fails(status, text)
+    response = ask("/v2/models/demo/infer")
+    said = response.json()
+    assert (response.status_code, said["code"], said.get("instance")) == (
+        expected[0],
+        expected[1],
+        expected[3],
+    )
+    assert expected[2] in said["error"]
+    assert len(double.seen) == (2 if status == 500 else 1), "a worker that ended is tried once more"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/repository/index",
+        "/v2/repository/models/demo/unload",
+        "/v2/models/demo/load",
+        "/v2/systemsharedmemory/region/a/register",
+        "/v2/cudasharedmemory/status",
+        "/v2/logging",
+        "/v2/trace/setting",
+        "/v2/models/demo/trace/setting",
+        "/metrics",
+    ],
+)
+def test_apis_that_load_code_read_memory_or_write_files_are_never_reached(
+    double: Double, ask: Ask, path: str
+) -> None:
+    assert {ask(path, method=method).status_code for method in ("POST", "PUT")} <= {404, 405}
+    assert ask(path, b"", "GET").status_code == 404
+    assert double.seen == []
+
+
+def test_over_grpc_inference_health_metadata_and_statistics_are_reached_and_nothing_else(
+    double: Double, call: Callable[[str], bytes]
+) -> None:
+    for method in METHODS:
+        assert call(SERVICE + method) == b"message"
+    assert double.calls == [SERVICE + method for method in METHODS]
+    for method in UNSERVED:
+        with pytest.raises(grpc.RpcError) as refused:
+            call(SERVICE + method)
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert "ModelInfer" in refused.value.details()
+    assert len(double.calls) == len(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "said"),
+    [
+        (
+            (grpc.StatusCode.INVALID_ARGUMENT, 'corrupt_audio[1]: a "broken" clip'),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            {"error": 'a "broken" clip', "code": "corrupt_audio", "instance": 1},
+        ),
+        (
+            (grpc.StatusCode.NOT_FOUND, "Request for unknown model: 'no' is not found"),
+            grpc.StatusCode.NOT_FOUND,
+            {"error": "no such model, or no such version of it", "code": "model_not_found"},
+        ),
+        (
+            (grpc.StatusCode.INTERNAL, "Unable to parse request"),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            {"error": "the message is not the one that this method takes", "code": "malformed_request"},
+        ),
+    ],
+)
+def test_a_failed_calls_message_is_our_error(
+    double: Double, call: Callable[[str], bytes], failure: Any, code: grpc.StatusCode, said: dict[str, Any]
+) -> None:
+    double.failure = failure
+    with pytest.raises(grpc.RpcError) as failed:
+        call(f"{SERVICE}ModelInfer")
+    assert (failed.value.code(), json.loads(failed.value.details())) == (code, said)
+
+
+def test_the_access_log_has_the_path_that_the_caller_used(
+    double: Double, ask: Ask, started: tuple[Double, Gateway]
+) -> None:
+    response = ask("/v1/models/demo:predict", x_request_id="logged")
+    assert response.status_code == 200
+    lines: list[Any] = []
+    for _ in range(600):
+        lines = [json.loads(line) for line in started[1].access_log.read_text().splitlines()]
+        if found := [line["path"] for line in lines if line["id"] == "logged"]:
+            assert found == ["/v1/models/demo:predict"]
+            return
+        threading.Event().wait(0.1)
+    raise AssertionError("the request is not in the access log")
