@@ -21,6 +21,7 @@ from bundle import sources
 from serving.gateway import model_config, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
+from serving.gateway.page import assembly as page
 from serving.host import ports
 from serving.metrics.assembly import exporter
 from serving.torchserve.process import TorchServe
@@ -45,7 +46,11 @@ def gateway(server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Ite
     file.write_text(f"{TOKEN}\n")
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
     specs = [sources.resolve("demo", root=ROOT / "models")]
-    with Gateway(server, options, response_timeout=120, static=model_config.files(specs)) as running:
+    static = (
+        *model_config.files(specs),
+        *page.files(specs, options),
+    )  # a client that asks for / gets no page
+    with Gateway(server, options, response_timeout=120, static=static) as running:
         counting = exporter(server, running, specs)  # it answers /v2/models/NAME/stats
         running.start()
         counting.start()
