@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import BaseModel
-from speaker_id import clip, errors
+from speaker_id import clip
 from speaker_id import settings as settings_module
 from speaker_id.audio.formats import FORMATS
 from speaker_id.settings import Settings
-from speaker_id.statuses import STATUS
 
 from bundle.spec import ModelSpec, TorchServeSettings
 from bundle.variables import CHECKED, MEANING
 from measure import ROOT
 from measure.document import Table
+from serving.api import failures
 from serving.gateway.codes import GATEWAY_ERRORS
 from serving.metrics.catalogue import CATALOGUE
 from serving.platforms import PLATFORMS, STOPPING
@@ -85,12 +85,9 @@ def model_keys() -> None:
 
 def handler_errors() -> None:
     """Errors of the handler: status, code, and the meaning that the tree in `errors` gives."""
-    tree = re.sub(r"\n[│ ]{8,}(?=\S)", " ", errors.__doc__ or "")
-    meaning = dict(re.findall(r"── (\w+) +(.+)", tree))
-    statuses = sorted(((status.value, error) for error, status in STATUS.items()), key=lambda row: row[0])
     table(
         ("status", "code", "meaning"),
-        ((status, f"`{error.code}`", meaning[error.__name__]) for status, error in statuses),
+        ((each.status, f"`{each.code}`", each.meaning) for each in failures.of_the_handler()),
     )
 
 
