@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from bundle.repository import HTTP
 from serving.host.local_http import Answer
 
@@ -27,11 +25,3 @@ def restored(answer: Answer) -> Answer:
     status, *lines = head.decode("ascii").split("\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     return Answer(int(status.split(" ")[0]), headers, body)
-
-
-def said(answer: Answer) -> str:
-    """What Triton says of a request that it did not answer."""
-    try:
-        return str(json.loads(answer.body)["error"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:200]

@@ -20,7 +20,7 @@ from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.readiness import hung, question, watch
-from serving.torchserve import probe
+from serving.readiness.sent import HEADER
 from serving.torchserve.process import TorchServe
 from tests.e2e.odd_requests import message
 from tests.waiting import wait_until
@@ -285,10 +285,8 @@ def test_nobody_watching_is_not_ready_in_time(server: TorchServe) -> None:
 
 
 def test_a_caller_cannot_pose_as_the_watch(gateway: Gateway) -> None:
-    response = requests.post(
-        f"{gateway.url}/predictions/stub", b"abc", headers={probe.HEADER: "yes"}, timeout=600
-    )
-    assert probe.HEADER not in response.json()[0]["headers"]
+    response = requests.post(f"{gateway.url}/predictions/stub", b"abc", headers={HEADER: "yes"}, timeout=600)
+    assert HEADER not in response.json()[0]["headers"]
 
 
 def test_what_the_watch_found_is_its_owners(gateway: Gateway) -> None:
