@@ -87,7 +87,7 @@ def server(
         server.service.start()
         yield server
     finally:
-        server.service.stop(10)
+        server.service.stop(0, hurry=lambda: True)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def start(stub_store: Path, tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for server in started:
-        server.stop()
+        server.stop(0)
 
 
 def answer(server: TorchServe, body: bytes, model: str = "stub", **options: Any) -> requests.Response:
