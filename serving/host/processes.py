@@ -38,10 +38,10 @@ class Identity:
         return cls(process.pid, _boot(), _started(process.pid))
 
     def process(self) -> psutil.Process | None:
-        """The process, or None once it has ended (a zombie has ended too)."""
+        """The process, or None once it has ended with all its threads (a zombie has ended too)."""
         try:
             process = psutil.Process(self.pid)
-            if self != Identity.of(process) or process.status() == psutil.STATUS_ZOMBIE:
+            if self != Identity.of(process) or _ended(process):
                 return None
         except psutil.NoSuchProcess:
             return None
@@ -57,6 +57,12 @@ def _boot() -> str:
         return BOOT_ID.read_text("ascii").strip()
     except OSError:
         return ""
+
+
+def _ended(process: psutil.Process) -> bool:
+    # a killed process is a zombie as soon as its first thread has ended: while others have not, which on a busy machine
+    # takes a while, its ports are taken and its files are open
+    return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
 
 
 def _started(pid: int) -> float:

@@ -15,6 +15,7 @@ import pytest
 
 from serving.host import ports, processes
 from serving.host.processes import Identity
+from tests.waiting import wait_until
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -45,6 +46,29 @@ def test_an_identity_ends_with_its_process(start: Start) -> None:
     child.kill()
     child.wait()
     assert not identity.alive
+
+
+HASHES = """
+import hashlib, os, socket, sys, threading
+os.nice(19)
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+def forever(data=bytes(50_000_000)):
+    while True:
+        hashlib.sha256(data).digest()  # in C, where it holds no lock
+for _ in range(8):
+    threading.Thread(target=forever, daemon=True).start()
+"""
+
+
+def test_a_killed_process_has_not_ended_while_threads_of_it_hold_its_port(start: Start) -> None:
+    """It is a zombie at once, also for whoever looks whether the port is free again."""
+    (port,) = ports.free(1)
+    child = start(HASHES, str(port))
+    identity = Identity.of(psutil.Process(child.pid))
+    child.kill()
+    wait_until(lambda: not identity.alive)
+    assert not ports.is_taken(port)
+    assert child.poll() is not None
 
 
 def test_another_process_under_the_same_id_is_not_taken_for_it(start: Start) -> None:
