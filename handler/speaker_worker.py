@@ -39,8 +39,10 @@ class Asked:
 
     @property
     def probe(self) -> bool:
-        """Whether the server's own watch asks for any answer; the gateway removes a caller's such header."""
-        return any(name.lower() == "x-probe" for name in self.payload.headers)
+        """Whether the server's own watch asks for any answer; the gateway removes or replaces a caller's header."""
+        return any(
+            name.lower() == "x-probe" and value == "yes" for name, value in self.payload.headers.items()
+        )
 
 
 @dataclass(frozen=True)

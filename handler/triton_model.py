@@ -105,7 +105,7 @@ class TritonPythonModel(Worker):
     def asked(self, request: Any) -> Asked:
         """Convert Triton's request: the body of the gateway's form, or tensors."""
         given = json.loads(request.parameters() or "{}")
-        headers = {name: value for name, value in given.items() if isinstance(value, str) and is_header(name)}
+        headers = headers_of(given)
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         wanted = request.requested_output_names()
         if is_gateways(request):
@@ -119,7 +119,7 @@ class TritonPythonModel(Worker):
         tensors = Tensors(
             audio=inputs["audio"].as_numpy().reshape(-1).tolist() if "audio" in inputs else (),
             waveforms=waveform,
-            parameters={name: value for name, value in given.items() if name not in headers},
+            parameters={name: value for name, value in given.items() if not is_header(name)},
             outputs=tuple(name for name in self.outputs if name in wanted),
         )
         read = payload({}, headers)
@@ -136,10 +136,19 @@ def is_header(name: str) -> bool:
     return name.lower().startswith("x-") or name.lower() == "traceparent"
 
 
+def headers_of(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers among a request's parameters, in lower case.
+
+    A message may have parameters of the same names. The gateway's headers are in lower case and set last, so they win.
+    """
+    found = {name: value for name, value in parameters.items() if isinstance(value, str) and is_header(name)}
+    last = sorted(found, key=lambda name: name == name.lower())
+    return {name.lower(): found[name] for name in last}
+
+
 def restored(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers as callers name them, with those that would mean something to Triton itself."""
-    lowered = {name.lower(): value for name, value in headers.items()}
-    return {name[2:] if name in FOR_TRITON else name: value for name, value in lowered.items()}
+    return {name[2:] if name in FOR_TRITON else name: value for name, value in headers.items()}
 
 
 def response(request: Any, answer: Answer) -> Any:

@@ -4,6 +4,7 @@
 -- serving/gateway/scripts.py puts before it GRPC_STATUS = {code = "8", …}, gRPC's status of each code; found.lua; words.lua; and
 -- the server's own part, serving/torchserve/gateway.lua for example, which has:
 --   server.ask(handle)                         a request with a clip, before it is sent on
+--   server.call(handle)                        the same of a call over gRPC; may be missing
 --   server.restore(handle)                     true if it has made the model's answer of the server's; may be missing
 --   server.meaning(handle, text, status)       an error's body → our code, our status, and for this case only a message and
 --                                              which clip; nil if the error is the model's
@@ -17,7 +18,7 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type") or ""
   if kind:lower():match("^application/grpc") then
-    return
+    return server.call and server.call(handle)
   end
   for _, name in ipairs(OPTIONS) do
     if headers:getNumValues(name) > 1 then

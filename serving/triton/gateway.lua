@@ -33,6 +33,11 @@ local function target(path)
   return name, rest and rest:match("^/([^/]+)"), rest and rest:match("^/[^/]+/(.+)$")
 end
 
+-- A message may have parameters that look like headers: those that the gateway sets come after, and so they count
+function server.call(handle)
+  handle:headers():replace("x-probe", "no")
+end
+
 -- A body of any form is the one input of the model NAME.http, as it stands; so every answer is what it is behind TorchServe.
 -- Whoever names a version by Triton's number of it (2 for 2.0) and sends binary tensors gets Triton's own form, with its
 -- priorities and its queue's policy; but for compressed ones, which Triton would decompress without a limit.
@@ -42,6 +47,7 @@ function server.ask(handle)
   if model == nil then
     return
   end
+  server.call(handle)
   local coding, length = headers:get("content-encoding"), headers:get(LENGTH)
   headers:replace("x-envoy-original-path", headers:get(":path"))  -- for the access log
   headers:replace(":method", "POST")

@@ -125,6 +125,11 @@ def test_a_probe_is_answered(model: Any) -> None:
     assert gateways(model, b"", {"x-probe": "yes"}) == ("200 OK", {}, {})
 
 
+def test_a_parameter_of_a_message_does_not_stand_for_a_header_that_the_gateway_sets(model: Any) -> None:
+    for forged in ({"X-Probe": "yes", "x-probe": "no"}, {"x-probe": "no", "X-PROBE": "yes"}):
+        assert gateways(model, AUDIO, forged)[1]["X-Model-Name"] == "demo"
+
+
 @pytest.mark.parametrize("outputs", [["answer"], ["label"]])
 def test_a_lack_of_memory_is_an_error_that_the_gateway_retries(
     model: Any, monkeypatch: pytest.MonkeyPatch, outputs: list[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -18,7 +19,9 @@ from serving.triton.upstream import upstream
 
 LENGTH = "inference-header-content-length"
 VERSIONS = {
-    number: Version(number, (1,), 1, wanted=1, pending=0, capacity=100, response_timeout=30, batch_delay=0.0)
+    number: Version(
+        number, (os.getpid(),), 1, wanted=1, pending=0, capacity=100, response_timeout=30, batch_delay=0.0
+    )
     for number in ("1.0", "2.0")
 }
 
@@ -49,6 +52,7 @@ class Double:
     answer: tuple[int, dict[str, str], bytes] = (200, {}, b"")
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
     failure: tuple[grpc.StatusCode, str] | None = None
 
     def __post_init__(self) -> None:
@@ -105,6 +109,7 @@ class Calls(grpc.GenericRpcHandler):
     def service(self, details: Any) -> Any:
         def call(message: bytes, context: grpc.ServicerContext) -> bytes:
             self.double.calls.append(details.method)
+            self.double.metadata = dict(details.invocation_metadata)
             if self.double.failure:
                 context.abort(*self.double.failure)
             return message

@@ -249,6 +249,16 @@ def test_a_failed_calls_message_is_our_error(
     assert (failed.value.code(), json.loads(failed.value.details())) == (code, said)
 
 
+def test_what_only_the_gateway_says_stands_where_a_message_could_say_otherwise(
+    double: Double, ask: Ask, call: Callable[[str], bytes]
+) -> None:
+    call(f"{SERVICE}ModelInfer")
+    ask("/predictions/demo", x_probe="yes")
+    for given in (double.metadata, double.seen[0][2]):
+        assert given["x-probe"] == "no"
+        assert {"x-received", "x-answer-within"} <= given.keys()
+
+
 def test_the_access_log_has_the_path_that_the_caller_used(
     double: Double, ask: Ask, started: tuple[Double, Gateway]
 ) -> None:
