@@ -61,7 +61,7 @@ def fuzz(
         url: a server's base address.
         cases: divided equally among the operations; there may be a few more.
         phases: schemathesis' own: "examples" of the description, some hundred and fifty; "coverage",
-            every boundary of every schema, some eight thousand; "fuzzing", as many as `cases` says.
+            every boundary of every schema, more than ten thousand; "fuzzing", as many as `cases` says.
         seed: of what is random.
         token: where the server asks for one.
         leave_out: paths that are not asked, a regular expression.
