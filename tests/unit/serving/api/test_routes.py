@@ -47,7 +47,7 @@ def is_part(piece: str, path: str) -> bool:
 
 def test_the_paths_are_found_in_script_and_template() -> None:
     assert {"/ping", "/v2/health/live", "/ready", "^/v2/models/[%w._-]+/infer$"} <= set(PIECES)
-    assert "/v2/models/[^/:]+/infer" in ROUTED
+    assert "/v2/models/[^/:]+(/versions/[^/:]+)?/infer" in ROUTED
     assert not is_part("/ready", "/v2/models/demo/ready/more")
     assert not is_part("^/v2/models/[%w._-]+/infer$", "/v2/models/demo/infer/more")
 
