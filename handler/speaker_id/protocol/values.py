@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -28,6 +29,8 @@ def shown(value: object) -> str:
         return kind(value)  # its content may have any size and depth
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**SHOWN:
         return f"a number of more than {SHOWN} digits"  # repr raises past 4300
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)  # the caller's own word, not Python's
     text = repr(value[:SHOWN]) if isinstance(value, str) else repr(value)
     return text if len(text) <= SHOWN + 2 else text[:SHOWN] + "…"
 

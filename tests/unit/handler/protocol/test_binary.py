@@ -265,31 +265,6 @@ def test_waveforms_need_a_sampling_rate() -> None:
     rejected({"inputs": [binary_tensor([1], "FP32", bytes(4))]}, bytes(4), InvalidParameter)
 
 
-@pytest.mark.parametrize("value", [True, False, None])
-def test_outputs_may_be_asked_for_as_bytes(value: bool | None) -> None:
-    one = {"inputs": [tensor([1], "BYTES", [B64])]}
-    outputs = (Output("label", bool(value)), Output("score", bool(value)))
-    assert request(one | {"parameters": {"binary_data_output": value}}).outputs == outputs
-    named = [{"name": name, "parameters": {"binary_data": value}} for name in ("label", "score")]
-    assert request(one | {"outputs": named}).outputs == outputs
-
-
-def test_an_outputs_own_parameter_overrides_that_of_the_request() -> None:
-    one = {"inputs": [tensor([1], "BYTES", [B64])], "parameters": {"binary_data_output": True}}
-    named = [{"name": "score", "parameters": {"binary_data": False}}, {"name": "label"}]
-    assert request(one | {"outputs": named}).outputs == (Output("score"), Output("label", binary=True))
-
-
-@pytest.mark.parametrize("value", [1, "true", []])
-def test_a_choice_is_true_or_false(value: Any) -> None:
-    one = {"inputs": [tensor([1], "BYTES", [B64])]}
-    for more in (
-        {"parameters": {"binary_data_output": value}},
-        {"outputs": [{"name": "score", "parameters": {"binary_data": value}}]},
-    ):
-        assert "must be true or false" in refused(one | more, InvalidParameter).message
-
-
 SIZES = st.none() | st.integers(-2, 40) | st.sampled_from([2**31, 2**63, 10**30, 4.0, "4", True])
 TENSORS = st.fixed_dictionaries(
     {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest, RequestTooLarge
-from speaker_id.protocol import Options, Output, Request
+from speaker_id.protocol import Options, Request
 
 from tests.unit.handler.protocol.bodies import AUDIO, B64, refused, request, tensor
 
@@ -46,9 +46,9 @@ def test_v2_inputs_have_names_of_their_own() -> None:
     one = tensor([1], "BYTES", [B64])
     error = refused({"inputs": [one, one]}, MalformedRequest)
     assert error.message == "two inputs have the name 'audio'; give each its own"
-    for name in (None, "", 7, "x" * 257):
+    for name, said in ((None, "null"), (True, "true"), ("", "''"), (7, "7"), ("x" * 257, f"'{'x' * 40}'")):
         error = refused({"inputs": [one | {"name": name}]}, MalformedRequest)
-        assert error.message.startswith("an input must have a name of 1 to 256 characters, not ")
+        assert error.message == f"an input must have a name of 1 to 256 characters, not {said}"
 
 
 @pytest.mark.parametrize("data", [[B64, B64], [[B64], [B64]]])
@@ -106,32 +106,6 @@ def test_v2_needs_a_sampling_rate_for_waveforms() -> None:
 def test_v2_other_datatypes_are_refused() -> None:
     error = refused({"inputs": [tensor([1], "INT8", [0])]}, InvalidParameter)
     assert error.message == "datatype must be BYTES or FP32, not 'INT8'"
-
-
-def test_v2_outputs_may_be_chosen() -> None:
-    body = {"inputs": [tensor([1], "BYTES", [B64])], "outputs": [{"name": "score"}]}
-    assert request(body).outputs == (Output("score"),)
-    refused({**body, "outputs": [{"name": "logits"}]}, InvalidParameter)
-    twice = refused(
-        {**body, "outputs": [{"name": "score"}, {"name": "label"}, {"name": "score"}]}, InvalidParameter
-    )
-    assert twice.message == "output score is requested twice; name it once"
-    refused({**body, "outputs": "score"}, MalformedRequest)
-    refused({**body, "outputs": [{"name": "score", "datatype": "FP64"}]}, InvalidParameter)
-    refused({**body, "outputs": [{"name": "score", "parameters": {"sort": 1}}]}, InvalidParameter)
-
-
-def test_v2_classes_may_be_asked_for() -> None:
-    body = {"inputs": [tensor([1], "BYTES", [B64])]}
-    wanted = [{"name": "score", "parameters": {"classification": 3}}, {"name": "label"}]
-    assert request({**body, "outputs": wanted}).outputs == (Output("score", classes=3), Output("label"))
-    for count in (0, -1, 1.5, "x", True):
-        wanted = [{"name": "score", "parameters": {"classification": count}}]
-        error = refused({**body, "outputs": wanted}, InvalidParameter)
-        assert error.message.startswith("classification must be a whole number of at least 1, not ")
-    wanted = [{"name": "label", "parameters": {"classification": 3}}]
-    error = refused({**body, "outputs": wanted}, InvalidParameter)
-    assert error.message == "classification is of scores: output label has none"
 
 
 def parameters(**given: Any) -> dict[str, Any]:
