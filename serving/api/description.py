@@ -23,7 +23,9 @@ LIMITS = (
 )
 # Markdown, of paragraphs, lists and `code` alone: page.py shows it too
 TEXT = (
-    "Audio in, ranked labels out: send an audio file to `/predictions/NAME`, or one of three JSON forms.",
+    "Audio in, ranked labels out: send an audio file to `/predictions/NAME`, or one of three JSON forms. "
+    "`curl -T clip.flac HOST:PORT/predictions/NAME` is answered "
+    '`[{{"label": "id10003", "score": 0.98}}, …]`.',
     "- A body may have {body:,} bytes, and {inflated:,} once its `Content-Encoding` is decoded.",
     "- Paths with `POST` take `PUT` too, those with `GET` take `HEAD`. Any other method is answered 405 with `Allow`, "
     "a path that is not here 404, both with an `Error`.",

@@ -20,7 +20,7 @@ function answered(request, total) {
   const header = (name) => request.getResponseHeader(name) || "";
   text($("version"), `${header("x-model-name") || model.name}, version ${header("x-model-version")}`);
   times(header("server-timing"), total, Number(header("x-audio-seconds")), header("x-batch-size"));
-  text($("json"), heads === answer ? JSON.stringify(answer, null, 2) : `[\n${answer.map((each) => `  ${JSON.stringify(each)}`).join(",\n")}\n]`);
+  text($("json"), JSON.stringify(answer, null, 2));
   text($("curl"), curl());
   text($("status"), `${$("best").textContent} ${$("best-score").textContent}. ${$("true-speaker").textContent}`);
 }
