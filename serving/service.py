@@ -18,6 +18,7 @@ from serving.gateway import canary, model_config, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.gateway.page import assembly as page
+from serving.gateway.static import StaticFile
 from serving.host import local_http, logs, orphans
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
@@ -66,8 +67,7 @@ class Service:
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
-        described = model_config.files(specs, self.server.upstream.platform)
-        static = (*described, *files.files(specs, options), *page.files(specs, options))
+        static = static_files(specs, options, self.server.upstream.platform)
         self.gateway = Gateway(self.server, replace(options, limits=limits), longest, heads, static)
         # seconds that the workers may take to load, one model after the other, and the server to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
@@ -221,6 +221,14 @@ class Service:
             temp=[str(folder) for folder in (self.server.temp, self.gateway.folder) if folder],
             server=self.server.name,
         ).write(self.run)
+
+
+def static_files(
+    specs: Sequence[ModelSpec], options: GatewayOptions, platform: str
+) -> tuple[StaticFile, ...]:
+    """What the gateway answers by itself: configurations of the models, the API's description, the page."""
+    described = model_config.files(specs, platform)
+    return (*described, *files.files(specs, options), *page.files(specs, options))
 
 
 def room(specs: Sequence[ModelSpec]) -> int:

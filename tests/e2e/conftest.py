@@ -21,13 +21,11 @@ from filelock import FileLock
 
 from bundle import archive, sources
 from serving import state
-from serving.api import files
-from serving.gateway import model_config
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
-from serving.gateway.page import assembly as page
 from serving.host import ports, processes
 from serving.host.leash import Leashed
+from serving.service import static_files
 from serving.torchserve.process import TorchServe, serving
 from tests.e2e.started import STUB, Run, Serve, StartServe
 
@@ -92,7 +90,7 @@ def gateway(server: TorchServe) -> Iterator[Gateway]:
     """The gateway in front of `server`, with its page; `.url` is its base address, HTTP and gRPC alike."""
     options = GatewayOptions(ports.free(1)[0])
     specs = [sources.resolve("demo", root=ROOT / "models")]
-    static = (*model_config.files(specs), *files.files(specs, options), *page.files(specs, options))
+    static = static_files(specs, options, server.upstream.platform)
     with Gateway(server, options, response_timeout=120, static=static) as running:
         running.start()
         yield running

@@ -18,12 +18,12 @@ import pytest
 import soundfile
 
 from bundle import sources
-from serving.gateway import model_config, tokens
+from serving.gateway import tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
-from serving.gateway.page import assembly as page
 from serving.host import ports
 from serving.metrics.assembly import exporter
+from serving.service import static_files
 from serving.torchserve.process import TorchServe
 from tests.e2e.clients import installed
 
@@ -46,10 +46,7 @@ def gateway(server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Ite
     file.write_text(f"{TOKEN}\n")
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
     specs = [sources.resolve("demo", root=ROOT / "models")]
-    static = (
-        *model_config.files(specs),
-        *page.files(specs, options),
-    )  # a client that asks for / gets no page
+    static = static_files(specs, options, server.upstream.platform)  # a client that asks for / gets no page
     with Gateway(server, options, response_timeout=120, static=static) as running:
         counting = exporter(server, running, specs)  # it answers /v2/models/NAME/stats
         running.start()
