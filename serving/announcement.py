@@ -20,18 +20,24 @@ def announce(service: Service) -> str:
     Raises:
         BundleError: a model does not answer.
     """
-    ready = [_ready(spec, service.gateway.options) for spec in service.specs]
-    return "\n".join([*ready, f"metrics: {service.exporter.url}\n"])
+    options = service.gateway.options
+    ready = [_ready(spec, options) for spec in service.specs]
+    page = [f"page to try a voice on: {_base(options)}/"] if options.page else []
+    return "\n".join([*ready, *page, f"metrics: {service.exporter.url}\n"])
+
+
+def _base(options: GatewayOptions) -> str:
+    """The address to copy, without a slash at the end."""
+    return options.certificate.url(options.url) if options.certificate else options.url
 
 
 def _ready(spec: ModelSpec, options: GatewayOptions) -> str:
     clip, path = samples.samples()[0].path, f"/predictions/{spec.name}"
     answer = _first_answer(options, path, clip.read_bytes())
-    certificate, base = options.certificate, options.url
+    base = _base(options)
     trust = bearer = ""
-    if certificate:
-        base = certificate.url(base)
-        trust = f" --cacert {shlex.quote(str(certificate.trust))}" if certificate.trust else ""
+    if options.certificate and options.certificate.trust:
+        trust = f" --cacert {shlex.quote(str(options.certificate.trust))}"
     if options.tokens:
         bearer = ' -H "Authorization: Bearer $TOKEN"'
     demo = ", the DEMO model, which knows six voices and no other" if spec.demo else ""

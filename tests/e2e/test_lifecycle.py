@@ -41,6 +41,7 @@ class TestServing:
             r"^ready: demo.*DEMO.*\n\n  (curl -T \S+ \S+)\n  (\[.*\])\n", running.said, re.MULTILINE
         )
         assert found, running.said
+        assert f"\npage to try a voice on: http://{LOOPBACK}:{running.port}/\nmetrics: " in running.said
         starting = re.findall(
             r"^starting, \d+ s: demo 1.0: 0 of 1 workers ready, (.*)$", running.said, re.MULTILINE
         )
