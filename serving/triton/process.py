@@ -10,6 +10,7 @@ from pathlib import Path
 from prometheus_client import Metric
 
 from bundle import archived, repository
+from bundle.terminal import say
 from serving.control import ManagementError
 from serving.host import logs, scratch
 from serving.host.ports import LOOPBACK
@@ -87,7 +88,10 @@ class Triton(ServerProcess):
         """
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
-        installation.find().check()
+        found = installation.find()
+        found.check()
+        if why := found.outdated():
+            say(f"warning: {why}")
 
     def start(self) -> None:
         """Unpack the archives and start the server; `wait_ready` says when it serves.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,84 @@ from serving.triton.installation import Installation
 from serving.triton.ports import Ports
 
 
+def image(folder: Path, version: str = "2.59.1", needs: bytes = b"") -> Path:
+    """What NVIDIA's image has in /opt/tritonserver, as far as it is looked at; the stub does nothing."""
+    stub = folder / "backends" / installation.STUB
+    (folder / "bin").mkdir(parents=True)
+    stub.parent.mkdir(parents=True)
+    stub.write_bytes(b"#!/bin/sh\nexit 1\n" + needs)
+    stub.chmod(0o755)
+    (folder / "bin" / "tritonserver").touch()
+    if version:
+        (folder / installation.VERSION_FILE).write_text(f"{version}\n")
+    return folder
+
+
+def test_that_of_the_variable_comes_before_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tried").mkdir()
+    (tmp_path / "tried" / installation.STAMP).touch()
+    monkeypatch.setattr(installation, "IMAGE", image(tmp_path / "image"))
+    monkeypatch.setenv(installation.ROOT_VARIABLE, str(image(tmp_path / "named", "2.71.0")))
+    found = installation.find(tmp_path / "tried")
+    assert (found.executable, found.version) == (tmp_path / "named" / "bin" / "tritonserver", "2.71.0")
+    found.check()
+    monkeypatch.delenv(installation.ROOT_VARIABLE)
+    assert installation.find(tmp_path / "none").executable == tmp_path / "image" / "bin" / "tritonserver"
+
+
+def test_a_variable_that_leads_nowhere_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "IMAGE", image(tmp_path / "image"))
+    monkeypatch.setenv(installation.ROOT_VARIABLE, str(tmp_path))
+    with pytest.raises(
+        ServerError, match="is no tritonserver: it needs bin/tritonserver and backends/python"
+    ):
+        installation.find(tmp_path / "none")
+
+
+def test_in_the_image_the_model_s_packages_are_this_environment_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(installation.ROOT_VARIABLE, str(image(tmp_path)))
+    assert installation.find().environment["PATH"].startswith(f"{sys.prefix}/bin:")
+
+
+def test_a_backend_for_another_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(installation.ROOT_VARIABLE, str(image(tmp_path, needs=b"\0libpython3.99.so.1.0\0")))
+    with pytest.raises(ServerError, match=r"is for Python 3\.99 .*set \.venv up with python3\.99"):
+        installation.find().check()
+
+
+@pytest.mark.parametrize("version", ["2.59.1", "2.60.0", "2.71.0", "3.0.0", "2.73.0dev"])
+def test_a_version_with_the_fixes_is_not_warned_of(version: str) -> None:
+    assert Installation(Path(), Path(), version=version).outdated() is None
+
+
+@pytest.mark.parametrize("version", ["2.59.0", installation.WHEEL_VERSION, ""])  # 2.59.0 is 25.06
+def test_a_version_without_the_fixes_is_for_trying_only(version: str) -> None:
+    said = Installation(Path(), Path(), version=version).outdated()
+    assert said is not None
+    assert said.startswith(f"Triton {version or 'of an unknown version'} lacks security fixes of 2.59.1")
+
+
+def test_the_wheel_s_version_is_of_the_wheel_that_is_pinned() -> None:
+    # 0.7.0 has 2.51: the next one has another
+    assert "nvidia-pytriton==0.7.0 " in setup.REQUIREMENTS.read_text()
+    assert installation.tried(Path()).version == "2.51.0"
+
+
+@pytest.mark.parametrize(("version", "code"), [("2.59.1", 0), ("2.59.0", 1)])
+def test_an_image_with_an_old_triton_is_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, code: int
+) -> None:
+    monkeypatch.setenv(installation.ROOT_VARIABLE, str(image(tmp_path, version)))
+    monkeypatch.setattr(sys, "argv", ["installation"])
+    assert installation.main() == code
+
+
 def test_without_any_the_way_to_one_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(installation.ROOT_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(installation, "IMAGE", tmp_path)
     with pytest.raises(ServerError, match="run `make setup SERVER=triton`"):
