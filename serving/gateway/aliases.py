@@ -15,14 +15,15 @@ READINESS = "/v2/health/ready"
 HEALTH = ("/health",)
 # SageMaker's, and that of Hugging Face's clients, who are given no path; GET / is not theirs
 PREDICT = ("/invocations", "/")
-ROUTE = re.compile(r"/[\w./:~-]*")
+# As Envoy leaves a path, which it normalises; and as Lua's strings have it, in ASCII
+ROUTE = re.compile(r"/|(/(?!\.\.?(/|$))[\w.:~-]+)+/?", re.ASCII)
 
 
 def route(path: str) -> str:
     """A path that a platform chooses, for argparse."""
     if path and not ROUTE.fullmatch(path):
         raise argparse.ArgumentTypeError(
-            f"{path!r} is not a path of letters, digits and . / : ~ _ - after a /"
+            f"{path!r} is not a path of letters A-Z, digits and . : ~ _ - after each / (. and .. stand for other paths)"
         )
     return path.rstrip("/") or path[:1]
 
