@@ -22,6 +22,7 @@ TEMPLATE = "envoy.yaml.j2"
 # grpc.health.v1.HealthCheckResponse, in base64: field 1, an enumeration, is 1 or 2
 SERVING, NOT_SERVING = (base64.b64encode(bytes([1 << 3, status])).decode() for status in (1, 2))
 GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not count
+GRPC_HEALTH_BYTES = 1024  # of a HealthCheckRequest, which holds a name, and its frame
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Configuration:
             scripts={name.removesuffix(".lua"): self.run / name for name in scripts.ALL},
             max_bytes=shipped.shipped("max_request_size"),
             grpc_frame=GRPC_FRAME,
+            grpc_health_bytes=GRPC_HEALTH_BYTES,
             serving=SERVING,
             not_serving=NOT_SERVING,
             route_seconds=self.route_seconds,

@@ -17,7 +17,7 @@ local OPTIONS = {"inference-header-content-length", "x-top-k", "x-function-to-ap
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type") or ""
-  if kind:lower():match("^application/grpc") then
+  if kind:match("^application/grpc") then
     return server.call and server.call(handle)
   end
   for _, name in ipairs(OPTIONS) do

@@ -57,8 +57,10 @@ end
 -- The one uncompressed message of a call's body, or nil: a flag and four bytes of length stand before it
 local function unframed(bytes)
   local flag, first, second, third, fourth = bytes:byte(1, 5)
-  local length = fourth and ((first * 256 + second) * 256 + third) * 256 + fourth
-  return flag == 0 and #bytes == 5 + length and bytes:sub(6) or nil
+  if fourth == nil or flag ~= 0 then
+    return nil
+  end
+  return #bytes == 5 + ((first * 256 + second) * 256 + third) * 256 + fourth and bytes:sub(6) or nil
 end
 
 local function check(handle)
@@ -89,8 +91,8 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local path, kind = headers:get(":path"), (headers:get("content-type") or ""):lower()
-  if path == nil or headers:get(":method") ~= "POST" or not (kind == "application/grpc" or kind:match("^application/grpc[+;]")) then
+  local path, kind = headers:get(":path"), headers:get("content-type") or ""
+  if path == nil or not kind:match("^application/grpc") then  -- requests.lua leaves it to calls alone
     return
   end
   if path == HEALTH .. "Check" then

@@ -162,8 +162,7 @@ function envoy_on_request(handle)
   if path == nil then
     return  -- CONNECT, which envoy.yaml.j2 rejects
   end
-  local kind = (headers:get("content-type") or ""):lower()
-  if method == "POST" and (kind == "application/grpc" or kind:match("^application/grpc[+;]")) then
+  if (headers:get("content-type") or ""):match("^application/grpc") then
     return  -- grpc.lua has answered what it does not let pass
   end
   local on = inference(path)

@@ -20,6 +20,11 @@ for name in ([[
   FORWARDED[name] = true
 end
 
+-- Whether Envoy takes a content type for gRPC's: then its own answers are a status of gRPC's
+local function of_grpc(kind)
+  return kind == "application/grpc" or kind:match("^application/grpc%+")
+end
+
 local function refuse(handle, status, code, message)
   handle:headers():replace("x-answered-in-lua", "yes")
   handle:respond({[":status"] = status, ["content-type"] = "application/json"},
@@ -96,8 +101,14 @@ function envoy_on_request(handle)
     return refuse(handle, "431", "headers_too_large", string.format(
       "the headers that describe the request are %d bytes long; at most %d are accepted", bytes, MOST_HEADERS))
   end
-  if twice(headers:get("content-type") or "") then
+  local kind = headers:get("content-type") or ""
+  if twice(kind) then
     return refuse(handle, "400", "malformed_request", "Content-Type is given twice: send one")
+  elseif of_grpc(kind) and headers:get(":method") ~= "POST" then
+    -- a file would be sent as the message of a status, in one header
+    return refuse(handle, "400", "malformed_request", "a gRPC call is made with POST")
+  elseif kind:lower():match("^application/grpc") and not of_grpc(kind) then
+    headers:replace("content-type", "application/octet-stream")  -- plain HTTP, where the content decides
   end
   local path, query = asked:match("^([^?]*)%??(.*)$")
   if path:gsub("%%%x%x", ""):find("%", 1, true) then

@@ -48,7 +48,7 @@ function envoy_on_request(handle)
     headers:remove("authorization")  -- it is needed no longer, and must not be logged after this
     return
   end
-  if path == "/grpc.health.v1.Health/Check" and method == "POST" and (headers:get("content-type") or ""):match("^application/grpc") then
+  if path == "/grpc.health.v1.Health/Check" and (headers:get("content-type") or ""):match("^application/grpc") then
     headers:replace("x-anonymous", "yes")  -- probes ask for the whole server's; grpc.lua refuses a model's
     return
   end

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import grpc
 
 SERVICE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/"
+HEALTH = "/grpc.health.v1.Health/"
 MEBIBYTE = 1 << 20
 
 
@@ -125,7 +126,13 @@ CASES = [
     # gRPC's path by another type, and its type where nothing of it is
     Case(f"POST {SERVICE}Predictions", 404, "not_found", body=b"abc"),
     Case(f"GET {SERVICE}Ping", 404, "not_found"),
-    Case(f"POST {SERVICE}Predictions", 404, "not_found", headers="content-type: application/grpc-web", body=b"abc"),
+    *(
+        Case(f"POST {SERVICE}{method}", 404, "not_found", headers=f"content-type: {kind}", body=b"abc")
+        for method in ("Ping", "Predictions")
+        for kind in ("application/grpc-web", "Application/GRPC", "application/grpc;a=b")
+    ),
+    Case(f"POST {HEALTH}Check", 404, "not_found", headers="content-type: APPLICATION/grpc", body=bytes(5)),
+    Case(CLIP, 200, headers="content-type: Application/grpc+proto", body=b"abc"),
 ]  # fmt: skip
 
 
@@ -167,7 +174,6 @@ OK, UNIMPLEMENTED, INVALID = (
     grpc.StatusCode.INVALID_ARGUMENT,
 )
 PREDICTIONS = f"{SERVICE}Predictions"
-HEALTH = "/grpc.health.v1.Health/"
 CALLS = [
     Call(f"{SERVICE}Ping", OK),
     Call(PREDICTIONS, OK, messages=(message(),)),
@@ -203,7 +209,13 @@ CALLS = [
     Call(f"{HEALTH}Check", INVALID, "malformed_request", (b"", b"")),
     Call(f"{HEALTH}Check", INVALID, "malformed_request", ()),
     Call(f"{HEALTH}Check", INVALID, "malformed_request", (field_of(1, b"a" * 999),), grpc.Compression.Gzip),
-    Call(f"{HEALTH}Check", grpc.StatusCode.RESOURCE_EXHAUSTED, "request_too_large", (bytes(2 * MEBIBYTE),)),
+    # who sends no token may ask too: no more than a name is held
+    *(
+        Call(f"{HEALTH}{check}", grpc.StatusCode.RESOURCE_EXHAUSTED, "request_too_large", (bytes(size),))
+        for check in ("Check", "Check/")
+        for size in (1024, 2 * MEBIBYTE)
+    ),
+    Call(f"{HEALTH}Check", INVALID, "malformed_request", (bytes(1000),)),
     Call(f"{HEALTH}Watch", UNIMPLEMENTED, "not_found"),
     *(
         Call(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", UNIMPLEMENTED, "not_found")

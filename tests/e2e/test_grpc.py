@@ -108,6 +108,38 @@ def test_health_of_what_is_not_here_is_not_found(stub_gateway: Gateway) -> None:
     assert error["error"].endswith(": nobody")
 
 
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"",
+        *(bytes(length) for length in (1, 2, 3, 4, 10)),
+        b"\1" + bytes(4),
+        b"\0\xff\xff\xff\xff",
+        bytes(4) + b"\2a",
+    ],
+)
+def test_a_health_check_that_is_not_one_whole_message_is_an_invalid_argument(
+    stub_gateway: Gateway, framed: bytes
+) -> None:
+    """An error in a script would let the call pass, to nobody."""
+    headers = [("content-type", "application/grpc"), ("te", "trailers")]
+    answer = over_http2(stub_gateway, "POST", f"{HEALTH}Check", headers, framed)
+    assert (answer.headers["grpc-status"], json.loads(answer.headers["grpc-message"])["code"]) == (
+        str(grpc.StatusCode.INVALID_ARGUMENT.value[0]),
+        "malformed_request",
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["GET /openapi.json", "GET /ping", f"GET {HEALTH}Check", "PUT /predictions/demo"]
+)
+def test_grpc_with_another_method_than_post_is_refused(gateway: Gateway, line: str) -> None:
+    """Envoy would send a file as the message of a status, in one header."""
+    answer = over_http2(gateway, *line.split(), [("content-type", "application/grpc")], b"")
+    assert answer.headers["grpc-status"] == str(grpc.StatusCode.INVALID_ARGUMENT.value[0])
+    assert "made with POST" in answer.headers["grpc-message"]
+
+
 def test_health_says_not_serving_while_draining_and_ping_is_unavailable(stub_server: TorchServe) -> None:
     with Gateway(stub_server, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:
         gateway.start()
