@@ -51,13 +51,11 @@ class TestRoutes:
     @pytest.mark.parametrize(
         "path",
         [
-            "/",
             "/models",
             "/models/stub",
             "/models/stub/invoke",
             "/metrics",
             "/api-description",
-            "/invocations",
             "/explanations/stub",
             "/stub/predict",
             "/v1/models/stub:explain",
