@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from speaker_id.errors import FAULTS, RequestError
 from speaker_id.job import Outcome
 from speaker_id.protocol import Model
+from speaker_id.protocol.request import header
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def code_of(outcome: Outcome) -> str:
     return outcome.error.code if outcome.error else "ok"
 
 
-def waited(headers: Mapping[str, Any]) -> float | None:
+def waited(headers: Mapping[str, str]) -> float | None:
     """Return the seconds since the gateway had received a request completely; None without a gateway."""
     when = received(headers)
     if when is None:
@@ -156,17 +157,13 @@ def waited(headers: Mapping[str, Any]) -> float | None:
     return max(0.0, seconds) if seconds < LONGEST_QUEUE else None
 
 
-def received(headers: Mapping[str, Any]) -> tuple[float, float] | None:
+def received(headers: Mapping[str, str]) -> tuple[float, float] | None:
     """Parse when a request began, in seconds since the epoch, and the seconds until it was complete."""
-    given = _RECEIVED.fullmatch(str(_header(headers, RECEIVED_HEADER)))
+    given = _RECEIVED.fullmatch(header(headers, RECEIVED_HEADER) or "")
     return (float(given[1]), float(given[2]) / 1000) if given else None
 
 
-def trace_of(headers: Mapping[str, Any]) -> dict[str, str]:
+def trace_of(headers: Mapping[str, str]) -> dict[str, str]:
     """Return `{"trace": id}` from a W3C `traceparent`, else an empty dict."""
-    given = _TRACEPARENT.fullmatch(str(_header(headers, "traceparent")))
+    given = _TRACEPARENT.fullmatch(header(headers, "traceparent") or "")
     return {"trace": given[1]} if given else {}
-
-
-def _header(headers: Mapping[str, Any], wanted: str) -> Any:
-    return next((value for name, value in headers.items() if name.lower() == wanted), None)

@@ -17,7 +17,7 @@ from speaker_id.encoder.contract import warm_up
 from speaker_id.job import Outcome
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
-from speaker_id.protocol.request import Bytes
+from speaker_id.protocol.request import Bytes, header
 from speaker_id.settings import Settings
 from speaker_id.statuses import STATUS
 from speaker_telemetry import Sink, Telemetry, code_of, received, trace_of, waited
@@ -171,8 +171,7 @@ def number(text: str) -> float | None:
 
 def request_id(asked: Asked) -> str:
     """Return the id that the caller sees: the gateway's, or its own if that is safe in a log; else the server's."""
-    headers = asked.payload.headers.items()
-    given = next((value for name, value in headers if name.lower() == "x-request-id"), None)
+    given = header(asked.payload.headers, "x-request-id")
     return given if given is not None and HARMLESS_ID.fullmatch(given) else asked.id
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speaker_id.errors import MalformedRequest
-from speaker_id.protocol.request import Bytes
+from speaker_id.protocol.request import Bytes, header
 from speaker_id.protocol.values import shown
 
 HEADER = "inference-header-content-length"
@@ -71,7 +71,7 @@ def split(body: Bytes, headers: Mapping[str, str]) -> tuple[Bytes, Tail | None]:
     Raises:
         MalformedRequest: the header is no length, or longer than the body.
     """
-    given = next((value for name, value in headers.items() if name.lower() == HEADER), None)
+    given = header(headers, HEADER)
     if given is None:
         return body, None
     text = given.strip()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import brotli  # type: ignore[import-untyped]
 
 from speaker_id.errors import MalformedRequest, RequestTooLarge, UnsupportedMedia
-from speaker_id.protocol.request import Bytes
+from speaker_id.protocol.request import Bytes, header
 from speaker_id.protocol.values import shown
 from speaker_id.settings import MAX_GZIP_MEMBERS, MAX_INFLATED_BYTES
 
@@ -25,7 +25,7 @@ def plain(body: Bytes, headers: Mapping[str, str]) -> Bytes:
         MalformedRequest: the body is not of that coding, or truncated.
         RequestTooLarge: it decompresses to more bytes than are accepted, or has too many members.
     """
-    given = next((value for name, value in headers.items() if name.lower() == "content-encoding"), "")
+    given = header(headers, "content-encoding") or ""
     coding = given.strip().lower().removeprefix("x-")
     if coding in ("", "identity"):
         return body

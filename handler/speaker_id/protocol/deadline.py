@@ -6,7 +6,7 @@ import math
 
 from speaker_id.errors import InvalidParameter
 from speaker_id.protocol import values
-from speaker_id.protocol.request import Payload
+from speaker_id.protocol.request import Payload, header
 
 HEADER = "x-request-timeout"
 
@@ -26,8 +26,8 @@ def deadline(payload: Payload, timeout: float | None = None) -> float | None:
     """
     if payload.received is None:
         return None
-    asked = next((value for name, value in payload.headers.items() if name.lower() == HEADER), None)
-    limits = [limit for limit in (payload.within, seconds(asked), timeout) if limit is not None]
+    asked = seconds(header(payload.headers, HEADER))
+    limits = [limit for limit in (payload.within, asked, timeout) if limit is not None]
     return payload.received + min(limits) if limits else None
 
 

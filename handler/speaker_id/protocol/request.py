@@ -17,9 +17,18 @@ Form = Literal["ranking", "v1", "v2", "tensors"]
 FIELDS = ("label", "score")  # of an entry of a ranking, and the v2 outputs of one head
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
 Class = tuple[float, int, str]  # score, index among the labels, label
-Rankings = (
-    Ranking | dict[str, Ranking]
-)  # of one clip: the classifier's ranking, or one for each head, by its name
+# of one clip: the classifier's ranking, or one for each head, by its name
+Rankings = Ranking | dict[str, Ranking]
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a header's value; None where it is not sent.
+
+    Args:
+        headers: names in any case.
+        name: in lower case.
+    """
+    return next((value for given, value in headers.items() if given.lower() == name), None)
 
 
 @dataclass(frozen=True)

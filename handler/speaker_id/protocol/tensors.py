@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from speaker_id.clip import Clip, EncodedAudio, RawAudio
-from speaker_id.errors import InvalidParameter, MalformedRequest, NonFiniteAudio, RequestTooLarge
+from speaker_id.errors import MalformedRequest, RequestTooLarge
 from speaker_id.protocol import values
+from speaker_id.protocol.open_inference import check_waveforms
+from speaker_id.protocol.render import not_finite
 from speaker_id.protocol.request import Options, Output, Rankings, Request, Tensors
 from speaker_id.settings import Settings
 
@@ -47,10 +49,7 @@ def parse_tensors(tensors: Tensors, settings: Settings, outside: tuple[Options, 
             raise MalformedRequest("audio contains no bytes", instance=index)
         clips.append(EncodedAudio(data))
     if tensors.waveforms is not None:
-        if rate is None:
-            raise InvalidParameter("an FP32 input needs the parameter sampling_rate, in Hz")
-        hertz = values.sampling_rate(rate, "sampling_rate")
-        values.check_seconds(tensors.waveforms.shape[-1], hertz, settings)
+        hertz = check_waveforms(tensors.waveforms.shape, rate, settings)
         clips += [RawAudio(samples, hertz) for samples in tensors.waveforms]
     if not clips:
         raise MalformedRequest("the request has no clip: send audio files or waveforms")
@@ -88,5 +87,5 @@ def render_tensors(
         else:
             answer[name] = np.array([[entry["score"] for entry in row] for row in rows], np.float32)
     if not all(np.isfinite(each).all() for each in answer.values() if each.dtype != object):
-        raise NonFiniteAudio("the model's scores for this audio are not finite: scale the samples to ±1")
+        raise not_finite()
     return answer
