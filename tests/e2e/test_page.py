@@ -191,12 +191,17 @@ def test_an_error_is_told_in_our_words(browser: Browser, gateway: Gateway) -> No
         expect(page.locator("#player")).to_be_hidden()
 
 
-def test_what_is_too_large_is_not_sent(browser: Browser, gateway: Gateway) -> None:
+def test_what_is_too_large_or_empty_is_not_sent(browser: Browser, gateway: Gateway) -> None:
     with opened(browser, gateway.url) as page:
         page.wait_for_selector("#columns:not([hidden])")
         page.evaluate("about.max_request_bytes = 1e6; take([new File([new Uint8Array(2e6)], 'long.wav')])")
         expect(page.locator("#error-title")).to_have_text("The recording is too large")
-        expect(page.locator("#error-text")).to_contain_text("It has 2.0 MB; at most 1.0 MB are accepted")
+        expect(page.locator("#error-text")).to_contain_text(
+            "It has 2,000,000 bytes; at most 1,000,000 are accepted"
+        )
+        page.evaluate("take([new File([], 'nothing.wav')])")
+        expect(page.locator("#error-title")).to_have_text("The recording is empty")
+        expect(page.locator("#error-text")).to_have_text("It has 0 bytes: choose another file.")
 
 
 def test_what_may_succeed_later_can_be_tried_again(browser: Browser, gateway: Gateway) -> None:

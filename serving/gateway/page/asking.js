@@ -15,8 +15,10 @@ function start(given) {
 function identify() {
   player();
   const {data} = clip;
+  if (!data.size) return fail(422, JSON.stringify({error: "It has 0 bytes: choose another file", code: "empty_audio"}));
   if (data.size > about.max_request_bytes) {
-    const error = `It has ${size(data.size)}; at most ${size(about.max_request_bytes)} are accepted: send a shorter or a compressed one`;
+    const [has, most] = [data.size, about.max_request_bytes].map((bytes) => bytes.toLocaleString("en"));
+    const error = `It has ${has} bytes; at most ${most} are accepted: send a shorter or a compressed one`;
     return fail(413, JSON.stringify({error, code: "request_too_large"}));
   }
   const request = sending = new XMLHttpRequest(); // fetch tells nothing of an upload's progress
