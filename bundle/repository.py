@@ -24,7 +24,7 @@ from speaker_id.manifest import CONFIG_FILE, LABELS_FILE, CheckpointError
 from speaker_id.protocol.tensors import outputs_of
 
 from bundle import BundleError, archived, exchange, shipped, store
-from bundle.spec import ModelSpec
+from bundle.spec import ModelSpec, answer_seconds
 from bundle.terminal import say
 
 LOCK, STAGING = ".triton.lock", ".triton-"  # in the store
@@ -188,10 +188,10 @@ def labels_file(head: str) -> str:
 def config(spec: ModelSpec, loaded: Sequence[int]) -> str:
     """config.pbtxt of a model, from the settings that its archive was built with."""
     ours = spec.torchserve
-    patience = 2 * ours.responseTimeout + 60  # as the gateway's
+    seconds = answer_seconds(ours.responseTimeout)
     queue = (
         f"max_queue_size: {shipped.shipped('job_queue_size')}, timeout_action: REJECT, "
-        f"default_timeout_microseconds: {patience * 1_000_000}, allow_timeout_override: true"
+        f"default_timeout_microseconds: {seconds * 1_000_000}, allow_timeout_override: true"
     )
     lines = [
         f"# {spec.name}: written by bundle.repository from the archive's {store.MODEL_CONFIG_FILE}",

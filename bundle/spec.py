@@ -20,6 +20,12 @@ NAME_RULE = "a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 SHA256 = r"^[0-9a-f]{64}$"
 
 
+def answer_seconds(response_timeout: int) -> int:
+    """Seconds from a request's whole arrival to its whole answer, after which nobody waits for it: those of one full
+    batch in the queue before its own, those of its own, and a minute."""
+    return 2 * response_timeout + 60
+
+
 class TorchServeSettings(BaseModel):
     """How TorchServe runs one model; written into model-config.yaml, which overrides config.properties."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import subprocess
 import sys
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+
+from filelock import FileLock
 
 from measure import Unavailable
 
@@ -32,8 +33,8 @@ def python(folder: Path, requirements: Path, *, behind: str = "", options: Seque
     inputs = f"{sys.version} {behind} {' '.join(options)}\n{requirements.read_text('utf-8')}"
     wanted = hashlib.sha256(inputs.encode()).hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another of the suite's processes may be making it
+    # another of the suite's processes may be making it
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         if stamp.is_file() and stamp.read_text("utf-8") == wanted:
             return interpreter
         venv.create(folder, clear=True, with_pip=False)

@@ -197,9 +197,8 @@ class Service:
             self.server.stop(0.0 if hurry() else self.server.stop_seconds)
             if self._lock is not None:  # otherwise the state is that of another server, which is running
                 (self.run / FILE).unlink(missing_ok=True)
-                (self.run / SERVE_LOCK).unlink(
-                    missing_ok=True
-                )  # while it is held; a waiting process creates another
+                # while it is held; a waiting process creates another
+                (self.run / SERVE_LOCK).unlink(missing_ok=True)
                 self._lock.release()
                 self._lock = None
         return cut

@@ -15,7 +15,7 @@ STRINGS: Schema = {"type": "array", "items": STRING}
 
 
 def told(properties: Schema, *optional: str, description: str = "") -> Schema:
-    """An object whose keys are all there but for the optional ones."""
+    """An object whose keys are all required except the optional ones."""
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     if description:
         schema["description"] = description
@@ -53,7 +53,7 @@ def rankings(settings: Sequence[Settings]) -> dict[str, Schema]:
     entry = told(
         {
             "label": STRING,
-            "score": {"type": "number", "description": "Within 0 and 1, but for `function_to_apply=none`."},
+            "score": {"type": "number", "description": "From 0 to 1, except with `function_to_apply=none`."},
         }
     )
     found = {

@@ -17,10 +17,8 @@ RETRIED = ("429", "503")  # with Retry-After
 OF_ANY_REQUEST = ("400", "408", "413", "414", "431", "503")
 UNAUTHORIZED = "401"
 UNFORESEEN = "5XX"  # gateway_error: whatever else Envoy answers in place of a server
-OF_NO_OPERATION = (
-    "method_not_allowed",
-    "unsupported_coding",
-)  # of methods that a path does not have, and of gRPC
+# of methods that a path does not have, and of gRPC
+OF_NO_OPERATION = ("method_not_allowed", "unsupported_coding")
 
 
 class Failure(NamedTuple):

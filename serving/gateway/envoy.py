@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bundle import private
+from bundle.spec import answer_seconds
 from serving.gateway import canary, scripts
 from serving.gateway.configuration import Configuration
 from serving.gateway.options import GatewayOptions
@@ -59,7 +60,7 @@ class Gateway:
         self.server = server
         self.options = options
         self.port, self.url = options.port, options.url
-        self.route_seconds = 2 * response_timeout + 60  # one full batch in the queue before its own
+        self.route_seconds = answer_seconds(response_timeout)
         self.heads = dict(heads or {})
         self.static = tuple(static)
         self.log = server.run / logs.GATEWAY
@@ -213,9 +214,8 @@ class Gateway:
 
     def _last_words(self) -> str:
         said = self.log.read_bytes()[self._logged :].decode("utf-8", "replace") if self.log.exists() else ""
-        last = re.split(r"^\[", said, flags=re.MULTILINE)[
-            -1
-        ]  # an entry begins with [ and may have several lines
+        # an entry begins with [ and may have several lines
+        last = re.split(r"^\[", said, flags=re.MULTILINE)[-1]
         return " ".join(last.split()) or "it printed no reason"
 
     def _admin(self, method: str, path: str, timeout: float = local_http.SECONDS) -> str:

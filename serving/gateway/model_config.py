@@ -11,10 +11,9 @@ from typing import Any
 
 from speaker_id.protocol.request import FIELDS
 
+from bundle.repository import DATATYPES
 from bundle.spec import ModelSpec
 from serving.gateway.static import StaticFile
-
-TYPES = {"label": "TYPE_STRING", "score": "TYPE_FP32"}
 
 
 def files(specs: Iterable[ModelSpec], platform: str) -> list[StaticFile]:
@@ -41,7 +40,7 @@ def config(spec: ModelSpec, platform: str) -> dict[str, Any]:
         "max_batch_size": spec.speaker_id.max_request_clips,
         "input": [{"name": "audio", "data_type": "TYPE_STRING", "dims": [1]}],
         "output": [
-            {"name": f"{head}{field}", "data_type": TYPES[field], "dims": [-1]}
+            {"name": f"{head}{field}", "data_type": DATATYPES[field], "dims": [-1]}
             for head in heads
             for field in FIELDS
         ],

@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 from speaker_id import activity
 
+from bundle.spec import answer_seconds
 from serving.control import ManagementError, Version
 from serving.host import processes
 from serving.model_server import ModelServer
@@ -174,9 +175,11 @@ class Watch:
         now = time.monotonic()
         if question.since is not None and found.reason is None:
             silent, waited = question.silent(now), now - max(question.since, question.refused)
-            # a single request waits for its batch to fill; and after the gateway's timeout (the time of two
-            # batches, and a minute) no caller is answered, even if the workers compute
-            if silent > SILENT_SECONDS + version.batch_delay or waited > 2 * version.response_timeout + 60:
+            # a single request waits for its batch to fill; and after the gateway's timeout no caller is answered, even
+            # if the workers compute
+            if silent > SILENT_SECONDS + version.batch_delay or waited > answer_seconds(
+                version.response_timeout
+            ):
                 found.reason = (
                     f"{model}: no answer for {now - question.since:.0f} s from {len(usable)} workers"
                 )

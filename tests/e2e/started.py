@@ -26,7 +26,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def belongings(process: Leashed) -> list[Identity]:
-    """All its descendants now, but for the shell that ends it with these tests."""
+    """All its descendants now, except the shell that ends it with these tests."""
     mine = psutil.Process(process.pid)
     of_tests = [each for each in mine.children() if watches(each)]
     return [Identity.of(each) for each in mine.children(recursive=True) if each not in of_tests]

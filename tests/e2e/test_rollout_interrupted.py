@@ -127,7 +127,7 @@ def test_killed_between_any_two_steps_the_next_roll_out_recovers(
         _, said = again.communicate(timeout=600)
         if follower == "abort":  # ended, or finished where it had come that far
             assert again.returncode == 0 or "there is nothing to end" in said or "not a canary" in said, said
-        elif again.returncode != 0:  # the killed one was through, but for its last word
+        elif again.returncode != 0:  # the killed one had done all except its last word
             assert f"VERSION={version} is the version of stub that is served" in said
         else:
             assert server.default == wanted

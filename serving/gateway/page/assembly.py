@@ -21,15 +21,8 @@ from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 
 SOURCE = Path(__file__).resolve().parent
-SCRIPTS = (
-    "state",
-    "words",
-    "served",
-    "asking",
-    "answer",
-    "player",
-    "microphone",
-)  # in the order in which they are read
+# in the order in which they are read
+SCRIPTS = ("state", "words", "served", "asking", "answer", "player", "microphone")
 PAGE = "/page"  # requests.lua sends a browser's `/` here
 ABOUT = "/page.json"
 SAMPLES = "/samples"

@@ -5,7 +5,6 @@ A client that cannot be installed here skips its test, with the reason.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from measure import Unavailable, environment
 
@@ -74,8 +74,7 @@ def _node() -> Path | str:
     folder = BUILD / "node"
     pinned = {name: (HERE / name).read_text("utf-8") for name in ("package.json", "package-lock.json")}
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another of the suite's processes may be installing them
+    with FileLock(folder / "lock"):  # another of the suite's processes may be installing them
         stamp = folder / "installed"
         if not stamp.is_file() or stamp.read_text("utf-8") != pinned["package-lock.json"]:
             for name, text in pinned.items():

@@ -230,7 +230,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_worker(folder: Path, clip: bytes) -> "subprocess.CompletedProcess[bytes]":
-    """`-I`: no PYTHONPATH, no user site, no current folder; the environment is empty but for the temp folder."""
+    """`-I`: no PYTHONPATH, no user site, no current folder; the environment has only the temp folder."""
     return subprocess.run(
         [sys.executable, "-I", "-c", WORKER],
         cwd=folder,
