@@ -70,10 +70,11 @@ def read(file: Path, arguments: Mapping[str, str]) -> list[Stage]:
     Raises:
         BundleError: an instruction that `make image-check` does not know how to follow.
     """
-    parser = DockerfileParser(str(file))
+    with file.open("rb") as content:  # by its path, only one that is called Dockerfile
+        structure = DockerfileParser(fileobj=content).structure
     stages: list[Stage] = []
     given: dict[str, str] = {}  # the arguments before the first FROM, for FROM
-    for entry in parser.structure:
+    for entry in structure:
         step = Step(entry["instruction"], entry["value"], entry["startline"] + 1)
         if step.instruction == "COMMENT":
             continue
