@@ -1,7 +1,4 @@
-"""Where tritonserver is, whether it can be used, and how its Python backend finds Python, libraries and our packages.
-
-python -m serving.triton.installation      fails where `make serve SERVER=triton` would not start, or would warn
-"""
+"""Where tritonserver is, whether it can be used, and how its backend finds Python, libraries and our packages."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundle.command_line import Parser
 from serving.model_server import ServerError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,22 +145,3 @@ def tried(folder: Path) -> Installation:
 
 def path(prefix: Path) -> str:
     return f"{prefix / 'bin'}:{os.environ.get('PATH', os.defpath)}"
-
-
-def main() -> int:
-    Parser(prog="python -m serving.triton.installation", description="Check the tritonserver.").parse_args()
-    try:
-        found = find()
-        found.check()
-    except ServerError as exc:
-        print(f"triton: {exc}", file=sys.stderr)
-        return 1
-    if why := found.outdated():
-        print(f"triton: {why}", file=sys.stderr)
-        return 1
-    print(f"triton: {found.executable}, version {found.version}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,7 +14,7 @@ from deploy.docker.check import dockerfile
 from deploy.docker.check.__main__ import DOCKERFILE, TARGET
 from deploy.docker.check.builder import Builder
 from serving.arguments import parser
-from serving.triton import installation
+from serving.triton import installation, verify
 from serving.triton.process import Triton
 from tests.unit.deploy.kustomized import ROOT
 
@@ -77,7 +77,7 @@ def test_triton_is_nvidia_s_of_a_release_with_its_security_fixes() -> None:
     # another one is built from as a whole, or not at all: the build fails where a start would warn
     assert {stage.base for stage in dockerfile.read(TRITON, {"TRITON_IMAGE": "x"})} == {"x", "packages"}
     steps = [step.value for step in build.steps if step.instruction == "RUN"]
-    assert steps[0] == f"PYTHONPATH=handler .venv/bin/python -m {installation.__name__}"
+    assert steps[0] == f"PYTHONPATH=handler .venv/bin/python -m {verify.__name__}"
     assert f"TRITONSERVER_ROOT={installation.IMAGE}" in [step.value for step in build.steps]
     assert installation.ROOT_VARIABLE == "TRITONSERVER_ROOT"
 

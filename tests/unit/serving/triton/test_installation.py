@@ -9,7 +9,7 @@ import pytest
 
 from bundle import BundleError
 from serving.model_server import ServerError
-from serving.triton import installation, launch, setup
+from serving.triton import installation, launch, setup, verify
 from serving.triton.installation import Installation
 from serving.triton.ports import Ports
 
@@ -86,8 +86,8 @@ def test_an_image_with_an_old_triton_is_not_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, code: int
 ) -> None:
     monkeypatch.setenv(installation.ROOT_VARIABLE, str(image(tmp_path, version)))
-    monkeypatch.setattr(sys, "argv", ["installation"])
-    assert installation.main() == code
+    monkeypatch.setattr(sys, "argv", ["verify"])
+    assert verify.main() == code
 
 
 def test_without_any_the_way_to_one_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
