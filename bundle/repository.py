@@ -52,12 +52,13 @@ def number(version: str) -> int:
     return first
 
 
-def write(mar: Path, repository: Path) -> str:
+def write(mar: Path, repository: Path, gpus: int = 0) -> str:
     """Unpack an archive into a repository, beside the versions of the model that are there.
 
     Args:
         mar: built by `bundle.archive`.
         repository: the folder, created if it does not exist.
+        gpus: that will be there; 0 if there are none, or if that is not known.
 
     Returns:
         The version.
@@ -78,7 +79,7 @@ def write(mar: Path, repository: Path) -> str:
         adapter.rename(folder / str(version) / MODEL_FILE)
         for file, lines in labels(folder / str(version) / store.CHECKPOINT_FOLDER, spec).items():
             (folder / file).write_text("\n".join(lines) + "\n", "utf-8")
-        (folder / CONFIG).write_text(config(spec, versions(folder)), "utf-8")
+        (folder / CONFIG).write_text(config(spec, versions(folder), gpus), "utf-8")
     point(repository, spec.name, version, f"{spec.name}{HTTP}.{spec.version}")
     return spec.version
 
@@ -185,7 +186,7 @@ def labels_file(head: str) -> str:
     return f"labels-{head}.txt" if head else LABELS
 
 
-def config(spec: ModelSpec, loaded: Sequence[int]) -> str:
+def config(spec: ModelSpec, loaded: Sequence[int], gpus: int = 0) -> str:
     """config.pbtxt of a model, from the settings that its archive was built with."""
     ours = spec.torchserve
     seconds = answer_seconds(ours.responseTimeout)
@@ -210,11 +211,26 @@ def config(spec: ModelSpec, loaded: Sequence[int]) -> str:
         f"  default_priority_level: {(PRIORITIES + 1) // 2}",
         f"  default_queue_policy {{{queue}}}",
         "}",
-        "# minWorkers, on each GPU where there are any",
-        f"instance_group [{{count: {ours.minWorkers}, kind: KIND_AUTO}}]",
+        *instances(ours.minWorkers, gpus),
         policy(loaded),
     ]
     return "\n".join(lines) + "\n"
+
+
+def instances(workers: int, gpus: int) -> Iterator[str]:
+    """A model's workers, all of them together as many as TorchServe would have.
+
+    A group's count is for each of its GPUs, so there is a group a GPU. KIND_AUTO falls back to the CPU where Triton
+    does not see it.
+    """
+    if gpus < 2:
+        yield "# minWorkers; Triton starts as many on every GPU: where there are several, give each a group of its own"
+        yield f"instance_group [{{count: {workers}, kind: KIND_AUTO}}]"
+        return
+    yield f"# minWorkers is {workers}"
+    for gpu in range(min(gpus, workers)):
+        count = workers // gpus + (gpu < workers % gpus)
+        yield f"instance_group [{{count: {count}, kind: KIND_AUTO, gpus: [{gpu}]}}]"
 
 
 def outputs(spec: ModelSpec) -> Iterator[str]:

@@ -21,7 +21,7 @@ from serving.control import Control, ManagementError, Version
 from serving.host import local_http, processes, scratch
 from serving.host.local_http import Answer
 from serving.host.polling import wait_until
-from serving.triton import failures, forms, scrape
+from serving.triton import failures, forms, gpus, scrape
 
 ENDING_SECONDS = 60.0  # for a version's workers to end
 SETTLE_SECONDS = 30.0  # for Triton to see what was changed in the repository
@@ -93,7 +93,7 @@ class TritonControl(Control):
 
     def load(self, model: str, version: str, archive: str, seconds: float) -> None:
         printed = failures.position(self.output)
-        repository.write(self.store / archive, self.repository)
+        repository.write(self.store / archive, self.repository, gpus.recorded(self.temp))
 
         def settled() -> bool:
             if why := failures.refusal(self.output, printed):

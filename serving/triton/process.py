@@ -18,7 +18,7 @@ from serving.metrics.served import Served
 from serving.model_server import ServerError, Spent
 from serving.server_process import ServerProcess
 from serving.state import State
-from serving.triton import failures, installation, launch, scrape
+from serving.triton import failures, gpus, installation, launch, scrape
 from serving.triton.control import TritonControl
 from serving.triton.ports import Ports
 from serving.triton.probe import Probe
@@ -104,8 +104,9 @@ class Triton(ServerProcess):
             self.prepare()
         assert self.temp is not None
         folder = self.temp / scratch.REPOSITORY
+        gpus_found = gpus.record(self.temp)
         for model in self.models:
-            version = repository.write(self.store / f"{model}.mar", folder)
+            version = repository.write(self.store / f"{model}.mar", folder, gpus_found)
             repository.point(folder, model, repository.number(version), f"{model}{repository.HTTP}")
         launch.declare(self.temp)
         found = installation.find()

@@ -46,6 +46,37 @@ def test_the_settings_are_those_of_model_yaml(model: Path, tmp_path: Path) -> No
         assert expected in text
 
 
+@pytest.mark.parametrize(
+    ("workers", "gpus", "expected"),
+    [
+        (1, 0, [(1, None)]),
+        (2, 1, [(2, None)]),
+        (4, 2, [(2, 0), (2, 1)]),
+        (3, 2, [(2, 0), (1, 1)]),
+        (1, 2, [(1, 0)]),
+        (16, 8, [(2, gpu) for gpu in range(8)]),
+    ],
+)
+def test_the_workers_are_shared_out_over_the_gpus(
+    workers: int, gpus: int, expected: list[tuple[int, int | None]]
+) -> None:
+    lines = [line for line in repository.instances(workers, gpus) if not line.startswith("#")]
+    assert lines == [
+        f"instance_group [{{count: {count}, kind: KIND_AUTO{'' if gpu is None else f', gpus: [{gpu}]'}}}]"
+        for count, gpu in expected
+    ]
+
+
+def test_a_repository_for_several_gpus_says_so(model: Path, tmp_path: Path) -> None:
+    (model / "model.yaml").write_text("source: .\ntorchserve: {minWorkers: 4, maxWorkers: 4}\n")
+    mar = archive.build(resolve(str(model)), tmp_path / "store", checkpoints=tmp_path / "checkpoints")
+    repository.write(mar, tmp_path / "repository", gpus=2)
+    text = (tmp_path / "repository" / "tiny" / "config.pbtxt").read_text()
+    assert (
+        text.count("instance_group [{count: 2, kind: KIND_AUTO, gpus: [") == text.count("instance_group") == 2
+    )
+
+
 def test_each_head_has_outputs_and_labels_of_its_own(model: Path, tmp_path: Path) -> None:
     folder = made(model, tmp_path, "speaker_id: {heads: {one: 2, two: 1}}\n") / "tiny"
     assert len((folder / "labels-one.txt").read_text().splitlines()) == 2
