@@ -24,15 +24,21 @@ _ANYWHERE = ["monitoring", "tracing", "tls", "tokens"]
 OPTIONS: dict[Path, list[Path]] = {
     KUBERNETES / "overlays" / name: [KUBERNETES / "components" / option for option in options]
     for name, options in {
-        "cpu": _ANYWHERE,
-        "gpu": [*_ANYWHERE, "mig"],
+        # triton changes the pod alone, which has nothing of an autoscaler: not tried with each of them once more
+        "cpu": [*_ANYWHERE, "triton"],
+        "gpu": [*_ANYWHERE, "triton", "mig"],
         "cpu-keda": [*_ANYWHERE, "keda-to-zero"],
         "gpu-keda": [*_ANYWHERE, "mig", "keda-to-zero"],
     }.items()
 } | {
-    KSERVE / "stored": [KUBERNETES / "components" / "monitoring", KSERVE / "download"],
+    KSERVE / "stored": [
+        KUBERNETES / "components" / "monitoring",
+        *(KSERVE / name for name in ("download", "triton", "grpc")),
+    ],
     KSERVE / "baked": [KUBERNETES / "components" / "monitoring"],
 }
+# a component that is of use only after another
+AFTER = {KSERVE / "grpc": KSERVE / "triton"}
 
 
 @cache
@@ -92,7 +98,9 @@ def with_components(folder: Path, overlay: str, components: Sequence[str]) -> di
 def choices(options: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
     """No option, each alone, each pair, and all: all subsets would take twice as long."""
     for number in sorted({0, 1, 2, len(options)}):
-        yield from combinations(options, number)
+        for chosen in combinations(options, number):
+            if all(AFTER.get(each, each) in chosen for each in chosen):
+                yield chosen
 
 
 def pod(documents: dict[str, Document]) -> Document:

@@ -113,8 +113,8 @@ def kserve(document: Document, documents: Sequence[Document]) -> Iterator[str]:
     given = document["spec"]["predictor"]
     model = given.get("model", {})
     space = document["metadata"].get("namespace")
-    if model and not named(documents, "ServingRuntime", model["runtime"], space):
-        yield f"no ServingRuntime {model['runtime']}"
+    if model:
+        yield from runtime(model, named(documents, "ServingRuntime", model["runtime"], space))
     if name := given.get("storageContainerName"):
         container = named(documents, "ClusterStorageContainer", name, namespace=None)
         formats = container["spec"]["supportedUriFormats"] if container else []
@@ -122,6 +122,18 @@ def kserve(document: Document, documents: Sequence[Document]) -> Iterator[str]:
             yield f"ClusterStorageContainer {name} does not take {model['storageUri']}"
     if model and PVC not in model["storageUri"] and not name:
         yield "whichever ClusterStorageContainer matches first would download"
+
+
+def runtime(model: Document, found: Document | None) -> Iterator[str]:
+    """The runtime that a model names exists, and takes its format and protocol."""
+    if found is None:
+        yield f"no ServingRuntime {model['runtime']}"
+        return
+    spec, wanted = found["spec"], model["modelFormat"]["name"]
+    if wanted not in {each["name"] for each in spec["supportedModelFormats"]}:
+        yield f"ServingRuntime {model['runtime']} does not take the format {wanted}"
+    if model["protocolVersion"] not in spec["protocolVersions"]:
+        yield f"ServingRuntime {model['runtime']} does not speak {model['protocolVersion']}"
 
 
 def within(workload: Workload) -> Iterator[str]:

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bundle import shipped
+from bundle.spec import TorchServeSettings
 from measure.autoscale.manifests import quantity
 from serving.gateway import tracing
+from serving.host.scratch import SHARED_MEMORY
 from serving.metrics.catalogue import CATALOGUE
 from tests.unit.deploy.kustomized import (
     KSERVE,
@@ -123,6 +126,31 @@ def test_a_gpu_pod_has_one_and_a_mig_pod_a_slice(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_pods_go_to_nodes_of_the_image_s_architecture(name: str) -> None:
     assert pod(overlay(name))["spec"]["nodeSelector"]["kubernetes.io/arch"] == "amd64"
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+def test_triton_is_another_image_and_shared_memory_and_nothing_else(name: str, tmp_path: Path) -> None:
+    documents = with_components(tmp_path, name, ["triton"])
+    container, spec = server(documents), pod(documents)["spec"]
+    assert container["image"] == "registry.example.com/speaker-id:1.0-triton"
+    assert container["volumeMounts"].pop() == {"name": "shm", "mountPath": str(SHARED_MEMORY)}
+    volume = spec["volumes"].pop()
+    assert (volume["name"], volume["emptyDir"]["medium"]) == ("shm", "Memory")
+    container["image"] = server(overlay(name))["image"]
+    assert documents == overlay(name)
+
+
+def test_a_full_batch_of_the_largest_bodies_fits_into_the_shared_memory(tmp_path: Path) -> None:
+    documents = with_components(tmp_path, "gpu", ["triton"])
+    (size,) = [
+        int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) * 2**30
+        for volume in pod(documents)["spec"]["volumes"]
+        if volume["name"] == "shm"
+    ]
+    batch = TorchServeSettings.model_fields["batchSize"].default * shipped.shipped("max_request_size")
+    assert size >= 2 * batch  # two workers, which docs/deploy.md advises for a GPU
+    limit = server(documents)["resources"]["limits"]["memory"]
+    assert size < int(limit.removesuffix("Gi")) * 2**30 / 2  # it counts against this
 
 
 def test_spans_go_to_the_collector(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from deploy.docker.check import dockerfile
 from deploy.docker.check.__main__ import DOCKERFILE
 from tests.unit.deploy.kustomized import KUBERNETES, OPTIONS, ROOT, option, overlay, pod, server
 
-GUIDE = ROOT / "docs" / "deploy.md"
+GUIDE, TRITON = (ROOT / "docs" / name for name in ("deploy.md", "triton.md"))
 TEXT = GUIDE.read_text("utf-8")
 
 
@@ -27,9 +27,9 @@ def test_every_path_that_a_command_names_is_there() -> None:
 
 
 def test_every_build_argument_is_the_dockerfile_s() -> None:
-    text = (ROOT / DOCKERFILE).read_text()
-    named = set(re.findall(r"--build-arg ([A-Z_]+)=", TEXT))
-    assert {"MODEL", "VARIANT", "PYTHON_IMAGE"} <= named
+    text = (ROOT / DOCKERFILE).read_text() + (ROOT / DOCKERFILE).with_name("Dockerfile.triton").read_text()
+    named = set(re.findall(r"--build-arg ([A-Z_]+)=", TEXT + TRITON.read_text("utf-8")))
+    assert {"MODEL", "VARIANT", "PYTHON_IMAGE", "TRITON_IMAGE"} <= named
     assert [name for name in named if not re.search(rf"^ARG {name}=", text, re.MULTILINE)] == []
 
 

@@ -21,10 +21,12 @@ from tests.unit.deploy.kustomized import (
     ROOT,
     Document,
     by_kind,
+    combined,
     overlay,
     pod,
     render,
     server,
+    with_components,
 )
 
 FIELDS = Path(__file__).with_name("kserve-fields.json")
@@ -158,6 +160,34 @@ def test_the_service_asks_for_our_runtime_by_name_and_format() -> None:
     assert model["runtime"] == runtime["metadata"]["name"]
     assert model["modelFormat"]["name"] == runtime["spec"]["supportedModelFormats"][0]["name"]
     assert model["protocolVersion"] in runtime["spec"]["protocolVersions"]
+
+
+@pytest.mark.parametrize(
+    ("components", "protocol", "port"), [([], "v2", "http"), (["grpc"], "grpc-v2", "h2c")]
+)
+def test_with_triton_kserve_has_its_format_and_either_protocol(
+    components: list[str], protocol: str, port: str, tmp_path: Path
+) -> None:
+    paths = [KSERVE / each for each in ("triton", *components)]
+    documents = by_kind(combined(tmp_path, KSERVE / "stored", paths))
+    runtime, service = documents["ServingRuntime"], documents["InferenceService"]
+    for document, kind in ((runtime, "V1alpha1ServingRuntime"), (service, "V1beta1InferenceService")):
+        assert faults(document, kind) == []
+    model = service["spec"]["predictor"]["model"]
+    assert (model["modelFormat"], model["protocolVersion"]) == ({"name": "triton"}, protocol)
+    (container,), here = runtime["spec"]["containers"], server(with_triton(tmp_path / "cpu"))
+    assert container["image"] == here["image"]
+    assert container["volumeMounts"] == here["volumeMounts"]
+    assert container["ports"][0]["name"] == port  # the first is the one that KServe's Service has as port 80
+    assert runtime["spec"]["volumes"] == pod(with_triton(tmp_path / "cpu"))["spec"]["volumes"]
+    # never chosen for another's Triton repository, which has no archive of ours
+    assert [each["autoSelect"] for each in runtime["spec"]["supportedModelFormats"]] == [False]
+
+
+def with_triton(folder: Path) -> dict[str, Document]:
+    """The pods of deploy/kubernetes with Triton."""
+    folder.mkdir(exist_ok=True)
+    return with_components(folder, "cpu", ["triton"])
 
 
 @pytest.mark.parametrize("name", ["stored", "baked"])

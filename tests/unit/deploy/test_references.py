@@ -140,6 +140,14 @@ BROKEN: list[tuple[Path, str, str, object, str]] = [
     (CPU, "Deployment", "spec/template/spec/imagePullSecrets", [{"name": "x"}], "no Secret x"),
     (CPU, "Deployment", "spec/template/spec/serviceAccountName", "x", "no ServiceAccount x"),
     (STORED, INFERENCE, "spec/predictor/model/runtime", "x", "no ServingRuntime x"),
+    (
+        STORED,
+        INFERENCE,
+        "spec/predictor/model/modelFormat/name",
+        "x",
+        "speaker-id does not take the format x",
+    ),
+    (STORED, INFERENCE, "spec/predictor/model/protocolVersion", "v3", "speaker-id does not speak v3"),
     (STORED, INFERENCE, "spec/predictor/model/storageUri", "pvc://x/y", "no PersistentVolumeClaim x"),
     (STORED, INFERENCE, "spec/predictor/model/storageUri", "gs://x", "speaker-id does not take gs://x"),
     (
