@@ -70,7 +70,7 @@ def read(file: Path, arguments: Mapping[str, str]) -> list[Stage]:
     Raises:
         BundleError: an instruction that `make image-check` does not know how to follow.
     """
-    with file.open("rb") as content:  # by its path, only one that is called Dockerfile
+    with file.open(encoding="utf-8") as content:  # by its path, only one that is called Dockerfile
         structure = DockerfileParser(fileobj=content).structure
     stages: list[Stage] = []
     given: dict[str, str] = {}  # the arguments before the first FROM, for FROM
