@@ -108,3 +108,13 @@ def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> No
 def test_a_stream_may_be_idle_for_longer_than_a_request_may_take() -> None:
     manager = connection_manager(rendered(GatewayOptions(8080)))
     assert manager["stream_idle_timeout"] == f"{ROUTE_SECONDS + 30}s"
+
+
+def test_the_model_server_is_not_told_of_a_calls_deadline_which_the_gateway_keeps() -> None:
+    """TorchServe ended one call of six first, with a reset: UNAVAILABLE where it should be DEADLINE_EXCEEDED."""
+    (host,) = connection_manager(rendered(GatewayOptions(8080)))["route_config"]["virtual_hosts"]
+    calls = [each for each in host["routes"] if each.get("route", {}).get("cluster") == "model_server_grpc"]
+    assert len(calls) == len(UPSTREAM.methods)
+    for each in calls:
+        assert each["route"]["max_stream_duration"] == {"grpc_timeout_header_max": f"{ROUTE_SECONDS}s"}
+        assert each["request_headers_to_remove"] == ["grpc-timeout"]
