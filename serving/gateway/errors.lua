@@ -1,7 +1,7 @@
 -- Asks the model server, and rewrites its own errors in the format of every other error of this service:
 -- {"error": message, "code": code}. What the model answers, errors included, passes unchanged.
 --
--- serving/gateway/scripts.py puts before it GRPC_STATUS = {code = "8", …}, gRPC's status of each code; found.lua; words.lua; and
+-- serving/gateway/scripts.py puts before it words.lua; GRPC_STATUS = {code = "8", …}, gRPC's status of each code; found.lua; and
 -- the server's own part, serving/torchserve/gateway.lua for example, which has:
 --   server.ask(handle)                         a request with a clip, before it is sent on
 --   server.call(handle)                        the same of a call over gRPC; may be missing

@@ -31,12 +31,6 @@ local function served()
   return "over gRPC, only " .. all .. " and grpc.health.v1 are served"
 end
 
-local function fail(handle, status, code, message)
-  handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
-  handle:respond({[":status"] = tostring(status), ["content-type"] = "application/json"},
-    string.format('{"error": "%s", "code": "%s"}', message, code))
-end
-
 -- The service that a HealthCheckRequest names, its only field, a string; nil if the bytes are something else
 local function service(message)
   if message == "" then
@@ -80,8 +74,7 @@ local function check(handle)
     local model = state and state.models[named]
     why = outage(state) or model and model.reasons[model.default or ""]
     if why == nil then
-      return fail(handle, 404, "model_not_found",
-        "no such model, or no such version of it: " .. named:sub(1, 64):gsub("[^%w._-]", "?"))
+      return fail(handle, 404, "model_not_found", no_model((named:gsub("[^%w._-]", "?"))))
     end
   end
   -- routes it to grpc_health of envoy.yaml.j2, which has the messages

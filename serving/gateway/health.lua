@@ -1,24 +1,14 @@
 -- Answers everything that is not an inference call: health, readiness and metadata of the Open Inference Protocol and of
--- KServe v1, from what found.lua, before this file, reads, and 404 or 405 to the rest. None of it reaches TorchServe, and no
--- body is read.
+-- KServe v1, from what found.lua, before this file, reads, and 404 or 405 to the rest. None of it reaches the model server,
+-- and no body is read.
 --
 -- serving/gateway/scripts.py puts these before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads; STATIC =
 -- {["/path"] = …}, the files that envoy.yaml.j2 has a route for; TAGS = {["/path"] = "…"}, their ETags; SOFTWARE and PLATFORM,
 -- the model server's names for itself.
 
-local GONE = 10000  -- ms since TorchServe's last answer, after which it is not alive
+local GONE = 10000  -- ms since the model server's last answer, after which it is not alive
 -- RFC 8631: where a program finds the API's description, and where a person does
 local LINK = STATIC["/openapi.json"] and '</openapi.json>; rel="service-desc", </docs>; rel="service-doc"'
-
-local function answer(handle, status, body, allow, link, vary)
-  handle:headers():replace("x-answered-in-lua", "yes")  -- tells envoy.yaml.j2 to keep this body
-  local kind = "application/json"
-  handle:respond({[":status"] = tostring(status), ["content-type"] = kind, allow = allow, link = link, vary = vary}, body)
-end
-
-local function fail(handle, status, code, message, allow)
-  answer(handle, status, string.format('{"error": "%s", "code": "%s"}', message, code), allow)
-end
 
 local function live(handle, state)
   local alive = state ~= nil and state.silent <= GONE
@@ -29,7 +19,7 @@ end
 local function alive(handle, state)
   local well = state ~= nil and state.silent <= GONE
   local body = well and '{"status": "alive"}' or '{"status": "not alive"}'
-  answer(handle, well and 200 or 503, body, nil, nil, "Accept")
+  answer(handle, well and 200 or 503, body, {vary = "Accept"})
 end
 
 -- The models that are loaded, ready or not, as KServe lists them
@@ -54,18 +44,13 @@ local function ping(handle, state)
     reason and '{"status": "Unhealthy", "reason": "' .. reason .. '"}' or '{"status": "Healthy"}')
 end
 
-local function no_model(handle, name, version)
-  local asked = name:sub(1, 64) .. (version and ", version " .. version:sub(1, 64) or "")
-  fail(handle, 404, "model_not_found", "no such model, or no such version of it: " .. asked)
-end
-
 local function model_ready(handle, state, name, version)
   local reason = outage(state)
   if reason == nil then
     local model = state.models[name]
     reason = model and model.reasons[version or model.default]
     if reason == nil then
-      return no_model(handle, name, version)
+      return fail(handle, 404, "model_not_found", no_model(name, version))
     end
   end
   if reason == "" then
@@ -76,7 +61,7 @@ local function model_ready(handle, state, name, version)
 end
 
 local function server_metadata(handle)
-  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "' .. SOFTWARE .. '", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}', nil, LINK)
+  answer(handle, 200, '{"name": "speaker-id-bundle", "version": "' .. SOFTWARE .. '", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}', {link = LINK})
 end
 
 local function metadata(handle, state, name, version)
@@ -86,7 +71,7 @@ local function metadata(handle, state, name, version)
   end
   local model = state.models[name]
   if model == nil or version and model.reasons[version] == nil then
-    return no_model(handle, name, version)
+    return fail(handle, 404, "model_not_found", no_model(name, version))
   end
   local outputs = {}
   for _, head in ipairs(HEADS[name] or {""}) do
@@ -108,7 +93,7 @@ local function no_configuration(handle, state, name, version)
   end
   local model = state.models[name]
   if model == nil or version and model.reasons[version] == nil then
-    return no_model(handle, name, version)
+    return fail(handle, 404, "model_not_found", no_model(name, version))
   end
   fail(handle, 404, "not_found", "a configuration is known only of the version that a model is started with")
 end
@@ -176,13 +161,13 @@ function envoy_on_request(handle)
   local respond, name, version = question(path)
   local length = headers:get("content-length")
   if on then
-    fail(handle, 405, "method_not_allowed", "send clips here with POST or PUT", "POST, PUT")
+    fail(handle, 405, "method_not_allowed", "send clips here with POST or PUT", {allow = "POST, PUT"})
   elseif respond == nil and STATIC[path] == nil and not statistics(path) then
     fail(handle, 404, "not_found", "nothing is served at this path; send clips to /predictions/NAME")
   elseif method ~= "GET" and method ~= "HEAD" then
     -- clips to / are not seen here: requests.lua has replaced that path
     local clips = path == "/" and ", POST, PUT" or ""
-    fail(handle, 405, "method_not_allowed", "use GET or HEAD here", "GET, HEAD" .. clips)
+    fail(handle, 405, "method_not_allowed", "use GET or HEAD here", {allow = "GET, HEAD" .. clips})
   elseif length and length ~= "0" then
     fail(handle, 413, "request_too_large", "no body is accepted here: send none")
   elseif TAGS[path] and (headers:get("if-none-match") or ""):find(TAGS[path], 1, true) then

@@ -23,7 +23,7 @@ class Limits:
         idle_timeout: seconds that a connection may be open without a request.
         connections: open connections, of all callers together.
         heap_bytes: memory of the gateway, request bodies that are being received included.
-        max_requests: requests on their way to TorchServe, in its queues or being answered.
+        max_requests: requests on their way to the model server, in its queues or being answered.
     """
 
     handshake_seconds: int = 10
@@ -41,7 +41,7 @@ class GatewayOptions:
 
     Attributes:
         port: the public port.
-        address: of the public port; 0.0.0.0 is every address of the machine. TorchServe stays on loopback.
+        address: of the public port; 0.0.0.0 is every address of the machine. the model server stays on loopback.
         metrics_port, metrics_address: where Prometheus scrapes; a free port on loopback by default.
         certificate: for TLS on the public port; plain HTTP without it.
         tokens: the bearer tokens that are accepted; every caller is without them.

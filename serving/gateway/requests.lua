@@ -1,7 +1,7 @@
 -- Normalises every request before anything else reads it: one spelling of its path, a short id, its query as a header, and
 -- only the headers that are used after this. It also adds what every answer has in common.
 --
--- serving/gateway/scripts.py puts three lines before this file: STATIC = {["/path"] = …}, the files that the gateway serves
+-- serving/gateway/scripts.py puts before this file words.lua and STATIC = {["/path"] = …}, the files that the gateway serves
 -- itself, ALIASES = {["POST /invocations"] = "/predictions/demo", …}, paths that stand for others, and CORS =
 -- {["https://a.example"] = true, …}, the pages of other origins that may call, or false.
 
@@ -23,12 +23,6 @@ end
 -- Whether Envoy takes a content type for gRPC's: then its own answers are a status of gRPC's
 local function of_grpc(kind)
   return kind == "application/grpc" or kind:match("^application/grpc%+")
-end
-
-local function refuse(handle, status, code, message)
-  handle:headers():replace("x-answered-in-lua", "yes")
-  handle:respond({[":status"] = status, ["content-type"] = "application/json"},
-    string.format('{"error": "%s", "code": "%s"}', message, code))
 end
 
 -- Clients escape characters that need no escape, mostly the colon of `:predict`
@@ -94,25 +88,25 @@ function envoy_on_request(handle)
     return  -- CONNECT has no path
   end
   if #asked > LONGEST_PATH then
-    return refuse(handle, "414", "path_too_long",
+    return fail(handle, 414, "path_too_long",
       string.format("path and query are %d bytes long; at most %d are accepted", #asked, LONGEST_PATH))
   end
   if bytes > MOST_HEADERS then
-    return refuse(handle, "431", "headers_too_large", string.format(
+    return fail(handle, 431, "headers_too_large", string.format(
       "the headers that describe the request are %d bytes long; at most %d are accepted", bytes, MOST_HEADERS))
   end
   local kind = headers:get("content-type") or ""
   if twice(kind) then
-    return refuse(handle, "400", "malformed_request", "Content-Type is given twice: send one")
+    return fail(handle, 400, "malformed_request", "Content-Type is given twice: send one")
   elseif of_grpc(kind) and headers:get(":method") ~= "POST" then
     -- a file would be sent as the message of a status, in one header
-    return refuse(handle, "400", "malformed_request", "a gRPC call is made with POST")
+    return fail(handle, 400, "malformed_request", "a gRPC call is made with POST")
   elseif kind:lower():match("^application/grpc") and not of_grpc(kind) then
     headers:replace("content-type", "application/octet-stream")  -- plain HTTP, where the content decides
   end
   local path, query = asked:match("^([^?]*)%??(.*)$")
   if path:gsub("%%%x%x", ""):find("%", 1, true) then
-    return refuse(handle, "400", "malformed_request", "a % in the path is not followed by two hexadecimal digits")
+    return fail(handle, 400, "malformed_request", "a % in the path is not followed by two hexadecimal digits")
   end
   path = path:gsub("%%(%x%x)", unescaped):gsub("(.)/+$", "%1")
   if path == "/" and page and STATIC[PAGE] ~= nil then

@@ -26,7 +26,7 @@ ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS = (
     "canary.lua",
     "errors.lua",
 )
-WORDS = "words.lua"  # no filter of its own: it stands before errors.lua
+WORDS = "words.lua"  # no filter of its own either: it stands before all of them
 
 
 def write(
@@ -47,19 +47,19 @@ def write(
         files: what the gateway answers by itself.
     """
     run, upstream = server.run, server.upstream
-    read = f"FOUND = {_quoted(found)}\n{(SHIPPED / FOUND).read_text('utf-8')}"
+    read = f"FOUND = {_quoted(found)}\n{_shipped(FOUND)}"
     before = {
         REQUESTS: f"{static.lua_table(files)}{lua_aliases(server.models[0], options)}{lua_origins(options.origins)}",
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{lua_server(upstream)}{read}",
         GRPC: f"{lua_server(upstream)}{read}",
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",
-        ERRORS: f"{lua_grpc_statuses()}{lua_statuses()}{read}{_shipped(WORDS)}{upstream.script.read_text('utf-8')}",
+        ERRORS: f"{lua_grpc_statuses()}{lua_statuses()}{read}{upstream.script.read_text('utf-8')}",
     }
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"
         before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
     for name, values in before.items():
-        private.write(run / name, values + _shipped(name))
+        private.write(run / name, _shipped(WORDS) + values + _shipped(name))
 
 
 def lua_aliases(model: str, options: GatewayOptions) -> str:

@@ -1,4 +1,4 @@
--- Bearer tokens; used only if a file of them was given. serving/gateway/scripts.py puts three lines before this file:
+-- Bearer tokens; used only if a file of them was given. serving/gateway/scripts.py puts before this file words.lua and
 -- STATIC = {["/path"] = true, …}, true for files that need none; TOKENS = "/path", one token a line, "#" begins a comment;
 -- and SHORTEST and LONGEST, the bytes of a token.
 --
@@ -52,9 +52,6 @@ function envoy_on_request(handle)
     headers:replace("x-anonymous", "yes")  -- probes ask for the whole server's; grpc.lua refuses a model's
     return
   end
-  headers:replace("x-answered-in-lua", "yes")
   local said = sent and "the token is not one of this server's" or "this server requires Authorization: Bearer and a token"
-  handle:respond(
-    {[":status"] = "401", ["content-type"] = "application/json", ["www-authenticate"] = "Bearer"},
-    '{"error": "' .. said .. '", "code": "unauthorized"}')
+  fail(handle, 401, "unauthorized", said, {["www-authenticate"] = "Bearer"})
 end

@@ -12,7 +12,7 @@ local function unknown(text)
   local name = text:match("^Model not found: ([%w._-]+)%f[%z%%]")  -- over gRPC an escape and Java's exception follow
   local version, of = text:match("^Model version: ([%w._-]+) does not exist for model: ([%w._-]+)%f[%z%%]")
   if name or of then
-    return NO_MODEL .. ": " .. (name or of):sub(1, 64) .. (version and ", version " .. version:sub(1, 64) or "")
+    return no_model(name or of, version)
   end
   return (text:match("^Model not found") or text:match("^Model version: .* does not exist")) and NO_MODEL or nil
 end
