@@ -23,7 +23,7 @@ from serving.host import local_http, logs, orphans
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
 from serving.metrics.assembly import exporter
-from serving.model_server import ServerError
+from serving.model_server import ServerError, Upstream
 from serving.model_servers import Chosen
 from serving.readiness.repair import Repair
 from serving.readiness.watch import LOOK_SECONDS
@@ -67,7 +67,7 @@ class Service:
         heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
-        static = static_files(specs, options, self.server.upstream.platform)
+        static = static_files(specs, options, self.server.upstream)
         self.gateway = Gateway(self.server, replace(options, limits=limits), longest, heads, static)
         # seconds that the workers may take to load, one model after the other, and the server to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
@@ -223,11 +223,11 @@ class Service:
 
 
 def static_files(
-    specs: Sequence[ModelSpec], options: GatewayOptions, platform: str
+    specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upstream
 ) -> tuple[StaticFile, ...]:
     """What the gateway answers by itself: configurations of the models, the API's description, the page."""
-    described = model_config.files(specs, platform)
-    return (*described, *files.files(specs, options), *page.files(specs, options))
+    described = model_config.files(specs, upstream.platform)
+    return (*described, *files.files(specs, options, upstream), *page.files(specs, options))
 
 
 def room(specs: Sequence[ModelSpec]) -> int:

@@ -13,6 +13,7 @@ from bundle.spec import ModelSpec
 from serving.api import answers, failures, open_inference, parameters, requests
 from serving.api.paths import TAGS, TRIAL, paths
 from serving.gateway.options import GatewayOptions
+from serving.model_server import Upstream
 
 VERSION = "1.0.0"  # of the API: the first number changes when a client must
 OPENAPI = "3.1.0"
@@ -30,17 +31,18 @@ TEXT = (
     "- Paths with `POST` take `PUT` too, those with `GET` take `HEAD`. Any other method is answered 405 with `Allow`, "
     "a path that is not here 404, both with an `Error`.",
     "- An unknown key, option or query parameter is refused by name.",
-    "- gRPC is on the same port: `Ping` and `Predictions` of `org.pytorch.serve.grpc.inference.InferenceAPIsService`, "
-    "and `grpc.health.v1.Health/Check`. A failure has the same JSON in its status message.",
+    "- gRPC is on the same port: {methods} of `{service}`, and `grpc.health.v1.Health/Check`. A failure has the same "
+    "JSON in its status message.",
 )
 
 
-def describe(specs: Sequence[ModelSpec], options: GatewayOptions) -> dict[str, Any]:
+def describe(specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upstream) -> dict[str, Any]:
     """An OpenAPI document of what is served.
 
     Args:
         specs: the models.
         options: of the gateway. If it asks for a token no model is named, since the description itself is open.
+        upstream: the model server.
     """
     tokens = options.tokens is not None
     settings = [spec.speaker_id for spec in specs]
@@ -51,7 +53,12 @@ def describe(specs: Sequence[ModelSpec], options: GatewayOptions) -> dict[str, A
         "info": {
             "title": TITLE,
             "version": VERSION,
-            "description": "\n".join((TEXT[0], "", *TEXT[1:])).format(body=body, inflated=MAX_INFLATED_BYTES),
+            "description": "\n".join((TEXT[0], "", *TEXT[1:])).format(
+                body=body,
+                inflated=MAX_INFLATED_BYTES,
+                methods=", ".join(f"`{name}`" for name in upstream.methods),
+                service=upstream.service,
+            ),
         },
         "servers": [{"url": "/"}],
         "tags": [

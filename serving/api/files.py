@@ -10,12 +10,13 @@ from serving.api.description import as_json, describe
 from serving.api.paths import DESCRIPTION, PAGE
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
+from serving.model_server import Upstream
 
 
-def files(specs: Sequence[ModelSpec], options: GatewayOptions) -> tuple[StaticFile, ...]:
+def files(specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upstream) -> tuple[StaticFile, ...]:
     """Both, open to everyone: tools and browsers that fetch them send no token, and where tokens are asked for neither
     names a model."""
-    document = describe(specs, options)
+    document = describe(specs, options, upstream)
     html = page.render(document)
     safe = {"content-security-policy": page.policy(html), "x-content-type-options": "nosniff"}
     return (

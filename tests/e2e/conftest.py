@@ -90,7 +90,7 @@ def gateway(server: TorchServe) -> Iterator[Gateway]:
     """The gateway in front of `server`, with its page; `.url` is its base address, HTTP and gRPC alike."""
     options = GatewayOptions(ports.free(1)[0])
     specs = [sources.resolve("demo", root=ROOT / "models")]
-    static = static_files(specs, options, server.upstream.platform)
+    static = static_files(specs, options, server.upstream)
     with Gateway(server, options, response_timeout=120, static=static) as running:
         running.start()
         yield running

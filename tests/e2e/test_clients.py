@@ -46,7 +46,7 @@ def gateway(server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Ite
     file.write_text(f"{TOKEN}\n")
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
     specs = [sources.resolve("demo", root=ROOT / "models")]
-    static = static_files(specs, options, server.upstream.platform)  # a client that asks for / gets no page
+    static = static_files(specs, options, server.upstream)  # a client that asks for / gets no page
     with Gateway(server, options, response_timeout=120, static=static) as running:
         counting = exporter(server, running, specs)  # it answers /v2/models/NAME/stats
         running.start()

@@ -21,6 +21,8 @@ from serving.api.files import files
 from serving.gateway.codes import GATEWAY_ERRORS
 from serving.gateway.options import GatewayOptions
 from serving.gateway.tokens import Tokens
+from serving.triton.upstream import upstream as of_triton
+from tests.unit.serving.gateway.configured import UPSTREAM
 
 PLAIN = ModelSpec(name="secret", source="a/b")
 HEADED = ModelSpec(
@@ -33,7 +35,7 @@ OPTIONS = {
 }
 SERVED = {"plain": [PLAIN], "heads": [HEADED], "both": [PLAIN, HEADED]}
 DOCUMENTS = {
-    f"{name}{ending}": describe(specs, options)
+    f"{name}{ending}": describe(specs, options, UPSTREAM)
     for name, specs in SERVED.items()
     for ending, options in OPTIONS.items()
 }
@@ -102,7 +104,7 @@ def test_every_key_of_a_body_is_one_that_the_parser_knows_and_no_other() -> None
 
 @pytest.mark.parametrize("form", ["InferenceApiRequest", "V1Request", "V2Request"])
 def test_the_parser_takes_the_examples(form: str) -> None:
-    for example in describe([PLAIN], OPTIONS[""])["components"]["schemas"][form]["examples"]:
+    for example in describe([PLAIN], OPTIONS[""], UPSTREAM)["components"]["schemas"][form]["examples"]:
         assert parse(Payload({"body": json.dumps(example).encode()}), Settings()).clips
 
 
@@ -168,10 +170,10 @@ def test_a_token_is_asked_for_where_the_gateway_asks_for_one() -> None:
 
 
 def test_open_to_everyone_it_names_no_model_where_tokens_are_asked_for() -> None:
-    for file in files([PLAIN], OPTIONS["-tokens"]):
+    for file in files([PLAIN], OPTIONS["-tokens"], UPSTREAM):
         assert file.public
         assert b"secret" not in file.body
-    for file in files([PLAIN], OPTIONS[""]):
+    for file in files([PLAIN], OPTIONS[""], UPSTREAM):
         assert b"secret" in file.body
 
 
@@ -185,12 +187,14 @@ def test_the_page_holds_every_path_code_and_schema_and_asks_for_nothing_else() -
 
 
 def test_it_is_the_same_bytes_for_the_same_models() -> None:
-    assert as_json(describe([PLAIN], OPTIONS[""])) == as_json(describe([PLAIN], OPTIONS[""]))
+    assert as_json(describe([PLAIN], OPTIONS[""], UPSTREAM)) == as_json(
+        describe([PLAIN], OPTIONS[""], UPSTREAM)
+    )
 
 
 def test_the_paths_that_a_platform_chooses_are_there_too() -> None:
     options = GatewayOptions(8080, health_routes=("/alive",), predict_routes=("/score", "/invocations"))
-    found = describe([PLAIN], options)["paths"]
+    found = describe([PLAIN], options, UPSTREAM)["paths"]
     assert set(found) - set(DOCUMENT["paths"]) == {"/alive", "/score"}
     methods = {path: set(found[path]) & {"get", "post", "put"} for path in ("/alive", "/score", "/")}
     assert methods == {"/alive": {"get"}, "/score": {"post", "put"}, "/": {"get", "post", "put"}}
@@ -202,3 +206,11 @@ def test_the_page_stands_in_it_where_there_is_one() -> None:
         *("/page", "/page.json", "/samples/{model}/{clip}"),
     }
     assert "text/html" not in plain["paths"]["/"]["get"]["responses"]["200"]["content"]
+
+
+def test_it_names_the_grpc_calls_of_the_server_behind_the_gateway() -> None:
+    said = DOCUMENT["info"]["description"]
+    assert "`Ping`, `Predictions` of `org.pytorch.serve.grpc.inference.InferenceAPIsService`" in said
+    said = describe([PLAIN], OPTIONS[""], of_triton(1, 2))["info"]["description"]
+    assert "`ModelInfer` of `inference.GRPCInferenceService`" in said
+    assert "pytorch" not in said
