@@ -220,8 +220,8 @@ def config(spec: ModelSpec, loaded: Sequence[int], gpus: int = 0) -> str:
 def instances(workers: int, gpus: int) -> Iterator[str]:
     """A model's workers, all of them together as many as TorchServe would have.
 
-    A group's count is for each of its GPUs, so there is a group a GPU. KIND_AUTO falls back to the CPU where Triton
-    does not see it.
+    A group's count is for each of its GPUs, so there is a group a GPU. Triton does not load a model one of whose GPUs
+    it does not see: KIND_AUTO falls back to the CPU only where none is named.
     """
     if gpus < 2:
         yield "# minWorkers; Triton starts as many on every GPU: where there are several, give each a group of its own"
@@ -230,7 +230,7 @@ def instances(workers: int, gpus: int) -> Iterator[str]:
     yield f"# minWorkers is {workers}"
     for gpu in range(min(gpus, workers)):
         count = workers // gpus + (gpu < workers % gpus)
-        yield f"instance_group [{{count: {count}, kind: KIND_AUTO, gpus: [{gpu}]}}]"
+        yield f"instance_group [{{count: {count}, kind: KIND_GPU, gpus: [{gpu}]}}]"
 
 
 def outputs(spec: ModelSpec) -> Iterator[str]:

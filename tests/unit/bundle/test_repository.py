@@ -62,7 +62,7 @@ def test_the_workers_are_shared_out_over_the_gpus(
 ) -> None:
     lines = [line for line in repository.instances(workers, gpus) if not line.startswith("#")]
     assert lines == [
-        f"instance_group [{{count: {count}, kind: KIND_AUTO{'' if gpu is None else f', gpus: [{gpu}]'}}}]"
+        f"instance_group [{{count: {count}, kind: {'KIND_AUTO' if gpu is None else f'KIND_GPU, gpus: [{gpu}]'}}}]"
         for count, gpu in expected
     ]
 
@@ -73,7 +73,7 @@ def test_a_repository_for_several_gpus_says_so(model: Path, tmp_path: Path) -> N
     repository.write(mar, tmp_path / "repository", gpus=2)
     text = (tmp_path / "repository" / "tiny" / "config.pbtxt").read_text()
     assert (
-        text.count("instance_group [{count: 2, kind: KIND_AUTO, gpus: [") == text.count("instance_group") == 2
+        text.count("instance_group [{count: 2, kind: KIND_GPU, gpus: [") == text.count("instance_group") == 2
     )
 
 
