@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speaker_id.protocol.request import FIELDS
+from speaker_id.protocol.outputs import names
 from speaker_id.settings import MAX_DIMENSIONS, MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, Settings
 
 from serving.api import example
@@ -38,7 +38,7 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
         clips: the most that one request may carry.
         settings: of the models served.
     """
-    outputs = sorted({name for each in settings for name in names_of_outputs(each)})
+    outputs = sorted({name for each in settings for name in names(each.heads)})
     return {
         "V2Input": {"oneOf": [ref("V2Files"), ref("V2Waveforms")]},
         "V2Files": files(clips),
@@ -168,8 +168,3 @@ def examples(output: str) -> list[Any]:
         {"id": "1", "inputs": [file], "parameters": {"top_k": 2}},
         {"inputs": [waveform], "outputs": [{"name": output}]},
     ]
-
-
-def names_of_outputs(settings: Settings) -> list[str]:
-    """Names of a model's outputs, which it has for each head."""
-    return [f"{head}.{name}" for head in settings.heads for name in FIELDS] or list(FIELDS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from speaker_id.settings import Settings
+
+from serving.gateway.static import source_hash
 
 FOLDER = Path(__file__).resolve().parent
 TEMPLATE = "page.html.j2"
@@ -49,10 +49,7 @@ def render(document: dict[str, Any]) -> str:
 
 def policy(page: str) -> str:
     """Content-Security-Policy: nothing is fetched or run, and the page's own style alone applies."""
-    styles = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-        for text in STYLE.findall(page)
-    )
+    styles = " ".join(map(source_hash, STYLE.findall(page)))
     return (
         f"default-src 'self'; script-src 'none'; style-src {styles}; img-src data:; base-uri 'none'; "
         "frame-ancestors 'none'"

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from speaker_id.protocol.request import FIELDS
+from speaker_id.protocol.outputs import names
 
 from bundle.repository import DATATYPES
 from bundle.spec import ModelSpec
@@ -31,7 +31,6 @@ def files(specs: Iterable[ModelSpec], platform: str) -> list[StaticFile]:
 
 def config(spec: ModelSpec, platform: str) -> dict[str, Any]:
     """What is known of a model before it is loaded; Triton's other fields are left out."""
-    heads = tuple(f"{head}." for head in spec.speaker_id.heads) or ("",)
     batch = spec.torchserve.batchSize
     return {
         "name": spec.name,
@@ -40,9 +39,8 @@ def config(spec: ModelSpec, platform: str) -> dict[str, Any]:
         "max_batch_size": spec.speaker_id.max_request_clips,
         "input": [{"name": "audio", "data_type": "TYPE_STRING", "dims": [1]}],
         "output": [
-            {"name": f"{head}{field}", "data_type": DATATYPES[field], "dims": [-1]}
-            for head in heads
-            for field in FIELDS
+            {"name": name, "data_type": DATATYPES[name.rpartition(".")[2]], "dims": [-1]}
+            for name in names(spec.speaker_id.heads)
         ],
         "instance_group": [{"name": spec.name, "kind": "KIND_AUTO", "count": spec.torchserve.minWorkers}],
         "dynamic_batching": {

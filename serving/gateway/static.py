@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -52,6 +53,11 @@ class Written:
     path: str
     file: Path
     headers: Mapping[str, str]
+
+
+def source_hash(text: str) -> str:
+    """A script or style that stands in a page, as Content-Security-Policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def places(files: Sequence[StaticFile], run: Path) -> list[Written]:

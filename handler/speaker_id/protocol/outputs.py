@@ -13,6 +13,11 @@ KEYS = ("name", "parameters")
 PARAMETERS = ("binary_data", "classification", "content_type")
 
 
+def names(heads: Iterable[str], fields: tuple[str, ...] = FIELDS) -> tuple[str, ...]:
+    """Return the names of all output tensors of a model: it has each field once, or once a head if it has several."""
+    return tuple(f"{head}.{field}" for head in heads for field in fields) or fields
+
+
 def wanted_outputs(given: Any, all_binary: Any, heads: Iterable[str]) -> tuple[Output, ...]:
     """Return the outputs in the order asked for; every one where none is named.
 
@@ -24,7 +29,7 @@ def wanted_outputs(given: Any, all_binary: Any, heads: Iterable[str]) -> tuple[O
     Raises:
         MalformedRequest, InvalidParameter: an output is unknown, repeated, or has an unknown parameter.
     """
-    known = tuple(f"{head}.{field}" for head in heads for field in FIELDS) or FIELDS
+    known = names(heads)
     otherwise = flag(all_binary, "binary_data_output", False)
     if given is None or given == []:
         return tuple(Output(name, otherwise) for name in known)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from speaker_id.clip import Clip, EncodedAudio, RawAudio
 from speaker_id.errors import MalformedRequest, RequestTooLarge
-from speaker_id.protocol import values
+from speaker_id.protocol import outputs, values
 from speaker_id.protocol.open_inference import check_waveforms
 from speaker_id.protocol.render import not_finite
 from speaker_id.protocol.request import Options, Output, Rankings, Request, Tensors
@@ -32,7 +32,7 @@ Named = dict[str, npt.NDArray[Any]]  # by output; labels are an array of bytes o
 
 def outputs_of(heads: Sequence[str]) -> tuple[str, ...]:
     """Return the names of all outputs of a model with these heads."""
-    return tuple(f"{head}.{name}" for head in heads for name in OUTPUTS) or OUTPUTS
+    return outputs.names(heads, OUTPUTS)
 
 
 def parse_tensors(tensors: Tensors, settings: Settings, outside: tuple[Options, ...]) -> Request:

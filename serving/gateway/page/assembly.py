@@ -5,8 +5,6 @@ The page holds nothing of what is served, so that it can be answered without a t
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +16,7 @@ from bundle.samples import Sample
 from bundle.sources import MODELS
 from bundle.spec import ModelSpec
 from serving.gateway.options import GatewayOptions
-from serving.gateway.static import StaticFile
+from serving.gateway.static import StaticFile, source_hash
 
 SOURCE = Path(__file__).resolve().parent
 # in the order in which they are read
@@ -73,12 +71,9 @@ def html() -> bytes:
 @cache
 def policy() -> str:
     """Its Content-Security-Policy: nothing of another host, and no script or style except these two."""
-    hashes = {
-        tag: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for tag, text in _inline().items()
-    }
+    hashes = {tag: source_hash(text) for tag, text in _inline().items()}
     return (
-        f"default-src 'self'; script-src 'sha256-{hashes['script']}'; style-src 'sha256-{hashes['style']}'; "
+        f"default-src 'self'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
