@@ -17,12 +17,10 @@ if TYPE_CHECKING:  # the server reads the names below, and needs nothing of the 
     from speaker_id.protocol import Model
     from speaker_telemetry import Observation
 
-FOLDER_VARIABLE = (
-    "SPEAKER_ID_METRICS"  # the folder of the files, and of their declaration; without it there are none
-)
-DECLARATION = (
-    "declaration.json"  # [{"name", "kind": "counter" or "histogram", "labels", "help", "buckets"}, …]
-)
+# the folder of the files, and of their declaration; without it there are none
+FOLDER_VARIABLE = "SPEAKER_ID_METRICS"
+# [{"name", "kind": "counter" or "histogram", "labels", "help", "buckets"}, …]
+DECLARATION = "declaration.json"
 
 
 class PrometheusSink:

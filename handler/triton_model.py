@@ -34,7 +34,7 @@ bytes, little-endian, and its bytes). The element is an HTTP response without it
     {"error": …}
 
 Its content type is application/json, with Inference-Header-Content-Length application/octet-stream. Every request is
-answered in this way, errors included, but for `out_of_memory: message`: a TritonError of status 500, so that the
+answered in this way, errors included, except `out_of_memory: message`: a TritonError of status 500, so that the
 gateway tries once more. What Triton itself answers has another status and no element: 400, 404 (`Request for unknown
 model`, and while one is loaded again), 500 (`Stub process … is not healthy`: a worker that ended), 503 (`Exceeds
 maximum queue size`; `Request timeout expired`).
@@ -64,10 +64,8 @@ from speaker_worker import Answer, Asked, Worker, fair_share, payload
 from triton_metrics import PrometheusSink
 
 ANSWER = "answer"
-FOR_TRITON = (
-    "x-content-encoding",
-    "x-inference-header-content-length",
-)  # without x-, Triton would act upon them
+# without x-, Triton would act upon them
+FOR_TRITON = ("x-content-encoding", "x-inference-header-content-length")
 LOG_VARIABLE = "SPEAKER_ID_LOG"  # a file for the log lines; without it they go to Triton's output
 CONFIG_FILE, MANIFEST = "model-config.yaml", "MAR-INF/MANIFEST.json"  # of the archive that it was made from
 

@@ -15,7 +15,7 @@ import psutil
 import yaml
 from speaker_id import activity
 
-from bundle import BundleError, repository, shipped
+from bundle import BundleError, repository, shipped, store
 from bundle.repository import CONFIG, HTTP, MODEL_FILE
 from serving.control import Control, ManagementError, Version
 from serving.host import local_http, processes, scratch
@@ -113,8 +113,10 @@ class TritonControl(Control):
 
         def seen() -> bool:
             answer = self.ask("GET", f"/v2/models/{model}{HTTP}/config")
+            if answer.status != 200:
+                return False
             steps = json.loads(answer.body).get("ensemble_scheduling", {}).get("step", [])
-            return answer.status == 200 and [int(step["model_version"]) for step in steps] == [number]
+            return [int(step["model_version"]) for step in steps] == [number]
 
         self._until(seen, SETTLE_SECONDS, f"send requests to {model} {version}")
 
@@ -207,10 +209,10 @@ class TritonControl(Control):
 
 def manifest(folder: Path) -> dict[str, str]:
     """Name and version that an unpacked archive states."""
-    model: dict[str, str] = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text("utf-8"))["model"]
+    model: dict[str, str] = json.loads((folder / store.MANIFEST).read_text("utf-8"))["model"]
     return model
 
 
 def config(folder: Path) -> dict[str, Any]:
-    settings: dict[str, Any] = yaml.safe_load((folder / "model-config.yaml").read_text("utf-8"))
+    settings: dict[str, Any] = yaml.safe_load((folder / store.MODEL_CONFIG_FILE).read_text("utf-8"))
     return settings

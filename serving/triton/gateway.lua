@@ -1,8 +1,8 @@
 -- What errors.lua, after this file, has to know of Triton: how it is asked (handler/triton_model.py says it), how its answer
 -- becomes the model's own, and how it words its own errors.
 --
--- serving/gateway/scripts.py puts before it: STATUS = {code = "422", …}, the HTTP status of each of the model's errors,
--- found.lua, and words.lua.
+-- serving/gateway/scripts.py puts before it: words.lua, STATUS = {code = "422", …}, the HTTP status of each of the model's
+-- errors, and found.lua.
 
 local server = {}
 local LENGTH = "inference-header-content-length"
@@ -40,7 +40,7 @@ end
 
 -- A body of any form is the one input of the model NAME.http, as it stands; so every answer is what it is behind TorchServe.
 -- Whoever names a version by Triton's number of it (2 for 2.0) and sends binary tensors gets Triton's own form, with its
--- priorities and its queue's policy; but for compressed ones, which Triton would decompress without a limit.
+-- priorities and its queue's policy; except compressed ones, which Triton would decompress without a limit.
 function server.ask(handle)
   local headers = handle:headers()
   local model, version, rest = target(headers:get(":path"))
@@ -105,8 +105,7 @@ local function missing(handle, text)
   if loaded(handle, name, version ~= "" and version or nil) then
     return "overloaded", "429"
   end
-  local of = version ~= "" and ", version " .. version:sub(1, 64) or ""
-  return "model_not_found", "404", NO_MODEL .. ": " .. name:sub(1, 64) .. of
+  return "model_not_found", "404", no_model(name, version ~= "" and version)
 end
 
 -- A text of the model's, `code: message` or `code[clip]: message`, or one of Triton's own → code, status, words, clip

@@ -35,8 +35,9 @@ def command(
     """The command line of tritonserver.
 
     Its model repository is polled, and not changed over its API: who may write to a private folder decides what code
-    runs, not who reaches a port. The APIs that can load, read memory or write files answer to nobody: they ask for a
-    header with a word that is drawn here and not kept.
+    runs, not who reaches a port. The APIs that can load, read memory or write files ask for a
+    header with a word that is drawn here and not kept. Triton takes it on its command line alone, where this machine's
+    other users can read it.
 
     Args:
         found: the server.

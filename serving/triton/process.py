@@ -159,9 +159,8 @@ class Triton(ServerProcess):
 
     def _revive(self) -> None:
         """Have Triton load a model again whose worker has ended, which it does not do by itself; and rotate the log."""
-        complete: set[tuple[str, int]] = (
-            set()
-        )  # versions that have had all their workers: others are being loaded
+        # versions that have had all their workers: others are being loaded
+        complete: set[tuple[str, int]] = set()
         asked: dict[str, float] = {}
         while not self._over.wait(LOOK_SECONDS):
             log = self.logs / launch.LOG

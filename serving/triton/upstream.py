@@ -6,7 +6,7 @@ from pathlib import Path
 
 from serving.model_server import Upstream
 
-# Open Inference and Triton's own additions, but for the repository, shared memory, logging and trace: those load code,
+# Open Inference and Triton's own additions, except the repository, shared memory, logging and trace: those load code,
 # read memory and write files. A stream of requests has no end that could be bounded.
 METHODS = {
     "ServerLive": False,
