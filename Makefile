@@ -120,8 +120,8 @@ compare: setup-dev ## measure this server against others, on a quiet machine: AR
 autoscale: setup-dev ## simulate a day of autoscaling from the measured behaviour of one replica, on a quiet machine: ARGS=--no-measure
 	$(RUN) -m measure.autoscale ARGS
 
-chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see; fails where anything is lost or wrong: OUT=reports, ARGS="--minutes 4"
-	$(RUN) -m measure.chaos OUT ARGS
+chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see; fails where anything is lost or wrong: SERVER=, OUT=reports, ARGS="--minutes 4"
+	$(RUN) -m measure.chaos SERVER OUT ARGS
 
 fuzz: setup-dev ## search for bodies that break the inspectors or the decoders, for ten minutes: ARGS="--minutes 1", then ARGS=--keep
 	$(HERE) && .venv/bin/python -m pip install -q --upgrade --target build/fuzz -r tests/fuzz/requirements.txt

@@ -34,11 +34,12 @@ CHECKPOINTS = Path("build/checkpoints")
 HANDLER = Path(__file__).parent.parent / "handler"
 
 HANDLER_FILE = "speaker_handler.py"
+WORKER_FILE = "speaker_worker.py"  # what the adapters share
 ADAPTER_FILES = (
     HANDLER_FILE,
     store.TRITON_FILE,
     "triton_metrics.py",
-    "speaker_worker.py",
+    WORKER_FILE,
     "speaker_telemetry.py",
 )
 CORE_PACKAGE = "speaker_id"

@@ -42,13 +42,13 @@ maximum queue size`; `Request timeout expired`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +199,24 @@ def check_numpy() -> None:
         )
 
 
+class Lines(logging.Handler):
+    """Appends each line to a file that others write to and rotate; what a full disk does not take is not written.
+
+    The file is opened once a line: a stream would keep what could not be written, and raise it over a later batch.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError), self.file.open("ab", buffering=0) as file:
+            file.write(f"{self.format(record)}\n".encode())
+
+
 def log() -> None:
     """Write this process's log lines, JSON objects, to the file that the server names."""
     file = os.environ.get(LOG_VARIABLE)
-    handler = WatchedFileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stdout)
+    handler = Lines(Path(file)) if file else logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -5,11 +5,11 @@ python -m measure.chaos.report     writes a run's table into docs/results/chaos.
 
 verdict          an answer → right, an honest error, lost, or wrong
 load             correct clips at open arrivals, each answer judged
-server           the server under fault: TorchServe and Envoy, its workers, its memory
-archives         the demo model as shipped, around a handler that misbehaves on request, and corrupted
-faulty_handler   that handler, with `faulty_encoder`
+server           the server under fault: model server and gateway, its workers, its memory
+archives         the demo model as shipped, around a worker that misbehaves on request, and corrupted
+faulty_worker    that worker, with `faulty_encoder`
 scene            one fault: the load meanwhile, when it began, when the server had recovered
-processes        faults of workers, of their decoders, and of Java
+processes        faults of workers, of their decoders, and of the model server
 storage          faults of archives and disks
 callers          faults that callers make: hanging up, fuzzed bodies, bodies that harm a decoder (`attacks`)
 endurance        80 % of the capacity, for long

@@ -25,6 +25,8 @@ from measure.chaos.storage import corrupt_archive, full_disk
 from measure.chaos.verdict import scores
 from measure.http import Sender
 from measure.results import save_json
+from serving import model_servers
+from serving.model_servers import Chosen
 
 FAULTS = (
     Fault("kill-worker", FAULTY, processes.kill_worker),
@@ -40,9 +42,8 @@ FAULTS = (
     Fault("kill-decoder", DEMO, processes.kill_decoder),
     Fault("kill-fork-server", DEMO, processes.kill_fork_server),
     Fault("endurance", DEMO, endure, rate=2.0),
-    Fault(
-        "kill-java", DEMO, processes.kill_java, unnoticed=False
-    ),  # last: it ends the server that the others share
+    # last: it ends the server that the others share
+    Fault("kill-server", DEMO, processes.kill_server, unnoticed=False),
 )
 NAMES = [fault.name for fault in FAULTS]
 
@@ -70,7 +71,8 @@ def undisturbed(server: Server) -> list[KnownClip]:
 def chaos(faults: Sequence[Fault], size: Size, args: argparse.Namespace, console: Console) -> int:
     """The whole run; the exit code."""
     rows: list[FaultRow] = []
-    with serving(archives.build(), archives.STORE, console) as server:
+    with serving(archives.build(), archives.STORE, Chosen(args.server), console) as server:
+        software = server.service.server.upstream.software
         clips = undisturbed(server)
         for fault in faults:
             with console.status(fault.name):
@@ -78,7 +80,7 @@ def chaos(faults: Sequence[Fault], size: Size, args: argparse.Namespace, console
             rows.append(row)
             console.print(report.line(row), style="bold red" if row.broken else None, highlight=False)
     asked = {"minutes": size.minutes, "bodies": size.bodies, "seed": args.seed, "short": args.short}
-    file = save_json(report.content(rows, asked), args.out / report.RUN.name)
+    file = save_json(report.content(rows, asked, software), args.out / report.RUN.name)
     console.print(
         report.table(rows).rich("Faults under load", ["bold red" * bool(row.broken) for row in rows])
     )
@@ -105,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     option("--short", action="store_true", help="the form of the test suite: about a minute")
     option("--minutes", type=float, help=f"of 80 %% load ({Size().minutes:g})")
     option("--only", default="", help=f"of {','.join(NAMES)}")
+    option("--server", choices=model_servers.NAMES, default=model_servers.DEFAULT.name, help="(%(default)s)")
     option("--seed", type=int, default=0, help="of arrivals and bodies (%(default)s)")
     option("--out", type=Path, default=report.RUN.parent, help="folder of chaos.json (%(default)s)")
     args = parser.parse_args(arguments)

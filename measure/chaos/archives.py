@@ -1,4 +1,4 @@
-"""The archives under fault: the demo model as shipped, the same around faulty_handler.py, and two that are corrupt."""
+"""The archives under fault: the demo model as shipped, the same around faulty_worker.py, and two that are corrupt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from measure import ROOT
 from measure.chaos import BUILD
 
 DEMO, FAULTY = "demo", "faulty"
-FAULTY_HANDLER = Path(__file__).with_name("faulty_handler.py")
+FAULTY_WORKER = Path(__file__).with_name("faulty_worker.py")
 FAULTY_ENCODER = Path(__file__).with_name("faulty_encoder.py")
 RESPONSE_TIMEOUT = 4  # seconds: the shortest that honest batches keep on a busy machine
 BATCH_DELAY = 100  # ms: long enough for clips that are sent at once to come into one batch
@@ -33,19 +33,19 @@ def build(store: Path = STORE) -> list[ModelSpec]:
     settings = demo.torchserve.model_copy(
         update={"responseTimeout": RESPONSE_TIMEOUT, "maxBatchDelay": BATCH_DELAY}
     )
-    faulty = demo.model_copy(update={"name": FAULTY, "torchserve": settings})
+    altered = demo.model_copy(update={"name": FAULTY, "torchserve": settings})
     archive.build(demo, store)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        archive.build(faulty, store, handler=faulty_handler(Path(folder) / "handler"))
-    return [demo, faulty]
+        archive.build(altered, store, handler=faulty(Path(folder) / "handler"))
+    return [demo, altered]
 
 
-def faulty_handler(folder: Path) -> Path:
-    """A folder like handler/, whose handler is the faulty one, with the shipped one behind it."""
+def faulty(folder: Path) -> Path:
+    """A folder like handler/, where what the adapters share is faulty, with the shipped module behind it."""
     shutil.copytree(archive.HANDLER, folder, ignore=shutil.ignore_patterns("__pycache__"))
     core = folder / archive.CORE_PACKAGE
-    (folder / archive.HANDLER_FILE).rename(core / "shipped.py")
-    shutil.copy(FAULTY_HANDLER, folder / archive.HANDLER_FILE)
+    (folder / archive.WORKER_FILE).rename(core / "shipped.py")
+    shutil.copy(FAULTY_WORKER, folder / archive.WORKER_FILE)
     shutil.copy(FAULTY_ENCODER, core)
     return folder
 

@@ -1,4 +1,4 @@
-"""An encoder that runs out of memory on request, for the faulty handler, which ships it as it is."""
+"""An encoder that runs out of memory on request, for the faulty worker, which ships with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIECE = 16 << 20
 
 
 class FaultyEncoder:
-    """The handler's encoder, which runs out of memory over whatever it gets together with one certain clip."""
+    """The worker's encoder, which runs out of memory over whatever it gets together with one certain clip."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder

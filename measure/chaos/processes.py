@@ -1,4 +1,4 @@
-"""Faults of the processes: a worker killed, hung, out of memory; its decoders killed; Java killed."""
+"""Faults of the processes: a worker killed, hung, out of memory; its decoders killed; the model server killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from measure.chaos.verdict import Verdict, error
 from measure.http import REFUSED, Sender
 from serving.host.polling import wait_until
 
-PATIENCE = 30.0  # seconds that Java's end may take to be noticed
+PATIENCE = 30.0  # seconds that the model server's end may take to be noticed
 MOST_ALIKE = 3  # clips in a batch that may be the same recording as the one that takes all memory
 UNREADY_SECONDS = 5.0  # from when requests are not answered any more until readiness says so
 FORK_SERVER = "speaker_id.decoders.fork_server"
@@ -31,7 +31,7 @@ def kill_worker(scene: Scene) -> str:
 
 
 def hang(scene: Scene) -> str:
-    """The handler sleeps past responseTimeout: TorchServe ends the worker, the gateway retries the batch."""
+    """The worker sleeps past responseTimeout: it is ended, the gateway retries the batch."""
     worker = scene.misbehave("hang")
     scene.strike()
     scene.recover(gone=[worker.pid])
@@ -108,8 +108,8 @@ def fork_server(worker: int) -> psutil.Process:
     return found[-1]
 
 
-def kill_java(scene: Scene) -> str:
-    """SIGKILL of Java: the gateway says 503 until `make serve` ends; this plays the supervisor, and restarts it.
+def kill_server(scene: Scene) -> str:
+    """SIGKILL of the model server: 503 until `make serve` ends; this plays the supervisor, and restarts it.
 
     Readiness is what keeps callers away. Liveness is not probed: it waits 10 s for a model server that may come back,
     and `make serve` has ended by then.

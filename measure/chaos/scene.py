@@ -112,7 +112,7 @@ class Scene:
             self.broken.append(otherwise)
 
     def misbehave(self, fault: str) -> psutil.Process:
-        """Send a clip that makes the faulty handler misbehave once; returns the worker that does."""
+        """Send a clip that makes the faulty worker misbehave once; returns the worker that does."""
         (pid,) = self.server.workers(self.load.model)
         worker = psutil.Process(pid)
         token = secrets.token_hex(4)
@@ -131,7 +131,7 @@ class Scene:
         self.expect(self.server.workers(self.load.model) == workers, "a worker was restarted")
 
     def accompanied(self, order: str) -> Future[Reply]:
-        """A clip with an order for the faulty handler, and others that fill its batch; returns its own answer."""
+        """A clip with an order for the faulty worker, and others that fill its batch; returns its own answer."""
         asked = self.load.ask(x_request_id=".".join(["chaos", *order.split()]))
         for _ in range(MATES):
             self.load.ask()

@@ -1,9 +1,10 @@
-"""The server under fault: the real model server behind the real gateway; it can be restarted."""
+"""The server under fault: model server and gateway, real ones, tended as `make serve` does; it can be restarted."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,19 +16,26 @@ from bundle.spec import ModelSpec
 from serving import state
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
+from serving.model_servers import Chosen
 from serving.service import Service
 from serving.temporary import TEMPORARY_GRACE_SECONDS, clean, ended
 
 COMMAND = "chaos"
+TEND_SECONDS = 0.2  # between two looks, as of `make serve`
 
 
 class Server:
     """What `make serve` runs, and what a supervisor does when it ends: restart it on the same port."""
 
-    def __init__(self, specs: Sequence[ModelSpec], store: Path, run: Path) -> None:
-        self._new: Callable[[], Service] = lambda: Service(specs, store, run, GatewayOptions(self.port))
+    def __init__(self, specs: Sequence[ModelSpec], store: Path, run: Path, chosen: Chosen) -> None:
+        self.chosen = chosen
+        self._new: Callable[[], Service] = lambda: Service(
+            specs, store, run, GatewayOptions(self.port), chosen
+        )
         self.port = ports.free(1)[0]
         self.service = self._new()
+        self._over = threading.Event()
+        self._tended = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -35,9 +43,29 @@ class Server:
 
     def restart(self) -> None:
         """Stop what is left of it, and start it again."""
-        self.service.stop(TEMPORARY_GRACE_SECONDS)
-        self.service = self._new()
-        self.service.start()
+        with self._tended:
+            self.service.stop(TEMPORARY_GRACE_SECONDS)
+            self.service = self._new()
+            self.service.start()
+
+    @contextlib.contextmanager
+    def tended(self, say: Callable[[str], None]) -> Iterator[None]:
+        """For the block, mend what the watch finds broken."""
+
+        def tend() -> None:
+            while not self._over.wait(TEND_SECONDS):
+                # where nothing more can be done, `make serve` would end: the fault's expectations fail
+                with self._tended, contextlib.suppress(BundleError):
+                    if self.service.fault() is None:
+                        self.service.mend(say)
+
+        thread = threading.Thread(target=tend, name="tend", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
 
     def workers(self, model: str) -> list[int]:
         """Process ids of the model's workers that are READY and alive; none if one of them is not."""
@@ -71,7 +99,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(specs: Sequence[ModelSpec], store: Path, console: Console) -> Iterator[Server]:
+def serving(specs: Sequence[ModelSpec], store: Path, chosen: Chosen, console: Console) -> Iterator[Server]:
     """A server for the length of the block, ended whatever happens; its folder stays after a failure, for its logs.
 
     Raises:
@@ -79,7 +107,10 @@ def serving(specs: Sequence[ModelSpec], store: Path, console: Console) -> Iterat
     """
     clean(COMMAND)
     run = state.RUN / f"{COMMAND}-{os.getpid()}"
-    server = Server(specs, store, run)
+    server = Server(specs, store, run, chosen)
     # the current service: a fault may have replaced it
-    with ended(server.service.start, lambda grace: server.service.stop(grace), run, COMMAND, console):
+    with (
+        ended(server.service.start, lambda grace: server.service.stop(grace), run, COMMAND, console),
+        server.tended(lambda text: console.print(f"{COMMAND}: {text}", markup=False)),
+    ):
         yield server

@@ -46,7 +46,7 @@ def attempt(scene: Scene, spoil: Callable[[Path, Path], None]) -> str:
 def refusal(scene: Scene, store: Path, run: Path) -> str:
     """The error of a server that is started from this store; it must not start."""
     spec = next(spec for spec in scene.server.service.specs if spec.name == DEMO)
-    service = Service([spec], store, run, GatewayOptions(ports.free(1)[0]))
+    service = Service([spec], store, run, GatewayOptions(ports.free(1)[0]), scene.server.chosen)
     try:
         service.start()
     except BundleError as exc:
@@ -85,23 +85,28 @@ def full_disk(scene: Scene) -> str:
 def no_space(scene: Scene) -> Iterator[None]:
     """Every write to a log fails, for a user without privileges too.
 
-    The model server may not write to any file (RLIMIT_FSIZE of 0, which Java meets as an I/O error, as it does a full
-    disk); the gateway, which a limit would kill with a signal, logs to /dev/full.
+    A model server that has its logs open may not write to any file (RLIMIT_FSIZE of 0, which Java meets as an I/O
+    error, as it does a full disk). A limit would kill the gateway with a signal, and take the memory that a worker
+    shares with its decoders; they open their logs again, so these become /dev/full.
     """
-    gateway, main = scene.server.service.gateway, scene.server.main()
+    gateway, main, logs = scene.server.service.gateway, scene.server.main(), scene.server.service.server.logs
     assert gateway.folder is not None
     admin = gateway.folder / "admin"
-    aside = gateway.access_log.with_suffix(".aside.log")
+    held = {Path(file.path) for file in main.open_files()} & set(logs.iterdir())
+    full = [gateway.access_log, *(set(logs.iterdir()) - held)]
     former = main.rlimit(resource.RLIMIT_FSIZE)
-    main.rlimit(resource.RLIMIT_FSIZE, (0, former[1]))
-    gateway.access_log.replace(aside)
-    gateway.access_log.symlink_to(FULL)
+    if held:
+        main.rlimit(resource.RLIMIT_FSIZE, (0, former[1]))
+    for file in full:
+        file.replace(file.with_suffix(".aside.log"))
+        file.symlink_to(FULL)
     local_http.ask(local_http.unix(admin), "POST", "/reopen_logs")
     try:
         yield
     finally:
         main.rlimit(resource.RLIMIT_FSIZE, former)
-        gateway.access_log.unlink()
+        for file in full:
+            file.unlink()
         local_http.ask(local_http.unix(admin), "POST", "/reopen_logs")
 
 

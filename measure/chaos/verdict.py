@@ -16,7 +16,14 @@ HONEST = {429, 500, 503, 504, 507}  # statuses that tell a caller that the clip 
 SCORE_TOLERANCE = 1e-3  # a clip's logits agree to 1e-4 of their spread whatever is in its batch
 LEAK = re.compile(
     "|".join(
-        [r"Traceback", r"\.py\b", r"\.java\b", r"\b(?:java|io\.netty|org\.pytorch)\.", r"\n"]
+        [
+            r"Traceback",
+            r"\.py\b",
+            r"\.java\b",
+            r"\b(?:java|io\.netty|org\.pytorch)\.",
+            r"[Ss]tub process",
+            r"\n",
+        ]
         + [re.escape(path) for path in {str(ROOT), sys.prefix, tempfile.gettempdir() + "/"}]
     )
 )

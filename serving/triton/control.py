@@ -138,6 +138,14 @@ class TritonControl(Control):
                 found[each] = len(stubs.get(folder / MODEL_FILE, ())) >= config(folder)["minWorkers"]
         return found
 
+    def patience_of(self, stubs: Mapping[Path, tuple[int, ...]]) -> dict[int, float]:
+        """The responseTimeout of each worker, by its process id, in seconds."""
+        found: dict[int, float] = {}
+        for file, pids in stubs.items():
+            with suppress(FileNotFoundError):  # it is being removed
+                found |= dict.fromkeys(pids, config(file.parent)["responseTimeout"])
+        return found
+
     def _numbers(self, model: str) -> list[int]:
         try:
             return repository.versions(self.repository / model)

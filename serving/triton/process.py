@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +23,7 @@ from serving.server_process import ServerProcess
 from serving.state import State
 from serving.triton import failures, gpus, installation, launch, scrape
 from serving.triton.control import TritonControl
+from serving.triton.overdue import Overdue
 from serving.triton.ports import Ports
 from serving.triton.probe import Probe
 from serving.triton.upstream import upstream
@@ -158,10 +162,12 @@ class Triton(ServerProcess):
         return archived.read(self.store / f"{model}.mar").torchserve.startupTimeout
 
     def _revive(self) -> None:
-        """Have Triton load a model again whose worker has ended, which it does not do by itself; and rotate the log."""
+        """What Triton does not do by itself: end a worker whose batch takes longer than responseTimeout, load a model
+        again whose worker has ended, and rotate the log."""
         # versions that have had all their workers: others are being loaded
         complete: set[tuple[str, int]] = set()
         asked: dict[str, float] = {}
+        overdue = Overdue()
         while not self._over.wait(LOOK_SECONDS):
             log = self.logs / launch.LOG
             if logs.too_large(log, logs.LARGEST):
@@ -169,7 +175,11 @@ class Triton(ServerProcess):
             now = time.monotonic()
             try:
                 control = self.management
-                staffed = control.staffed(control.stubs())
+                stubs = control.stubs()
+                for pid in overdue.workers(control.patience_of(stubs)):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                staffed = control.staffed(stubs)
                 complete |= {version for version, whole in staffed.items() if whole}
                 for model in {version[0] for version in complete if not staffed.get(version, True)}:
                     if now - asked.get(model, -AGAIN_SECONDS) >= AGAIN_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,21 @@ def test_the_wrong_numpy_ends_the_start(model: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(triton.Tensor, "as_numpy", lambda self: np.array([1.0, 1.0]))
     with pytest.raises(RuntimeError, match=r"run it with numpy 1\.26\.4"):
         triton_model.check_numpy()
+
+
+@pytest.mark.usefixtures("model")  # triton_model can be imported
+def test_a_log_line_that_a_full_disk_does_not_take_costs_nothing_and_later_ones_are_written(
+    tmp_path: Path,
+) -> None:
+    from triton_model import Lines
+
+    log = tmp_path / "log"
+    log.symlink_to("/dev/full")
+    lines = logging.Logger("lines")
+    lines.addHandler(Lines(log))
+    lines.info("lost")
+    log.unlink()
+    lines.info("kept")
+    log.replace(tmp_path / "rotated")
+    lines.info("kept too")
+    assert ((tmp_path / "rotated").read_text(), log.read_text()) == ("kept\n", "kept too\n")

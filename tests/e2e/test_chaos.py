@@ -74,7 +74,7 @@ def test_callers_notice_nothing_where_the_gateway_tries_again_or_the_fault_is_an
 
 
 def test_a_gateway_without_a_model_server_says_503(run: Run) -> None:
-    assert run[1]["kill-java"]["retryable"] > 0
+    assert run[1]["kill-server"]["retryable"] > 0
 
 
 def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ ROW = FaultRow("hang", 40, 38, 2, 0, 0, 6.25, 1510.4, 1498.6, "ended | after 4 s
 CONTENT = {
     "date": "2026-11-24T20:00:00+00:00",
     "command": "python -m measure.chaos --minutes 4",
+    "server": "Triton",
     "machine": {
         "cpu": "a processor",
         "cores": 2,
@@ -35,7 +36,7 @@ def test_the_table_has_every_number_of_a_fault_and_what_broke() -> None:
         "| hang | 40 | 38 | 2 | 0 | 0 | 6.2 s | 1510 → 1499 | ended \\| after 4 s; 2 retryable: 507 &lt;b> |"
         in text
     )
-    assert "a processor, 2 cores; torch 2.13.0; commit abc with changes on top; 2026-11-24" in text
+    assert "Triton; a processor, 2 cores; torch 2.13.0; commit abc with changes on top; 2026-11-24" in text
     assert "`python -m measure.chaos --minutes 4`: 4 minutes of 80 % load, 2000 fuzzed bodies" in text
 
 
@@ -66,4 +67,4 @@ def test_faults_are_chosen_by_name_and_run_in_their_own_order() -> None:
         choose("fuz")
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "fuz"])  # before anything is started
-    assert NAMES[-1] == "kill-java"  # it ends the server of the others
+    assert NAMES[-1] == "kill-server"  # it ends the server of the others
