@@ -122,11 +122,11 @@ class TritonControl(Control):
 
     def restart(self, model: str, version: str, workers: int) -> None:  # noqa: ARG002
         """Triton starts as many others as the version's settings say."""
-        folder = self.repository / model / str(repository.number(version))
-        for pid in self.stubs().get(folder / MODEL_FILE, ()):
+        number = repository.number(version)
+        for pid in self.stubs().get(self.repository / model / str(number) / MODEL_FILE, ()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.reload(model)
+        self.reload(model, number)
 
     def staffed(self, stubs: Mapping[Path, tuple[int, ...]]) -> dict[tuple[str, int], bool]:
         """Whether each version, by model and Triton's number, has all its workers, those included that are loading."""
@@ -152,9 +152,12 @@ class TritonControl(Control):
         except OSError as exc:
             raise ManagementError(f"Triton has no model {model}, or is being restarted") from exc
 
-    def reload(self, model: str) -> None:
-        """Have Triton load a model again; what it has loaded goes on until that is done."""
-        os.utime(self.repository / model / CONFIG)
+    def reload(self, model: str, number: int) -> None:
+        """Have Triton load a version again; what it has loaded goes on until that is done.
+
+        Of a changed configuration alone it would take over the workers as they are, ended ones too.
+        """
+        os.utime(self.repository / model / str(number) / MODEL_FILE)
 
     def unload(self, model: str, version: str) -> None:
         self._remove(model, version)

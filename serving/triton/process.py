@@ -31,7 +31,7 @@ from serving.triton.upstream import upstream
 STOP_SECONDS = 10.0  # an idle one ends its workers in about five
 OUTPUT = "triton.log"
 LOOK_SECONDS = 0.5
-# From asking Triton to load a model whose worker has ended until it is asked again. Too high: one that does not load at
+# From asking Triton to load a version whose worker has ended until it is asked again. Too high: one that does not load at
 # the first attempt is away for longer. Too low: it is loaded twice at once.
 AGAIN_SECONDS = 10.0
 
@@ -166,7 +166,7 @@ class Triton(ServerProcess):
         again whose worker has ended, and rotate the log."""
         # versions that have had all their workers: others are being loaded
         complete: set[tuple[str, int]] = set()
-        asked: dict[str, float] = {}
+        asked: dict[tuple[str, int], float] = {}
         overdue = Overdue()
         while not self._over.wait(LOOK_SECONDS):
             log = self.logs / launch.LOG
@@ -181,9 +181,9 @@ class Triton(ServerProcess):
                         os.kill(pid, signal.SIGKILL)
                 staffed = control.staffed(stubs)
                 complete |= {version for version, whole in staffed.items() if whole}
-                for model in {version[0] for version in complete if not staffed.get(version, True)}:
-                    if now - asked.get(model, -AGAIN_SECONDS) >= AGAIN_SECONDS:
-                        asked[model] = now
-                        control.reload(model)
+                for version in {each for each in complete if not staffed.get(each, True)}:
+                    if now - asked.get(version, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+                        asked[version] = now
+                        control.reload(*version)
             except (ManagementError, OSError):  # it is being stopped, or a version removed
                 continue
