@@ -8,6 +8,7 @@ NAME.http/, NAME.http.VERSION/  the gateway's way in: handler/triton_model.py sa
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from filelock import FileLock
 from speaker_id import label_names
@@ -77,6 +79,10 @@ def write(mar: Path, repository: Path, gpus: int = 0) -> str:
                 f"{mar} has no {store.TRITON_FILE}: build it again, with this version of the bundle"
             )
         adapter.rename(folder / str(version) / MODEL_FILE)
+        # a worker that writes bytecode changes the folder: a Triton that polls would load the version a second time
+        compileall.compile_dir(
+            folder / str(version), quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+        )
         for file, lines in labels(folder / str(version) / store.CHECKPOINT_FOLDER, spec).items():
             (folder / file).write_text("\n".join(lines) + "\n", "utf-8")
         (folder / CONFIG).write_text(config(spec, versions(folder), gpus), "utf-8")

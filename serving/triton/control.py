@@ -157,7 +157,7 @@ class TritonControl(Control):
 
         Of a changed configuration alone it would take over the workers as they are, ended ones too.
         """
-        os.utime(self.repository / model / str(number) / MODEL_FILE)
+        os.utime(self.repository / model / str(number) / store.MODEL_CONFIG_FILE)
 
     def unload(self, model: str, version: str) -> None:
         self._remove(model, version)

@@ -88,8 +88,6 @@ def environment(found: Installation, temp: Path, logs: Path, variables: Mapping[
         **found.environment,
         "TMPDIR": str(temp),
         "SPEAKER_ID_LOG": str(logs / LOG),
-        # not beside the modules: Triton would take that for a change, and load each model twice
-        "PYTHONPYCACHEPREFIX": str(temp / "pycache"),
         triton_metrics.FOLDER_VARIABLE: str(temp / METRICS),
         # nothing is fetched while serving: an archive that tries to do so fails when it is loaded
         "HF_HUB_OFFLINE": "1",

@@ -31,8 +31,8 @@ from serving.triton.upstream import upstream
 STOP_SECONDS = 10.0  # an idle one ends its workers in about five
 OUTPUT = "triton.log"
 LOOK_SECONDS = 0.5
-# From asking Triton to load a version whose worker has ended until it is asked again. Too high: one that does not load at
-# the first attempt is away for longer. Too low: it is loaded twice at once.
+# From asking Triton to load a version whose worker has ended until it is asked again. Too high: one that does not load
+# at the first attempt is away for longer. Too low: it is loaded twice at once.
 AGAIN_SECONDS = 10.0
 
 

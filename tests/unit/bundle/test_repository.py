@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,10 @@ def test_an_archive_of_an_older_bundle_is_refused(model: Path, tmp_path: Path) -
     mar = archive.build(resolve(str(model)), tmp_path / "store", handler, tmp_path / "checkpoints")
     with pytest.raises(BundleError, match=r"has no triton_model\.py: build it again"):
         repository.write(mar, tmp_path / "repository")
+
+
+def test_a_worker_finds_bytecode_and_writes_none_into_the_repository(model: Path, tmp_path: Path) -> None:
+    version = made(model, tmp_path) / "tiny" / "1"
+    tag = sys.implementation.cache_tag
+    for module in version.rglob("*.py"):
+        assert (module.parent / "__pycache__" / f"{module.stem}.{tag}.pyc").is_file(), module

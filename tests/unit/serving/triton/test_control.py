@@ -44,6 +44,14 @@ def test_a_version_that_lacks_a_worker_is_not_staffed(control: TritonControl) ->
     assert control.staffed({file: (7, 8)}) == {("demo", 1): True, ("demo", 2): False, ("other", 1): False}
 
 
+def test_a_version_is_loaded_again_by_a_change_of_its_own_folder(control: TritonControl) -> None:
+    """Of a changed config.pbtxt alone, Triton takes over the workers as they are, those included that have ended."""
+    former = {file: file.stat().st_mtime_ns for file in control.repository.rglob("*") if file.is_file()}
+    control.reload("demo", 2)
+    changed = {file for file, then in former.items() if file.stat().st_mtime_ns > then}
+    assert {file.relative_to(control.repository).parts[:2] for file in changed} == {("demo", "2")}
+
+
 def test_a_server_that_does_not_run_says_so(control: TritonControl) -> None:
     with pytest.raises(ManagementError, match="metrics do not answer"):
         control.versions("demo")
