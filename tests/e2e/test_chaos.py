@@ -88,7 +88,7 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     try:
         folder = ROOT / state.RUN / f"chaos-{process.pid}"
         deadline = time.monotonic() + 600
-        while (found := state.read(folder / state.FILE)) is None:
+        while (found := state.read(folder / state.FILE)) is None or found.gateway is None:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)  # between two looks
