@@ -97,12 +97,19 @@ class TritonPythonModel(Worker):
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer every request of a batch; a bad one costs the others nothing."""
-        answers = self.answer([self.asked(request) for request in requests])
-        return [response(*pair) for pair in zip(requests, answers, strict=True)]
+        read = [self.asked(request) for request in requests]
+        answers = iter(self.answer([each for each in read if each is not None]))
+        return [
+            response(request, next(answers)) if each is not None else illegible()
+            for request, each in zip(requests, read, strict=True)
+        ]
 
-    def asked(self, request: Any) -> Asked:
-        """Convert Triton's request: the body of the gateway's form, or tensors."""
-        given = json.loads(request.parameters() or "{}")
+    def asked(self, request: Any) -> Asked | None:
+        """Convert Triton's request: the body of the gateway's form, or tensors; None if its parameters are no text."""
+        try:
+            given = json.loads(request.parameters() or "{}")
+        except UnicodeDecodeError:  # Triton passes on any bytes
+            return None
         headers = headers_of(given)
         inputs = {tensor.name(): tensor for tensor in request.inputs()}
         wanted = request.requested_output_names()
@@ -158,6 +165,12 @@ def response(request: Any, answer: Answer) -> Any:
         return pb_utils.InferenceResponse(error=triton_error(error))
     named = answer.outcome.tensors if answer.outcome is not None else {}
     return pb_utils.InferenceResponse([tensor(name, values) for name, values in named.items()])
+
+
+def illegible() -> Any:
+    """Make the answer to a request whose parameters cannot be read."""
+    error = errors.MalformedRequest("a parameter, or a header that becomes one, is not text in UTF-8")
+    return pb_utils.InferenceResponse(error=triton_error(error))
 
 
 def element(answer: Answer) -> bytes:

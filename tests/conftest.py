@@ -1,4 +1,4 @@
-"""Which processor the tests ran on, and how to run them as on a lesser one."""
+"""Which processor and model server the tests ran on, and how to run them on others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from measure.machine import processor
+from serving import model_servers
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
@@ -18,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("own", "avx2"),
         default="own",
         help="avx2: without AVX-512 and bf16, on x86-64",
+    )
+    parser.addoption(
+        "--server",
+        choices=model_servers.NAMES,
+        default=model_servers.DEFAULT.name,
+        help="tests that are marked any_server run against this model server too",
     )
 
 
@@ -33,8 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
         torch.cpu.get_capabilities = lambda: less
 
 
-def pytest_report_header(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     cpuinfo = Path("/proc/cpuinfo")
     name, flags = processor(cpuinfo.read_text() if cpuinfo.exists() else "")
     played = "" if config.getoption("--processor") == "own" else ", as one that has AVX2 alone"
-    return f"processor: {name}, {os.cpu_count()} cores, {flags}{played}"
+    servers = {model_servers.DEFAULT.name, config.getoption("--server")}
+    return [
+        f"processor: {name}, {os.cpu_count()} cores, {flags}{played}",
+        f"model servers of tests that any is right for: {', '.join(sorted(servers))}",
+    ]

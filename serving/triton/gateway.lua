@@ -33,9 +33,23 @@ local function target(path)
   return name, rest and rest:match("^/([^/]+)"), rest and rest:match("^/[^/]+/(.+)$")
 end
 
--- A message may have parameters that look like headers: those that the gateway sets come after, and so they count
+local function utf8(byte)
+  local number = byte:byte()
+  return string.char(0xC0 + math.floor(number / 64), 0x80 + number % 64)
+end
+
+-- A message may have parameters that look like headers: those that the gateway sets come after, and so they count.
+-- Triton makes JSON of headers as they are: bytes beyond ASCII have to be text in it, Latin-1 as TorchServe reads them
 function server.call(handle)
-  handle:headers():replace("x-probe", "no")
+  local headers, changed = handle:headers(), {["x-probe"] = "no"}
+  for name, value in pairs(headers) do
+    if value:find("[\128-\255]") then
+      changed[name] = value:gsub("[\128-\255]", utf8)
+    end
+  end
+  for name, value in pairs(changed) do
+    headers:replace(name, value)
+  end
 end
 
 -- A body of any form is the one input of the model NAME.http, as it stands; so every answer is what it is behind TorchServe.
@@ -132,7 +146,7 @@ end
 
 function server.meaning(handle, text, status)
   local said = text:match('^{"error":%s*"(.*)"}%s*$')
-  if said then
+  if said and not said:match('", "code": "[%l_]+$') then  -- else the gateway's own, which has its code
     return meaning(handle, said, tonumber(status) < 500 and status or nil)
   end
 end

@@ -61,6 +61,18 @@ def test_each_request_of_a_batch_is_answered_or_fails_alone(model: Any) -> None:
     assert long.values()["label"].shape == long.values()["score"].shape == (2, 2)
 
 
+def test_parameters_that_are_no_text_cost_the_others_of_a_batch_nothing(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    illegible = InferenceRequest([audio(AUDIO)])
+    monkeypatch.setattr(
+        illegible, "parameters", lambda: b'{"x-top-k": "\x85"}'.decode()
+    )  # as the backend's binding
+    first, good = model.execute([illegible, InferenceRequest([audio(AUDIO)])])
+    assert (first.error.code, str(first.error)[:18]) == ("INVALID_ARG", "malformed_request:")
+    assert good.error is None
+
+
 def test_label_and_score_are_the_ranking_and_scores_every_labels(model: Any) -> None:
     (answer,) = model.execute([InferenceRequest([audio(AUDIO)], given={"top_k": 3})])
     label, score, scores = (answer.values()[name] for name in ("label", "score", "scores"))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ import yaml
 from filelock import FileLock
 
 from bundle import archive, sources
-from serving import state
+from serving import model_servers, state
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports, processes
 from serving.host.leash import Leashed
+from serving.model_server import ModelServer
 from serving.service import static_files
 from serving.torchserve.process import TorchServe, serving
 from tests.e2e.started import STUB, Run, Serve, StartServe
@@ -73,20 +74,46 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
-    """TorchServe with the demo model, every worker READY, shared by all tests of the session.
+def demo_server(
+    demo_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], ModelServer]]:
+    """Start a model server with the demo model, by its name; every worker is READY. It runs until the session ends."""
+    with contextlib.ExitStack() as stack:
 
-    `.url`, `.management`, `.metrics_url`, `.grpc` (host:port), `.worker_pids()`, `.logs` (a folder with
-    access_log.log, model_log.log and ts_log.log), `.describe("demo")`. A test that harms the server starts its own.
-    """
-    with TorchServe(demo_store, ["demo"], tmp_path_factory.mktemp("run")) as running:
-        running.start()
-        running.wait_ready()
-        yield running
+        @cache
+        def start(name: str) -> ModelServer:
+            running = model_servers.of(name)(demo_store, ["demo"], tmp_path_factory.mktemp("run"))
+            stack.callback(running.stop)
+            running.start()
+            running.wait_ready()
+            return running
+
+        yield start
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With --server, tests that are marked any_server run against that server too."""
+    other = metafunc.config.getoption("--server")
+    if (
+        other != TorchServe.name
+        and "server" in metafunc.fixturenames
+        and metafunc.definition.get_closest_marker("any_server")
+    ):
+        metafunc.parametrize("server", [TorchServe.name, other], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def gateway(server: TorchServe) -> Iterator[Gateway]:
+def server(request: pytest.FixtureRequest, demo_server: Callable[[str], ModelServer]) -> ModelServer:
+    """The model server with the demo model, every worker READY, shared by all tests of the session.
+
+    TorchServe, but for tests that are marked any_server, which have each in turn. `.url`, `.management`, `.grpc`
+    (host:port), `.worker_pids()`, `.logs`. A test that harms the server starts its own.
+    """
+    return demo_server(getattr(request, "param", TorchServe.name))
+
+
+@pytest.fixture(scope="session")
+def gateway(server: ModelServer) -> Iterator[Gateway]:
     """The gateway in front of `server`, with its page; `.url` is its base address, HTTP and gRPC alike."""
     options = GatewayOptions(ports.free(1)[0])
     specs = [sources.resolve("demo", root=ROOT / "models")]

@@ -16,7 +16,7 @@ from clients import identify
 from clients.identify import Client, Refused
 from serving.gateway.envoy import Gateway
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 SAMPLES = Path(__file__).resolve().parents[2] / "models" / "demo" / "samples"
 CLIPS = samples(SAMPLES)

@@ -13,48 +13,50 @@ from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 from serving.host import ports
-from serving.torchserve.process import TorchServe
+from serving.model_server import ModelServer
 from tests.e2e.raw import Answer, over_http1
+from tests.e2e.started import CLIPS
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 ORIGIN = "https://a.example"
+AUDIO = CLIPS[0].read_bytes()
 TOKEN = "abcdefghijklmnopqrstuvwxyz"  # of a test
 
 
 @pytest.fixture(scope="module")
-def gateway(stub_server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def guarded(server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     file: Path = tmp_path_factory.mktemp("tokens") / "tokens"
     file.touch(0o600)
     file.write_text(TOKEN)
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file), origins=(ORIGIN,))
     described = StaticFile("/openapi.json", "application/json", b"{}", public=True)
-    with Gateway(stub_server, options, response_timeout=30, static=(described,)) as running:
+    with Gateway(server, options, response_timeout=30, static=(described,)) as running:
         running.start()
         yield running
 
 
-def preflight(gateway: Gateway, origin: str, path: str = "/predictions/stub") -> requests.Response:
+def preflight(gateway: Gateway, origin: str, path: str = "/predictions/demo") -> requests.Response:
     asked = {"origin": origin, "access-control-request-method": "POST"}
     return requests.options(f"{gateway.url}{path}", headers=asked, timeout=600)
 
 
-def test_no_page_may_ask_unless_it_is_named(stub_gateway: Gateway) -> None:
+def test_no_page_may_ask_unless_it_is_named(gateway: Gateway) -> None:
     headers = {"origin": ORIGIN}
     for response in (
-        preflight(stub_gateway, ORIGIN),
-        requests.post(f"{stub_gateway.url}/predictions/stub", b"abc", headers=headers, timeout=600),
-        requests.get(f"{stub_gateway.url}/ping", headers=headers, timeout=600),
+        preflight(gateway, ORIGIN),
+        requests.post(f"{gateway.url}/predictions/demo", AUDIO, headers=headers, timeout=600),
+        requests.get(f"{gateway.url}/ping", headers=headers, timeout=600),
     ):
         assert [name for name in response.headers if name.lower().startswith("access-control")] == []
         assert "vary" not in response.headers
 
 
 @pytest.mark.parametrize(
-    "path", ["/predictions/stub", "/v1/models/stub:predict", "/v2/models/stub", "/nothing"]
+    "path", ["/predictions/demo", "/v1/models/demo:predict", "/v2/models/demo", "/nothing"]
 )
-def test_a_page_that_is_named_may(gateway: Gateway, path: str) -> None:
-    response = preflight(gateway, ORIGIN, path)
+def test_a_page_that_is_named_may(guarded: Gateway, path: str) -> None:
+    response = preflight(guarded, ORIGIN, path)
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, ORIGIN)
     allowed = response.headers["access-control-allow-headers"].split(", ")
     assert {"authorization", "content-type", "user-agent", "traceparent", "tracestate"} <= set(allowed)
@@ -65,26 +67,26 @@ def test_a_page_that_is_named_may(gateway: Gateway, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/predictions/stub", 200),
+        ("POST", "/predictions/demo", 200),
         ("POST", "/predictions/nobody", 404),  # worded by errors.lua
-        ("GET", "/predictions/stub", 405),  # and these by health.lua
+        ("GET", "/predictions/demo", 405),  # and these by health.lua
         ("GET", "/nothing", 404),
         ("GET", "/ping", 200),
         ("GET", "/v2/health/ready", 200),
-        ("GET", "/v2/models/stub", 200),
+        ("GET", "/v2/models/demo", 200),
         ("GET", "/openapi.json", 200),  # a direct response, which the cors filter ignores
         ("GET", "/openapi.json/", 200),
         ("POST", f"/predictions/{'a' * 5000}", 414),
     ],
 )
-def test_it_may_read_every_answer(gateway: Gateway, method: str, path: str, status: int) -> None:
+def test_it_may_read_every_answer(guarded: Gateway, method: str, path: str, status: int) -> None:
     headers = {"origin": ORIGIN, "authorization": f"Bearer {TOKEN}"}
     with requests.Session() as session:
         request = requests.Request(
-            method, gateway.url, headers=headers, data=b"abc" if method == "POST" else None
+            method, guarded.url, headers=headers, data=AUDIO if method == "POST" else None
         )
         prepared = session.prepare_request(request)
-        prepared.url = gateway.url + path  # as it is written
+        prepared.url = guarded.url + path  # as it is written
         response = session.send(prepared, timeout=600)
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, ORIGIN)
     if path == "/openapi.json":
@@ -110,8 +112,8 @@ def test_it_may_read_every_answer(gateway: Gateway, method: str, path: str, stat
     ],
 )
 def test_so_it_may_where_envoy_refuses_before_it_knows_who_asks(
+    guarded: Gateway,
     gateway: Gateway,
-    stub_gateway: Gateway,
     line: str,
     headers: list[tuple[str, str]],
     status: int,
@@ -120,28 +122,28 @@ def test_so_it_may_where_envoy_refuses_before_it_knows_who_asks(
     def answer(asked: Gateway, origin: str) -> Answer:
         return over_http1(asked, f"{line} HTTP/1.1", [("host", "any"), ("origin", origin), *headers], b"")
 
-    found = answer(gateway, ORIGIN)
+    found = answer(guarded, ORIGIN)
     assert (found.status, found.headers.get("access-control-allow-origin")) == (status, allowed)
-    others = [answer(stub_gateway, ORIGIN)]  # of which no page may ask
+    others = [answer(gateway, ORIGIN)]  # of which no page may ask
     if allowed == ORIGIN:
-        others.append(answer(gateway, "https://b.example"))
+        others.append(answer(guarded, "https://b.example"))
     for other in others:
         assert (other.status, other.body) == (status, found.body)
         assert "access-control-allow-origin" not in other.headers
 
 
-def test_a_missing_token_too(gateway: Gateway) -> None:
+def test_a_missing_token_too(guarded: Gateway) -> None:
     response = requests.post(
-        f"{gateway.url}/predictions/stub", b"abc", headers={"origin": ORIGIN}, timeout=600
+        f"{guarded.url}/predictions/demo", AUDIO, headers={"origin": ORIGIN}, timeout=600
     )
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, ORIGIN)
 
 
-def test_a_cache_is_told_also_where_nobody_else_asks(gateway: Gateway) -> None:
-    assert requests.get(f"{gateway.url}/ping", timeout=600).headers["vary"] == "Origin"
+def test_a_cache_is_told_also_where_nobody_else_asks(guarded: Gateway) -> None:
+    assert requests.get(f"{guarded.url}/ping", timeout=600).headers["vary"] == "Origin"
 
 
-def test_another_page_may_not(gateway: Gateway) -> None:
-    response = preflight(gateway, "https://a.example.evil.example")
+def test_another_page_may_not(guarded: Gateway) -> None:
+    response = preflight(guarded, "https://a.example.evil.example")
     assert response.status_code == 401
     assert "access-control-allow-origin" not in response.headers

@@ -12,7 +12,7 @@ from serving.api.paths import CLIPS, DESCRIPTION, OF_THE_PAGE, PAGE, QUESTIONS
 from serving.gateway.envoy import Gateway
 from tests.fuzz import api
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 CLIP = "allison_smith-en-confbridge-dec-list-vol-out.flac"
 VALUES = {"model": "demo", "version": "1.0", "top_k": "3", "function_to_apply": "none", "clip": CLIP}

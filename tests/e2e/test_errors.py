@@ -1,11 +1,11 @@
-"""Every error code, with the status that means it, against a real TorchServe."""
+"""Every error code, with the status that means it, through the gateway of a real server."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import soundfile
 from speaker_id.statuses import STATUS
 
 from serving.gateway.envoy import Gateway
-from serving.torchserve.process import TorchServe
+from serving.model_server import ModelServer
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 SAMPLES = Path(__file__).resolve().parents[2] / "models" / "demo" / "samples"
 AUDIO = sorted(SAMPLES.glob("*.flac"))[0].read_bytes()
@@ -54,16 +54,17 @@ CASES = {
     "audio_too_short": wav(399),
     "non_finite_audio": wav(16000, float("nan")),
     "unsupported_layout": wav(16000, rate=3999),
-    "deadline_exceeded": wav(16000),  # as the gateway hands it over after half a minute in the queue
+    "deadline_exceeded": wav(16000),
 }
 
 
-def post(server: TorchServe, body: bytes, **more: Any) -> requests.Response:
+def post(gateway: Gateway, body: bytes, **more: Any) -> requests.Response:
     headers = {"Content-Type": "application/octet-stream"} | more.pop("headers", {})
-    return requests.post(f"{server.url}/predictions/demo", data=body, headers=headers, timeout=600, **more)
+    return requests.post(f"{gateway.url}/predictions/demo", data=body, headers=headers, timeout=600, **more)
 
 
-HEADERS = {"deadline_exceeded": {"X-Received": f"{time.time() - 30:.3f} 12", "X-Request-Timeout": "20"}}
+PHRASES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Payload Too Large"}  # as Envoy has it
+HEADERS = {"deadline_exceeded": {"X-Request-Timeout": "0.0001"}}  # over by the time that a worker has it
 
 
 def test_every_error_class_is_tried() -> None:
@@ -73,10 +74,10 @@ def test_every_error_class_is_tried() -> None:
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_each_error_has_its_status_its_code_and_one_line(server: TorchServe, code: str) -> None:
-    response = post(server, CASES[code], headers=HEADERS.get(code, {}))
+def test_each_error_has_its_status_its_code_and_one_line(gateway: Gateway, code: str) -> None:
+    response = post(gateway, CASES[code], headers=HEADERS.get(code, {}))
     status = {error.code: status for error, status in STATUS.items()}[code]
-    assert (response.status_code, response.reason) == (status.value, status.phrase)
+    assert (response.status_code, response.reason) == (status.value, PHRASES.get(status, status.phrase))
     assert response.headers["Content-Type"] == "application/json"
     error = response.json()
     assert error["code"] == code
@@ -89,30 +90,29 @@ def test_the_gateway_tells_the_handler_how_long_a_caller_waits(gateway: Gateway)
         headers = {"content-type": "audio/wav", "x-request-timeout": seconds, "x-received": claimed}
         return requests.post(f"{gateway.url}/predictions/demo", wav(16000), headers=headers, timeout=600)
 
-    late = ask("0.0001")  # over by the time that a worker has it
-    assert (late.status_code, late.json()["code"]) == (504, "deadline_exceeded")
+    assert ask("0.0001").json()["code"] == "deadline_exceeded"
     assert ask("60").status_code == 200
     assert ask("60", claimed="1000.000 0").status_code == 200, "a caller's own moment of arrival was believed"
     assert ask("soon").json()["code"] == "invalid_parameter"
 
 
-def test_a_request_of_several_says_which_one_was_at_fault(server: TorchServe) -> None:
+def test_a_request_of_several_says_which_one_was_at_fault(gateway: Gateway) -> None:
     good = {"array": [0.1] * 8000, "sampling_rate": 16000}
     body = {"instances": [good, good, {**good, "sampling_rate": 1}]}
-    error = requests.post(f"{server.url}/v1/models/demo:predict", json=body, timeout=600).json()
+    error = requests.post(f"{gateway.url}/v1/models/demo:predict", json=body, timeout=600).json()
     assert (error["code"], error["instance"]) == ("unsupported_layout", 2)
 
 
-def test_a_callers_text_reaches_no_header_and_no_status_phrase(server: TorchServe) -> None:
+def test_a_callers_text_reaches_no_header_and_no_status_phrase(server: ModelServer, gateway: Gateway) -> None:
     evil = "x\r\nX-Evil: 1"
     body = {"inputs": "UklGRg==", "parameters": {evil: 1}}
-    response = requests.post(f"{server.url}/predictions/demo", json=body, timeout=600)
+    response = requests.post(f"{gateway.url}/predictions/demo", json=body, timeout=600)
     assert response.status_code == 400
     assert "X-Evil" not in response.headers
     assert "Evil" not in response.reason
     assert server.worker_pids(), "the worker lives"
 
 
-def test_a_stack_trace_is_never_shown(server: TorchServe) -> None:
+def test_a_stack_trace_is_never_shown(gateway: Gateway) -> None:
     for body in CASES.values():
-        assert "Traceback" not in post(server, body).text
+        assert "Traceback" not in post(gateway, body).text

@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from serving.gateway.envoy import Gateway
-from serving.torchserve.process import TorchServe
+from serving.model_server import ModelServer
 from tests.e2e.raw import refusal, send, send_over_http2
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 CLIP = sorted((Path(__file__).resolve().parents[2] / "models" / "demo" / "samples").glob("*.flac"))[0]
 
@@ -35,7 +35,7 @@ class TestForgedHeaders:
         ids=repr,
     )
     def test_line_breaks_in_a_header_come_back_in_none(
-        self, server: TorchServe, gateway: Gateway, header: str
+        self, server: ModelServer, gateway: Gateway, header: str
     ) -> None:
         body = CLIP.read_bytes().decode("latin-1")
         answer = send(
@@ -63,7 +63,7 @@ class TestForgedHeaders:
     def test_nor_does_http_2_carry_them(self, gateway: Gateway, value: str) -> None:
         assert send_over_http2(gateway, _path="/v2", **{"x-request-id": value}) in ("400", "reset")
 
-    def test_the_worker_lives(self, server: TorchServe, gateway: Gateway) -> None:
+    def test_the_worker_lives(self, server: ModelServer, gateway: Gateway) -> None:
         well(gateway)
 
 
@@ -180,7 +180,7 @@ class TestBodiesThatAreRefused:
 
     @pytest.mark.parametrize("name", REFUSED)
     def test_with_the_reason_while_the_worker_lives_on(
-        self, server: TorchServe, gateway: Gateway, name: str
+        self, server: ModelServer, gateway: Gateway, name: str
     ) -> None:
         body, headers, status, message = REFUSED[name]
         workers = server.worker_pids()

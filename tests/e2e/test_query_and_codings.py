@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from serving.gateway.envoy import Gateway
-from serving.torchserve.process import TorchServe
+from serving.model_server import ModelServer
 from tests.e2e.started import CLIPS
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 AUDIO = CLIPS[0].read_bytes()
 B64 = base64.b64encode(AUDIO).decode()
@@ -93,7 +93,7 @@ def test_so_is_a_compressed_form(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_a_bomb_is_413_and_the_worker_lives(gateway: Gateway, server: TorchServe, coding: str) -> None:
+def test_a_bomb_is_413_and_the_worker_lives(gateway: Gateway, server: ModelServer, coding: str) -> None:
     before = server.worker_pids()
     response = ask(gateway, "/predictions/demo", CODINGS[coding](bytes(200 << 20)), Content_Encoding=coding)
     assert (response.status_code, response.json()["code"]) == (413, "request_too_large")
