@@ -102,10 +102,15 @@ def parser() -> Parser:
     add("--otlp", default="", help="host:port of an OpenTelemetry collector, OTLP over HTTP")
     add(
         "--container",
-        action="store_true",
+        nargs="?",
+        const="",
+        choices=[
+            "",
+            "serve",
+        ],  # the word that SageMaker adds to the entrypoint, of which this is the last option
+        metavar="serve",
         help="take from the environment what the cloud platforms of docs/deploy-clouds.md give; options come first",
     )
-    add("started_as", nargs="?", choices=["serve"], metavar="serve", help="with which SageMaker starts it")
     return made
 
 
@@ -122,9 +127,9 @@ def add_server(parser: argparse.ArgumentParser) -> None:
 def parse(words: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
     """The options of a command line and, in a container, of its platform, which is said aloud."""
     args = parser().parse_args(words)
-    if not args.container:
+    if args.container is None:
         return args
-    given = platforms.found(args.started_as, environment)
+    given = platforms.found(args.container, environment)
     for each in given:
         say(each.text)
     return parser().parse_args([*platforms.options(given), *words])

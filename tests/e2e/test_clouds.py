@@ -98,7 +98,7 @@ def container(
         _, *words = _after(dockerfile.read(ROOT / "deploy/docker/Dockerfile", {})[-1].exec_form("ENTRYPOINT"))
         output = tmp_path / "said.txt"
         with output.open("wb") as log:
-            command = [sys.executable, STUB, *words, *here, *side.argument]
+            command = [sys.executable, STUB, *words, *side.argument, *here]
             started.append(Leashed(command, cwd=checkout, stdout=log, stderr=subprocess.STDOUT))
         return Serve(started[-1], output, checkout / "run", port)
 

@@ -241,9 +241,16 @@ class TestNamesThatArePaths:
             ]
         assert written == []
 
-    @pytest.mark.parametrize(
-        "name", ["..", "../stub", "%2e%2e", "stub%00", "stub%0d%0aX-Evil:1", "a" * 10_000]
-    )
+    @pytest.mark.parametrize("name", ["..", "../..", "%2e%2e"])
+    def test_the_folder_above_is_the_address_that_every_client_makes_of_it(
+        self, stub_gateway: Gateway, name: str
+    ) -> None:
+        """By RFC 3986, 6.2.2.3, it is `/`, where the first model is asked; it gets as far as no file."""
+        request = "POST {} HTTP/1.1\r\nhost: any\r\ncontent-length: 3\r\n\r\nabc"
+        above, root = (send(stub_gateway, request.format(path)) for path in (f"/predictions/{name}", "/"))
+        assert (above.status, above.read()) == (root.status, root.read())
+
+    @pytest.mark.parametrize("name", ["../stub", "stub%00", "stub%0d%0aX-Evil:1", "a" * 10_000])
     def test_nor_asked_for_by_one(self, stub_gateway: Gateway, name: str) -> None:
         answer = send(
             stub_gateway, f"POST /predictions/{name} HTTP/1.1\r\nhost: any\r\ncontent-length: 3\r\n\r\nabc"

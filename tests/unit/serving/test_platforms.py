@@ -24,7 +24,7 @@ def test_nothing_is_taken_from_the_environment_but_in_a_container() -> None:
 
 def test_a_container_without_a_platform_is_served_as_before() -> None:
     plain = vars(arguments.parse(CONTAINER[:-1], {}))
-    assert parsed() | {"container": False} == plain
+    assert parsed() | {"container": None} == plain
 
 
 @pytest.mark.parametrize(
