@@ -189,7 +189,8 @@ class Service:
                 if self.repair:  # it was ready, and balancers send requests, which are answered meanwhile
                     wait_until(hurry, delay)
                 cut = self.gateway.drain(grace, hurry)
-            elif self.gateway.running:  # every request gets its 503 at once instead of a broken connection
+            elif self.gateway.accepts and self.gateway.running:
+                # every request gets its 503 at once instead of a broken connection
                 cut = self.gateway.drain(min(grace, FAULT_GRACE_SECONDS), hurry)
         finally:
             self.exporter.stop()

@@ -70,6 +70,7 @@ class Gateway:
         self._reopen = False  # logs were renamed, and Envoy must reopen them
         self.watch: Watch | None = None
         self._envoy: Leashed | None = None
+        self.accepts = False  # whether a start was over, so that there may be requests to drain
 
     def __enter__(self) -> Gateway:
         return self
@@ -130,6 +131,7 @@ class Gateway:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=private.UMASK
         )
         self._wait_ready()
+        self.accepts = True
 
     def drain(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
         """Refuse new connections, close existing ones after their next answer, and wait for requests in flight.
@@ -186,6 +188,7 @@ class Gateway:
 
     def stop(self) -> None:
         """Stop Envoy at once; call `drain` before."""
+        self.accepts = False
         if self._envoy is not None:
             self._envoy.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -163,6 +163,26 @@ class TestServing:
         assert "serve: TorchServe has ended" in running.said
         running.assert_gone(*belongings)
 
+    def test_an_interruption_while_the_gateway_starts_leaves_nothing(
+        self, checkout: Path, stub_archive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stub_archive(checkout / "model_store", "stub")
+        options = GatewayOptions(ports.free(1)[0])
+        service = Service(
+            [ModelSpec(name="stub", source="stub")], checkout / "model_store", checkout / "run", options
+        )
+
+        def interrupted(*_: object) -> bool:
+            raise KeyboardInterrupt  # Envoy was started this moment, and has no admin socket yet
+
+        monkeypatch.setattr("serving.gateway.envoy.wait_until", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            service.start()
+        assert service.gateway.running
+        assert service.stop(grace=1) == 0
+        assert not service.gateway.running
+        assert not (checkout / "run" / state.FILE).exists()
+
     def test_a_model_that_does_not_load_is_one_line_and_leaves_nothing(
         self, checkout: Path, stub_archive: Callable[..., None]
     ) -> None:
