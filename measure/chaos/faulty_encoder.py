@@ -22,6 +22,8 @@ class FaultyEncoder:
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.min_samples = encoder.min_samples
+        self.min_embedding_samples = encoder.min_embedding_samples
+        self.embedding_width = encoder.embedding_width
         self.disarm()
 
     def arm(self, hoard: Callable[[], None], token: str, samples: int) -> None:
@@ -32,9 +34,16 @@ class FaultyEncoder:
         self.samples = -1
 
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
+        self.fail(waveforms)
+        return self.encoder(waveforms)
+
+    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
+        self.fail(waveforms)
+        return self.encoder.embed(waveforms)
+
+    def fail(self, waveforms: Sequence[Waveform]) -> None:
         if any(len(waveform) == self.samples for waveform in waveforms) and begins(self.token):
             self.hoard()
-        return self.encoder(waveforms)
 
 
 def begins(token: str) -> bool:

@@ -46,7 +46,12 @@ def build(family: str, seed: int = 0, **settings: Any) -> Any:
     """A model with seeded random weights in every tensor: biases and norms too, which start as zeros and ones."""
     config = FAMILIES[family](**settings)
     torch.manual_seed(seed)
-    model = CLASSES[type(config)](config).eval()
+    return randomised(CLASSES[type(config)](config))
+
+
+def randomised(model: Any) -> Any:
+    """The model in eval mode, its biases, norms and layer weights changed by the seeded generator."""
+    model.eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 1 or name == "layer_weights":

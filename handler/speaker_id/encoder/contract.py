@@ -1,4 +1,4 @@
-"""The interface of an encoder, waveforms → logits, and what all encoders share."""
+"""The interface of an encoder, waveforms → logits and embeddings, and what all encoders share."""
 
 from __future__ import annotations
 
@@ -22,12 +22,27 @@ class Encoder(Protocol):
 
     Attributes:
         min_samples: fewest samples of a waveform; its receptive field.
+        min_embedding_samples: fewest samples of a waveform that has an embedding.
+        embedding_width: of an embedding.
     """
 
     min_samples: int
+    min_embedding_samples: int
+    embedding_width: int
 
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
-        """Compute logits of shape (clips, labels), fp32, on the CPU, from waveforms of shape (samples,), float32."""
+        """Compute logits of shape (clips, labels), fp32, on the CPU, from waveforms of shape (samples,), float32.
+
+        Those of several heads stand side by side, in the heads' order.
+        """
+        ...
+
+    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
+        """Compute, in one pass, the same logits, and embeddings of shape (clips, width), fp32, on the CPU.
+
+        They are the head's own, not normalised: an x-vector where the model has one, else the first head's pooled
+        projection. A clip that is too short for an x-vector gets NaN.
+        """
         ...
 
 
@@ -48,6 +63,12 @@ def receptive_field(config: Any) -> int:
     before = accumulate((1, *strides[:-1]), operator.mul)
     field: int = 1 + sum((kernel - 1) * hop for kernel, hop in zip(kernels, before, strict=True))
     return field
+
+
+def samples_of(frames: int, config: Any) -> int:
+    """Return the fewest samples of which the convolutional stack makes so many frames."""
+    strides = getattr(config, "conv_stride", None) or ()
+    return receptive_field(config) + (frames - 1) * math.prod(strides)
 
 
 def warm_up(encoder: Encoder, seconds: Sequence[float], sampling_rate: int) -> None:

@@ -6,43 +6,89 @@ accuracy was measured with batches of one, so a faster encoder must give the ans
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from speaker_id import heads
 from speaker_id.clip import Waveform
-from speaker_id.encoder.contract import receptive_field
+from speaker_id.encoder.contract import receptive_field, samples_of
 
 
 class ReferenceEncoder:
     """Hugging Face's model unchanged: one clip, unpadded, `attention_mask=None`.
 
     Args:
-        model: any audio classifier of transformers, in eval mode.
+        model: any audio classifier of transformers, or a `ForXVector`, in eval mode.
         feature_extractor: the checkpoint's own; it normalises if the checkpoint says so.
         device: "cpu" or "cuda:N".
+        others: more models with the same backbone; all of them take the first one's, which runs once a clip.
     """
 
-    def __init__(self, model: Any, feature_extractor: Any, device: str) -> None:
+    def __init__(self, model: Any, feature_extractor: Any, device: str, others: Sequence[Any] = ()) -> None:
         # by default cuDNN rounds convolutions to TF32, three digits less than fp32
         torch.backends.cudnn.allow_tf32 = False
-        self.model = model.to(device).eval()
+        self.models = [each.to(device).eval() for each in (model, *others)]
+        if others:
+            once = Once(getattr(model, model.base_model_prefix))
+            for each in self.models:
+                setattr(each, each.base_model_prefix, once)
         self.feature_extractor = feature_extractor
         self.device = device
         self.min_samples = receptive_field(model.config)
+        self.labelled = [not heads.is_xvector(each) for each in self.models]
+        self.embedder = heads.of_embedding(self.models)
+        source = self.models[self.embedder]
+        self.embedding_width = source.classifier.in_features
+        frames = heads.min_frames(source.tdnn) if heads.is_xvector(source) else 1
+        self.min_embedding_samples = samples_of(frames, model.config)
+
+    def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
+        return self.embed(waveforms)[0]
 
     @torch.inference_mode()
-    def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
-        return torch.cat([self.logits(waveform) for waveform in waveforms])
+    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
+        logits, embeddings = zip(*map(self.answer, waveforms), strict=True)
+        return torch.cat(logits), torch.cat(embeddings)
 
-    def logits(self, waveform: Waveform) -> Tensor:
-        """Compute logits of shape (1, labels), fp32, on the CPU, from a waveform of shape (samples,)."""
+    def answer(self, waveform: Waveform) -> tuple[Tensor, Tensor]:
+        """Compute logits and embedding, (1, labels) and (1, width), from a waveform of shape (samples,)."""
         features = self.feature_extractor(
             waveform, sampling_rate=self.feature_extractor.sampling_rate, return_tensors="pt"
         )
         features.pop("attention_mask", None)  # all ones for a clip alone
         features = {name: value.to(self.device) for name, value in features.items()}
-        logits: Tensor = self.model(**features).logits
-        return logits.to(dtype=torch.float32, device="cpu")
+        logits, embedding = [], torch.full((1, self.embedding_width), math.nan)
+        for index, (model, labelled) in enumerate(zip(self.models, self.labelled, strict=True)):
+            if not labelled and (index != self.embedder or len(waveform) < self.min_embedding_samples):
+                continue
+            seen: list[Tensor] = []
+            # both classes' classifiers read the embedding
+            with model.classifier.register_forward_pre_hook(
+                lambda _, given, seen=seen: seen.append(given[0])
+            ):
+                found = model(**features).logits
+            if labelled:
+                logits.append(found.to(dtype=torch.float32, device="cpu"))
+            if index == self.embedder:
+                embedding = seen[0].to(dtype=torch.float32, device="cpu")
+        return torch.cat(logits, 1) if logits else torch.empty(1, 0), embedding
+
+
+class Once(torch.nn.Module):
+    """A backbone that several heads call with one clip's features: it computes them once."""
+
+    def __init__(self, backbone: Any) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.features: Tensor | None = None
+        self.found: Any = None
+
+    def forward(self, features: Tensor, **more: Any) -> Any:
+        if features is not self.features:
+            self.found = self.backbone(features, **{**more, "output_hidden_states": True})
+            self.features = features
+        return self.found

@@ -16,7 +16,8 @@ from torch import Tensor
 from speaker_id.encoder.packed.operators import Operators
 from speaker_id.encoder.packed.spans import Spans, even, widened
 from speaker_id.encoder.packed.team import Piece, Team
-from speaker_id.encoder.packed.weights import Affine, Convolution, Norm
+from speaker_id.encoder.packed.weights import Convolution, Norm
+from speaker_id.heads.affine import Affine
 
 
 class ConvolutionStack:

@@ -1,4 +1,4 @@
-"""Waveforms → logits, any mix of clips in one pass without padding: Hugging Face's logits of each clip alone.
+"""Waveforms → logits and embeddings, any mix of clips in one pass without padding: Hugging Face's of each clip alone.
 
 Clips are concatenated over time. Operations along time (convolutions, the first norm, attention, pooling) run within
 one clip; operations on single frames (every linear map and layer norm) run over all clips together.
@@ -6,18 +6,21 @@ one clip; operations on single frames (every linear map and layer norm) run over
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from speaker_id import heads
 from speaker_id.clip import Waveform
-from speaker_id.encoder.contract import receptive_field
+from speaker_id.encoder.contract import receptive_field, samples_of
 from speaker_id.encoder.packed import weights
 from speaker_id.encoder.packed.convolution import ConvolutionStack
-from speaker_id.encoder.packed.head import Head, Pool
+from speaker_id.encoder.packed.pooling import Sums
 from speaker_id.encoder.packed.positional import PositionalEmbedding
 from speaker_id.encoder.packed.probe import Backend, Precision, choose
 from speaker_id.encoder.packed.spans import Spans, spans
@@ -27,17 +30,18 @@ from speaker_id.encoder.packed.transformer import Projection, RowNorm, Transform
 
 
 class PackedEncoder:
-    """Wav2Vec2 and HuBERT sequence classifiers over packed clips.
+    """Wav2Vec2 and HuBERT classifiers and x-vectors over packed clips.
 
     Args:
         model: one that `supports()` accepts, in fp32. No reference to it is kept.
         feature_extractor: the checkpoint's own; it normalises if the checkpoint says so.
         device: "cpu" or "cuda:N".
-        precision: of everything but the head, which is always fp32.
+        precision: of everything but the heads, which are always fp32.
         backend: "onednn" (CPUs), "portable", or "auto", the fastest that the device supports.
+        others: more models with the same backbone, whose heads share its pass.
 
     Raises:
-        ValueError: the model is of another architecture, or the device cannot compute as asked.
+        ValueError: a model is of another architecture, or the device cannot compute as asked.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class PackedEncoder:
         device: str,
         precision: Precision = "fp32",
         backend: Backend = "auto",
+        others: Sequence[Any] = (),
     ) -> None:
-        if reason := supports(model):
+        models = (model, *others)
+        if reason := next(filter(None, map(supports, models)), None):
             raise ValueError(f"the packed encoder cannot compute this model: {reason}")
         operators = choose(backend, precision, torch.device(device))
         self.operators, self.feature_extractor = operators, feature_extractor
@@ -58,40 +64,98 @@ class PackedEncoder:
         self.positional = PositionalEmbedding(weights.positional(model), operators.device)
         self.norm = RowNorm(weights.encoder_norm(model), operators)
         self.pre_norm = bool(model.config.do_stable_layer_norm)
-        heads = model.config.num_attention_heads
+        width = model.config.num_attention_heads
         self.layers = [
-            TransformerLayer(layer, heads, self.pre_norm, operators) for layer in weights.layers(model)
+            TransformerLayer(layer, width, self.pre_norm, operators) for layer in weights.layers(model)
         ]
-        self.shares = weights.shares(model)
-        self.norms_last_state = weights.norms_last_state(model)
-        self.head = Head(weights.head(model), operators.device)
+        self.heads = [heads.read(each, operators.device) for each in models]
+        self.embedder = heads.of_embedding(models)
+        self.embedding_width = self.heads[self.embedder].width
+        self.min_embedding_samples = samples_of(self.heads[self.embedder].min_frames, model.config)
+        # one sum for each distinct set of layer weights, in the order of the heads that read it first
+        self.mixtures = [*dict.fromkeys(head.mixture for head in self.heads if not head.whole)]
         threads = torch.get_num_threads() if operators.device.type == "cpu" else 1
         self.team = Team(threads, operators.chunk, operators.step)
 
-    @torch.inference_mode()
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
+        return self.run(waveforms, embed=False)[0]
+
+    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
+        return self.run(waveforms, embed=True)
+
+    @torch.inference_mode()
+    def run(self, waveforms: Sequence[Waveform], embed: bool) -> tuple[Tensor, Tensor]:
+        """Compute logits and embeddings as `embed`; without embeddings, of width 0, what only they need is left out."""
         clips = [self.normalise(waveform) for waveform in waveforms]
         rows = spans(self.convolutions.frames(len(clip)) for clip in clips)
         if rows[-1].stop == 1:
             # the libraries multiply a single row with other code, which rounds differently: add a second
-            return self([*waveforms, *waveforms])[:1]
+            logits, embeddings = self.run([*waveforms, *waveforms], embed)
+            return logits[:1], embeddings[:1]
         with self.team.in_charge():
-            return self.logits(clips, rows, self.team).cpu()
+            sums = self.encode(clips, rows, self.team, whole=embed and self.heads[self.embedder].whole)
+            logits = self.logits(sums)
+            embeddings = self.embeddings(sums, rows) if embed else logits.new_empty(len(clips), 0)
+        return logits.cpu(), embeddings.cpu()
 
-    def logits(self, clips: Sequence[Tensor], rows: Spans, team: Team) -> Tensor:
-        """Compute (clips, labels), fp32, on the device, from normalised waveforms and their rows."""
+    def encode(self, clips: Sequence[Tensor], rows: Spans, team: Team, whole: bool) -> Sums:
+        """Compute the weighted sums of hidden states that the heads read.
+
+        Args:
+            clips: normalised waveforms.
+            rows: where each is.
+            team: computes it.
+            whole: whether the sum of all frames is needed too.
+        """
         hidden = self.projection(self.convolutions(clips, rows, team), team)
         hidden = self.positional(hidden, rows, team)
         if not self.pre_norm:
             hidden = self.norm(hidden, team)
-        pool = Pool(rows, hidden.shape[1], hidden.device)
-        pool.add(hidden, self.shares[0], team)
-        for layer, share in zip(self.layers, self.shares[1:], strict=True):
+        sums = Sums(rows, hidden.shape[1], len(self.mixtures), whole, hidden.device)
+        self.add(sums, hidden, 0, team)
+        for number, layer in enumerate(self.layers, 1):
             hidden = layer(hidden, rows, team)
-            if layer is self.layers[-1] and self.norms_last_state:
-                hidden = self.norm(hidden, team)
-            pool.add(hidden, share, team)
-        return self.head(pool.total)
+            if layer is not self.layers[-1]:
+                self.add(sums, hidden, number, team)
+        self.add(sums, hidden, len(self.layers), team, normed=False)
+        if any(head.mixture.norms_last_state for head in self.heads):
+            self.add(sums, self.norm(hidden, team), len(self.layers), team, normed=True)
+        return sums
+
+    def add(self, sums: Sums, hidden: Tensor, number: int, team: Team, normed: bool | None = None) -> None:
+        """Add a hidden state by its number: of the last one, to the sums that take it with or without the norm."""
+
+        def share(mixture: heads.Mixture) -> float:
+            return mixture.shares[number] if normed in (None, mixture.norms_last_state) else 0.0
+
+        whole = share(self.heads[self.embedder].mixture)
+        sums.add(hidden, [share(mixture) for mixture in self.mixtures], whole, team)
+
+    def logits(self, sums: Sums) -> Tensor:
+        """Compute (clips, labels) of all heads side by side, clip by clip so that all are rounded alike."""
+        labelled = [(head, self.mean(sums, head)) for head in self.heads if head.labels]
+        rows = [
+            torch.cat([head.logits(head.embedding(means[clip : clip + 1])) for head, means in labelled], 1)
+            for clip in range(len(sums.spans))
+            if labelled
+        ]
+        return torch.cat(rows) if rows else torch.empty(len(sums.spans), 0)
+
+    def mean(self, sums: Sums, head: heads.Head) -> Tensor:
+        return sums.means[self.mixtures.index(head.mixture)]
+
+    def embeddings(self, sums: Sums, rows: Spans) -> Tensor:
+        """Compute (clips, width); a clip that is too short for one gets NaN."""
+        head = self.heads[self.embedder]
+        found = torch.full((len(rows), head.width), math.nan, device=self.operators.device)
+        states = sums.frames if sums.frames is not None else self.mean(sums, head)
+
+        def one(clip: int, span: slice) -> None:
+            if span.stop - span.start >= head.min_frames:
+                found[clip] = head.embedding(states[span] if head.whole else states[clip : clip + 1])[0]
+
+        self.team.run(partial(one, clip, span) for clip, span in enumerate(rows))
+        return found
 
     def describe(self) -> str:
         """Return back end, precision, device and threads, for a log line."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from speaker_id.encoder.packed.operators import Linear, PortableOperators
 from speaker_id.encoder.packed.spans import cut
-from speaker_id.encoder.packed.weights import Affine
+from speaker_id.heads.affine import Affine
 
 mkldnn = torch.ops.mkldnn
 SCORES = 1 << 20  # of bf16 attention, computed at once: about as many as fit in the second-level cache

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from speaker_id.encoder.packed.weights import Affine, Norm
+from speaker_id.encoder.packed.weights import Norm
+from speaker_id.heads.affine import Affine
 
 Map = Callable[[Tensor], Tensor]  # rows → rows, (frames, channels)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from speaker_id.encoder.packed.onednn import OneDnnOperators
 from speaker_id.encoder.packed.operators import Operators, PortableOperators
-from speaker_id.encoder.packed.weights import Affine
+from speaker_id.heads.affine import Affine
 
 Precision = Literal["fp32", "bf16"]
 Backend = Literal["auto", "portable", "onednn"]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-CLASSES = {"Wav2Vec2ForSequenceClassification", "HubertForSequenceClassification"}
+CLASSES = {
+    "Wav2Vec2ForSequenceClassification",
+    "HubertForSequenceClassification",
+    "Wav2Vec2ForXVector",  # transformers has none of HuBERT
+}
 ACTIVATION = "gelu"  # the exact one, by the error function: every published checkpoint's
 
 
@@ -13,7 +17,7 @@ def supports(model: Any) -> str | None:
     config, kind = model.config, type(model).__name__
     # the exact class: a subclass may override forward()
     if kind not in CLASSES:
-        return f"{kind} (model_type {config.model_type}) is neither {' nor '.join(sorted(CLASSES))}"
+        return f"{kind} (model_type {config.model_type}) is none of {', '.join(sorted(CLASSES))}"
     for name in ("feat_extract_activation", "hidden_act"):
         if getattr(config, name) != ACTIVATION:
             return f"{name} is {getattr(config, name)!r}, not {ACTIVATION!r}"

@@ -12,7 +12,8 @@ from torch import Tensor
 from speaker_id.encoder.packed.operators import Operators
 from speaker_id.encoder.packed.spans import Spans, cut, widened
 from speaker_id.encoder.packed.team import Team
-from speaker_id.encoder.packed.weights import Affine, Layer, Norm
+from speaker_id.encoder.packed.weights import Layer, Norm
+from speaker_id.heads.affine import Affine
 
 
 class Projection:

@@ -15,13 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Affine:
-    """A linear map. weight: (outputs, inputs); bias: (outputs,) or None."""
-
-    weight: Tensor
-    bias: Tensor | None
+from speaker_id.heads.affine import Affine, copied
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,7 @@ def convolutions(model: Any) -> tuple[Convolution, ...]:
     for layer in backbone(model).feature_extractor.conv_layers:
         conv = layer.conv
         norm = _norm(layer.layer_norm) if hasattr(layer, "layer_norm") else None
-        weight = _tensor(conv.weight).permute(0, 2, 1).flatten(1)  # (outputs, kernel, inputs), flat
+        weight = copied(conv.weight).permute(0, 2, 1).flatten(1)  # (outputs, kernel, inputs), flat
         layers.append(
             Convolution(
                 kernel=conv.kernel_size[0],
@@ -102,13 +96,13 @@ def features_norm(model: Any) -> Norm | None:
 
 
 def projection(model: Any) -> Affine:
-    return _affine(backbone(model).feature_projection.projection)
+    return Affine.read(backbone(model).feature_projection.projection)
 
 
 def positional(model: Any) -> Positional:
     conv = backbone(model).encoder.pos_conv_embed.conv
     # reading .weight multiplies weight norm's two factors; the product no longer depends on the module
-    return Positional(Affine(_tensor(conv.weight), _optional(conv.bias)), conv.groups)
+    return Positional(Affine(copied(conv.weight), _optional(conv.bias)), conv.groups)
 
 
 def encoder_norm(model: Any) -> Norm:
@@ -122,56 +116,21 @@ def layers(model: Any) -> Iterator[Layer]:
         yield Layer(
             qkv=Affine(
                 torch.cat(
-                    [_tensor(query.weight) * attention.scaling, *map(_tensor, (key.weight, value.weight))]
+                    [copied(query.weight) * attention.scaling, *map(copied, (key.weight, value.weight))]
                 ),
-                torch.cat([_tensor(query.bias) * attention.scaling, *map(_tensor, (key.bias, value.bias))]),
+                torch.cat([copied(query.bias) * attention.scaling, *map(copied, (key.bias, value.bias))]),
             ),
-            out=_affine(attention.out_proj),
+            out=Affine.read(attention.out_proj),
             norm=_norm(layer.layer_norm),
-            up=_affine(layer.feed_forward.intermediate_dense),
-            down=_affine(layer.feed_forward.output_dense),
+            up=Affine.read(layer.feed_forward.intermediate_dense),
+            down=Affine.read(layer.feed_forward.output_dense),
             final_norm=_norm(layer.final_layer_norm),
         )
 
 
-def shares(model: Any) -> tuple[float, ...]:
-    """Return each hidden state's share in the answer: the first layer's input, then every layer's output."""
-    if model.config.use_weighted_layer_sum:
-        return tuple(torch.softmax(_tensor(model.layer_weights), dim=-1).tolist())
-    return (*(0.0,) * model.config.num_hidden_layers, 1.0)
-
-
-def norms_last_state(model: Any) -> bool:
-    """Return whether the last hidden state that the head gets has passed the encoder's norm (pre-norm models only).
-
-    The plain head takes `last_hidden_state`, which has. The weighted sum takes what transformers records: since
-    its version 5 the last layer's bare output, unless the config's `tie_last_hidden_states` says otherwise, as
-    `checkpoint.load` makes it do.
-    """
-    if not model.config.do_stable_layer_norm:
-        return False
-    return not model.config.use_weighted_layer_sum or bool(
-        getattr(model.config, "tie_last_hidden_states", False)
-    )
-
-
-def head(model: Any) -> tuple[Affine, Affine]:
-    return _affine(model.projector), _affine(model.classifier)
-
-
-def _affine(linear: Any) -> Affine:
-    return Affine(_tensor(linear.weight), _optional(linear.bias))
-
-
 def _norm(norm: Any) -> Norm:
-    return Norm(_tensor(norm.weight), _tensor(norm.bias), norm.eps)
+    return Norm(copied(norm.weight), copied(norm.bias), norm.eps)
 
 
 def _optional(parameter: Any) -> Tensor | None:
-    return None if parameter is None else _tensor(parameter)
-
-
-def _tensor(parameter: Any) -> Tensor:
-    """Copy a parameter: a single view would keep the model's memory, or its whole mapped file, from being freed."""
-    tensor: Tensor = parameter.detach().to(torch.float32, copy=True)
-    return tensor
+    return None if parameter is None else copied(parameter)

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from speaker_id.encoder.packed.convolution import ConvolutionStack, Fold
 from speaker_id.encoder.packed.operators import PortableOperators
 from speaker_id.encoder.packed.team import Team
-from speaker_id.encoder.packed.weights import Affine, Convolution, Norm
+from speaker_id.encoder.packed.weights import Convolution, Norm
+from speaker_id.heads.affine import Affine
 
 OPERATORS = PortableOperators(torch.float32, torch.device("cpu"))
 TILE = OPERATORS.tile

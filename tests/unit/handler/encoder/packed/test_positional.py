@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from speaker_id.encoder.packed.positional import PositionalEmbedding
 from speaker_id.encoder.packed.spans import spans
 from speaker_id.encoder.packed.team import Team
-from speaker_id.encoder.packed.weights import Affine, Positional
+from speaker_id.encoder.packed.weights import Positional
+from speaker_id.heads.affine import Affine
 
 CPU = torch.device("cpu")
 

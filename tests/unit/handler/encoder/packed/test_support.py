@@ -45,8 +45,8 @@ def test_both_families_are_computed(build: Any, norm: str, stable: bool) -> None
     [
         (
             lambda: WavLMForSequenceClassification(WavLMConfig(**SMALL)),
-            "WavLMForSequenceClassification (model_type wavlm) is neither HubertForSequenceClassification nor "
-            "Wav2Vec2ForSequenceClassification",
+            "WavLMForSequenceClassification (model_type wavlm) is none of HubertForSequenceClassification, "
+            "Wav2Vec2ForSequenceClassification, Wav2Vec2ForXVector",
         ),
         (lambda: wav2vec2(hidden_act="relu"), "hidden_act is 'relu', not 'gelu'"),
         (lambda: hubert(feat_extract_activation="silu"), "feat_extract_activation is 'silu', not 'gelu'"),
