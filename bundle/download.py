@@ -8,6 +8,7 @@ shares.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
@@ -54,7 +55,8 @@ def download(repo: str, name: str, commit: str) -> Path:
     part = blobs / f"{metadata.etag}.part"
     with FileLock(locks / f"{part.name}.lock"):  # two builds at once: the second waits, then finds the blob
         if not (blobs / metadata.etag).exists():
-            _resume(url, part, metadata.size, name)
+            # the client drops the token where the hub redirects to another host
+            resume(url, part, metadata.size, name, build_hf_headers())
             part.replace(blobs / metadata.etag)
     return Path(hf_hub_download(repo, name, revision=commit))
 
@@ -65,7 +67,19 @@ def discard(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _resume(url: str, part: Path, size: int | None, name: str) -> None:
+def resume(
+    url: str, part: Path, size: int | None, name: str, headers: Mapping[str, str] | None = None
+) -> None:
+    """Complete a file of which earlier attempts left a part.
+
+    Args:
+        size: in bytes; None if only the answer says it.
+        name: for the progress bar.
+        headers: of the request.
+
+    Raises:
+        As `download`.
+    """
     resets = 0
     while True:
         with part.open("ab") as file:
@@ -75,12 +89,11 @@ def _resume(url: str, part: Path, size: int | None, name: str) -> None:
             if start:
                 say(f"{name}: resuming at {start / 1e6:.1f} MB")
             try:
-                # the client drops the token where the hub redirects to another host
                 http_get(
                     url,
                     file,
                     resume_size=start,
-                    headers=build_hf_headers(),
+                    headers=dict(headers or {}),
                     expected_size=size,
                     displayed_filename=name,
                 )

@@ -69,6 +69,15 @@ def with_version(spec: ModelSpec, version: str, asked: str) -> ModelSpec:
     return spec.model_copy(update={"version": version})
 
 
+def with_name(spec: ModelSpec, name: str, asked: str) -> ModelSpec:
+    """The same model under another name, if one is given; raises BundleError if it cannot be one."""
+    if not name:
+        return spec
+    if not SHORT_NAME.fullmatch(name):
+        raise BundleError(f"{asked} cannot be a model's name: use {NAME_RULE}")
+    return spec.model_copy(update={"name": name})
+
+
 def _find(model: str, root: Path, variable: str = "MODEL") -> ModelSpec:
     if (root / model / SPEC_FILE).is_file() and SHORT_NAME.fullmatch(model):
         return read_spec(root / model)

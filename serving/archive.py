@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bundle import BundleError, archive, store
 from bundle.command_line import Parser
-from bundle.sources import resolve
+from bundle.sources import resolve, with_name
 from serving import model_servers, state
 from serving.arguments import add_server
 from serving.rollout import journal
@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--model", default="demo", help="a name under models/, a hub id, or a checkpoint's folder"
     )
     parser.add_argument("--revision", help="commit, branch or tag of a hub model")
+    parser.add_argument("--name", default="", help="what it is served as (default: the folder's name)")
     parser.add_argument("--store", type=Path, default=store.STORE, help="model store (default: %(default)s)")
     parser.add_argument(
         "--checkpoints",
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--calibration", type=Path, help="folder of clips to check a precision below fp32 on")
     chosen = parser.parse_args(arguments)
     try:
-        spec = resolve(chosen.model, chosen.revision)
+        spec = with_name(resolve(chosen.model, chosen.revision), chosen.name, f"--name {chosen.name}")
         journal.refuse(state.RUN, spec.name)
         built = archive.build(
             spec, chosen.store, checkpoints=chosen.checkpoints, calibration=chosen.calibration

@@ -40,6 +40,11 @@ def parser() -> Parser:
         "nothing is fetched",
     )
     add(
+        "--name",
+        default="",
+        help="what a checkpoint of --weights is served as (default: its folder's name); archives have theirs",
+    )
+    add(
         "--run",
         type=Path,
         help="the folder to write to; besides it, only TMPDIR is written to (default: build/run/PORT)",

@@ -44,7 +44,7 @@ class Mounted:
         private.folder(self.store)
         with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
             command = [sys.executable, "-m", "serving.archive", "--model", str(self.checkpoint)]
-            command += ["--store", str(self.store), "--checkpoints", scratch]
+            command += ["--store", str(self.store), "--checkpoints", scratch, "--name", self.specs[0].name]
             paths = os.pathsep.join((str(ROOT), str(ROOT / "handler")))
             given = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
             last = ""
@@ -62,12 +62,13 @@ class Mounted:
             raise BundleError(f"the weights in {self.checkpoint} cannot be served: {last}")
 
 
-def read(given: str, run: Path) -> Mounted:
+def read(given: str, run: Path, name: str = "") -> Mounted:
     """What is in a folder of weights, or in its only sub-folder.
 
     Args:
         given: its path, as a platform gives it.
         run: the server's folder, where a checkpoint's archive will be.
+        name: what a checkpoint is served as; empty for its folder's name.
 
     Raises:
         BundleError: it is no folder, or holds neither archives nor a checkpoint.
@@ -91,6 +92,7 @@ def read(given: str, run: Path) -> Mounted:
             f"{folder / SPEC_FILE} names {spec.source} on the hub, and nothing is fetched at start: put the checkpoint "
             "beside it, and write source: ."
         )
+    spec = sources.with_name(spec, name, f"--name {name}")
     return Mounted([spec], run / "model_store", folder)
 
 

@@ -33,7 +33,7 @@ def prepare(args: argparse.Namespace) -> Service:
     options = gateway_options(args)
     chosen = Chosen(args.server, allocator.environment(args.allocator))
     run = args.run or state.RUN / str(args.port)
-    weights = mounted.read(args.weights, run) if args.weights else None
+    weights = mounted.read(args.weights, run, args.name) if args.weights else None
     specs = weights.specs if weights else asked_for(args)
     already_running(args.port)
     processes.refuse_left(orphans.clear_all(state.RUN))

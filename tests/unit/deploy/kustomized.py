@@ -33,9 +33,14 @@ OPTIONS: dict[Path, list[Path]] = {
 } | {
     KSERVE / "stored": [
         KUBERNETES / "components" / "monitoring",
-        *(KSERVE / name for name in ("download", "triton", "grpc")),
+        *(KSERVE / name for name in ("from-s3", "triton", "grpc")),
     ],
     KSERVE / "baked": [KUBERNETES / "components" / "monitoring"],
+}
+# ways to deliver a model, of which a kustomization has at most one
+DELIVERIES: dict[Path, list[Path]] = {
+    KUBERNETES / "overlays" / "cpu": sorted((KUBERNETES / "components").glob("model-from-*")),
+    KSERVE / "stored": sorted(KSERVE.glob("from-*")),
 }
 # a component that is of use only after another
 AFTER = {KSERVE / "grpc": KSERVE / "triton"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.unit.deploy.kustomized import Document
 from tests.unit.deploy.pod_security import restricted
-from tests.unit.deploy.workloads import PVC, Workload, named, workloads
+from tests.unit.deploy.workloads import IMAGE, MODELCAR, PVC, Workload, named, workloads
 
 CLUSTER_SCOPED = {"Namespace", "ClusterStorageContainer"}
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -120,7 +120,7 @@ def kserve(document: Document, documents: Sequence[Document]) -> Iterator[str]:
         formats = container["spec"]["supportedUriFormats"] if container else []
         if not any(model["storageUri"].startswith(each["prefix"]) for each in formats):
             yield f"ClusterStorageContainer {name} does not take {model['storageUri']}"
-    if model and PVC not in model["storageUri"] and not name:
+    if model and not model["storageUri"].startswith((PVC, IMAGE, MODELCAR)) and not name:
         yield "whichever ClusterStorageContainer matches first would download"
 
 
@@ -191,7 +191,7 @@ def ways_out(workload: Workload, documents: Sequence[Document]) -> Iterator[str]
             host, _, port = arguments[arguments.index("--otlp") + 1].rpartition(":")
             yield from closed(policies, "egress", int(port), host.split(".")[1])
             yield from closed(policies, "egress", 53, "kube-system")
-        if container["name"] == "storage-initializer":
+        if container["name"] in ("storage-initializer", "model"):  # KServe's, and that of model-fetched
             yield from closed(policies, "egress", 443, None)
             yield from closed(policies, "egress", 53, "kube-system")
     for each in walk(list(documents)):

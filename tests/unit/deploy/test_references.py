@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.unit.deploy.kustomized import (
+    DELIVERIES,
     KSERVE,
     KUBERNETES,
     OPTIONS,
@@ -23,13 +24,16 @@ from tests.unit.deploy.kustomized import (
 )
 from tests.unit.deploy.references import faults
 
-GUIDE = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+PAGES = ("deploy.md", "deploy-models.md", "kserve.md")
+GUIDE = "".join((ROOT / "docs" / page).read_text("utf-8") for page in PAGES)
 # what the guide has its reader make first
 MADE_FIRST = {("Secret", name) for name in re.findall(r"create secret \w+ ([\w-]+)", GUIDE)} | {
     ("PersistentVolumeClaim", name) for name in re.findall(r"PersistentVolumeClaim `([\w-]+)`", GUIDE)
 }
+MADE_FIRST |= {("ConfigMap", name) for name in re.findall(r"create configmap ([\w-]+)", GUIDE)}
 OVERLAYS = KUBERNETES / "overlays"
 BASES = [pytest.param(base, id=base.name) for base in OPTIONS]
+WAYS = [pytest.param(base, way, id=way.name) for base, ways in DELIVERIES.items() for way in ways]
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -37,6 +41,21 @@ def test_whatever_is_named_exists_in_its_namespace(base: Path, tmp_path: Path) -
     for number, chosen in enumerate(choices(OPTIONS[base])):
         (folder := tmp_path / str(number)).mkdir()
         assert faults(combined(folder, base, chosen), MADE_FIRST) == [], [each.name for each in chosen]
+
+
+@pytest.mark.parametrize(("base", "way"), WAYS)
+def test_whatever_a_way_of_delivery_names_exists(base: Path, way: Path, tmp_path: Path) -> None:
+    others = [each for each in OPTIONS[base] if each not in DELIVERIES[base]]
+    documents = combined(tmp_path, base, [*others, way], namespace="elsewhere")
+    assert faults(documents, MADE_FIRST) == []
+
+
+def test_a_pod_whose_model_kserve_adds_as_a_container_would_be_refused(tmp_path: Path) -> None:
+    documents = combined(tmp_path, STORED, [KSERVE / "from-oci"])
+    (service,) = [document for document in documents if document["kind"] == "InferenceService"]
+    put(service, "spec/predictor/model/storageUri", "oci://registry.example.com/speaker-id-model:1.0")
+    found = faults(documents, MADE_FIRST)
+    assert any("container modelcar: runAsNonRoot is not true" in fault for fault in found), found
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -49,8 +68,8 @@ def test_another_namespace_is_one_line(base: Path, tmp_path: Path) -> None:
 
 
 def test_every_component_is_an_option_or_in_an_overlay() -> None:
-    offered = {path for options in OPTIONS.values() for path in options}
-    for base in OPTIONS:
+    offered = {path for options in (OPTIONS, DELIVERIES) for paths in options.values() for path in paths}
+    for base in {*OPTIONS, *offered}:
         offered |= components(base)
     files = [*KUBERNETES.rglob("kustomization.yaml"), *KSERVE.rglob("kustomization.yaml")]
     assert offered == {path.parent for path in files if "\nkind: Component\n" in path.read_text()}

@@ -16,6 +16,7 @@ from tests.unit.deploy.kustomized import Document
 # what KServe adds by itself: no securityContext
 INITIALIZER: Document = {"name": "storage-initializer", "image": "kserve/storage-initializer"}
 PVC = "pvc://"
+IMAGE, MODELCAR = "oci+native://", "oci://"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ def predictor(service: Document, documents: Sequence[Document]) -> Document:
             *spec.get("volumes", ()),
             {"name": "kserve-pvc-source", "persistentVolumeClaim": claim},
         ]
+    elif address.startswith(IMAGE):
+        reference = {"reference": address.removeprefix(IMAGE), "pullPolicy": "IfNotPresent"}
+        spec["volumes"] = [*spec.get("volumes", ()), {"name": "mnt-models", "image": reference}]
+    elif address.startswith(MODELCAR):  # a container for the model's files, in the processes of ours
+        beside = {"name": "modelcar", "image": address.removeprefix(MODELCAR)}
+        spec |= {"containers": [*spec["containers"], beside], "shareProcessNamespace": True}
     elif address:
         container = named(
             documents, "ClusterStorageContainer", given.get("storageContainerName", ""), namespace=None

@@ -35,6 +35,13 @@ def test_a_checkpoint_is_to_be_converted_under_its_folder_s_name(checkpoint: Pat
     assert not found.store.exists()  # a start that is refused changes nothing
 
 
+def test_a_checkpoint_is_served_under_the_name_that_is_given(checkpoint: Path, tmp_path: Path) -> None:
+    found = read(str(checkpoint), tmp_path / "run", "other")
+    assert [spec.name for spec in found.specs] == ["other"]
+    with pytest.raises(BundleError, match=r"^--name A/b cannot be a model's name: use a-z"):
+        read(str(checkpoint), tmp_path / "run", "A/b")
+
+
 def test_model_yaml_beside_it_is_read(checkpoint: Path, tmp_path: Path) -> None:
     (checkpoint / "model.yaml").write_text("source: .\nversion: '3.1'\nspeaker_id: {default_top_k: 2}\n")
     (spec,) = read(str(checkpoint), tmp_path).specs
