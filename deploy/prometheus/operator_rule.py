@@ -1,39 +1,43 @@
 """deploy/prometheus/rules.yaml as an object of the Prometheus operator, the only form in which it takes rules.
 
-PYTHONPATH=handler .venv/bin/python -m deploy.prometheus.operator_rule | kubectl apply -f -
-
-In another namespace than the overlays': --namespace NAME.
+PYTHONPATH=handler .venv/bin/python -m deploy.prometheus.operator_rule    # writes it into components/monitoring
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-RULES = Path(__file__).resolve().parent.parent.parent / "deploy" / "prometheus" / "rules.yaml"
+DEPLOY = Path(__file__).resolve().parent.parent
+RULES = DEPLOY / "prometheus" / "rules.yaml"
+OBJECT = DEPLOY / "kubernetes" / "components" / "monitoring" / "rules.yaml"
+HEADER = "# Written by deploy/prometheus/operator_rule.py from deploy/prometheus/rules.yaml.\n"
 
 
-def prometheus_rule(rules: Path = RULES, namespace: str = "speaker-id") -> dict[str, Any]:
-    """The PrometheusRule with the groups of a Prometheus rule file."""
-    return {
+class _Dumper(yaml.SafeDumper):
+    """Text of several lines as it is written by hand."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def prometheus_rule(rules: Path = RULES) -> str:
+    """A PrometheusRule with the groups of a Prometheus rule file, without a namespace, which the overlay sets."""
+    content: dict[str, Any] = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": {"name": "speaker-id", "namespace": namespace},
+        "metadata": {"name": "speaker-id", "labels": {"release": "kube-prometheus-stack"}},
         "spec": yaml.safe_load(rules.read_text("utf-8")),
     }
+    dumped: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    return HEADER + dumped
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Print the alerts as a PrometheusRule.")
-    parser.add_argument("--namespace", default="speaker-id", help="of the object; the overlays' by default")
-    yaml.safe_dump(
-        prometheus_rule(namespace=parser.parse_args().namespace),
-        sys.stdout,
-        sort_keys=False,
-        allow_unicode=True,
-        width=1000,
-    )
+    OBJECT.write_text(prometheus_rule(), encoding="utf-8")

@@ -42,6 +42,15 @@ DELIVERIES: dict[Path, list[Path]] = {
     KUBERNETES / "overlays" / "cpu": sorted((KUBERNETES / "components").glob("model-from-*")),
     KSERVE / "stored": sorted(KSERVE.glob("from-*")),
 }
+# options that change one thing: each is tried with the options above, which would take twice as long in pairs with it
+SINGLE: dict[Path, list[Path]] = {
+    KUBERNETES / "overlays" / name: [KUBERNETES / "components" / option for option in options]
+    for name, options in {
+        "cpu": ["pull-secret", "runtime-class", "gateway-api"],
+        "gpu": ["gpu-shared"],
+    }.items()
+}
+EXCLUDED = {"gpu-shared": {"mig", "triton"}, "gateway-api": {"tls"}}  # never together, as their comments say
 # a component that is of use only after another
 AFTER = {KSERVE / "grpc": KSERVE / "triton"}
 

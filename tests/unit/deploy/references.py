@@ -46,7 +46,7 @@ def faults(documents: Sequence[Document], made_first: set[tuple[str, str]]) -> l
     for document in documents:
         where = f"{document['kind']} {document['metadata']['name']}"
         checks = [*targets(document, pods), *selectors(document, pods), *queries(document, pods)]
-        checks += kserve(document, documents)
+        checks += [*kserve(document, documents), *backends(document, documents)]
         found += [f"{where}: {fault}" for fault in checks]
     for each in pods:
         checks = [*within(each), *security(each, documents), *ways_out(each, documents)]
@@ -92,6 +92,16 @@ def selectors(document: Document, pods: Sequence[Workload]) -> Iterator[str]:
     asked += [end["port"] for end in spec.get("podMetricsEndpoints", ())]
     asked += [port["port"] for rule in spec.get("ingress", ()) for port in rule.get("ports", ())]
     yield from (f"the pods have no port {port}" for port in asked if port not in known)
+
+
+def backends(document: Document, documents: Sequence[Document]) -> Iterator[str]:
+    """A route's Services exist in its namespace, and have the port."""
+    for each in walk(document):
+        for backend in each.get("backendRefs", ()):
+            service = named(documents, "Service", backend["name"], document["metadata"].get("namespace"))
+            ports = [port["port"] for port in service["spec"]["ports"]] if service else []
+            if backend["port"] not in ports:
+                yield f"no Service {backend['name']} with port {backend['port']}"
 
 
 def queries(document: Document, pods: Sequence[Workload]) -> Iterator[str]:

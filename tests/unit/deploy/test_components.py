@@ -123,6 +123,23 @@ def test_a_gpu_pod_has_one_and_a_mig_pod_a_slice(tmp_path: Path) -> None:
     assert slice_["limits"]["nvidia.com/mig-1g.10gb"] == slice_["requests"]["nvidia.com/mig-1g.10gb"] == 1
 
 
+def test_a_shared_gpu_is_asked_for_by_the_name_that_the_device_plugin_gives_it(tmp_path: Path) -> None:
+    resources = server(with_components(tmp_path, "gpu", ["gpu-shared"]))["resources"]
+    assert "nvidia.com/gpu" not in resources["limits"] | resources["requests"]
+    for file, way in (("time-slicing.yaml", "timeSlicing"), ("mps.yaml", "mps")):
+        config = yaml.safe_load((KUBERNETES / "components/gpu-shared" / file).read_text())
+        sharing = config["sharing"][way]
+        assert sharing["renameByDefault"] is True
+        (offered,) = [f"{each['name']}.shared" for each in sharing["resources"]]
+        assert resources["limits"][offered] == resources["requests"][offered] == 1
+
+
+def test_the_runtime_class_and_the_pull_secret_are_the_pod_s(tmp_path: Path) -> None:
+    spec = pod(with_components(tmp_path, "cpu", ["runtime-class", "pull-secret"]))["spec"]
+    assert spec["runtimeClassName"] == "nvidia"
+    assert spec["imagePullSecrets"] == [{"name": "speaker-id-registry"}]
+
+
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_pods_go_to_nodes_of_the_image_s_architecture(name: str) -> None:
     assert pod(overlay(name))["spec"]["nodeSelector"]["kubernetes.io/arch"] == "amd64"

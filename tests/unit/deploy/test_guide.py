@@ -8,7 +8,7 @@ import pytest
 
 from deploy.docker.check import dockerfile
 from deploy.docker.check.__main__ import DOCKERFILE
-from tests.unit.deploy.kustomized import KUBERNETES, OPTIONS, ROOT, option, overlay, pod, server
+from tests.unit.deploy.kustomized import KUBERNETES, OPTIONS, ROOT, SINGLE, option, overlay, pod, server
 
 GUIDE, TRITON = (ROOT / "docs" / name for name in ("deploy.md", "triton.md"))
 TEXT = GUIDE.read_text("utf-8")
@@ -36,7 +36,13 @@ def test_every_build_argument_is_the_dockerfile_s() -> None:
 @pytest.mark.parametrize(
     "component",
     sorted(
-        {path.name for base, options in OPTIONS.items() if base.parent.name == "overlays" for path in options}
+        {
+            path.name
+            for some in (OPTIONS, SINGLE)
+            for base, options in some.items()
+            if base.parent.name == "overlays"
+            for path in options
+        }
     ),
 )
 def test_every_optional_component_has_its_row(component: str) -> None:

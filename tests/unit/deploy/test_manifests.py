@@ -6,13 +6,14 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 from pydantic import BaseModel
 
 from bundle.spec import TorchServeSettings
 from deploy.docker.check import dockerfile
-from deploy.prometheus.operator_rule import RULES, prometheus_rule
+from deploy.prometheus.operator_rule import OBJECT, RULES, prometheus_rule
 from serving.health import PATH as READY
 from serving.state import GRACE_SECONDS
 from serving.torchserve.process import JVM_STOP_SECONDS
@@ -160,10 +161,19 @@ def test_a_node_can_always_be_drained(name: str) -> None:
     assert "minAvailable" not in budget
 
 
-def test_the_alerts_are_valid_as_the_operator_s_object() -> None:
-    document = prometheus_rule()
-    assert_valid(document)
-    written = [line for line in RULES.read_text().splitlines() if line.strip().startswith("- alert:")]
-    alerts = [rule for group in document["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
-    assert len(alerts) == len(written) > 0
-    assert document["metadata"]["namespace"] == overlay("cpu")["Deployment"]["metadata"]["namespace"]
+def test_the_operator_has_the_alerts_and_recorded_series_of_the_rule_file(tmp_path: Path) -> None:
+    assert OBJECT.read_text() == prometheus_rule(), "run python -m deploy.prometheus.operator_rule"
+    documents = with_components(tmp_path, "cpu", ["monitoring"])
+    assert documents["PrometheusRule"]["spec"] == yaml.safe_load(RULES.read_text())
+
+
+def test_one_label_selects_the_monitor_and_the_rules(tmp_path: Path) -> None:
+    documents = with_components(tmp_path, "cpu", ["monitoring"])
+    monitor, rules = (documents[kind]["metadata"]["labels"] for kind in ("PodMonitor", "PrometheusRule"))
+    assert monitor == rules == {"release": "kube-prometheus-stack"}
+
+
+def test_grafana_s_sidecar_finds_the_dashboard(tmp_path: Path) -> None:
+    made = with_components(tmp_path, "cpu", ["monitoring"])["ConfigMap"]
+    assert made["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert made["data"] == {"speaker-id.json": (ROOT / "deploy/grafana/dashboard.json").read_text("utf-8")}

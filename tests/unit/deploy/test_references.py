@@ -13,10 +13,12 @@ import yaml
 
 from tests.unit.deploy.kustomized import (
     DELIVERIES,
+    EXCLUDED,
     KSERVE,
     KUBERNETES,
     OPTIONS,
     ROOT,
+    SINGLE,
     Document,
     choices,
     combined,
@@ -27,13 +29,18 @@ from tests.unit.deploy.references import faults
 PAGES = ("deploy.md", "deploy-models.md", "kserve.md")
 GUIDE = "".join((ROOT / "docs" / page).read_text("utf-8") for page in PAGES)
 # what the guide has its reader make first
-MADE_FIRST = {("Secret", name) for name in re.findall(r"create secret \w+ ([\w-]+)", GUIDE)} | {
+MADE_FIRST = {("Secret", name) for name in re.findall(r"create secret [\w-]+ ([\w-]+)", GUIDE)} | {
     ("PersistentVolumeClaim", name) for name in re.findall(r"PersistentVolumeClaim `([\w-]+)`", GUIDE)
 }
 MADE_FIRST |= {("ConfigMap", name) for name in re.findall(r"create configmap ([\w-]+)", GUIDE)}
 OVERLAYS = KUBERNETES / "overlays"
 BASES = [pytest.param(base, id=base.name) for base in OPTIONS]
-WAYS = [pytest.param(base, way, id=way.name) for base, ways in DELIVERIES.items() for way in ways]
+WITH_OTHERS = [
+    pytest.param(base, option, id=option.name)
+    for some in (DELIVERIES, SINGLE)
+    for base, options in some.items()
+    for option in options
+]
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -43,10 +50,11 @@ def test_whatever_is_named_exists_in_its_namespace(base: Path, tmp_path: Path) -
         assert faults(combined(folder, base, chosen), MADE_FIRST) == [], [each.name for each in chosen]
 
 
-@pytest.mark.parametrize(("base", "way"), WAYS)
-def test_whatever_a_way_of_delivery_names_exists(base: Path, way: Path, tmp_path: Path) -> None:
-    others = [each for each in OPTIONS[base] if each not in DELIVERIES[base]]
-    documents = combined(tmp_path, base, [*others, way], namespace="elsewhere")
+@pytest.mark.parametrize(("base", "option"), WITH_OTHERS)
+def test_whatever_an_option_names_exists_beside_the_others(base: Path, option: Path, tmp_path: Path) -> None:
+    out = {*DELIVERIES.get(base, ()), *(option.with_name(name) for name in EXCLUDED.get(option.name, ()))}
+    others = [each for each in OPTIONS[base] if each not in out]
+    documents = combined(tmp_path, base, [*others, option], namespace="elsewhere")
     assert faults(documents, MADE_FIRST) == []
 
 
@@ -68,7 +76,7 @@ def test_another_namespace_is_one_line(base: Path, tmp_path: Path) -> None:
 
 
 def test_every_component_is_an_option_or_in_an_overlay() -> None:
-    offered = {path for options in (OPTIONS, DELIVERIES) for paths in options.values() for path in paths}
+    offered = {path for some in (OPTIONS, DELIVERIES, SINGLE) for paths in some.values() for path in paths}
     for base in {*OPTIONS, *offered}:
         offered |= components(base)
     files = [*KUBERNETES.rglob("kustomization.yaml"), *KSERVE.rglob("kustomization.yaml")]
@@ -222,6 +230,7 @@ BROKEN: list[tuple[Path, str, str, object, str]] = [
         "egress at port 4318 is closed, for other",
     ),
     (STORED, "NetworkPolicy", "spec/egress", [], "egress at port 443 is closed"),
+    (CPU, "PrometheusRule", "metadata/namespace", None, "PrometheusRule speaker-id is in namespace None"),
     (KEDA, "NetworkPolicy", "spec/ingress", [], "ingress at port metrics is closed, for monitoring"),
 ]
 
