@@ -23,7 +23,7 @@ from tests.unit.deploy.kustomized import (
 )
 from tests.unit.deploy.test_kserve import faults as kserve_faults
 
-PAGE = (ROOT / "docs" / "deploy-models.md").read_text("utf-8")
+GUIDE, PAGE = ((ROOT / "docs" / name).read_text("utf-8") for name in ("deploy.md", "deploy-models.md"))
 CPU, STORED = KUBERNETES / "overlays" / "cpu", KSERVE / "stored"
 CLASSES = {
     "InferenceService": "V1beta1InferenceService",
@@ -129,6 +129,11 @@ def test_a_checkpoint_is_served_as_the_inference_service_is_called(tmp_path: Pat
     assert option(runtime["spec"]["containers"][0], "--name") == "{{.Name}}"  # KServe's placeholder
 
 
-@pytest.mark.parametrize("way", [*PODS, *SERVICES])
-def test_the_page_says_when_to_take_it(way: Path) -> None:
-    assert f"`{way.name}`" in PAGE
+@pytest.mark.parametrize("way", PODS)
+def test_the_guide_says_when_to_take_it(way: Path) -> None:
+    assert f"| [`{way.name}`](deploy-models.md#" in GUIDE
+
+
+@pytest.mark.parametrize("way", SERVICES)
+def test_the_page_says_what_pod_security_says_of_it(way: Path) -> None:
+    assert f"`{way.name}`" in PAGE.partition("## KServe")[2]
