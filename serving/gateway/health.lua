@@ -64,7 +64,8 @@ local function server_metadata(handle)
   answer(handle, 200, '{"name": "speaker-id-bundle", "version": "' .. SOFTWARE .. '", "extensions": ["binary_tensor_data", "classification", "model_configuration"]}', {link = LINK})
 end
 
-local function metadata(handle, state, name, version)
+-- The model that is asked about, ready or not; nil once the caller has been told that it is not known
+local function loaded(handle, state, name, version)
   local reason = outage(state)
   if reason then
     return fail(handle, 503, "unavailable", reason)
@@ -72,6 +73,14 @@ local function metadata(handle, state, name, version)
   local model = state.models[name]
   if model == nil or version and model.reasons[version] == nil then
     return fail(handle, 404, "model_not_found", no_model(name, version))
+  end
+  return model
+end
+
+local function metadata(handle, state, name, version)
+  local model = loaded(handle, state, name, version)
+  if model == nil then
+    return
   end
   local outputs = {}
   for _, head in ipairs(HEADS[name] or {""}) do
@@ -87,15 +96,9 @@ end
 
 -- That of the version which a model is started with is a static file
 local function no_configuration(handle, state, name, version)
-  local reason = outage(state)
-  if reason then
-    return fail(handle, 503, "unavailable", reason)
+  if loaded(handle, state, name, version) then
+    fail(handle, 404, "not_found", "a configuration is known only of the version that a model is started with")
   end
-  local model = state.models[name]
-  if model == nil or version and model.reasons[version] == nil then
-    return fail(handle, 404, "model_not_found", no_model(name, version))
-  end
-  fail(handle, 404, "not_found", "a configuration is known only of the version that a model is started with")
 end
 
 -- Whether a path is of the counts that the exporter knows
@@ -141,6 +144,11 @@ local function inference(path)
   return path:match("^/predictions/[%w._-]+/[%d.]+$") or path:match("^/predictions/[%w._-]+/[%d.]+/[%w._/-]+$")
 end
 
+-- Whether what a caller has of a file is what is served: RFC 9110, If-None-Match
+local function current(known, tag)
+  return known == "*" or known:find(tag, 1, true)
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local method, path = headers:get(":method"), headers:get(":path")
@@ -170,7 +178,7 @@ function envoy_on_request(handle)
     fail(handle, 405, "method_not_allowed", "use GET or HEAD here", {allow = "GET, HEAD" .. clips})
   elseif length and length ~= "0" then
     fail(handle, 413, "request_too_large", "no body is accepted here: send none")
-  elseif TAGS[path] and (headers:get("if-none-match") or ""):find(TAGS[path], 1, true) then
+  elseif TAGS[path] and current(headers:get("if-none-match") or "", TAGS[path]) then
     headers:replace("x-answered-in-lua", "yes")
     handle:respond({[":status"] = "304", ["cache-control"] = "no-cache", etag = TAGS[path]}, "")
   elseif respond then
