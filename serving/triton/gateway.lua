@@ -88,15 +88,18 @@ function server.restore(handle)
   if headers:get(":status") ~= "200" or not length or not handle:streamInfo():dynamicMetadata():get("speaker_id") then
     return false
   end
-  local body = handle:body()
-  local start = tonumber(length) + 4  -- JSON, and the size of what follows
-  local whole = body:getBytes(start, body:length() - start)
-  local last = whole:find("\n\n", 1, true)
+  local body = handle:body(true)  -- also an empty one
+  local start = (tonumber(length) or 0) + 4  -- JSON, and the size of what follows
+  local whole = body:length() > start and body:getBytes(start, body:length() - start) or ""
+  local last, status = whole:find("\n\n", 1, true), whole:match("^[2-5]%d%d%f[ \n]")
+  if last == nil or status == nil then  -- not what triton_model.py writes
+    whole, last, status = '\n\n{"error": "' .. MESSAGES.internal_error .. '", "code": "internal_error"}', 1, "500"
+  end
   local size = body:setBytes(whole:sub(last + 2))
   headers = handle:headers()  -- again: one taken before body(), which waits, is no longer valid
   headers:remove(LENGTH)
   headers:replace("content-type", "application/json")
-  headers:replace(":status", whole:match("^%d+"))
+  headers:replace(":status", status)
   for name, value in whole:sub(1, last):gmatch("\n([^:\n]+): ([^\n]*)") do
     headers:replace(name:lower(), value)
   end

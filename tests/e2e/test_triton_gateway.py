@@ -112,6 +112,18 @@ def test_the_answer_is_the_models_with_its_status_and_headers(double: Double, as
     assert (response.status_code, response.text) == (422, '{"error": "\n\n", "code": "x"}')
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"{}\x05\0\0\0", b"{}\x05\0\0\x00no\n\n", b"{}\x05\0\0\x00200 OK"]
+)
+def test_an_answer_that_is_not_the_adapters_is_an_error_of_ours(
+    double: Double, ask: Ask, content: bytes
+) -> None:
+    double.answer = (200, {LENGTH: "2", "Content-Type": "application/octet-stream"}, content)
+    response = ask("/predictions/demo")
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert LENGTH not in response.headers
+
+
 def test_binary_tensors_of_the_models_are_said_to_be_so(double: Double, ask: Ask) -> None:
     double.answers("200 OK", {"Inference-Header-Content-Length": "2"}, b"{}\x00\n\n\x01")
     response = ask("/v2/models/demo/infer")
