@@ -57,6 +57,7 @@ class Upstream:
         script: the server's part of errors.lua.
         service: of gRPC inference, with its package.
         methods: of this service, those that are served; true for those that ask whether all is ready.
+        instead: what is said to callers of another model server's service, by that service's name.
         retried: HTTP statuses of a worker that ended over a request: the next worker answers it.
         grpc_retried: the same of a call, as Envoy's retry_on names them.
         software: the server and its version, for metadata.
@@ -68,6 +69,7 @@ class Upstream:
     script: Path
     service: str
     methods: Mapping[str, bool]
+    instead: Mapping[str, str]
     retried: tuple[int, ...]
     grpc_retried: str
     software: str

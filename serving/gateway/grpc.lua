@@ -2,22 +2,15 @@
 -- which says where to turn, to what is not served. An error is an HTTP error here; Envoy makes a gRPC status of it, and
 -- errors.lua the right one.
 --
--- serving/gateway/scripts.py puts two lines before it: SERVICE, of inference, with its package, and METHODS = {Ping = true, …},
--- those of its methods that are served, true for those that ask whether all is ready.
+-- serving/gateway/scripts.py puts before it: SERVICE, of inference, with its package; METHODS = {Ping = true, …}, those of its
+-- methods that are served, true for those that ask whether all is ready; and INSTEAD = {["package.Service"] = "…"}, what is
+-- said to callers of another model server's service.
 
 local HEALTH = "/grpc.health.v1.Health/"
 
--- The path's package and service → what is said of it
-local ELSEWHERE = {
-  ["org.pytorch.serve.grpc.inference.InferenceAPIsService"] =
-    "TorchServe's own gRPC is served by TorchServe alone: call inference.GRPCInferenceService/ModelInfer",
-  ["inference.GRPCInferenceService"] = "Open Inference over gRPC is served by the Triton server alone: here, " ..
-    "POST the same request as JSON or with binary tensors to /v2/models/NAME/infer, or call InferenceAPIsService/Predictions",
-  ["grpc.reflection.v1.ServerReflection"] = "reflection is not served: use the published .proto files",
-  ["grpc.health.v1.Health"] = "of grpc.health.v1, only Check is served: call it again instead of Watch",
-}
-ELSEWHERE["grpc.reflection.v1alpha.ServerReflection"] = ELSEWHERE["grpc.reflection.v1.ServerReflection"]
-ELSEWHERE[SERVICE] = nil
+INSTEAD["grpc.reflection.v1.ServerReflection"] = "reflection is not served: use the published .proto files"
+INSTEAD["grpc.reflection.v1alpha.ServerReflection"] = INSTEAD["grpc.reflection.v1.ServerReflection"]
+INSTEAD["grpc.health.v1.Health"] = "of grpc.health.v1, only Check is served: call it again instead of Watch"
 
 -- What is served, as a sentence has it
 local function served()
@@ -99,6 +92,6 @@ function envoy_on_request(handle)
       fail(handle, 503, "unavailable", reason)
     end
   elseif asks_ready == nil or service_asked ~= SERVICE then
-    fail(handle, 404, "not_found", ELSEWHERE[path:match("^/([%w._]+)/") or ""] or served())
+    fail(handle, 404, "not_found", INSTEAD[path:match("^/([%w._]+)/") or ""] or served())
   end
 end

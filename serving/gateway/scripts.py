@@ -95,9 +95,12 @@ def lua_server(upstream: Upstream) -> str:
     """What health.lua and grpc.lua read of the model server."""
     known = {"SERVICE": upstream.service, "SOFTWARE": upstream.software, "PLATFORM": upstream.platform}
     methods = ", ".join(f"{name} = {'true' if asks else 'false'}" for name, asks in upstream.methods.items())
+    instead = ", ".join(
+        f"[{_quoted(service)}] = {_quoted(said)}" for service, said in upstream.instead.items()
+    )
     return (
         "".join(f"{name} = {_quoted(value)}\n" for name, value in known.items())
-        + f"METHODS = {{{methods}}}\n"
+        + f"METHODS = {{{methods}}}\nINSTEAD = {{{instead}}}\n"
     )
 
 

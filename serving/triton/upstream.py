@@ -28,6 +28,10 @@ def upstream(http: int, grpc: int) -> Upstream:
         script=Path(__file__).with_name("gateway.lua"),
         service="inference.GRPCInferenceService",
         methods=METHODS,
+        instead={
+            "org.pytorch.serve.grpc.inference.InferenceAPIsService": "TorchServe's own gRPC is served by TorchServe "
+            "alone: call inference.GRPCInferenceService/ModelInfer"
+        },
         retried=(500,),  # the worker's process has ended
         grpc_retried="internal",  # the same, over gRPC
         software="Triton",
