@@ -41,7 +41,7 @@ class Metric:
         name: as it is scraped; a histogram's samples end in _bucket, _sum and _count.
         kind: counter, gauge or histogram.
         labels: their names; a histogram's buckets have `le` beside them.
-        part: who knows it, a value of `speaker_id_up`'s label.
+        part: who knows it.
         help: what it is, with its unit.
     """
 
@@ -52,94 +52,94 @@ class Metric:
     help: str
 
 
-TORCHSERVE, MANAGEMENT = "torchserve", "management"  # the workers' metrics go through TorchServe
+# What the workers observe goes through their server, which has counters of its own besides.
+WORKERS, TORCHSERVE, MANAGEMENT = "workers", "torchserve", "management"
 GATEWAY, ACCESS_LOG, EXPORTER = "gateway", "access_log", "exporter"
-PARTS = (TORCHSERVE, MANAGEMENT, GATEWAY, ACCESS_LOG)
 
 CATALOGUE = (
     Metric(
         "speaker_id_requests_total",
         "counter",
         (*BY_VERSION, "code"),
-        TORCHSERVE,
+        WORKERS,
         "Requests that a worker has answered, by the code of their error, or ok.",
     ),
     Metric(
         "speaker_id_queue_seconds",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Seconds from a request's whole arrival at the gateway until a worker has it.",
     ),
     Metric(
         "speaker_id_decode_seconds",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Seconds spent on decoding a request's clips, summed over threads.",
     ),
     Metric(
         "speaker_id_inference_seconds",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Encoder seconds of the micro-batches that held the request's clips.",
     ),
     Metric(
         "speaker_id_batch_seconds",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Seconds that a worker took over a batch, decoding included.",
     ),
-    Metric("speaker_id_batch_clips", "histogram", BY_VERSION, TORCHSERVE, "Clips in a batch."),
+    Metric("speaker_id_batch_clips", "histogram", BY_VERSION, WORKERS, "Clips in a batch."),
     Metric(
         "speaker_id_batch_audio_seconds",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Seconds of audio in a batch; its sum is all the audio that was worked on.",
     ),
     Metric(
         "speaker_id_answer_surprise_nats",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "-ln of the best label's softmax score, of every clip and head: 0 is certain, ln(labels) is a guess.",
     ),
     Metric(
         "speaker_id_answer_margin",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Best softmax score less the second best, of every clip and head.",
     ),
     Metric(
         "speaker_id_answer_entropy_nats",
         "histogram",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Entropy of the softmax scores, of every clip and head.",
     ),
     Metric(
         "speaker_id_skipped_frames_total",
         "counter",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Damaged frames that were left out of answered clips.",
     ),
     Metric(
         "speaker_id_decoder_faults_total",
         "counter",
         (*BY_VERSION, "kind"),
-        TORCHSERVE,
+        WORKERS,
         "Clips over which a decoder process crashed, reached a limit or was killed, by kind.",
     ),
     Metric(
         "speaker_id_worker_starts_total",
         "counter",
         BY_VERSION,
-        TORCHSERVE,
+        WORKERS,
         "Workers that have loaded their model; each beyond those wanted is a restart.",
     ),
     Metric(

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from serving.metrics.catalogue import CATALOGUE, TORCHSERVE
+from serving.metrics.catalogue import CATALOGUE, WORKERS
 from serving.torchserve.scrape import OWN
 
 FILE = "metrics.yaml"
@@ -17,10 +17,9 @@ UNITS = {"seconds": "Seconds", "microseconds": "Microseconds"}  # by the last wo
 
 def text() -> str:
     """The file: TorchServe's counters that the exporter reads, and every metric that a worker observes."""
-    renamed = {ours for ours, _ in OWN.values()}
     workers: dict[str, list[dict[str, Any]]] = {}
     for metric in CATALOGUE:
-        if metric.part == TORCHSERVE and metric.name not in renamed:
+        if metric.part == WORKERS:
             workers.setdefault(metric.kind, []).append(_entry(metric.name, list(metric.labels)))
     own = {"counter": [_entry(name, list(OWN_LABELS)) for name in OWN]}
     # TorchServe also expects a list of all labels

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from serving.metrics import families
-from serving.metrics.catalogue import CATALOGUE, TORCHSERVE, samples_of
+from serving.metrics.catalogue import CATALOGUE, TORCHSERVE, WORKERS, samples_of
 from serving.metrics.served import Served
 from serving.model_server import Spent
 
@@ -20,7 +20,7 @@ OWN = {
     "ts_queue_latency_microseconds": ("speaker_id_torchserve_queue_seconds_total", 1e-6),
     "ts_inference_latency_microseconds": ("speaker_id_torchserve_inference_seconds_total", 1e-6),
 }
-OURS = {metric.name: metric for metric in CATALOGUE if metric.part == TORCHSERVE}
+OURS = {metric.name: metric for metric in CATALOGUE if metric.part in (WORKERS, TORCHSERVE)}
 # a sample's name → its metric's
 NAMES = {sample: metric.name for metric in OURS.values() for sample in samples_of(metric)} | {
     f"{name.removesuffix('_total')}_total": name

@@ -11,12 +11,12 @@ from pathlib import Path
 import triton_metrics
 
 from bundle import private
-from serving.host import scratch
 from serving.host.ports import LOOPBACK
-from serving.metrics.catalogue import CATALOGUE, TORCHSERVE, TORCHSERVE_BUCKETS
+from serving.metrics.catalogue import CATALOGUE, TORCHSERVE_BUCKETS, WORKERS
 from serving.triton.installation import Installation
 from serving.triton.ports import Ports
 
+REPOSITORY = "repository"  # in the temp folder, and in the command lines of the server and its workers
 METRICS = "metrics"  # in the temp folder, which only its owner may access
 LOG = "handler_log.log"  # the workers' lines, in the folder of the logs
 # of which Triton makes parameters of a request; the gateway drops every other header that begins with x-
@@ -25,8 +25,6 @@ RESTRICTED = "model-repository,shared-memory,logging,trace"
 # What the user exported for other programs
 NOT_PASSED_ON = {"PYTHONPATH", "PYTHONHOME", "PROMETHEUS_MULTIPROC_DIR"}
 POLL_SECONDS = 1
-# what a worker observes, whatever its server: not TorchServe's own counters
-WORKERS = [each for each in CATALOGUE if each.part == TORCHSERVE and "torchserve" not in each.name]
 
 
 def command(
@@ -49,7 +47,7 @@ def command(
     word = secrets.token_urlsafe(32)
     return [
         str(found.executable),
-        f"--model-repository={temp / scratch.REPOSITORY}",
+        f"--model-repository={temp / REPOSITORY}",
         f"--backend-directory={found.backends}",
         "--model-control-mode=poll",
         f"--repository-poll-secs={POLL_SECONDS}",
@@ -106,6 +104,7 @@ def declare(temp: Path) -> None:
             "help": metric.help,
             "buckets": TORCHSERVE_BUCKETS if metric.kind == "histogram" else (),
         }
-        for metric in WORKERS
+        for metric in CATALOGUE
+        if metric.part == WORKERS
     ]
     private.write(folder / triton_metrics.DECLARATION, json.dumps(entries))

@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 
 from bundle.repository import HTTP
 from serving.metrics import families
+from serving.metrics.catalogue import CATALOGUE, WORKERS
 from serving.metrics.served import Served
 from serving.model_server import Spent
-from serving.triton.launch import WORKERS
 
 PENDING = "nv_inference_pending_request_count"
 SPENT = (
@@ -22,7 +22,7 @@ SPENT = (
     ("nv_inference_queue_duration_us_total",),
     ("nv_inference_compute_infer_duration_us_total",),
 )
-OURS = {metric.name.removesuffix("_total"): metric for metric in WORKERS}
+OURS = {metric.name.removesuffix("_total"): metric for metric in CATALOGUE if metric.part == WORKERS}
 
 
 def workers(folder: Path, served: Served) -> Iterator[Metric]:

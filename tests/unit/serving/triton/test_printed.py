@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.metrics.catalogue import CATALOGUE, WORKERS
 from serving.metrics.served import Served
 from serving.triton import failures, launch, scrape
 
@@ -86,5 +87,7 @@ def test_what_workers_count_is_added_up_under_our_names(tmp_path: Path) -> None:
 def test_the_declaration_is_the_catalogues(tmp_path: Path) -> None:
     launch.declare(tmp_path)
     declared = json.loads((tmp_path / launch.METRICS / "declaration.json").read_text())
-    assert {entry["name"] for entry in declared} == {metric.name for metric in launch.WORKERS}
+    assert {entry["name"] for entry in declared} == {
+        metric.name for metric in CATALOGUE if metric.part == WORKERS
+    }
     assert not [entry for entry in declared if "torchserve" in entry["name"]]
