@@ -15,6 +15,7 @@ from serving.api.parameters import (
     references,
 )
 from serving.api.requests import Schema, ref
+from serving.gateway import static
 from serving.gateway.options import GatewayOptions
 
 DESCRIPTION, PAGE = "/openapi.json", "/docs"
@@ -167,9 +168,11 @@ QUESTIONS = (
     Question(PAGE, "page", ABOUT, "This description as a page", open=True, kind="text/html"),
 )  # fmt: skip
 OF_THE_PAGE = (
-    Question("/page", "trial", TRIAL, "The page, which browsers get at / too", open=True, kind="text/html"),
-    Question("/page.json", "trialModels", TRIAL, "What it shows of the models"),
-    Question("/samples/{model}/{clip}", "sample", TRIAL, "A sample clip", ("model", "clip"), kind="audio/flac"),
+    Question(static.PAGE, "trial", TRIAL, "The page, which browsers get at / too", open=True, kind="text/html"),
+    Question(static.ABOUT, "trialModels", TRIAL, "What it shows of the models"),
+    Question(
+        f"{static.SAMPLES}/{{model}}/{{clip}}", "sample", TRIAL, "A sample clip", ("model", "clip"), kind="audio/flac"
+    ),
 )  # fmt: skip
 
 

@@ -2,12 +2,11 @@
 -- only the headers that are used after this. It also adds what every answer has in common.
 --
 -- serving/gateway/scripts.py puts before this file words.lua and STATIC = {["/path"] = …}, the files that the gateway serves
--- itself, ALIASES = {["POST /invocations"] = "/predictions/demo", …}, paths that stand for others, and CORS =
--- {["https://a.example"] = true, …}, the pages of other origins that may call, or false.
+-- itself, PAGE, what a browser gets at `/`, ALIASES = {["POST /invocations"] = "/predictions/demo", …}, paths that stand for
+-- others, and CORS = {["https://a.example"] = true, …}, the pages of other origins that may call, or false.
 
 local LONGEST_PATH = 4000  -- bytes of path and query; TorchServe reads a first line of 4096
 local MOST_HEADERS = 6000  -- bytes of the headers that are forwarded; TorchServe reads 8192, the gateway's own included
-local PAGE = "/page"  -- what a browser gets at `/`
 local LONGEST_ID = 64  -- of x-request-id, as the handler logs it
 
 -- The headers that are forwarded. All others are dropped: cookies and the like need no space in TorchServe, headers that

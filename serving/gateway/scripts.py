@@ -49,7 +49,8 @@ def write(
     run, upstream = server.run, server.upstream
     read = f"FOUND = {_quoted(found)}\n{_shipped(FOUND)}"
     before = {
-        REQUESTS: f"{static.lua_table(files)}{lua_aliases(server.models[0], options)}{lua_origins(options.origins)}",
+        REQUESTS: f"{static.lua_table(files)}PAGE = {_quoted(static.PAGE)}\n"
+        f"{lua_aliases(server.models[0], options)}{lua_origins(options.origins)}",
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{lua_server(upstream)}{read}",
         GRPC: f"{lua_server(upstream)}{read}",
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",

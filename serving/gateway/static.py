@@ -12,6 +12,9 @@ from pathlib import Path
 
 from bundle import private
 
+PAGE = "/page"  # which a browser gets at `/`
+ABOUT = "/page.json"  # what it shows of the models
+SAMPLES = "/samples"  # their clips, each at SAMPLES/MODEL/CLIP
 FOLDER = "static"  # in a server's run folder
 LARGEST = 4 << 20  # bytes of one file: Envoy holds all of them in memory
 PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # as requests.lua leaves it

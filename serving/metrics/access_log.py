@@ -19,6 +19,7 @@ from typing import Any
 
 from prometheus_client import Metric
 
+from serving.gateway import static
 from serving.host import logs
 from serving.metrics import families
 from serving.metrics.catalogue import REQUEST_BUCKETS
@@ -34,7 +35,8 @@ INFERENCE_OVER_GRPC = ("/org.pytorch.serve.grpc.", "/inference.GRPCInferenceServ
 GRPC = "grpc"  # in place of the model, which is named in gRPC's message
 GRPC_HEALTH = "/grpc.health.v1.Health/Check"
 _HEALTH = re.compile(
-    r"/ping|/openapi\.json|/docs|/page(\.json)?|/samples/.*|/(v1)?|/v2(/health/.*)?|/v[12]/models|/v1/models/[^/:]+"
+    rf"{re.escape(static.PAGE)}|{re.escape(static.ABOUT)}|{static.SAMPLES}/.*"
+    r"|/ping|/openapi\.json|/docs|/(v1)?|/v2(/health/.*)?|/v[12]/models|/v1/models/[^/:]+"
     r"|/v2/models/[^/]+(/versions/[^/]+)?(/ready|/config|/stats)?"
 )
 _MODEL = re.compile(r"/(?:predictions|v1/models|v2/models)/([^/:]+)")

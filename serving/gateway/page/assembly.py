@@ -16,14 +16,11 @@ from bundle.samples import Sample
 from bundle.sources import MODELS
 from bundle.spec import ModelSpec
 from serving.gateway.options import GatewayOptions
-from serving.gateway.static import StaticFile, source_hash
+from serving.gateway.static import ABOUT, PAGE, SAMPLES, StaticFile, source_hash
 
 SOURCE = Path(__file__).resolve().parent
 # in the order in which they are read
 SCRIPTS = ("state", "words", "served", "asking", "answer", "player", "microphone")
-PAGE = "/page"  # requests.lua sends a browser's `/` here
-ABOUT = "/page.json"
-SAMPLES = "/samples"
 MOST_SAMPLES = 12  # voices that are offered of one model
 LARGEST_SAMPLE = 1 << 20  # bytes of one: Envoy holds them in memory
 SERVABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.(flac|wav|mp3|ogg)")  # what every browser plays
