@@ -209,6 +209,11 @@ class ModelServer(ABC):
     def identities(self) -> list[Identity]:
         """Its main process and every descendant of it seen so far."""
 
+    @property
+    @abstractmethod
+    def traces(self) -> tuple[str, ...]:
+        """What its processes have in their command lines, and no others, while it has a temp folder."""
+
     @abstractmethod
     def probe(self, model: str, version: str) -> Probe:
         """Send a version a small request that one of its workers must answer.

@@ -8,6 +8,7 @@ import subprocess
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 
@@ -21,6 +22,8 @@ from serving.model_server import ModelServer, ServerError
 
 class ServerProcess(ModelServer):
     """What model servers have in common as processes."""
+
+    longest_socket: ClassVar[str] = ""  # of the names in its temp folder
 
     _process: Leashed | None = None
 
@@ -62,7 +65,7 @@ class ServerProcess(ModelServer):
         private.folder(self.run)
         logs.keep(self.run)
         self.logs.mkdir(mode=0o700)
-        self.temp = scratch.folder()
+        self.temp = scratch.folder(self.longest_socket)
 
     def launch(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
         """Start the main process; what it prints goes to `output`."""
@@ -123,9 +126,7 @@ class ServerProcess(ModelServer):
             self._process.release()
             # it ends its workers itself; those that it missed are ended here
             workers = [process for each in self._seen.values() if (process := each.process())]
-            left = processes.end(
-                [*workers, *scratch.belonging_to(self.temp)] if self.temp else workers, grace=2.0
-            )
+            left = processes.end([*workers, *scratch.users(self.traces)], grace=2.0)
             self._process = None
         if self.temp is not None:
             scratch.remove(self.temp)

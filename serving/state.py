@@ -6,7 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,10 +33,11 @@ class State:
         metrics_url: what Prometheus scrapes.
         serve: the process that started it, and that stops it gracefully on SIGTERM.
         gateway: Envoy.
-        temp: the folders that are removed when it stops; the model server's processes are identified by theirs.
+        temp: the folders that are removed when it stops.
         certificate: the folder of its TLS certificate and key; None for plain HTTP.
         stop_seconds: what it may take at a stop until it has answered: its grace and its stop delay.
         server: which model server it is, as SERVER= says.
+        traces: what the model server's processes have in their command lines, and no others.
     """
 
     models: list[str]
@@ -52,6 +53,7 @@ class State:
     certificate: str | None = None
     stop_seconds: float = GRACE_SECONDS
     server: str = "torchserve"
+    traces: list[str] = field(default_factory=list)
 
     @property
     def port(self) -> int | None:

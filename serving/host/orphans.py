@@ -35,12 +35,10 @@ def clear(run: Path) -> list[int]:
     say(f"cleaning up after {', '.join(state.models)} at {state.url}, whose `make serve` was killed")
     gateway = state.gateway.process() if state.gateway else None
     left = processes.end([gateway] if gateway else [], grace=5.0)
-    for folder in map(Path, state.temp):
-        for grace in (
-            10.0,
-            2.0,
-        ):  # first Java, which would replace its workers, then workers that it did not end
-            left += processes.end(scratch.belonging_to(folder), grace)
-        scratch.remove(folder)
+    # first the server, which would replace its workers, then workers that it did not end
+    for grace in (10.0, 2.0):
+        left += processes.end(scratch.users(state.traces), grace)
+    for folder in state.temp:
+        scratch.remove(Path(folder))
     (run / FILE).unlink(missing_ok=True)
     return left

@@ -10,10 +10,11 @@ from pathlib import Path
 import ts
 
 from bundle import private, shipped
-from serving.host import scratch
 from serving.torchserve import declaration, properties
 from serving.torchserve.ports import Ports
 
+TEMP_OPTION = "-Djava.io.tmpdir="  # of Java, before the temp folder
+SOCKET_PREFIX = ".ts.sock."  # TorchServe's name for a worker's socket in the temp folder, before its number
 LOG4J = Path(__file__).with_name("log4j2.xml")
 # What the user exported for other programs, and what would change this one: TorchServe reads the first three
 # before its own configuration, and an archive must work with what it contains.
@@ -62,7 +63,7 @@ def command(java: Path, temp: Path, config: Path, store: Path, models: Sequence[
     return [
         str(java),
         f"-Dmodel_server_home={home}",
-        f"{scratch.OPTION}{temp}",
+        f"{TEMP_OPTION}{temp}",
         f"-Dlog4j.configurationFile={LOG4J.as_uri()}",
         "-cp",
         str(home / "ts" / "frontend" / "*"),

@@ -46,6 +46,7 @@ class TorchServe(ServerProcess):
     name = "torchserve"
     title = "TorchServe"
     stop_seconds = JVM_STOP_SECONDS
+    longest_socket = f"{launch.SOCKET_PREFIX}65535"
 
     def __init__(
         self,
@@ -106,6 +107,12 @@ class TorchServe(ServerProcess):
         cwd.mkdir()
         command = launch.command(runtime, self.temp, config, self.store, self.models)
         self.launch(command, cwd, launch.environment(self.temp, self.logs, self.environment))
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        if self.temp is None:
+            return ()
+        return (f"{launch.TEMP_OPTION}{self.temp}", str(self.temp / launch.SOCKET_PREFIX))
 
     def refusal(self) -> str | None:
         return startup_log.refusal(self.logs)

@@ -18,10 +18,11 @@ from speaker_id import activity
 from bundle import BundleError, repository, shipped, store
 from bundle.repository import CONFIG, HTTP, MODEL_FILE
 from serving.control import Control, ManagementError, Version
-from serving.host import local_http, processes, scratch
+from serving.host import local_http, processes
 from serving.host.local_http import Answer
 from serving.host.polling import wait_until
 from serving.triton import failures, forms, gpus, scrape
+from serving.triton.launch import REPOSITORY
 
 ENDING_SECONDS = 60.0  # for a version's workers to end
 SETTLE_SECONDS = 30.0  # for Triton to see what was changed in the repository
@@ -44,7 +45,7 @@ class TritonControl(Control):
     def __init__(self, temp: Path, url: str, metrics_url: str, store: Path, output: Path) -> None:
         self.temp, self.url, self.metrics_url = temp, url, metrics_url
         self.store, self.output = store, output
-        self.repository = temp / scratch.REPOSITORY
+        self.repository = temp / REPOSITORY
 
     @property
     def address(self) -> str:

@@ -15,7 +15,7 @@ from prometheus_client import Metric
 from bundle import archived, repository
 from bundle.terminal import say
 from serving.control import ManagementError
-from serving.host import logs, scratch
+from serving.host import logs
 from serving.host.ports import LOOPBACK
 from serving.metrics.served import Served
 from serving.model_server import ServerError, Spent
@@ -107,7 +107,7 @@ class Triton(ServerProcess):
         if self.temp is None:
             self.prepare()
         assert self.temp is not None
-        folder = self.temp / scratch.REPOSITORY
+        folder = self.temp / launch.REPOSITORY
         gpus_found = gpus.record(self.temp)
         for model in self.models:
             version = repository.write(self.store / f"{model}.mar", folder, gpus_found)
@@ -121,6 +121,10 @@ class Triton(ServerProcess):
         self._over.clear()
         self._revival = threading.Thread(target=self._revive, name="revival", daemon=True)
         self._revival.start()
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        return (str(self.temp / launch.REPOSITORY),) if self.temp else ()
 
     def refusal(self) -> str | None:
         return failures.refusal(self.output)
