@@ -159,7 +159,7 @@ def test_a_tensor_of_text_that_lies_about_its_length_harms_nobody(triton: Triton
         "trace/setting",
     ],
 )
-def test_what_could_read_write_or_unload_answers_to_nobody(triton: Triton, path: str) -> None:
+def test_restricted_apis_are_refused_without_the_word_of_this_start(triton: Triton, path: str) -> None:
     answer = requests.post(f"{triton.url}/v2/{path}", json={}, timeout=60)
     assert answer.status_code == 403
 
