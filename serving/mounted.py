@@ -14,6 +14,7 @@ from speaker_id.manifest import CONFIG_FILE
 
 from bundle import BundleError, archived, private, sources
 from bundle.spec import SPEC_FILE, ModelSpec
+from serving.host import scratch
 from serving.host.leash import Leashed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,9 +43,9 @@ class Mounted:
         if self.checkpoint is None:
             return
         private.folder(self.store)
-        with tempfile.TemporaryDirectory(prefix="weights-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=f"{scratch.PREFIX}weights-") as checkpoints:
             command = [sys.executable, "-m", "serving.archive", "--model", str(self.checkpoint)]
-            command += ["--store", str(self.store), "--checkpoints", scratch, "--name", self.specs[0].name]
+            command += ["--store", str(self.store), "--checkpoints", checkpoints, "--name", self.specs[0].name]
             paths = os.pathsep.join((str(ROOT), str(ROOT / "handler")))
             given = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
             last = ""
