@@ -140,9 +140,10 @@ dashboard: setup-dev ## write Grafana's dashboard and its picture from measure/d
 ##@ Develop
 
 test: setup-dev ## run the whole test suite: ARGS="-k gateway" for a part of it, SERVER=triton for Triton too where any server is right
-	# a test a core; threads that spin while they wait would take the other's
+	# a worker has whole files, whose servers its tests share, in the order of tests/conftest.py
+	# threads that spin while they wait would take the cores of other workers
 	# hundreds of processes import torch: where Python keeps no bytecode, each compiles it again
-	export OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=; $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal SERVER ARGS
+	export OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=; $(RUN) -m pytest -n auto --maxprocesses 5 --dist loadfile --no-loadscope-reorder SERVER ARGS
 
 check: setup-dev ## lint, format and types
 	$(RUN) -m ruff check

@@ -45,7 +45,14 @@ class Mounted:
         private.folder(self.store)
         with tempfile.TemporaryDirectory(prefix=f"{scratch.PREFIX}weights-") as checkpoints:
             command = [sys.executable, "-m", "serving.archive", "--model", str(self.checkpoint)]
-            command += ["--store", str(self.store), "--checkpoints", checkpoints, "--name", self.specs[0].name]
+            command += [
+                "--store",
+                str(self.store),
+                "--checkpoints",
+                checkpoints,
+                "--name",
+                self.specs[0].name,
+            ]
             paths = os.pathsep.join((str(ROOT), str(ROOT / "handler")))
             given = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
             last = ""

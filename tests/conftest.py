@@ -40,6 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
         torch.cpu.get_capabilities = lambda: less
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers for `-n auto`: one more than cores, since end-to-end tests wait for processes half of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End-to-end tests come first, a minute and more a file: at the end, short files keep every worker busy."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     cpuinfo = Path("/proc/cpuinfo")
     name, flags = processor(cpuinfo.read_text() if cpuinfo.exists() else "")
