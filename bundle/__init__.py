@@ -4,6 +4,7 @@ sources   MODEL= → ModelSpec            what to serve and how
 lock      the pinned commit and hashes  what was fetched, and what later fetches must match
 fetch     ModelSpec → source files      from the hub or a folder, every hash checked
 convert   source files → checkpoint     safetensors and a manifest, every tensor accounted for
+heads     checkpoints → checkpoint      several heads on one backbone, proven to be one
 archive   checkpoint + handler → .mar   what TorchServe loads
 """
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from speaker_id import label_names
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
 from bundle import BundleError, store
@@ -53,26 +54,57 @@ def prepare(spec: ModelSpec, root: Path = CHECKPOINTS, calibration: Path | None 
     Raises:
         BundleError: says what is wrong and what to do.
     """
+    target = combined(spec, root) if spec.heads else converted(spec, root)
+    if spec.speaker_id.precision != "fp32":
+        from bundle import precision
+
+        with _alone(target):
+            precision.check_agreement(target, spec.speaker_id, spec.min_agreement, calibration)
+    return target
+
+
+def converted(spec: ModelSpec, root: Path, backbone: Path | None = None) -> Path:
+    """Fetch and convert one checkpoint; `backbone` completes source files that hold a head only."""
     # here, not above: a command that only lists archives needs no hub client
     from bundle.fetch import fetch
 
     fetched = fetch(spec)
-    target = root / f"{spec.name}-{_source_id(fetched)}"
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f".{target.name}.lock"):  # two builds at once: the second waits, then finds it done
-        for left in root.glob(f".{target.name}.*"):  # of a killed conversion
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
+    above = "" if backbone is None else f"-{backbone.name.rpartition('-')[2]}"
+    target = root / f"{spec.name}-{_source_id(fetched)}{above}"
+    with _alone(target):
         if not _is_current(target, spec, fetched):
             # Here, not above: torch and transformers take seconds to import, and an unchanged model needs neither.
             from bundle.convert import convert
 
-            convert(fetched, spec, target)
-        if spec.speaker_id.precision != "fp32":
-            from bundle import precision
-
-            precision.check_agreement(target, spec.speaker_id, spec.min_agreement, calibration)
+            convert(fetched, spec, target, backbone)
     return target
+
+
+def combined(spec: ModelSpec, root: Path) -> Path:
+    """Fetch and convert the checkpoints of several heads, and make one of them, with one backbone."""
+    from bundle import heads
+
+    parts: dict[str, Path] = {}
+    for name in spec.heads:
+        parts[name] = converted(spec.of_head(name), root, next(iter(parts.values()), None))
+    target = root / f"{spec.name}-{heads.identity(spec, parts)}"
+    with _alone(target):
+        try:
+            verify(target)
+        except CheckpointError:
+            heads.combine(spec, parts, target)
+    return target
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Two builds at once: the second waits, then finds it done. Removes what a killed one left."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent / f".{target.name}.lock"):
+        for left in target.parent.glob(f".{target.name}.*"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+        yield
 
 
 def build(
@@ -97,6 +129,8 @@ def build(
         BundleError: says what is wrong and what to do.
     """
     checkpoint = prepare(spec, checkpoints, calibration)
+    if spec.heads:
+        spec = laid_out(spec, checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     mar = file or folder / f"{spec.name}.mar"
     # one build at a time, so that leftovers of another build are a killed one's; in the store, since the last step is
@@ -117,6 +151,15 @@ def build(
     seconds = time.monotonic() - started
     say(f"{spec.name}: packed {mar} ({mar.stat().st_size / 1e6:.1f} MB) in {seconds:.1f} s")
     return mar
+
+
+def laid_out(spec: ModelSpec, checkpoint: Path) -> ModelSpec:
+    """The same model, with the classifiers of its heads and their numbers of labels in its settings."""
+    named = label_names.by_head(checkpoint, Manifest.read(checkpoint))
+    layout = {head: len(labels) for head, labels in named.items()}
+    return spec.model_copy(
+        update={"heads": {}, "speaker_id": spec.speaker_id.model_copy(update={"heads": layout})}
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from speaker_id import checkpoint
+from speaker_id import attach, checkpoint
 from speaker_id.manifest import (
     CONFIG_FILE,
     LABELS_FILE,
@@ -25,9 +25,9 @@ from speaker_id.manifest import (
     FileRecord,
     Manifest,
 )
-from transformers import AutoConfig, AutoModelForAudioClassification
+from transformers import AutoConfig
 
-from bundle import BundleError
+from bundle import BundleError, heads
 from bundle.fetch import PICKLED_WEIGHTS_FILE, Fetched
 from bundle.spec import ModelSpec
 from bundle.terminal import say
@@ -50,8 +50,14 @@ STORED = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 Tensors = dict[str, torch.Tensor]
 
 
-def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
+def convert(fetched: Fetched, spec: ModelSpec, target: Path, backbone: Path | None = None) -> None:
     """Write `target`, completely or not at all, and load it once as the handler will.
+
+    Args:
+        fetched: the source files.
+        spec: of the model, or of a head as one.
+        target: the checkpoint folder.
+        backbone: a converted checkpoint whose backbone completes source files that hold a head only.
 
     Raises:
         BundleError: a pickle with more than tensors; too many, too few, misshapen or non-finite tensors.
@@ -59,6 +65,8 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
     weights = WEIGHTS_FILE if WEIGHTS_FILE in fetched.files else PICKLED_WEIGHTS_FILE
     say(f"{spec.name}: converting {weights} ({fetched.files[weights].bytes / 1e6:.1f} MB)")
     source = _read(fetched.folder / weights)
+    added = {} if backbone is None else heads.missing_backbone(backbone, fetched.folder, source)
+    source |= added
     tensors = _accounted_for(
         {_today(name): tensor for name, tensor in source.items()}, fetched.folder, weights
     )
@@ -68,6 +76,7 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path) -> None:
         made.mkdir()
         if (
             weights == WEIGHTS_FILE
+            and not added
             and tensors.keys() == source.keys()
             and _has_format(fetched.folder / weights)
         ):
@@ -139,7 +148,7 @@ def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):  # names and shapes only
-            model = AutoModelForAudioClassification.from_config(config)
+            model = attach.class_of(config.to_dict()).from_config(config)
     except checkpoint.UNLOADABLE as exc:
         raise BundleError(f"{CONFIG_FILE} describes no model: {type(exc).__name__}: {exc}") from exc
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

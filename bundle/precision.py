@@ -7,6 +7,7 @@ the best label, and every label's score.
 from __future__ import annotations
 
 import hashlib
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from speaker_id.clip import EncodedAudio
 from speaker_id.encoder.packed import PackedEncoder, supports
 from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.errors import RequestError
+from speaker_id.heads import is_xvector
 from speaker_id.manifest import Manifest, PrecisionCheck
 from speaker_id.settings import ScoreFunction, Settings
 
@@ -28,6 +30,7 @@ from bundle.samples import recordings
 from bundle.terminal import say
 
 SHOWN = 20  # changed clips that a report lists
+MIN_SIMILARITY = 0.99  # cosine from which two embeddings of a clip count as the same
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,24 @@ class Comparison:
 
     Attributes:
         clip: file name.
-        expected, found: best label in fp32 and in the reduced precision.
+        expected, found: best label in fp32 and in the reduced precision, by head.
         drift: largest change of any label's score.
+        similarity: cosine of the two precisions' x-vectors; None without one.
     """
 
     clip: str
-    expected: str
-    found: str
+    expected: dict[str, str]
+    found: dict[str, str]
     drift: float
+    similarity: float | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.expected != self.found or not self.similar
+
+    @property
+    def similar(self) -> bool:
+        return self.similarity is None or self.similarity >= MIN_SIMILARITY
 
 
 def check_agreement(
@@ -71,21 +84,24 @@ def check_agreement(
     clips = recordings("CALIBRATION", calibration or SAMPLES)
     digest = fingerprint(clips)
     comparisons = list(compare(folder, settings, clips))
-    changed = [each for each in comparisons if each.expected != each.found]
+    changed = [each for each in comparisons if each.changed]
+    agreement, worst = least_agreement(comparisons)
+    similarities = [each.similarity for each in comparisons if each.similarity is not None]
     drifts = [each.drift for each in comparisons]
     outcome = PrecisionCheck(
         precision=settings.precision,
         clips=len(comparisons),
         calibration=digest,
-        agreement=1 - len(changed) / len(comparisons),
+        agreement=agreement,
         threshold=threshold,
         largest_drift=max(drifts),
         median_drift=statistics.median(drifts),
+        least_similarity=min(similarities, default=None),
     )
     say(report(outcome, changed))
     if outcome.agreement < threshold:
         raise BundleError(
-            f"{settings.precision} agrees with fp32 on {outcome.agreement:.1%} of {outcome.clips} clips, "
+            f"{settings.precision} agrees with fp32 on {outcome.agreement:.1%} of {outcome.clips} clips{worst}, "
             f"fewer than the required {threshold:.1%}: serve {manifest.name} with precision fp32"
         )
     manifest.model_copy(update={"precision": outcome}).write(folder)
@@ -101,13 +117,15 @@ def fingerprint(clips: Sequence[Path]) -> str:
 def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator[Comparison]:
     """Both encoders' answers to every clip."""
     loaded = checkpoint.load(folder, heads=settings.heads)
-    if reason := supports(loaded.model):
+    if reason := next(filter(None, map(supports, (loaded.model, *loaded.others))), None):
         raise BundleError(f"precision {settings.precision} needs the packed encoder, but {reason}")
     try:
-        reduced = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", settings.precision)
+        reduced = PackedEncoder(
+            loaded.model, loaded.feature_extractor, "cpu", settings.precision, others=loaded.others
+        )
     except ValueError as exc:
         raise BundleError(str(exc)) from exc
-    oracle = ReferenceEncoder(loaded.model, loaded.feature_extractor, "cpu")
+    oracle = ReferenceEncoder(loaded.model, loaded.feature_extractor, "cpu", loaded.others)
     for clip in track(clips, description=f"{loaded.manifest.name}: {settings.precision} against fp32"):
         try:
             waveform = audio.decode(
@@ -118,33 +136,55 @@ def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator
             ).waveform
         except RequestError as exc:
             raise BundleError(f"the calibration clip {clip} cannot be used: {exc.message}") from exc
-        expected, found = (
-            by_head(encoder([waveform])[0], loaded, settings.heads) for encoder in (oracle, reduced)
-        )
+        (logits, vector), (ours, ours_vector) = oracle.embed([waveform]), reduced.embed([waveform])
+        expected, found = by_head(logits[0], loaded), by_head(ours[0], loaded)
+        cosine = torch.cosine_similarity(vector, ours_vector).item()
         yield Comparison(
             clip=clip.name,
-            expected=best(expected),
-            found=best(found),
-            drift=max(abs(score - found[key]) for key, score in expected.items()),
+            expected=best(expected, loaded),
+            found=best(found, loaded),
+            drift=max((abs(score - found[key]) for key, score in expected.items()), default=0.0),
+            similarity=cosine if has_xvector(loaded) and math.isfinite(cosine) else None,
         )
 
 
 Scores = dict[tuple[str, str], float]  # head and label → score, the best of a head before its others
 
 
-def by_head(logits: torch.Tensor, loaded: checkpoint.Checkpoint, heads: Mapping[str, int]) -> Scores:
+def has_xvector(loaded: checkpoint.Checkpoint) -> bool:
+    return any(map(is_xvector, (loaded.model, *loaded.others)))
+
+
+def by_head(logits: torch.Tensor, loaded: checkpoint.Checkpoint) -> Scores:
     function: ScoreFunction = "sigmoid" if loaded.default_function == "sigmoid" else "softmax"
-    answer = labels.answer(logits, loaded.labels, heads, len(loaded.labels), function)
+    if not loaded.labels:
+        return {}
+    answer = labels.answer(logits, loaded.labels, loaded.heads, len(loaded.labels), function)
     rankings = answer if isinstance(answer, dict) else {"": answer}
     return {(head, each["label"]): each["score"] for head, ranking in rankings.items() for each in ranking}
 
 
-def best(scores: Scores) -> str:
-    """The best label of each head."""
+def best(scores: Scores, loaded: checkpoint.Checkpoint) -> dict[str, str]:
+    """The best label of each checkpoint's head; those of the classifiers that one has several of together."""
     first: dict[str, str] = {}
     for head, label in scores:
         first.setdefault(head, label)
-    return ", ".join(first.values())
+    joined: dict[str, list[str]] = {}
+    for head, label in first.items():
+        joined.setdefault(head.split(".")[0] if loaded.manifest.heads else "", []).append(label)
+    return {head: ", ".join(labels) for head, labels in joined.items()}
+
+
+def least_agreement(comparisons: Sequence[Comparison]) -> tuple[float, str]:
+    """The smallest of the heads' shares of clips that agree, and which head's it is, as a message may name it."""
+    shares = {
+        head: sum(each.expected[head] == each.found[head] for each in comparisons) / len(comparisons)
+        for head in comparisons[0].expected
+    }
+    if any(each.similarity is not None for each in comparisons):
+        shares["the x-vector"] = sum(each.similar for each in comparisons) / len(comparisons)
+    worst = min(shares, key=lambda head: shares[head])
+    return shares[worst], f" ({worst})" if worst else ""
 
 
 def report(outcome: PrecisionCheck, changed: Sequence[Comparison]) -> str:
@@ -152,7 +192,16 @@ def report(outcome: PrecisionCheck, changed: Sequence[Comparison]) -> str:
         f"{outcome.precision} against fp32 on {outcome.clips} clips: the same best label on {outcome.agreement:.1%}, "
         f"scores moved by {outcome.median_drift:.4f} (median) and at most {outcome.largest_drift:.4f}"
     ]
-    lines += [f"  changed: {each.clip}: {each.expected} became {each.found}" for each in changed[:SHOWN]]
+    if outcome.least_similarity is not None:
+        lines[0] += f"; x-vectors' cosine to fp32's is at least {outcome.least_similarity:.4f}"
+    lines += [
+        f"  changed: {each.clip}: {words(each.expected)} became {words(each.found)}"
+        for each in changed[:SHOWN]
+    ]
     if len(changed) > SHOWN:
         lines.append(f"  and {len(changed) - SHOWN} more")
     return "\n".join(lines)
+
+
+def words(found: Mapping[str, str]) -> str:
+    return ", ".join(found.values())

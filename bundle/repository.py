@@ -22,7 +22,7 @@ from py_compile import PycInvalidationMode
 
 from filelock import FileLock
 from speaker_id import label_names
-from speaker_id.manifest import CONFIG_FILE, LABELS_FILE, CheckpointError
+from speaker_id.manifest import CONFIG_FILE, LABELS_FILE, CheckpointError, Manifest
 from speaker_id.protocol.tensors import outputs_of
 
 from bundle import BundleError, archived, exchange, shipped, store
@@ -171,9 +171,12 @@ def versions(folder: Path) -> list[int]:
 
 def labels(checkpoint: Path, spec: ModelSpec) -> dict[str, Sequence[str]]:
     """The labels in the logits' order, by the file that lists them."""
-    id2label = json.loads((checkpoint / CONFIG_FILE).read_text("utf-8"))["id2label"]
-    heads = spec.speaker_id.heads
+    heads, manifest = spec.speaker_id.heads, Manifest.read(checkpoint)
     try:
+        if manifest.heads:
+            named = label_names.by_head(checkpoint, manifest)
+            return {labels_file(head): list(names) for head, names in named.items()}
+        id2label = json.loads((checkpoint / CONFIG_FILE).read_text("utf-8"))["id2label"]
         names = label_names.load(
             {int(index): name for index, name in id2label.items()},
             len(id2label),

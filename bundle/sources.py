@@ -37,6 +37,8 @@ def resolve(model: str, revision: str | None = None, root: Path = MODELS) -> Mod
     spec = _find(model.strip(), root)
     if not revision:
         return spec
+    if spec.heads:
+        raise BundleError(f"REVISION={revision}: the heads of MODEL={model} have revisions of their own")
     if spec.folder is not None:
         raise BundleError(f"REVISION={revision} is for models on the hub; MODEL={model} is a local folder")
     return spec.model_copy(update={"revision": revision})
@@ -140,24 +142,56 @@ def read_spec(folder: Path) -> ModelSpec:
         if reserved in content:
             raise BundleError(f"{file}: {reserved}: not a key of this file; it follows from the folder")
     content["name"] = _short_name(folder.resolve().name, f"MODEL={folder}")
-    source = content.get("source")
+    if "heads" in content:
+        _take_heads(content, folder)
+    else:
+        _locate(content, folder, LOCK_FILE, "")
+    return _build(content, str(file))
+
+
+def _take_heads(content: dict[str, Any], folder: Path) -> None:
+    """Make of `heads:` a specification each, with a folder or a lock of its own."""
+    file = folder / SPEC_FILE
+    for key in ("source", "revision", "files", "labels"):
+        if key in content:
+            raise BundleError(f"{file}: {key}: with heads, each head has its own")
+    if not isinstance(content["heads"], dict) or not content["heads"]:
+        raise BundleError(f"{file}: heads: must be names and sources, such as {{speaker: org/name}}")
+    if isinstance(content.get("speaker_id"), dict) and content["speaker_id"].get("heads"):
+        raise BundleError(f"{file}: speaker_id.heads: with several checkpoints, write groups: at the head")
+    for name, given in content["heads"].items():
+        head = dict(given) if isinstance(given, dict) else {"source": given}
+        for reserved in ("folder", "lock"):
+            if reserved in head:
+                raise BundleError(f"{file}: heads.{name}.{reserved}: not a key of this file")
+        if isinstance(head.get("source"), str) and INTENT_MODELS.fullmatch(head["source"]):
+            head.setdefault("groups", INTENT_HEADS)
+        _locate(head, folder, f"lock-{name}.yaml", f"heads.{name}.")
+        content["heads"][name] = head
+    content["source"] = content["name"]  # no source of its own
+
+
+def _locate(content: dict[str, Any], folder: Path, lock: str, key: str) -> None:
+    """Say where a source is: a folder's path, or the lock of a hub id; and that of its labels."""
+    file, source = folder / SPEC_FILE, content.get("source")
     if isinstance(source, str):
         if source.startswith("."):
             content["folder"] = (folder / source).resolve()
             content["source"] = content["folder"].name
         elif HUB_ID.fullmatch(source):
-            content["lock"] = folder / LOCK_FILE
+            content["lock"] = folder / lock
         else:
             raise BundleError(
-                f"{file}: source: {source!r} is neither a hub id (org/name) nor a folder ('.' or './…')"
+                f"{file}: {key}source: {source!r} is neither a hub id (org/name) nor a folder ('.' or './…')"
             )
     if isinstance(content.get("labels"), str):
         content["labels"] = (folder / content["labels"]).resolve()
         if not content["labels"].is_file():
-            raise BundleError(f"{file}: labels: there is no {content['labels'].name} beside it")
+            raise BundleError(f"{file}: {key}labels: there is no {content['labels'].name} beside it")
     if content.get("folder") and content.get("revision"):
-        raise BundleError(f"{file}: revision: only a model on the hub has one, and the source is a folder")
-    return _build(content, str(file))
+        raise BundleError(
+            f"{file}: {key}revision: only a model on the hub has one, and the source is a folder"
+        )
 
 
 def _build(content: dict[str, Any], where: str) -> ModelSpec:

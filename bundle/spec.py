@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from speaker_id.settings import Settings
+from speaker_id.settings import HEAD_NAME, Settings
 
 from bundle import shipped
 
@@ -91,13 +91,35 @@ class Published(BaseModel):
     reported_by: str
 
 
+class HeadSpec(BaseModel):
+    """One of several heads that share a backbone; `heads:` of model.yaml has its hub id or folder, or these keys.
+
+    Attributes:
+        source, revision, licence, files, labels: as for a model.
+        groups: how many labels each of its classifiers has, in the logits' order, where it has several.
+        folder, lock: as for a model.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    licence: str = ""
+    files: dict[str, Annotated[str, Field(pattern=SHA256)] | None] = {}
+    labels: Path | None = None
+    groups: dict[str, Annotated[int, Field(ge=1)]] = {}
+    folder: Path | None = None
+    lock: Path | None = None
+
+
 class ModelSpec(BaseModel):
     """What to serve. `models/NAME/model.yaml` has these keys, except `name`, `folder` and `lock`.
 
     Attributes:
         name: served at /predictions/NAME.
         version: of the archive, as TorchServe shows it: text, so in quotes.
-        source: hub id; `.` for a checkpoint beside this file; `./folder` for one in a folder there.
+        source: hub id; `.` for a checkpoint beside this file; `./folder` for one in a folder there. Not with `heads`.
+        heads: checkpoints that share a backbone, by name: [heads that share a pass](#heads-that-share-a-pass).
         revision: hub commit, branch or tag; null takes the lock's commit, else `main` on first use.
         description: what the model does, in a line; the archive's manifest has it.
         licence: of the weights, in a line; the archive's manifest has it.
@@ -115,6 +137,7 @@ class ModelSpec(BaseModel):
     name: str
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")] = "1.0"
     source: str
+    heads: dict[str, HeadSpec] = {}
     revision: Annotated[str, Field(min_length=1)] | None = None
     description: str = ""
     licence: str = ""
@@ -145,6 +168,29 @@ class ModelSpec(BaseModel):
                 f"{most}: TorchServe would end the worker instead of sending such an answer"
             )
         return speaker_id
+
+    @model_validator(mode="after")
+    def _heads_alone(self) -> ModelSpec:
+        for name, head in self.heads.items():
+            for part in (name, *head.groups):
+                if not HEAD_NAME.fullmatch(part) or "." in part:
+                    raise ValueError(f"{part!r} cannot be a head's name: use a-z, 0-9 and '_'")
+        return self
+
+    def of_head(self, name: str) -> ModelSpec:
+        """What fetches and converts one head as if it were a model of its own."""
+        head = self.heads[name]
+        return ModelSpec(
+            name=f"{self.name}.{name}",
+            source=head.source,
+            revision=head.revision,
+            licence=head.licence or self.licence,
+            files=head.files,
+            labels=head.labels,
+            speaker_id=Settings.model_validate({"heads": head.groups}),
+            folder=head.folder,
+            lock=head.lock,
+        )
 
     def model_config_yaml(self) -> str:
         """The archive's model-config.yaml: every setting in force, each with what too high and too low do."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from speaker_id import labels, protocol
 from speaker_id.certainty import certainties
 from speaker_id.job import Job
-from speaker_id.settings import ScoreFunction, Settings
+from speaker_id.settings import Settings
 
 
 class Answering:
@@ -19,7 +19,7 @@ class Answering:
 
     Args:
         names: of the labels, in index order.
-        default_function: how logits become scores when the caller does not say.
+        default: how logits become scores when the caller does not say, of all heads or of each.
         settings: heads, and limits on an answer.
         model: name and version, for the v2 form.
     """
@@ -27,13 +27,13 @@ class Answering:
     def __init__(
         self,
         names: Sequence[str],
-        default_function: ScoreFunction,
+        default: labels.Functions,
         settings: Settings,
         model: protocol.Model,
     ) -> None:
-        self.names, self.default_function = names, default_function
+        self.names, self.default = names, default
         self.settings, self.model = settings, model
-        self.shortest = min(map(len, names))  # characters
+        self.shortest = min(map(len, names), default=0)  # characters
 
     def check(self, request: protocol.Request) -> None:
         """Raise RequestTooLarge if the answer would be too large, before any of the work is done."""
@@ -49,7 +49,7 @@ class Answering:
         outcome = job.outcome
         with outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
             request, heads = job.request, self.settings.heads
-            function = request.options.function_to_apply or self.default_function
+            function = request.options.function_to_apply or self.default
             logits = [job.logits[index] for index in range(len(request.clips))]
             rankings = [
                 labels.answer(row, self.names, heads, self.top_k(request), function) for row in logits
@@ -70,7 +70,10 @@ class Answering:
                 outcome.answer, outcome.json_bytes = protocol.dump(answer, most)
             outcome.certainties = certainties(logits, heads)
 
-    def scores(self, logits: Tensor, function: ScoreFunction) -> dict[str, NDArray[np.float32]]:
+    def scores(self, logits: Tensor, function: labels.Functions) -> dict[str, NDArray[np.float32]]:
         """Every label's score of one clip, by head; "" where there is one head only."""
         heads = dict(labels.parts(self.settings.heads)) or {"": slice(None)}
-        return {head: labels.scored(logits[part], function).numpy() for head, part in heads.items()}
+        return {
+            head: labels.scored(logits[part], labels.function_of(head, function)).numpy()
+            for head, part in heads.items()
+        }

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+from transformers import AutoFeatureExtractor
 from transformers.utils import logging as transformers_logging
 
 from speaker_id import label_names
+from speaker_id.attach import attach, class_of
 from speaker_id.manifest import (
     CONFIG_FILE,
     LABELS_FILE,
@@ -26,6 +27,7 @@ from speaker_id.manifest import (
     CheckpointError,
     Manifest,
     check_config,
+    is_xvector,
     verify,
 )
 from speaker_id.settings import ScoreFunction
@@ -41,12 +43,15 @@ class Checkpoint:
     """A loaded model.
 
     Attributes:
-        model: `Wav2Vec2ForSequenceClassification` or its HuBERT twin, fp32, eval mode, on its device.
+        model: `Wav2Vec2ForSequenceClassification`, its HuBERT twin or `Wav2Vec2ForXVector`, fp32, eval mode.
         feature_extractor: the checkpoint's own, which normalises as the checkpoint says.
-        labels: what to answer for each logit, in the logits' order.
+        labels: what to answer for each logit, in the logits' order, those of several heads one after the other.
         default_function: how logits become scores when the caller does not say.
         sampling_rate: in Hz, of the waveform that the model expects.
         manifest: where it came from.
+        others: the other heads' models, around the same backbone.
+        heads: how many labels each classifier has, in order, where there are several.
+        functions: the default function of each classifier of a checkpoint of several heads.
     """
 
     model: Any
@@ -55,6 +60,9 @@ class Checkpoint:
     default_function: ScoreFunction
     sampling_rate: int
     manifest: Manifest
+    others: tuple[Any, ...] = ()
+    heads: Mapping[str, int] = field(default_factory=dict)
+    functions: Mapping[str, ScoreFunction] = field(default_factory=dict)
 
 
 def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = None) -> Checkpoint:
@@ -63,17 +71,17 @@ def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = No
     Args:
         folder: the checkpoint, with its manifest.
         device: "cpu" or "cuda:N".
-        heads: labels of each classifier, where several share the vector of logits.
+        heads: labels of each classifier, where several share one model's vector of logits.
 
     Raises:
         CheckpointError: what is wrong with the folder, in one line.
     """
     manifest = verify(folder)
-    check_config((folder / CONFIG_FILE).read_bytes())
+    content = check_config((folder / CONFIG_FILE).read_bytes())
     offline = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet_transformers():
-            model, info = AutoModelForAudioClassification.from_pretrained(
+            model, info = class_of(content).from_pretrained(
                 folder,
                 dtype=torch.float32,  # without it transformers 5 keeps the stored type
                 use_safetensors=True,
@@ -82,19 +90,29 @@ def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = No
                 **offline,
             )
             feature_extractor = AutoFeatureExtractor.from_pretrained(folder, **offline)
+            backbone = getattr(model, model.base_model_prefix)
+            others = [attach(folder, card, backbone) for card in [*manifest.heads.values()][1:]]
     except UNLOADABLE as exc:
         raise CheckpointError(
             f"transformers cannot load the checkpoint: {type(exc).__name__}: {exc}"
         ) from exc
     _check_loading(info)
-    if getattr(model.config, "tie_last_hidden_states", None) is None:
-        # The weighted layer sum was trained, in s3prl and in transformers 4, on a last state that has passed the
-        # encoder's final norm. transformers 5 hands pre-norm models the state before it, unless the config says so.
-        model.config.tie_last_hidden_states = True
-    if model.config.use_weighted_layer_sum:  # every layer's output, and the first one's input
-        assert len(model.layer_weights) == model.config.num_hidden_layers + 1
-    labels = label_names.load(
-        model.config.id2label, model.classifier.out_features, heads or {}, folder / LABELS_FILE
+    models = (model, *others)
+    for each in models:
+        _settle(each.config)
+        assert not each.config.use_weighted_layer_sum or (
+            len(each.layer_weights) == each.config.num_hidden_layers + 1  # every output, and the first input
+        )
+    named = label_names.by_head(folder, manifest)
+    if manifest.heads:
+        labels = tuple(label for labels in named.values() for label in labels)
+    elif is_xvector(content):
+        labels = ()
+    else:
+        outputs = model.classifier.out_features
+        labels = label_names.load(model.config.id2label, outputs, heads or {}, folder / LABELS_FILE)
+    own = dict(
+        zip(manifest.heads, (_default_function(each.config.problem_type) for each in models), strict=False)
     )
     return Checkpoint(
         model=model.to(device).eval(),
@@ -103,7 +121,17 @@ def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = No
         default_function=_default_function(model.config.problem_type),
         sampling_rate=_sampling_rate(feature_extractor),
         manifest=manifest,
+        others=tuple(each.to(device).eval() for each in others),
+        heads={name: len(each) for name, each in named.items()} or dict(heads or {}),
+        functions={name: own[name.split(".")[0]] for name in named},
     )
+
+
+def _settle(config: Any) -> None:
+    if getattr(config, "tie_last_hidden_states", None) is None:
+        # The weighted layer sum was trained, in s3prl and in transformers 4, on a last state that has passed the
+        # encoder's final norm. transformers 5 hands pre-norm models the state before it, unless the config says so.
+        config.tie_last_hidden_states = True
 
 
 def _check_loading(info: Mapping[str, Any]) -> None:

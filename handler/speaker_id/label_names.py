@@ -10,11 +10,29 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from speaker_id.manifest import CheckpointError
+from speaker_id.manifest import CheckpointError, Manifest, check_config, is_xvector
+
+
+def by_head(folder: Path, manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each classifier of a checkpoint of several heads, in the order of the logits.
+
+    A head of several classifiers has one entry for each, as in `intent.action`; an x-vector has none.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, card in manifest.heads.items():
+        config = check_config((folder / card.config).read_bytes())
+        if is_xvector(config):
+            continue
+        id2label = {int(index): label for index, label in config["id2label"].items()}
+        labels = load(id2label, len(id2label), card.groups, folder / card.labels if card.labels else None)
+        rest = iter(labels)
+        groups = {f"{name}.{group}": count for group, count in card.groups.items()} or {name: len(labels)}
+        found |= {part: tuple(islice(rest, count)) for part, count in groups.items()}
+    return found
 
 
 def load(
-    id2label: Mapping[int, str], outputs: int, heads: Mapping[str, int], display: Path
+    id2label: Mapping[int, str], outputs: int, heads: Mapping[str, int], display: Path | None
 ) -> tuple[str, ...]:
     """Return what to answer for each logit, in the logits' order.
 
@@ -22,13 +40,13 @@ def load(
         id2label: the config's, by the logit's index.
         outputs: how many logits the classifier has.
         heads: labels of each classifier, where several share the vector of logits; else empty.
-        display: CSV file of display names; it need not exist.
+        display: CSV file of display names, if there is one; it need not exist.
     """
     if heads:
         check_heads(heads, outputs)
     labels = in_order(id2label, outputs)
     check_unique(labels, heads, "id2label")
-    if display.is_file():
+    if display is not None and display.is_file():
         labels = display_names(display, labels)
         check_unique(labels, heads, display.name)
     return labels

@@ -9,9 +9,11 @@ import torch
 from speaker_id.protocol import Class, Output, Ranking, Rankings
 from speaker_id.settings import ScoreFunction
 
+Functions = ScoreFunction | Mapping[str, ScoreFunction]  # of all heads, or of each by its name
+
 
 def answer(
-    logits: torch.Tensor, labels: Sequence[str], heads: Mapping[str, int], top_k: int, function: ScoreFunction
+    logits: torch.Tensor, labels: Sequence[str], heads: Mapping[str, int], top_k: int, function: Functions
 ) -> Rankings:
     """Rank the labels of one clip, or of each of its heads over that head's logits.
 
@@ -19,11 +21,19 @@ def answer(
         logits: shape (labels,).
         labels: names in index order.
         heads: how many labels each head has, in order; none means one classifier over all.
-        top_k, function: as for `rank`.
+        top_k: as for `rank`.
+        function: as for `rank`, of all heads or of each.
     """
     if not heads:
-        return rank(logits, labels, top_k, function)
-    return {head: rank(logits[part], labels[part], top_k, function) for head, part in parts(heads)}
+        return rank(logits, labels, top_k, function_of("", function))
+    return {
+        head: rank(logits[part], labels[part], top_k, function_of(head, function))
+        for head, part in parts(heads)
+    }
+
+
+def function_of(head: str, function: Functions) -> ScoreFunction:
+    return function if isinstance(function, str) else function[head]
 
 
 def parts(heads: Mapping[str, int]) -> Iterator[tuple[str, slice]]:
@@ -60,11 +70,12 @@ def classified(
     labels: Sequence[str],
     heads: Mapping[str, int],
     output: Output,
-    function: ScoreFunction,
+    function: Functions,
 ) -> list[Class]:
     """Return the classes of one clip that an output asks for, of its head where the model has several."""
-    part = dict(parts(heads))[output.name.rpartition(".")[0]] if heads else slice(None)
-    return classes(logits[part], labels[part], output.classes or 0, function)
+    head = output.name.rpartition(".")[0]
+    part = dict(parts(heads))[head] if heads else slice(None)
+    return classes(logits[part], labels[part], output.classes or 0, function_of(head, function))
 
 
 def scored(logits: torch.Tensor, function: ScoreFunction) -> torch.Tensor:

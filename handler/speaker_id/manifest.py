@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ CONFIG_FILE = "config.json"
 PREPROCESSOR_FILE = "preprocessor_config.json"
 WEIGHTS_FILE = "model.safetensors"
 LABELS_FILE = "labels.csv"  # optional: display names of the labels
+TEXT_FILES = (CONFIG_FILE, PREPROCESSOR_FILE)
 REQUIRED_FILES = (CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
 
 # formats whose reading runs code, or may; safetensors' cannot
@@ -26,7 +28,7 @@ PICKLE_SUFFIXES = frozenset(
 )
 
 
-# One label vector for one recording. The packed encoder serves the first two, the reference encoder all of them.
+# One label vector for one recording. The packed encoder computes the first two, the reference encoder all of them.
 SUPPORTED_ARCHITECTURES = {
     "wav2vec2": "Wav2Vec2ForSequenceClassification",
     "hubert": "HubertForSequenceClassification",
@@ -36,6 +38,8 @@ SUPPORTED_ARCHITECTURES = {
     "wav2vec2-conformer": "Wav2Vec2ConformerForSequenceClassification",
     "wav2vec2-bert": "Wav2Vec2BertForSequenceClassification",
 }
+# One embedding for one recording: a head beside classifiers, or a model by itself. The packed encoder computes it too.
+XVECTOR_ARCHITECTURES = {"wav2vec2": "Wav2Vec2ForXVector"}
 
 
 class CheckpointError(Exception):
@@ -70,10 +74,11 @@ class PrecisionCheck(BaseModel):
         precision: which one.
         clips: calibration clips compared.
         calibration: SHA-256 over their names and contents.
-        agreement: share of them whose best label is the same, 0 to 1.
+        agreement: share of them whose best label is the same, 0 to 1; of several heads, the smallest share.
         threshold: the smallest share that was accepted.
         largest_drift: largest change of any label's score, 0 to 1.
         median_drift: median over clips of the largest change of a score.
+        least_similarity: smallest cosine of the two precisions' x-vectors of a clip; None without one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +90,45 @@ class PrecisionCheck(BaseModel):
     threshold: float
     largest_drift: float
     median_drift: float
+    least_similarity: float | None = None
+
+
+class HeadCard(BaseModel):
+    """One of several heads of a checkpoint: its files beside the manifest, and its own provenance.
+
+    Attributes:
+        source: hub id, or the name of the local folder.
+        revision: full commit id on the hub; None for a local folder.
+        licence: of its weights, in a line.
+        config, weights, labels: names of its files, the first head's being the checkpoint's own; labels is None without
+            display names.
+        groups: how many labels each of its classifiers has, in order; empty where it has one.
+        normalised: whether waveforms are normalised for it.
+        sampling_rate: in Hz.
+        source_files: the fetched files that it was made from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    revision: str | None = None
+    licence: str = ""
+    config: str
+    weights: str
+    labels: str | None = None
+    groups: dict[str, int] = {}
+    normalised: bool
+    sampling_rate: int
+    source_files: dict[str, FileRecord] = {}
+
+    def identity(self) -> str:
+        """Return what names these weights and no others: the commit, or the SHA-256 of the file that they came from."""
+        return self.revision or weights_of(self.source_files)
+
+
+def weights_of(files: Mapping[str, FileRecord]) -> str:
+    """Return the SHA-256 of the weights among source files; empty if there are none."""
+    return next((record.sha256 for name, record in files.items() if name not in TEXT_FILES), "")
 
 
 class Manifest(BaseModel):
@@ -99,6 +143,7 @@ class Manifest(BaseModel):
         source_files: the fetched files that these were made from.
         libraries: versions that wrote it, by distribution name.
         precision: the check that a reduced precision passed; None for fp32.
+        heads: several heads that share this checkpoint's backbone, in order; empty for a checkpoint of one model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,6 +158,7 @@ class Manifest(BaseModel):
     source_files: dict[str, FileRecord] = {}
     libraries: dict[str, str] = {}
     precision: PrecisionCheck | None = None
+    heads: dict[str, HeadCard] = {}
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -184,9 +230,20 @@ def check_config(content: bytes) -> dict[str, Any]:
         allowed = ", ".join(sorted(SUPPORTED_ARCHITECTURES))
         raise CheckpointError(f"{CONFIG_FILE} has model_type {model_type!r}; served are: {allowed}")
     expected = SUPPORTED_ARCHITECTURES[model_type]
-    if architectures != [expected]:
+    if architectures != [expected] and not is_xvector(config):
         raise CheckpointError(
             f"{CONFIG_FILE} has architectures {architectures!r}: not an audio classification checkpoint; "
             f"one of {model_type} says [{expected!r}]"
         )
     return config
+
+
+def is_xvector(config: Mapping[str, Any]) -> bool:
+    """Return whether a `config.json` is of an x-vector model."""
+    architecture = XVECTOR_ARCHITECTURES.get(config["model_type"])
+    return architecture is not None and config.get("architectures") == [architecture]
+
+
+def backbone_prefix(model_type: str) -> str:
+    """Return the beginning of the names of a checkpoint's tensors that are the backbone's, as transformers has it."""
+    return model_type.replace("-", "_") + "."

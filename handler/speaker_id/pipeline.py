@@ -16,7 +16,8 @@ from speaker_id.encoder import choose
 from speaker_id.encoder.contract import Encoder
 from speaker_id.inference import Inference
 from speaker_id.job import Job, Outcome
-from speaker_id.settings import ScoreFunction, Settings
+from speaker_id.labels import Functions
+from speaker_id.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Pipeline:
         decoders: clips → waveforms, in processes of their own.
         encoder: waveforms → logits.
         labels: names in index order.
-        default_function: how logits become scores when the caller does not say; the checkpoint's.
+        default_function: how logits become scores when the caller does not say; the checkpoint's, or of each head.
         sampling_rate: the checkpoint's, in Hz.
         settings: limits and defaults.
         model: name and version, for the v2 form.
@@ -37,7 +38,7 @@ class Pipeline:
     decoders: Decoders
     encoder: Encoder
     labels: Sequence[str]
-    default_function: ScoreFunction
+    default_function: Functions
     sampling_rate: int
     settings: Settings
     model: protocol.Model
@@ -64,9 +65,9 @@ class Pipeline:
             decoders=Decoders(settings.decoders, sampling_rate=rate, max_seconds=settings.max_clip_seconds),
             encoder=choose.choose(loaded, settings, device),
             labels=loaded.labels,
-            default_function=loaded.default_function,
+            default_function=loaded.functions or loaded.default_function,
             sampling_rate=rate,
-            settings=settings,
+            settings=settings.model_copy(update={"heads": dict(loaded.heads)}),
             model=model,
             on_hang=on_hang,
         )

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it stands before a dot in the names of v2 outputs
+# It stands before a dot in the names of v2 outputs. Of several models' heads it may have a group, as in intent.action.
+HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
 HALF = ("fp16", "float16", "half")
 # Bounds on numbers that a caller chooses, which no setting changes; those of a clip are in `clip`. docs/api.md lists
 # all of them.

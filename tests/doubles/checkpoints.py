@@ -14,6 +14,7 @@ from transformers import (
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForSequenceClassification,
+    Wav2Vec2ForXVector,
 )
 
 FAMILIES = {
@@ -43,6 +44,13 @@ SMALL = {
     "classifier_proj_size": 16,
     "use_weighted_layer_sum": True,
 }
+# its x-vectors: seven frames of context, and two behind it for a standard deviation
+TDNN = {
+    "tdnn_dim": (16, 16, 24),
+    "tdnn_kernel": (5, 2, 1),
+    "tdnn_dilation": (1, 3, 1),
+    "xvector_output_dim": 12,
+}
 SMALL_CONV = {"conv_dim": (16,) * 7}  # of those that read waveforms
 
 
@@ -67,21 +75,32 @@ def write_checkpoint(
     pickled: bool = False,
     labels: tuple[str, ...] = ("anna", "bernd", "chloe"),
     seed: int = 0,
+    backbone: int = 0,
+    xvector: bool = False,
     **config: Any,
 ) -> Path:
     """A random classifier of `SMALL` size in the form of the hub's.
 
     Args:
+        seed, backbone: of the head's tensors and of the backbone's: checkpoints of one `backbone` share theirs.
+        xvector: `Wav2Vec2ForXVector`, of an embedding, in place of a classifier.
         pickled: `pytorch_model.bin` with `weight_g` and `weight_v`, and a config of 2021, as published then;
             else today's form.
         config: over the small configuration, e.g. `feat_extract_norm="layer"`.
     """
     configuration, architecture = FAMILIES[family]
+    if xvector:
+        architecture, config = Wav2Vec2ForXVector, TDNN | config
     torch.manual_seed(seed)
     model = architecture(configuration(**SMALL | SMALL_CONV | named(labels) | config))
-    with torch.no_grad():
-        for parameter in model.parameters():  # initial values have many zeros and ones, which hide mistakes
-            parameter.add_(torch.randn_like(parameter) * 0.05)
+    kind = type(getattr(model, model.base_model_prefix))
+    torch.manual_seed(backbone)
+    setattr(model, model.base_model_prefix, shaken(kind(model.config)))
+    torch.manual_seed(seed)
+    for part in [*model.children()][1:]:
+        shaken(part)
+    if hasattr(model, "layer_weights"):
+        torch.nn.init.normal_(model.layer_weights, std=0.5)
     folder.mkdir(parents=True, exist_ok=True)
     model.config.architectures = [architecture.__name__]
     written = model.config.to_dict() | (OLD_CONFIG if pickled else {})
@@ -95,6 +114,14 @@ def write_checkpoint(
     else:
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def shaken(module: Any) -> Any:
+    """The module with noise on its tensors: initial values have many zeros and ones, which hide mistakes."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return module
 
 
 def _old_name(name: str) -> str:

@@ -19,7 +19,8 @@ BEFORE = {
     "settings": set(),
     "manifest": set(),
     "label_names": {"manifest"},
-    "checkpoint": {"settings", "manifest", "label_names"},
+    "attach": {"manifest"},
+    "checkpoint": {"settings", "manifest", "label_names", "attach"},
     "protocol": {"errors", "settings", "clip"},
     "audio": {"errors", "clip"},
     "decoders": {"errors", "clip", "audio"},
@@ -34,7 +35,7 @@ BEFORE = {
     "answering": {"settings", "protocol", "labels", "certainty", "job"},
     "pipeline": {
         *("settings", "kernels", "checkpoint", "protocol", "decoders", "batching", "encoder"),
-        *("job", "decoding", "inference", "answering"),
+        *("labels", "job", "decoding", "inference", "answering"),
     },
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}

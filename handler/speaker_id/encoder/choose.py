@@ -31,10 +31,14 @@ def choose(loaded: Checkpoint, settings: Settings, device: str) -> Encoder:
             f"precision {settings.precision} was not checked against fp32 when the archive was built: "
             "build it again with `make archive`"
         )
-    reason = "the settings ask for it" if settings.encoder == "reference" else supports(loaded.model)
+    models = (loaded.model, *loaded.others)
+    fault = next(filter(None, map(supports, models)), None)
+    reason = "the settings ask for it" if settings.encoder == "reference" else fault
     if reason is None:
         try:
-            packed = PackedEncoder(loaded.model, loaded.feature_extractor, device, settings.precision)
+            packed = PackedEncoder(
+                loaded.model, loaded.feature_extractor, device, settings.precision, others=loaded.others
+            )
         except ValueError as exc:
             raise CheckpointError(str(exc)) from exc
         logger.info("%s", packed.describe())
@@ -42,4 +46,4 @@ def choose(loaded: Checkpoint, settings: Settings, device: str) -> Encoder:
     if settings.precision != "fp32":
         raise CheckpointError(f"precision {settings.precision} needs the packed encoder, but {reason}")
     logger.info("reference encoder, one clip at a time: %s", reason)
-    return ReferenceEncoder(loaded.model, loaded.feature_extractor, device)
+    return ReferenceEncoder(loaded.model, loaded.feature_extractor, device, loaded.others)

@@ -18,7 +18,9 @@ from speaker_id.manifest import CheckpointError, Manifest
 from speaker_id.settings import Settings
 
 from bundle import BundleError, archive, precision, sources
-from bundle.precision import Comparison, check_agreement
+from bundle.precision import Comparison, check_agreement, compare
+from bundle.samples import recordings
+from tests.doubles.checkpoints import write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "models" / "demo" / "samples"
@@ -41,9 +43,8 @@ def folder(converted: Path, tmp_path: Path) -> Path:
 def answers(monkeypatch: pytest.MonkeyPatch, changed: int, clips: int = 10) -> None:
     def compare(*_: Any) -> Iterator[Comparison]:
         for index in range(clips):
-            yield Comparison(
-                f"{index}.wav", "anna", "ben" if index < changed else "anna", 0.25 if index else 0.5
-            )
+            found = {"": "ben" if index < changed else "anna"}
+            yield Comparison(f"{index}.wav", {"": "anna"}, found, 0.25 if index else 0.5)
 
     monkeypatch.setattr(precision, "compare", compare)
 
@@ -75,6 +76,35 @@ def test_too_many_changed_answers_are_refused_by_name(
     assert "changed: 0.wav: anna became ben\n  changed: 1.wav: anna became ben" in said
     assert "0.2500 (median) and at most 0.5000" in said
     assert Manifest.read(folder).precision is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "cosine", "message"),
+    [(2, 1.0, r"on 80\.0% of 10 clips \(voice\)"), (0, 0.98, r"on 0\.0% of 10 clips \(the x-vector\)")],
+)
+def test_every_head_must_agree(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, changed: int, cosine: float, message: str
+) -> None:
+    def compare(*_: Any) -> Iterator[Comparison]:
+        for index in range(10):
+            found = {"keyword": "yes", "voice": "ben" if index < changed else "anna"}
+            yield Comparison(f"{index}.wav", {"keyword": "yes", "voice": "anna"}, found, 0.1, cosine)
+
+    monkeypatch.setattr(precision, "compare", compare)
+    with pytest.raises(BundleError, match=message):
+        check_agreement(folder, BF16, 0.995, SAMPLES)
+
+
+@needs_bf16
+def test_heads_that_share_a_pass_are_checked_each(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "m" / "speaker")
+    write_checkpoint(tmp_path / "m" / "voice", seed=3, xvector=True)
+    (tmp_path / "m" / "model.yaml").write_text('{"heads": {"speaker": "./speaker", "voice": "./voice"}}')
+    made = archive.prepare(sources.resolve(str(tmp_path / "m")), tmp_path / "c")
+    (each, *_) = compare(made, BF16, recordings("CALIBRATION", SAMPLES)[:1])
+    assert each.expected.keys() == {"speaker"}
+    assert each.similarity is not None
+    assert 0.9 < each.similarity < 1
 
 
 def test_the_threshold_is_the_models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
