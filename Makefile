@@ -112,10 +112,12 @@ bench: setup-dev ## measure the encoders against other ways to run the model, on
 	$(RUN) -m measure.bench.encoder ARGS
 	$(RUN) -m measure.bench.report
 
-compare: setup-dev ## measure this server against others, on a quiet machine: ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
-	$(RUN) -m measure.compare ARGS
+compare: setup-dev ## measure this server against others, on a quiet machine: SERVER=triton for the two model servers and Triton's peers alone, ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
+	$(RUN) -m measure.compare SERVER ARGS
 	$(RUN) -m measure.compare.overhead
+	$(RUN) -m measure.compare.cost
 	$(RUN) -m measure.compare.report
+	$(RUN) -m measure.compare.model_servers
 
 autoscale: setup-dev ## simulate a day of autoscaling from the measured behaviour of one replica, on a quiet machine: ARGS=--no-measure
 	$(RUN) -m measure.autoscale ARGS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from serving.model_server import ModelServer
 from serving.torchserve.process import TorchServe
+from serving.triton import installation
 from serving.triton.process import Triton
 
 SERVERS: Mapping[str, type[ModelServer]] = {TorchServe.name: TorchServe, Triton.name: Triton}
@@ -17,6 +18,15 @@ NAMES = tuple(SERVERS)
 def of(name: str) -> type[ModelServer]:
     """The class of a model server, one of NAMES."""
     return SERVERS[name]
+
+
+def tritonserver() -> installation.Installation:
+    """The program that SERVER=triton runs, for a comparison with other models in it.
+
+    Raises:
+        ServerError: there is none.
+    """
+    return installation.find()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ contest       rounds A B C A B C, lone clips, growth with length → measurement
 results       measurements → rows of the CSV (`plots`, `report`, `targets`: what is drawn, written, judged)
 peak, flops   what the machine can compute in a second, and the work of a second of audio
 handler       what a freshly started worker needs for its first request, and its memory for many long clips
-served        what serving costs beside the encoder (`null_handler`, `recordings`)
+served        what serving costs beside the encoder (`null_server`, `null_worker`, `recordings`)
 hostile       what the worst bodies known cost a decoder
 """
 

@@ -12,125 +12,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import os
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from bundle import archive
 from measure import ROOT, MeasureError, command, machine
-from measure.bench import BUILD, RESULTS
+from measure.bench import RESULTS
+from measure.bench.null_server import CONNECTIONS, LONE, MODEL, Served, connected, serving
 from measure.bench.recordings import CLIP_SECONDS, recordings
 from measure.document import Page, Table, join
 from measure.machine import Machine
 from measure.results import ratio, save_json
-from serving.host import ports, processes
-from serving.host.polling import wait_until
 
 FILE, PAGE = "served.json", Page.of("benchmark", "measure.bench.served")
-CONNECTIONS, LONE = 16, 40
-MODEL = "demo"
-START_SECONDS = 300.0
-# run with the checkout's own Python path, so that its own settings apply
-BUILD_ARCHIVE = """\
-import sys; from pathlib import Path; from bundle import archive, sources
-model, store, handler = sys.argv[1:]
-archive.build(sources.resolve(model, root=Path("models")), Path(store), handler=Path(handler))"""
-# what its command line contains → kind of process
-PROCESSES = {
-    "envoy": "gateway",
-    "java": "TorchServe",
-    "model_service_worker": "worker",
-    "fork_server": "decoders",
-}
-
-
-@dataclass
-class Served:
-    """One checkout's server, and what was measured of it: a list each, by format."""
-
-    name: str
-    port: int
-    pid: int
-    rates: dict[str, list[float]] = field(default_factory=dict)
-    lone: dict[str, list[float]] = field(default_factory=dict)
-    cpu: dict[str, dict[str, float]] = field(default_factory=dict)
-
-    def usage(self) -> dict[str, list[tuple[float, float]]]:
-        """CPU seconds used so far and resident MB of each process, by kind of process."""
-        used: dict[str, list[tuple[float, float]]] = {kind: [] for kind in PROCESSES.values()}
-        for process in psutil.Process(self.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                command = " ".join(process.cmdline())
-                kind = next((kind for mark, kind in PROCESSES.items() if mark in command), None)
-                if kind:
-                    used[kind].append((processes.cpu_seconds(process), process.memory_info().rss / 1e6))
-        return used
-
-    def processor_seconds(self) -> dict[str, float]:
-        return {kind: sum(seconds for seconds, _ in each) for kind, each in self.usage().items()}
-
-
-def null_handler(checkout: Path, folder: Path) -> Path:
-    """A folder like a checkout's handler/, whose handler has the encoder that does nothing."""
-    shutil.copytree(checkout / "handler", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / archive.HANDLER_FILE).rename(folder / archive.CORE_PACKAGE / "shipped.py")
-    shutil.copy(Path(__file__).with_name("null_handler.py"), folder / archive.HANDLER_FILE)
-    return folder
-
-
-@contextlib.contextmanager
-def serving(checkout: Path, name: str, full: bool) -> Iterator[Served]:
-    """A checkout's own server, ready, for the length of the block."""
-    with tempfile.TemporaryDirectory(prefix="served-") as temp:
-        folder, store, port = Path(temp), BUILD / "served" / name, ports.free(1)[0]
-        handler = checkout / "handler" if full else null_handler(checkout, folder / "handler")
-        shutil.rmtree(store, ignore_errors=True)
-        environment = {**os.environ, "PYTHONPATH": str(checkout / "handler")}
-        build = [sys.executable, "-c", BUILD_ARCHIVE, MODEL, str(store), str(handler)]
-        subprocess.run(build, cwd=checkout, env=environment, check=True)
-        (command_of,) = checkout.glob("*/serve.py")  # an older checkout has it in another folder
-        module = f"{command_of.parent.name}.serve"
-        serve = [sys.executable, "-m", module, "--archived", str(store), "--port", str(port)]
-        serve += ["--run", str(folder / "run")]
-        with (BUILD / f"served-{name}.log").open("wb") as log:
-            process = subprocess.Popen(serve, cwd=checkout, env=environment, stdout=log, stderr=log)
-        try:
-            wait_ready(process, name, port)
-            yield Served(name, port, process.pid)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def wait_ready(process: subprocess.Popen[bytes], name: str, port: int) -> None:
-    wait_until(lambda: process.poll() is not None or is_ready(port), START_SECONDS)
-    if process.poll() is not None or not is_ready(port):
-        raise MeasureError(f"{name} does not start: see {BUILD / f'served-{name}.log'}")
-
-
-def is_ready(port: int) -> bool:
-    try:
-        with connected(port) as connection:
-            connection.request("GET", "/v2/health/ready")
-            return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def connected(port: int) -> contextlib.closing[http.client.HTTPConnection]:
-    return contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120))
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> None:
@@ -238,7 +137,9 @@ def run(chosen: argparse.Namespace) -> None:
 def main() -> int:
     parser = command.parser("measure.bench.served", "Measure what serving costs beside the encoder.")
     option = parser.add_argument
-    option("--against", type=Path, help="another checkout of this repository")
+    option(
+        "--against", type=Path, help="another checkout of this repository that has handler/speaker_worker.py"
+    )
     option("--rounds", type=int, default=5)
     option("--seconds", type=float, default=5.0, help="of each format in each round")
     option("--formats", type=command.names, default=list(recordings()))

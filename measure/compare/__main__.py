@@ -1,6 +1,9 @@
 """Measures ours against the peers, appends to results/*.csv and draws results/compare.png:
 
 python -m measure.compare [--minutes 30] [--rounds 3] [--slo 10] [--step 30] [--only ours-fp32,…] [--quick]
+
+With --server triton the two model servers alone, and what a user of Triton would set up, in ten minutes:
+results/triton/.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from bundle.sources import resolve
 from measure import command, machine, workload
 from measure.command import Say
 from measure.compare import BUILD, RESULTS, contenders, entry, environments, plots, results, work
-from measure.compare.contenders import Contender
+from measure.compare.contenders import TRITON, Contender
 from measure.compare.contest import ServerContest
 from measure.compare.steps import RateLoad
 from measure.noise import check_quiet
@@ -23,6 +26,8 @@ from measure.results import append
 
 MINUTES, SLO, STEP = 30.0, 10.0, 30.0
 CLIPS, ROUND_SIZE, ROUNDS = 48, 16, 3  # two batches of eight a round, and every clip once
+# of the model servers beside each other: minutes, seconds of a rate, rounds
+SHORT_MINUTES, SHORT_STEP, SHORT_ROUNDS = 10.0, 15.0, 1
 QUICK_CLIPS = 8
 
 
@@ -31,15 +36,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m measure.compare", description="Measure ours against what people would run instead."
     )
     option = parser.add_argument
-    option(
-        "--minutes", type=float, default=MINUTES, help="time box of the measurement (default: %(default)g)"
-    )
+    option("--server", choices=(TRITON,), help="TorchServe, Triton and Triton's peers alone, in a short run")
+    boxed = f"time box of the measurement (default: {MINUTES:g}, with --server {SHORT_MINUTES:g})"
+    option("--minutes", type=float, help=boxed)
     option("--slo", type=float, default=SLO, help="bound of the 99th percentile, s (default: %(default)g)")
-    option("--step", type=float, default=STEP, help="seconds of one rate (default: %(default)g)")
-    option("--rounds", type=int, default=ROUNDS, help="of bursts, 1 to 3 (default: %(default)s)")
-    option("--only", type=command.names, default=contenders.NAMES, help=f"of {','.join(contenders.NAMES)}")
+    option("--step", type=float, help=f"seconds of one rate (default: {STEP:g}, {SHORT_STEP:g})")
+    option("--rounds", type=int, help=f"of bursts, 1 to {ROUNDS} (default: {ROUNDS}, {SHORT_ROUNDS})")
+    option("--only", type=command.names, help=f"of {','.join(contenders.NAMES)}")
     command.add_run_options(parser, quick="eight clips, one round")
+    short = {
+        "minutes": SHORT_MINUTES,
+        "step": SHORT_STEP,
+        "rounds": SHORT_ROUNDS,
+        "only": contenders.OF_TRITON,
+    }
+    whole = {"minutes": MINUTES, "step": STEP, "rounds": ROUNDS, "only": contenders.NAMES}
     chosen = parser.parse_args(arguments)
+    for name, value in (short if chosen.server else whole).items():
+        setattr(chosen, name, getattr(chosen, name) if getattr(chosen, name) is not None else value)
     if min(chosen.minutes, chosen.slo, chosen.step) <= 0:
         parser.error("--minutes, --slo and --step must be more than 0")
     if not 1 <= chosen.rounds <= ROUNDS:
@@ -75,11 +89,13 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None
         contest.run()
     finally:  # also of a run that is interrupted: what it measured has cost its time
         if contest.measured:
-            shared = command.shared(chosen, began, work.describe(clips), contest.decided())
+            needed = contenders.OF_TRITON if chosen.server else contenders.DECIDING
+            shared = command.shared(chosen, began, work.describe(clips), contest.decided(needed))
             present = sorted({it.peer for it in contest.measured if it.peer} & set(environments.names()))
             software = {it: environments.versions(it, environments.python(it)) for it in present}
             software["torchserve"] = f"torchserve {machine.installed('torchserve')}"
-            folder = command.folder(chosen, RESULTS, BUILD)
+            software[TRITON] = f"tritonserver {entry.triton_version()}"
+            folder = command.folder(chosen, RESULTS / (chosen.server or ""), BUILD)
             rows, steps = results.rows(contest, software, shared), results.step_rows(contest, began["date"])
             append(folder / results.CONTENDERS_FILE, rows)
             append(folder / results.STEPS_FILE, steps)

@@ -19,7 +19,7 @@ from measure.command import last_line
 from measure.compare import BUILD
 from measure.compare.contenders import Contender
 from measure.compare.servers import QUIET, alive, wait
-from measure.compare.usual import TIMEOUT, Setup
+from measure.compare.usual import MODULES, TIMEOUT, Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target
 from serving.gateway.options import GatewayOptions
@@ -29,21 +29,17 @@ from serving.service import Service
 
 HANDLER = ROOT / "measure" / "compare" / "peers" / "torchserve" / "handler.py"
 NAME = "usual"
-MODULES = (
-    "measure/__init__.py",
-    "measure/compare/__init__.py",
-    "measure/compare/usual.py",
-)  # that it imports
 
 
 class Ours:
-    """Gateway, TorchServe and handler as `make serve` starts them; only the precision is chosen."""
+    """Gateway, model server and handler as `make serve` starts them; only the precision is chosen."""
 
     def __init__(self, spec: ModelSpec, contender: Contender, run: Path) -> None:
         settings = spec.speaker_id.model_copy(update={"precision": contender.precision})
         self.spec = spec.model_copy(update={"speaker_id": settings})
         self.store = BUILD / "store" / contender.precision
-        self.service = Service([self.spec], self.store, run, GatewayOptions(ports.free(1)[0]))
+        chosen = Chosen(contender.server)
+        self.service = Service([self.spec], self.store, run, GatewayOptions(ports.free(1)[0]), chosen)
 
     @property
     def target(self) -> Target:

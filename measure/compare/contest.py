@@ -15,7 +15,7 @@ from functools import partial
 from measure import Unavailable
 from measure.command import Say
 from measure.compare.burst import Burst, burst
-from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL, Contender
+from measure.compare.contenders import OURS_BF16, OURS_FP32, TRITON_BF16, TRITON_FP32, USUAL, Contender
 from measure.compare.servers import Server, serving
 from measure.compare.steps import RateLoad, RateStep, capacity, held
 from measure.compare.usage import watched
@@ -185,14 +185,16 @@ class ServerContest:
         present = [it for it in self.entrants if it in self.measured and it not in self.absent]
         ranked = sorted(present, key=lambda it: -self.measured[it].throughput)
         right = [it for it in ranked if not it.ours and self.measured[it].right(self.load.reference)]
-        wanted = dict.fromkeys([OURS_FP32, *right[:1], USUAL, OURS_BF16, *right[:PEERS]])
+        ours = [OURS_FP32, TRITON_FP32, *right[:1], USUAL, OURS_BF16, TRITON_BF16]
+        wanted = dict.fromkeys([*ours, *right[:PEERS]])
         return [it for it in wanted if it in present]
 
-    def decided(self) -> bool:
-        """Whether all that the targets are about were measured at saturation."""
-        present = self.deciding()
-        complete = {OURS_FP32, OURS_BF16, USUAL} < set(present)
-        return complete and all(self.measured[it].bursts for it in present)
+    def decided(self, needed: Sequence[str]) -> bool:
+        """Whether these, and another peer that answers right, were measured at saturation."""
+        measured = {it for it in self.measured if it not in self.absent and self.measured[it].bursts}
+        peers = (it for it in measured if not it.ours and it != USUAL)
+        right = any(self.measured[it].right(self.load.reference) for it in peers)
+        return right and set(needed) <= {it.name for it in measured}
 
     def by_importance(self) -> list[Contender]:
         """Those that decide, then the others, the fastest first."""

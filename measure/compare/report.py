@@ -14,16 +14,16 @@ from measure import noise
 from measure.compare import RESULTS
 from measure.compare.contenders import NAMES
 from measure.compare.contest import SHARES
+from measure.compare.limits import limits
 from measure.compare.plots import FILE
-from measure.compare.results import OVERHEAD_FILE, ContenderRow, OverheadRow, StepRow, newest_run
+from measure.compare.results import ContenderRow, StepRow, newest_run
 from measure.compare.targets import verdicts
 from measure.document import Columns, Page, Table, join, known
-from measure.results import newest
+from measure.verdict import Verdict
 
 PAGE = Page.of("compare", "measure.compare.report")
+TITLE = "Saturation, capacity and latencies of every contender"
 NOTHING = "No complete run is committed: `make compare` makes one."
-NO_OVERHEAD = "No complete run of `python -m measure.compare.overhead` is committed."
-KEPT, ADDED = 0.95, 0.015  # of the bare encoder's throughput at saturation; s that a lone clip may take more
 COLUMNS: Columns[ContenderRow] = [
     ("contender", lambda row: f"**{row.name}**" if row.name.startswith("ours") else row.name),
     ("batch", lambda row: row.batch),
@@ -37,26 +37,28 @@ COLUMNS: Columns[ContenderRow] = [
     ("errors", lambda row: row.errors),
     ("memory", lambda row: known(row.peak_mb, "{:.0f} MB")),
 ]
-OF_OVERHEAD: Columns[OverheadRow] = [
-    ("precision", lambda row: row.precision),
-    ("served, audio s/s", lambda row: f"{row.served:.1f}"),
-    ("bare", lambda row: f"{row.bare:.1f}"),
-    ("kept, wanted ≥ 95 %", lambda row: f"{row.kept:.1%}"),
-    ("", lambda row: "met" if row.kept >= KEPT else "missed"),
-    ("lone clip served", lambda row: f"{1000 * row.lone_served:.0f} ms"),
-    ("bare", lambda row: f"{1000 * row.lone_bare:.0f} ms"),
-    ("added, wanted ≤ 15 ms", lambda row: f"{1000 * row.lone_added:.0f} ms"),
-    ("", lambda row: "met" if row.lone_added <= ADDED else "missed"),
-]
 
 
 def text(folder: Path) -> str:
-    """The Markdown of the newest complete runs in the folder."""
-    return join(report(*newest_run(folder)), overhead(newest(folder / OVERHEAD_FILE, OverheadRow)))
+    """The Markdown of the newest complete run in the folder."""
+    rows, steps = newest_run(folder)
+    return join(report(rows, steps, NAMES, verdicts(rows), PAGE.image(TITLE, folder / FILE)), limits(rows))
 
 
-def report(rows: Sequence[ContenderRow], steps: Sequence[StepRow]) -> str:
-    """The Markdown of one run."""
+def report(
+    rows: Sequence[ContenderRow],
+    steps: Sequence[StepRow],
+    names: Sequence[str],
+    judged: Sequence[Verdict],
+    image: str,
+) -> str:
+    """The Markdown of one run.
+
+    Args:
+        names: of all that could have taken part.
+        judged: the targets that the run is held to.
+        image: its plot, as Markdown.
+    """
     if not rows:
         return NOTHING
     first = rows[0]
@@ -67,21 +69,25 @@ def report(rows: Sequence[ContenderRow], steps: Sequence[StepRow]) -> str:
         f"Work: {first.clips}. Open arrivals of {first.step_seconds:g} s a rate; bound: p99 within {first.bound:g} s. "
         f"{noise.words(first.foreign_cores)}",
         Table.of(present, COLUMNS, "lrl"),
-        "\n".join(f"- `{name}` was not measured: {why}" for name, why in missing(rows).items()),
+        "\n".join(f"- `{name}` was not measured: {why}" for name, why in missing(rows, names).items()),
         latencies(present, steps),
-        Table(
-            ("target", "at", "wanted", "measured", ""),
-            [(it.what, it.at, *it.cells(".3g")) for it in verdicts(rows)],
-            "llrrl",
-        ),
-        PAGE.image("Saturation, capacity and latencies of every contender", RESULTS / FILE),
+        judgement(judged, ".3g"),
+        image,
     )
 
 
-def missing(rows: Sequence[ContenderRow]) -> dict[str, str]:
+def judgement(judged: Sequence[Verdict], form: str) -> Table:
+    return Table(
+        ("target", "at", "wanted", "measured", ""),
+        [(it.what, it.at, *it.cells(form)) for it in judged],
+        "llrrl",
+    )
+
+
+def missing(rows: Sequence[ContenderRow], names: Sequence[str]) -> dict[str, str]:
     """Why, by name, of all contenders that there are."""
     found = {row.name: row for row in rows}
-    reasons = {name: found[name].absent if name in found else "it took no part in this run" for name in NAMES}
+    reasons = {name: found[name].absent if name in found else "it took no part in this run" for name in names}
     return {name: why for name, why in reasons.items() if why}
 
 
@@ -106,18 +112,6 @@ def latencies(rows: Sequence[ContenderRow], steps: Sequence[StepRow]) -> Table |
 
 def seconds(value: float) -> str:
     return "∞" if math.isinf(value) else f"{value:.2f}"
-
-
-def overhead(rows: Sequence[OverheadRow]) -> str:
-    """The Markdown of what serving adds."""
-    if not rows:
-        return NO_OVERHEAD
-    first = rows[0]
-    return join(
-        f"What serving adds to the encoder ({first.cpu}; commit {first.commit}; {first.run}; {first.clips}; the lone "
-        f"clip has 3 s, median of {first.lone_clips}):",
-        Table.of(rows, OF_OVERHEAD, "lrrrlrrrl"),
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

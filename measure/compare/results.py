@@ -1,4 +1,4 @@
-"""Measurements → rows of results/contenders.csv and results/steps.csv; rows of results/overhead.csv."""
+"""Measurements → rows of results/contenders.csv and steps.csv; rows of overhead.csv and cost.csv."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from measure.compare.contest import MeasuredServer, ServerContest
 from measure.compare.steps import RateStep, broken, held
 from measure.results import CsvRow, Maybe, Measurement, newest, read
 
-CONTENDERS_FILE, STEPS_FILE, OVERHEAD_FILE = "contenders.csv", "steps.csv", "overhead.csv"
+CONTENDERS_FILE, STEPS_FILE = "contenders.csv", "steps.csv"
+OVERHEAD_FILE, COST_FILE = "overhead.csv", "cost.csv"
 
 
 class ContenderRow(Measurement):
@@ -63,17 +64,36 @@ class StepRow(CsvRow):
 
 
 class OverheadRow(Measurement):
-    """One precision in one run. Differences and ratios are taken between neighbours in time, then the median."""
+    """One server and precision in one run. Differences and ratios are of neighbours in time; then the median."""
 
+    server: str
     precision: str
     served: float  # seconds of audio a second, over HTTP, every clip at once; median over the rounds
     bare: float
     kept: float  # served by bare
     keeps: str  # of each round
-    lone_served: float  # s, of a lone clip of 3 s; median
+    lone_served: float  # s, of a lone clip of 3 s over HTTP; median
+    lone_grpc: Maybe  # the same over gRPC
+    lone_inference: Maybe  # s that the encoder took of lone_served, by Server-Timing
     lone_bare: float
     lone_added: float
+    grpc_added: Maybe
     lone_clips: int
+
+
+class CostRow(Measurement):
+    """One model server and one way to ask it, around an encoder that does nothing; medians over the rounds."""
+
+    server: str
+    way: str
+    rate: float  # requests a second of 16 callers
+    lone_ms: float  # of one caller
+    cpu_ms: float  # a request, all processes of the server together
+    gateway_ms: float
+    server_ms: float  # TorchServe's Java, or tritonserver
+    worker_ms: float
+    decoders_ms: float
+    foreign_cores: float  # cores that others than the servers and their callers kept busy
 
 
 def rows(

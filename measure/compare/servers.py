@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Protocol
 
 import psutil
@@ -19,9 +20,12 @@ import requests
 
 from measure import ROOT, Unavailable
 from measure.command import last_line
-from measure.compare.usual import TIMEOUT, Setup
+from measure.compare.contenders import TRITON
+from measure.compare.environments import PEERS
+from measure.compare.usual import BATCH_SECONDS, MODULES, TIMEOUT, Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import AUDIO, Target, encode
+from serving import model_servers
 from serving.host import ports, processes
 from serving.host.leash import Leashed
 from serving.host.ports import LOOPBACK
@@ -69,11 +73,12 @@ class Server(Protocol):
 
 @dataclass(frozen=True)
 class Launch:
-    """How a peer is started, and how it is asked."""
+    """How a peer is started, and how it is asked; `environment` has variables beside those that all peers get."""
 
     arguments: tuple[str, ...]
     path: str
     form: str = "raw"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 OPEN_INFERENCE = (
@@ -92,6 +97,8 @@ def launch(peer: str, setup: Setup, folder: Path) -> Launch:
         mlserver_settings(setup, folder)
         start = ("-m", "mlserver.cli.main", "start", str(folder))
         return Launch(start, "/v2/models/speaker/infer", f"json:{OPEN_INFERENCE}")
+    if peer == TRITON:
+        return triton(setup, folder)
     module = ("-m", f"measure.compare.peers.{peer}.server")
     return (
         Launch(module, "/predict", "multipart:audio") if peer == "litserve" else Launch(module, "/identify")
@@ -110,12 +117,33 @@ def mlserver_settings(setup: Setup, folder: Path) -> None:
     (folder / "model-settings.json").write_text(json.dumps(model))
 
 
+def triton(setup: Setup, folder: Path) -> Launch:
+    """A model repository with the usual model, and what stands in it in the place of installed packages."""
+    peer, model = PEERS / TRITON, folder / "models" / "speaker"
+    for source in (peer / "model.py", *(ROOT / module for module in MODULES)):
+        copy = model / "1" / source.relative_to(peer if source.is_relative_to(peer) else ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, copy)
+    numbers = {"BATCH": setup.batch, "WORKERS": setup.workers, "DELAY": round(1e6 * BATCH_SECONDS)}
+    text = Template((peer / "config.pbtxt").read_text("utf-8")).substitute(numbers)
+    lines = [it for it in text.splitlines(keepends=True) if setup.batch > 1 or "dynamic_batching" not in it]
+    (model / "config.pbtxt").write_text("".join(lines), "utf-8")
+    found = model_servers.tritonserver()
+    where = (f"--model-repository={model.parent}", f"--backend-directory={found.backends}")
+    listening = (f"--http-address={LOOPBACK}", f"--http-port={setup.port}")
+    off = [f"--allow-{name}=false" for name in ("grpc", "metrics", "sagemaker", "vertex-ai")]
+    wait = f"--backend-config=python,stub-timeout-seconds={START_SECONDS:.0f}"
+    return Launch(
+        (*where, *listening, *off, wait), "/v2/models/speaker/infer", "binary:audio", found.environment
+    )
+
+
 class Peer:
     """A peer in a process of its own, from its own environment.
 
     Args:
         name: folder under measure/compare/peers.
-        interpreter: of its environment.
+        interpreter: of its environment, or its own program.
         run: folder for its log.
     """
 
@@ -151,7 +179,8 @@ class Peer:
         inherited = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
         threads = str(self.setup.threads)
         own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(self.temp), "BENTOML_HOME": str(self.temp)}
-        return inherited | QUIET | own | {"OMP_NUM_THREADS": threads} | self.setup.variables()
+        given = self.launch.environment if self.launch else {}
+        return inherited | QUIET | own | {"OMP_NUM_THREADS": threads} | self.setup.variables() | dict(given)
 
     def fault(self) -> str | None:
         if self.process is not None and self.process.poll() is None:

@@ -25,12 +25,23 @@ def verdicts(rows: Sequence[ContenderRow]) -> list[Verdict]:
                 if other and name in present:
                     measured = compare(present[name], other)
                     found.append(Verdict(f"{name} against {other.name}", wanted, measured, at=at))
-    for name in AGAINST_BEST:
-        if name in present:
-            row = present[name]
-            what = f"answers of {name} that are not the clip's own, of {row.answers}"
-            found.append(Verdict(what, 0, row.changed, at_least=False, at="count", unit=""))
-    return found
+    return found + counts(rows)
+
+
+def counts(rows: Sequence[ContenderRow]) -> list[Verdict]:
+    """Whether every answer of ours is the one of the clip alone."""
+    return [
+        Verdict(
+            f"answers of {row.name} that are not the clip's own, of {row.answers}",
+            0,
+            row.changed,
+            at_least=False,
+            at="count",
+            unit="",
+        )
+        for row in rows
+        if row.name.startswith("ours") and row.throughput is not None
+    ]
 
 
 def best(rows: Sequence[ContenderRow], by: str) -> ContenderRow | None:

@@ -17,6 +17,9 @@ BATCH_SECONDS = 0.005  # that a batch waits to fill, as its maxBatchDelay
 TIMEOUT = 600  # s: no peer gives up on a request before the load generator does
 KEEP_ALIVE = 600  # s: a connection that the server closes just as a request is sent would count as an error
 
+# this file, as a model server that takes a model with all its code needs it
+MODULES = ("measure/__init__.py", "measure/compare/__init__.py", "measure/compare/usual.py")
+
 NAMES = ("MODEL", "BATCH", "WORKERS", "THREADS", "PORT")  # of variables, with PEER_ before
 
 Ranking = list[dict[str, Any]]  # [{"label", "score"}], best first

@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     option("--clips", default="", help=mix)
     option("--slo", default="", help="such as p99=2s,errors=0.1%%")
     option("--out", type=Path, default=Path("reports"), help="folder of the results (%(default)s)")
-    forms = "raw, multipart:FIELD, json:TEXT with $AUDIO in it, or grpc (%(default)s)"
+    forms = "raw, multipart:FIELD, json:TEXT with $AUDIO in it, binary:INPUT, grpc, grpc-v2 (%(default)s)"
     option("--form", default=RAW, help=forms)
     option("--grpc", dest="form", action="store_const", const=GRPC, help="TorchServe's inference API")
     option("--timeout", type=duration, default=60.0, help="seconds that an answer may take (60)")

@@ -16,7 +16,7 @@ from clients.identify import ENVIRONMENT_TOKEN
 from measure.loadtest import LoadTestError
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import drive, plan
-from measure.loadtest.target import GRPC, Target
+from measure.loadtest.target import OVER_GRPC, Target
 from measure.server import chosen
 from serving.model_server import ModelServer, Spent
 
@@ -80,7 +80,7 @@ def targets(url: str, models: Sequence[str], args: argparse.Namespace) -> list[T
     headers = {"Authorization": f"Bearer {args.token}"} if args.token else {}
     names = models or [Path(args.model).name]
     whole = parts.path not in ("", "/")
-    if args.form == GRPC:
+    if args.form in OVER_GRPC:
         if whole or parts.scheme == "https":
             raise LoadTestError(
                 f"URL={url}: gRPC takes an address without encryption and path, http://host:8080"

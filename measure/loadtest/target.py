@@ -11,7 +11,9 @@ from urllib3.filepost import encode_multipart_formdata
 
 from measure.loadtest import LoadTestError
 
-RAW, GRPC, MULTIPART, JSON = "raw", "grpc", "multipart:", "json:"
+RAW, GRPC, GRPC_V2, MULTIPART, JSON, BINARY = "raw", "grpc", "grpc-v2", "multipart:", "json:", "binary:"
+OVER_GRPC = (GRPC, GRPC_V2)
+LENGTH = "Inference-Header-Content-Length"
 AUDIO = "$AUDIO"  # in a JSON form, where the base64 text goes
 
 
@@ -32,7 +34,8 @@ class Target:
     Attributes:
         url: the whole URL that is posted to; of gRPC `host:port/NAME` or `host:port/NAME:VERSION`.
         form: `raw` (the file is the body), `multipart:FIELD` (a form with the file as FIELD), `json:TEXT` (TEXT with
-            the file's base64 in place of $AUDIO), or `grpc` (TorchServe's inference API).
+            the file's base64 in place of $AUDIO), `binary:INPUT` (the Open Inference Protocol's, with the file in a
+            binary tensor of that name), `grpc` (TorchServe's inference API), or `grpc-v2` (Open Inference's).
         headers: sent with every request, over those that the form sets.
         timeout: seconds that an answer may take.
     """
@@ -49,7 +52,7 @@ def encode(target: Target, clip: Clip, content: bytes) -> tuple[bytes, dict[str,
     Raises:
         LoadTestError: the form is unknown.
     """
-    if target.form in (RAW, GRPC):
+    if target.form in (RAW, *OVER_GRPC):
         body, headers = content, {"Content-Type": clip.media_type}
     elif target.form.startswith(MULTIPART):
         part = (clip.name, content, clip.media_type)
@@ -59,8 +62,16 @@ def encode(target: Target, clip: Clip, content: bytes) -> tuple[bytes, dict[str,
         text = target.form.removeprefix(JSON).replace(AUDIO, base64.b64encode(content).decode())
         json.loads(text)
         body, headers = text.encode(), {"Content-Type": "application/json"}
+    elif target.form.startswith(BINARY):
+        size = len(content).to_bytes(4, "little")  # before each element of a BYTES tensor
+        tensor = {"name": target.form.removeprefix(BINARY), "shape": [1, 1], "datatype": "BYTES"}
+        parameters = {"binary_data_size": len(size) + len(content)}
+        head = json.dumps({"inputs": [{**tensor, "parameters": parameters}]}).encode()
+        body = head + size + content
+        headers = {"Content-Type": "application/octet-stream", LENGTH: str(len(head))}
     else:
         raise LoadTestError(
-            f"unknown form {target.form!r}: raw, multipart:FIELD, json:TEXT with {AUDIO} in it, or grpc"
+            f"unknown form {target.form!r}: raw, multipart:FIELD, json:TEXT with {AUDIO} in it, binary:INPUT, "
+            "grpc or grpc-v2"
         )
     return body, {**headers, "Accept": "application/json", **target.headers}

@@ -32,10 +32,9 @@ from locust import HttpUser
 from locust.env import Environment
 
 from clients.identify import LOOPBACK
-from measure import answer
-from measure.loadtest import LoadTestError
+from measure import MeasureError, answer
 from measure.loadtest.drive import MOST_IN_FLIGHT, NOT_SENT, UNANSWERED, Plan, Shot, from_json
-from measure.loadtest.target import GRPC, encode
+from measure.loadtest.target import OVER_GRPC, encode
 
 if TYPE_CHECKING:
     from measure.loadtest.grpc_stub import Channel
@@ -110,7 +109,7 @@ class Generator:
         sent = self.now()
         due = shot.time if self.plan.callers is None else sent
         self.unfinished[number] = (shot, due, sent)
-        outcome = self._call(shot) if shot.target.form == GRPC else self._post(shot)
+        outcome = self._call(shot) if shot.target.form in OVER_GRPC else self._post(shot)
         self._report(shot, due, sent, **outcome)
         del self.unfinished[number]
 
@@ -153,12 +152,14 @@ class Generator:
         }
 
     def _channels(self) -> dict[str, Channel]:
-        addresses = {shot.target.url for shot in self.plan.shots if shot.target.form == GRPC}
+        addresses = {
+            shot.target.url: shot.target.form for shot in self.plan.shots if shot.target.form in OVER_GRPC
+        }
         if not addresses:
             return {}
         from measure.loadtest.grpc_stub import Channel  # here, as it hooks gRPC's core into gevent
 
-        return {address: Channel(address) for address in addresses}
+        return {address: Channel(address, form) for address, form in addresses.items()}
 
 
 def key(shot: Shot) -> Key:
@@ -175,7 +176,7 @@ def main() -> int:
         gevent.signal_handler(signal.SIGTERM, generator.stopping.set)
         gc.freeze()  # the plan and its bodies stay: no collection need look at them
         generator.run()
-    except (LoadTestError, OSError, ValueError) as exc:
+    except (MeasureError, OSError, ValueError) as exc:
         print(exc, file=sys.stderr)
         return 1
     return 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from speaker_id.clip import EncodedAudio
 
+from measure.bench.null_server import KINDS, Served
 from measure.bench.recordings import CLIP_SECONDS, recordings
-from measure.bench.served import PROCESSES, Served, ratios, summary, table
+from measure.bench.served import ratios, summary, table
 from tests.decoding import shared
 
 
@@ -17,7 +18,7 @@ def test_every_clip_is_as_long_as_the_table_says(name: str) -> None:
 
 
 def served(name: str, rates: list[float], lone: list[float]) -> Served:
-    cpu = dict.fromkeys(PROCESSES.values(), 1.25)
+    cpu = dict.fromkeys(KINDS, 1.25)
     return Served(name, 0, 0, {"wav": rates}, {"wav": lone}, {"wav": cpu})
 
 
@@ -37,4 +38,4 @@ def test_a_ratio_has_no_figure_where_there_is_none_to_tell() -> None:
     ours = served("this", [1.0], [1.0])
     machine = {"cpu": "x", "cpu_flags": "", "cores": 2, "versions": "v", "commit": "c", "dirty": False}
     found = {"machine": machine, "rows": summary([ours]) + ratios(ours, ours), "decoders MB": ["1"]}
-    assert "| wav | this by this | 1.0 | 1.0 |  |  |  |  |" in table(found)
+    assert "| wav | this by this | 1.0 | 1.0 |  |  |  |  |  |" in table(found)

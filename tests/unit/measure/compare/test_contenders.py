@@ -8,7 +8,7 @@ import pytest
 
 from measure import environment
 from measure.compare import environments
-from measure.compare.contenders import CONTENDERS, NAMES, Contender, choose
+from measure.compare.contenders import CONTENDERS, NAMES, OF_TRITON, Contender, choose
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda it: it.name)
@@ -18,7 +18,14 @@ def test_two_threads_in_all(contender: Contender) -> None:
 
 def test_every_peer_with_an_environment_takes_part() -> None:
     peers = {contender.peer for contender in CONTENDERS}
-    assert set(environments.names()) | {"torchserve", None} == peers
+    assert set(environments.names()) | {"torchserve", "triton", None} == peers
+
+
+def test_beside_each_other_stand_both_model_servers_and_what_a_user_of_triton_would_set_up() -> None:
+    assert set(OF_TRITON) == {
+        *("ours-fp32", "ours-bf16", "ours-triton-fp32", "ours-triton-bf16"),
+        *("triton-alone", "triton-padded"),
+    }
 
 
 @pytest.mark.parametrize("peer", environments.names())

@@ -14,7 +14,16 @@ from measure import Unavailable
 from measure.answer import Label
 from measure.compare import contest as module
 from measure.compare.burst import Burst
-from measure.compare.contenders import NAMES, OURS_BF16, OURS_FP32, USUAL, Contender, choose
+from measure.compare.contenders import (
+    DECIDING,
+    NAMES,
+    OF_TRITON,
+    OURS_BF16,
+    OURS_FP32,
+    USUAL,
+    Contender,
+    choose,
+)
 from measure.compare.contest import ServerContest
 from measure.compare.steps import RateLoad, RateStep
 from measure.loadtest.clips import Clip
@@ -108,7 +117,8 @@ def test_the_first_round_has_everybody_and_the_next_ones_those_that_decide_in_tu
     stage.wrong = {"bentoml-padded"}
     played = stage.play(rounds=2)
     names = [contender.name for contender in played.entrants]
-    deciding = ["ours-fp32", "fastapi-pipeline", "torchserve-padded", "ours-bf16", "ray-alone"]
+    deciding = ["ours-fp32", "ours-triton-fp32", "fastapi-pipeline", "torchserve-padded", "ours-bf16"]
+    deciding += ["ours-triton-bf16", "ray-alone"]
     assert stage.asked == names + deciding[::-1]
 
 
@@ -150,9 +160,15 @@ def test_what_does_not_fit_into_the_time_is_left_out_and_said(
 
 def test_a_run_without_the_usual_handler_or_a_peer_that_answers_right_decides_nothing(stage: Stage) -> None:
     ours = ["ours-fp32", "ours-bf16"]
-    assert stage.play([*ours, "torchserve-padded", "ray-alone"]).decided()
-    assert not stage.play([*ours, "ray-alone"]).decided()
-    assert not stage.play([*ours, "torchserve-padded"]).decided()
+    assert stage.play([*ours, "torchserve-padded", "ray-alone"]).decided(DECIDING)
+    assert not stage.play([*ours, "ray-alone"]).decided(DECIDING)
+    assert not stage.play([*ours, "torchserve-padded"]).decided(DECIDING)
+
+
+def test_a_run_of_the_model_servers_needs_all_of_them(stage: Stage) -> None:
+    assert stage.play(OF_TRITON).decided(OF_TRITON)
+    stage.lame = {"ours-triton-bf16": "no bf16 here"}
+    assert not stage.play(OF_TRITON).decided(OF_TRITON)
 
 
 def test_a_changed_label_is_counted_and_the_peer_is_not_right(stage: Stage) -> None:

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from measure.compare import RESULTS
+from measure.bench.null_server import KINDS
+from measure.compare import RESULTS, model_servers
+from measure.compare.contenders import NAMES
+from measure.compare.cost import Cost
+from measure.compare.cost import row as cost_row
+from measure.compare.model_servers import cost, of_cost, of_overhead, overhead
 from measure.compare.overhead import OverheadTimes
 from measure.compare.overhead import row as overhead_row
-from measure.compare.report import PAGE, main, overhead, report, text
-from measure.compare.results import CONTENDERS_FILE
-from measure.document import END
+from measure.compare.report import PAGE, main, text
+from measure.compare.report import report as reported
+from measure.compare.results import CONTENDERS_FILE, ContenderRow, StepRow
+from measure.compare.targets import verdicts
+from measure.document import END, Page
 from measure.results import append
 from tests.unit.measure.compare.rows import row, step
 
+RUN = {"model": "a", "clips": "b", "run": "c", "complete": True, "commit": "d", "dirty": False}
+RUN |= {"cpu": "e", "cpu_flags": "f", "cores": 2, "versions": "g"}
 
-def test_the_document_is_the_newest_complete_runs() -> None:
-    assert PAGE.path.read_text("utf-8") == PAGE.filled(text(RESULTS)), f"run python -m {PAGE.command}"
+
+def report(rows: Sequence[ContenderRow], steps: Sequence[StepRow]) -> str:
+    return reported(rows, steps, NAMES, verdicts(rows), "")
+
+
+@pytest.mark.parametrize(
+    ("page", "written"),
+    [(PAGE, text), (model_servers.PAGE, model_servers.text)],
+    ids=["compare", "model servers"],
+)
+def test_the_document_is_the_newest_complete_runs(page: Page, written: Callable[[Path], str]) -> None:
+    assert page.path.read_text("utf-8") == page.filled(written(RESULTS)), f"run python -m {page.command}"
 
 
 def test_the_fastest_comes_first_and_ours_are_bold() -> None:
@@ -60,15 +80,33 @@ def test_a_target_is_met_or_missed_by_its_own_measure() -> None:
 
 def test_overhead_is_the_median_of_neighbours_and_judged() -> None:
     measured = OverheadTimes(
-        [10.0, 10.0, 20.0], [9.0, 9.8, 19.8], [0.270, 0.280, 0.300], [0.250, 0.270, 0.281]
+        [10.0, 10.0, 20.0],
+        [9.0, 9.8, 19.8],
+        [0.270, 0.280, 0.300],
+        [0.250, 0.270, 0.281],
+        [0.256, 0.275, 0.290],
+        [0.251, 0.268, 0.283],
     )
-    run = {"model": "a", "clips": "b", "run": "c", "complete": True, "commit": "d", "dirty": False}
-    made = overhead_row(
-        "fp32", measured, 100.0, run | {"cpu": "e", "cpu_flags": "f", "cores": 2, "versions": "g"}
+    made = overhead_row("torchserve", "fp32", measured, 100.0, RUN)
+    assert (made.served, made.kept, made.lone_added, made.grpc_added) == pytest.approx(
+        (10.0, 0.98, 0.019, 0.006)
     )
-    assert (made.served, made.kept, made.lone_added) == pytest.approx((10.0, 0.98, 0.019))
-    written = overhead([made])
-    assert "| fp32 | 10.0 | 10.2 | 98.0% | met | 280 ms | 270 ms | 19 ms | missed |" in written
+    assert "| torchserve | fp32 | 10.0 | 10.2 | 98.0% | 270 ms | +19 ms | +6 ms | 268 ms |" in overhead(
+        [made]
+    )
+    assert [it.met for it in of_overhead([made])] == [True, False]
+    # of Triton more is wanted, and its gRPC counts
+    assert [it.met for it in of_overhead([made.model_copy(update={"server": "triton"})])] == [True, True]
+
+
+def test_processor_time_is_the_median_over_the_rounds_and_judged_by_grpc() -> None:
+    used = dict.fromkeys(KINDS, 0.0)
+    rounds = [used | {"gateway": 0.5, "Triton": 0.25 * number, "worker": 1.0} for number in (1, 2, 9)]
+    measured = Cost([100.0, 300.0, 200.0], [9.0, 8.0, 7.0], rounds)
+    rows = [cost_row("triton", way, measured, {**RUN, "foreign_cores": 0.0}) for way in ("bytes", "grpc")]
+    assert "| triton | gRPC | **2.00** | 0.50 | 0.50 | 1.00 | 0.00 | 200 | 8.0 |" in cost(rows)
+    (verdict,) = of_cost(rows)
+    assert verdict.met
 
 
 def test_a_partial_run_is_not_quoted(tmp_path: Path) -> None:

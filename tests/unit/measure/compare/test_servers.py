@@ -16,6 +16,7 @@ from measure.compare.usual import Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target, encode
 from serving.host import ports
+from serving.triton.installation import Installation
 
 SERVER = """
 import http.server, os, subprocess, sys
@@ -102,6 +103,25 @@ def test_mlserver_listens_on_loopback_and_batches_only_where_asked(tmp_path: Pat
             2,
         )
         assert json.loads((tmp_path / "model-settings.json").read_text()).get("max_batch_size", 1) == batch
+
+
+def test_triton_listens_on_loopback_and_batches_only_where_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = Installation(tmp_path / "tritonserver", tmp_path / "backends", {"PATH": "of-its-own"})
+    monkeypatch.setattr(servers.model_servers, "tritonserver", lambda: found)
+    for batch in (1, 8):
+        launched = launch("triton", Setup(tmp_path, batch, 2, 1, 12345), tmp_path)
+        assert {"--http-address=127.0.0.1", "--http-port=12345"} < set(launched.arguments)
+        assert {f"--allow-{name}=false" for name in ("grpc", "metrics", "sagemaker", "vertex-ai")} < set(
+            launched.arguments
+        )
+        assert launched.environment == {"PATH": "of-its-own"}
+        config = (tmp_path / "models" / "speaker" / "config.pbtxt").read_text()
+        assert f"max_batch_size: {batch}\n" in config
+        assert "instance_group [{count: 2, kind: KIND_CPU}]" in config
+        assert ("dynamic_batching" in config) == (batch > 1)
+    assert (tmp_path / "models" / "speaker" / "1" / "measure" / "compare" / "usual.py").is_file()
 
 
 @pytest.mark.parametrize("name", ["litserve", "ray", "fastapi"])

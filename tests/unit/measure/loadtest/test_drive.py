@@ -13,7 +13,7 @@ import pytest
 from measure.loadtest import LoadTestError
 from measure.loadtest.clips import Clip
 from measure.loadtest.drive import Plan, Record, Shot, drive, from_json, plan, to_json
-from measure.loadtest.target import Target
+from measure.loadtest.target import LENGTH, Target
 from tests.unit.measure.loadtest.endpoint import GOOD, Answer, dripping, endpoint
 
 
@@ -139,19 +139,25 @@ def test_an_answer_that_drips_for_ever_does_not_hold_up_the_end(clips: list[Clip
 
 
 def test_forms_are_sent_as_they_say(clips: list[Clip]) -> None:
-    forms = ["raw", "multipart:file", 'json:{"inputs": "$AUDIO"}']
+    forms = ["raw", "multipart:file", 'json:{"inputs": "$AUDIO"}', "binary:audio"]
     with endpoint() as seen:
         targets = [Target(seen.url, form, {"Authorization": "Bearer secret"}) for form in forms]
         shots = tuple(Shot(0.1 * turn, clips[0], target) for turn, target in enumerate(targets))
         drive(Plan(shots, 0.3))
+    (length,) = (it[LENGTH] for it in seen.headers if LENGTH in it)
     kinds = [headers["Content-Type"].split(";")[0] for headers in seen.headers]
     bodies = dict(zip(kinds, seen.bodies, strict=True))  # on a busy machine they may come in another order
-    assert set(kinds) == {"audio/wav", "multipart/form-data", "application/json"}
+    binary = bodies.pop("application/octet-stream")
+    assert bodies.keys() == {"audio/wav", "multipart/form-data", "application/json"}
     raw, multipart, text = bodies["audio/wav"], bodies["multipart/form-data"], bodies["application/json"]
     assert raw == b"audio 0"
     assert b'name="file"; filename="0.wav"' in multipart
     assert b"audio 0" in multipart
     assert base64.b64decode(json.loads(text)["inputs"]) == b"audio 0"
+    (tensor,) = json.loads(binary[: int(length)])["inputs"]
+    assert binary[int(length) :] == b"\7\0\0\0audio 0"
+    assert (tensor["name"], tensor["datatype"]) == ("audio", "BYTES")
+    assert tensor["parameters"] == {"binary_data_size": 11}
     assert {headers["Authorization"] for headers in seen.headers} == {"Bearer secret"}
 
 
