@@ -32,9 +32,16 @@ RAN = (
         "v1; v2 with `InferRequest` as JSON, in binary, and with binary outputs; liveness and readiness",
     ),
     (
-        "`kserve.InferenceGRPCClient`, `tritonclient.grpc`",
-        ("requirements.txt", "kserve"),
+        "`tritonclient.grpc`",
+        ("requirements.txt", "tritonclient"),
+        "on Triton its defaults, which are binary tensors both ways; waveforms; gzip; `async_infer`; `class_count`; "
+        "metadata, configuration, statistics, readiness; on TorchServe, and to what is not served on Triton, "
         "`UNIMPLEMENTED`, with where to turn",
+    ),
+    (
+        "`kserve.InferenceGRPCClient`",
+        ("requirements.txt", "kserve"),
+        "on Triton a clip; on TorchServe `UNIMPLEMENTED`, with where to turn",
     ),
     ("`grpc_health`", ("requirements.txt", "grpcio-health-checking"), "`Check` of the server and of a model"),
     (

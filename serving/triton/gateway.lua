@@ -116,13 +116,15 @@ local function missing(handle, text)
   if name == nil then
     name, version = text:match("^Request for unknown model: '([%w._-]+)%.http%.?([^']*)'")
   end
+  name = name or text:match("^Request for unknown model: '([%w._-]+)' is not found")  -- over gRPC
   if name == nil then
     return "model_not_found", "404", NO_MODEL
   end
-  if loaded(handle, name, version ~= "" and version or nil) then
+  version = version ~= "" and version or nil
+  if loaded(handle, name, version) then
     return "overloaded", "429"
   end
-  return "model_not_found", "404", no_model(name, version ~= "" and version)
+  return "model_not_found", "404", no_model(name, version)
 end
 
 -- A text of the model's, `code: message` or `code[clip]: message`, or one of Triton's own → code, status, words, clip

@@ -23,11 +23,11 @@ from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.metrics.assembly import exporter
+from serving.model_server import ModelServer
 from serving.service import static_files
-from serving.torchserve.process import TorchServe
 from tests.e2e.clients import installed
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))[0]
@@ -35,12 +35,13 @@ TOKEN = "a-token-of-the-clients-0123456789"
 NO_MODEL = "no such model, or no such version of it: nobody"
 NO_TOKEN = "this server requires Authorization: Bearer and a token"
 NO_AUDIO = "the body is not in a supported audio format"
+NOT_HERE = "Open Inference over gRPC is served by the Triton server alone"
 
 Told = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def gateway(server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     file = tmp_path_factory.mktemp("tokens") / "tokens"
     file.touch(0o600)
     file.write_text(f"{TOKEN}\n")
@@ -102,6 +103,17 @@ def refused(told: Told, raised: str, cases: dict[str, str]) -> None:
         assert words in told[case]["said"], (case, told[case])
 
 
+def failed(told: dict[str, str], status: str, words: str) -> None:
+    """A call over gRPC ended with this status, and our words."""
+    assert told["status"] == status, told
+    assert words in told["said"], told
+
+
+def open_inference_over_grpc(gateway: Gateway) -> bool:
+    """Whether the model server behind it speaks that: docs/triton.md says which does, and why."""
+    return gateway.server.upstream.service == "inference.GRPCInferenceService"
+
+
 def test_tritonclient_with_its_defaults(run: Callable[..., Told], expected: list[list[Any]]) -> None:
     told = run(installed.python(), installed.HERE / "tritonclient_http.py")
     same(told, expected, "clip", "waveform", "waveform as JSON", "version", "gzip", "async_infer")
@@ -136,7 +148,7 @@ def test_tritonclients_aio(run: Callable[..., Told], expected: list[list[Any]]) 
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="KServe's SDK has no release for Python 3.14")
-def test_kserves_sdk(run: Callable[..., Told], expected: list[list[Any]]) -> None:
+def test_kserves_sdk(run: Callable[..., Told], gateway: Gateway, expected: list[list[Any]]) -> None:
     told = run(installed.python(), installed.HERE / "kserve_sdk.py")
     same(told, expected, "v1 clip", "v2 clip", "v2 waveform")
     same(told, expected, *(f"v2 {what} in binary" for what in ("clip", "waveform", "outputs", "all")))
@@ -145,7 +157,12 @@ def test_kserves_sdk(run: Callable[..., Told], expected: list[list[Any]]) -> Non
         refused(
             told, "httpx.HTTPStatusError", {f"{protocol} {case}": words for case, words in errors.items()}
         )
-    refused(told, "grpc.aio._call.AioRpcError", {"v2 over gRPC": "Triton server alone"})
+    if open_inference_over_grpc(gateway):
+        same(told, expected, "v2 over gRPC")
+        errors = {"v2 over gRPC, no audio": NO_AUDIO, "v2 over gRPC, no model": NO_MODEL}
+    else:
+        errors = {"v2 over gRPC": NOT_HERE}
+    refused(told, "grpc.aio._call.AioRpcError", errors | {"v2 over gRPC, no token": NO_TOKEN})
     assert told["about"] == {
         "v1 live": True,
         "v1 model ready": True,
@@ -169,15 +186,41 @@ def test_huggingface_hub(run: Callable[..., Told], expected: list[list[Any]], re
     )
 
 
-def test_grpcs_own_health_client_and_tritonclients_grpc(run: Callable[..., Told]) -> None:
-    told = run(installed.python(), installed.HERE / "over_grpc.py")
+def test_grpcs_own_health_client(run: Callable[..., Told]) -> None:
+    told = run(installed.python(), installed.HERE / "grpc_health_client.py")
     assert told["server"] == told["model"] == "SERVING"
-    for case in ("watch", "tritonclient"):
-        assert told[case]["status"] == "UNIMPLEMENTED", told[case]
-    assert told["another model"]["status"] == "NOT_FOUND"
-    assert told["no token"]["status"] == "UNAUTHENTICATED"
-    assert "Triton server" in told["tritonclient"]["said"]
-    assert NO_MODEL in told["another model"]["said"]
+    failed(told["watch"], "UNIMPLEMENTED", "call it again instead of Watch")
+    failed(told["another model"], "NOT_FOUND", NO_MODEL)
+    failed(told["no token"], "UNAUTHENTICATED", "for the health of a model")
+
+
+def test_tritonclients_grpc(run: Callable[..., Told], gateway: Gateway, expected: list[list[Any]]) -> None:
+    told = run(installed.python(), installed.HERE / "tritonclient_grpc.py")
+    failed(told["no token"], "UNAUTHENTICATED", NO_TOKEN)
+    for case in told["closed without token"].values():
+        failed(case, "UNAUTHENTICATED", NO_TOKEN)
+    for name, case in told["closed"].items():
+        failed(case, "UNIMPLEMENTED", NOT_HERE if not open_inference_over_grpc(gateway) else "are served")
+        assert json.loads(case["said"])["code"] == "not_found", name
+    if not open_inference_over_grpc(gateway):
+        failed(told["no audio"], "UNIMPLEMENTED", NOT_HERE)
+        return
+    same(told, expected, "clip", "waveform", "gzip", "async_infer")
+    same(told, expected[:2], "classes")
+    assert told["top_k"] == {"id": "r-1", "label": [label for label, _ in expected[:2]]}
+    failed(told["no audio"], "INVALID_ARGUMENT", NO_AUDIO)
+    failed(told["no model"], "NOT_FOUND", NO_MODEL)
+    failed(told["too large"], "RESOURCE_EXHAUSTED", "larger than 33554432 bytes")
+    assert told["about"] == {
+        "live": True,
+        "ready": True,
+        "model ready": True,
+        "another ready": False,
+        "server": "triton",
+        "metadata": "demo",
+        "config": "demo",
+        "statistics": "demo",
+    }
 
 
 def test_nodes_fetch(run: Callable[..., Told], expected: list[list[Any]]) -> None:

@@ -12,9 +12,9 @@ import requests
 from measure.chaos.attacks import Attack, attacks
 from measure.chaos.verdict import equal, error, scores
 from serving.gateway.envoy import Gateway
-from serving.torchserve.process import TorchServe
+from serving.model_server import ModelServer
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 CLIPS = sorted((Path(__file__).resolve().parents[2] / "models" / "demo" / "samples").glob("*.flac"))[:4]
 ATTACKS = [attack for attack in attacks() if not attack.honest]
@@ -41,7 +41,7 @@ def bodies() -> list[tuple[Attack, bytes]]:
 
 
 def test_hostile_clips_cost_nobody_but_their_sender(
-    server: TorchServe, gateway: Gateway, bodies: list[tuple[Attack, bytes]]
+    server: ModelServer, gateway: Gateway, bodies: list[tuple[Attack, bytes]]
 ) -> None:
     clips = [path.read_bytes() for path in CLIPS]
     expected = [scores(ask(gateway, clip).content) for clip in clips]

@@ -243,7 +243,7 @@ def test_over_grpc_inference_health_metadata_and_statistics_are_reached_and_noth
         (
             (grpc.StatusCode.NOT_FOUND, "Request for unknown model: 'no' is not found"),
             grpc.StatusCode.NOT_FOUND,
-            {"error": "no such model, or no such version of it", "code": "model_not_found"},
+            {"error": "no such model, or no such version of it: no", "code": "model_not_found"},
         ),
         (
             (grpc.StatusCode.INTERNAL, "Unable to parse request"),

@@ -63,12 +63,14 @@ def waveform(binary: bool) -> InferInput:
     return tensor
 
 
-async def over_grpc() -> None:
-    request = InferRequest("demo", [clip(it.clip.read_bytes(), binary=True)])
+async def over_grpc(
+    audio: bytes, model: str = "demo", headers: dict[str, str] | None = None
+) -> list[list[Any]]:
+    tensor = InferInput("audio", [1, 1], "BYTES")
+    tensor.set_data_from_numpy(np.array([[audio]], dtype=np.object_), binary_data=True)
+    metadata = [(name.lower(), value) for name, value in (it.headers if headers is None else headers).items()]
     async with InferenceGRPCClient(it.url.removeprefix("http://")) as grpc_client:
-        await grpc_client.infer(
-            request, headers=[(name.lower(), value) for name, value in it.headers.items()]
-        )
+        return ranking(await grpc_client.infer(InferRequest(model, [tensor]), headers=metadata))
 
 
 async def about() -> dict[str, Any]:
@@ -107,7 +109,10 @@ tell_async(
         "v2 no audio": lambda: v2(clip(notes, binary=True)),
         "v2 no model": lambda: v2(clip(audio, binary=True), "nobody"),
         "v2 no token": lambda: v2(clip(audio, binary=True), headers={}),
-        "v2 over gRPC": over_grpc,
+        "v2 over gRPC": lambda: over_grpc(audio),
+        "v2 over gRPC, no audio": lambda: over_grpc(notes),
+        "v2 over gRPC, no model": lambda: over_grpc(audio, "nobody"),
+        "v2 over gRPC, no token": lambda: over_grpc(audio, headers={}),
         "about": about,
     },
     close,

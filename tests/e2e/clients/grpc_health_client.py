@@ -1,4 +1,4 @@
-"""gRPC: `grpc_health`, and `tritonclient.grpc`, whose protocol is not served."""
+"""`grpc_health`, gRPC's own client of its health protocol."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import grpc
 from asked import asked, tell
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tritonclient import grpc as triton
-from tritonclient.utils import InferenceServerException
 
 it = asked()
 address = it.url.removeprefix("http://")
@@ -28,8 +26,6 @@ def refused(call: Callable[[], Any]) -> dict[str, str]:
         call()
     except grpc.RpcError as exc:
         return {"status": exc.code().name, "said": exc.details()}
-    except InferenceServerException as exc:
-        return {"status": exc.status().removeprefix("StatusCode."), "said": exc.message()}
     return {}
 
 
@@ -43,7 +39,4 @@ tell({
     "another model": lambda: refused(lambda: check("nobody")),
     "no token": lambda: refused(lambda: check("demo", None)),
     "watch": lambda: refused(watch),
-    "tritonclient": lambda: refused(
-        lambda: triton.InferenceServerClient(address).get_model_metadata("demo", headers=dict(mine))
-    ),
 })  # fmt: skip
