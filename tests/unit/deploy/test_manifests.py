@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
-from cloudcoil.models.keda.v1alpha1 import ScaledObject
-from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 from pydantic import BaseModel
 
 from bundle.spec import TorchServeSettings
@@ -31,15 +30,18 @@ from tests.unit.deploy.kustomized import (
     with_components,
 )
 
-MODELS: dict[str, type[BaseModel]] = {
-    "ScaledObject": ScaledObject,
-    "PodMonitor": PodMonitor,
-    "PrometheusRule": PrometheusRule,
-}
+
+@cache
+def models() -> dict[str, type[BaseModel]]:
+    """The kinds that Kubernetes has no schema of; imported here, since it takes every worker of the suite seconds."""
+    from cloudcoil.models.keda.v1alpha1 import ScaledObject
+    from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
+
+    return {"ScaledObject": ScaledObject, "PodMonitor": PodMonitor, "PrometheusRule": PrometheusRule}
 
 
 def assert_valid(document: Document) -> None:
-    model = MODELS.get(document["kind"])
+    model = models().get(document["kind"])
     if model is None:
         kubernetes_validate.validate(document, "1.37", strict=True)
         return
