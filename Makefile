@@ -1,7 +1,8 @@
 # The front door; `make` alone lists the targets.
 
 VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
-	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE ALL ARGS
+	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE \
+	VOICES STRANGERS FPIR ALL ARGS
 
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
 # the environment hands it on, and bundle/variables.py checks it and makes options of it: recipes name variables and
@@ -69,6 +70,9 @@ archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, 
 
 rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
 	$(RUN) -m serving.rollout MODEL VERSION CANARY PORT DATA ARGS
+
+enrol: setup ## build a gallery of your own voices: VOICES=folder of a folder a voice, STRANGERS=folder of others, FPIR=1% of whom may get a name, MODEL=, OUT=
+	$(RUN) -m bundle.enrolment MODEL VOICES STRANGERS FPIR OUT ARGS
 
 audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX) and its known vulnerabilities; exit 3 where the database is not reachable
 	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt

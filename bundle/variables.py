@@ -55,6 +55,10 @@ CHECKED: Dict[str, Check] = {
         r"(?=.*[1-9])[0-9]{1,6}([.][0-9]{1,6})?", "requests a second, more than 0, such as 5 or 0.5"
     ),
     "DURATION": written(r"(?=.*[1-9])[0-9]{1,6}([.][0-9]{1,6})?[sm]?", "30, 30s or 2m"),
+    "FPIR": written(
+        r"(?=.*[1-9])(([0-4]?[0-9]([.][0-9])?|50)%|0?[.](00[1-9]|[0-4][0-9]{0,2}))",
+        "a share of strangers from 0.1% to 50%, such as 1% or 0.01",
+    ),
     "SPLIT": whole(1, 3, ": VoxCeleb1's train, dev and test"),
     "SERVER": one_of("torchserve", "triton"),
     "ALLOCATOR": one_of("glibc", "jemalloc"),
@@ -93,6 +97,9 @@ MEANING: Dict[str, str] = {
     "DATA": "labelled clips: VoxCeleb1, a folder `speaker/clip.wav`, or a CSV",
     "SPLIT": "part of VoxCeleb1 to evaluate",
     "SPLIT_FILE": "VoxCeleb1's `veri_test_class.txt` or `iden_split.txt`, where it is not in `DATA=` itself",
+    "VOICES": "voices to enrol: a folder of recordings for each, its name the label",
+    "STRANGERS": "recordings of people who are not enrolled: a folder for each, or files",
+    "FPIR": "share of strangers' clips that may get a name",
     "ALL": "`1` removes the archives too, and forgets what was promoted",
     "ARGS": "more options of the command, as its `--help` lists them",
 }

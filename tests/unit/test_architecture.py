@@ -21,6 +21,7 @@ BEFORE = {
     "label_names": {"manifest"},
     "attach": {"manifest"},
     "checkpoint": {"settings", "manifest", "label_names", "attach"},
+    "gallery": {"manifest"},
     "protocol": {"errors", "settings", "clip"},
     "audio": {"errors", "clip"},
     "decoders": {"errors", "clip", "audio"},

@@ -37,6 +37,9 @@ TARGETS = {
     "DATA": "robustness",
     "SPLIT": "evaluate",
     "SPLIT_FILE": "evaluate",
+    "VOICES": "enrol",
+    "STRANGERS": "enrol",
+    "FPIR": "enrol",
     "ARGS": "test",
 }  # serve takes the others
 NAMES = re.findall(
@@ -155,6 +158,10 @@ def test_an_unknown_variable_is_refused_and_not_run(folder: Path, tmp_path: Path
         ("ALLOCATOR=tcmalloc", "ALLOCATOR=tcmalloc is not allowed: glibc or jemalloc"),
         ("PAGE=no", "PAGE=no is not allowed: on or off"),
         ("SHAPE=saw", "SHAPE=saw is not allowed: poisson, constant, step or spike"),
+        (
+            "FPIR=60%",
+            "FPIR=60% is not allowed: a share of strangers from 0.1% to 50%, such as 1% or 0.01",
+        ),
         ("SPLIT=4", "SPLIT=4 is not allowed: a whole number from 1 to 3: VoxCeleb1's train, dev and test"),
     ],
 )
@@ -183,6 +190,7 @@ def test_every_checked_variable_has_an_example_above() -> None:
         "RATE",
         "DURATION",
         "SPLIT",
+        "FPIR",
         "SERVER",
         "ALLOCATOR",
         "SHAPE",

@@ -1,0 +1,158 @@
+"""Embeddings of enrolled voices and of strangers → a gallery, and what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from speaker_id.gallery import Gallery, GalleryManifest, Maker, Voice, interpolated
+
+from bundle import BundleError
+from bundle.enrolment import trials
+from bundle.enrolment.calibration import Calibration, fit, thresholds
+from bundle.enrolment.intervals import Interval, by_person
+
+FEWEST_STRANGERS = 20  # clips; below, neither a threshold nor a calibration means anything
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One clip's embedding: whose it is, its name for reports, its seconds of speech."""
+
+    person: str
+    name: str
+    speech: float
+    vector: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A clip that does not match its own voice: its score there, and the voice that it is nearest to."""
+
+    voice: str
+    clip: str
+    score: float
+    nearest: str
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A gallery and its measures, each clip left out of its own voice.
+
+    Attributes:
+        detected: genuine clips that are named, and rightly, at the gallery's threshold.
+        false_alarms: strangers' clips that are named, each person's with a threshold from the others.
+        genuine, strangers: trials.
+        people: strangers; 0 where the enrolled voices stood in for them.
+        doubts: clips to listen to.
+    """
+
+    gallery: Gallery
+    detected: Interval
+    false_alarms: Interval
+    genuine: int
+    strangers: int
+    people: int
+    doubts: tuple[Doubt, ...]
+
+
+def enrol(
+    voices: Mapping[str, Sequence[Embedded]],
+    strangers: Sequence[Embedded],
+    made: Maker,
+    fpir: float,
+    date: str | None = None,
+) -> Enrolment:
+    """Build a gallery.
+
+    Args:
+        voices: clips by label; `recordings` has checked that there are enough.
+        strangers: clips of others; empty lets each enrolled voice be a stranger to the rest.
+        made: the model.
+        fpir: wanted false-positive identification rate, of strangers' clips.
+
+    Raises:
+        BundleError: there are too few strangers to place a threshold.
+    """
+    names = sorted(voices)
+    clips = [clip for name in names for clip in voices[name]]
+    stacked = [np.stack([clip.vector for clip in voices[name]]) for name in names]
+    scores, owners = trials.genuine(stacked)
+    if strangers:
+        outside = trials.strangers(stacked, np.stack([clip.vector for clip in strangers]))
+        others = [clip.person for clip in strangers]
+    else:
+        outside, others = trials.against_each_other(stacked), [clip.person for clip in clips]
+    if len(names) < 2 and not strangers:
+        raise BundleError(
+            "one voice alone has no strangers: give some, STRANGERS=folder of others' recordings"
+        )
+    if len(outside) < FEWEST_STRANGERS:
+        raise BundleError(
+            f"{len(outside)} clips of strangers cannot place a threshold: give at least {FEWEST_STRANGERS}, "
+            "of as many people as you have, STRANGERS=folder/person/*.wav"
+        )
+    calibration = fit(scores, owners, outside)
+    best = outside.max(axis=1)
+    manifest = GalleryManifest(
+        made=made,
+        voices=tuple(_voice(name, voices[name], date) for name in names),
+        fpir=fpir,
+        slope=calibration.slope,
+        neutral=calibration.neutral,
+        thresholds=thresholds(best),
+    )
+    vectors = torch.from_numpy(trials.centroids(stacked)).float()
+    gallery = Gallery(manifest, torch.nn.functional.normalize(vectors, dim=1), torch.arange(len(names)))
+    return Enrolment(
+        gallery,
+        _detected(scores, owners, [names[owner] for owner in owners], gallery.threshold()),
+        _false_alarms(best, others, fpir),
+        len(scores),
+        len(outside),
+        len(set(others)) if strangers else 0,
+        _doubts(clips, scores, owners, names, calibration),
+    )
+
+
+def _voice(name: str, clips: Sequence[Embedded], date: str | None) -> Voice:
+    today = date or datetime.now(timezone.utc).date().isoformat()
+    return Voice(
+        label=name, clips=len(clips), seconds=round(sum(clip.speech for clip in clips), 1), enrolled=today
+    )
+
+
+def _detected(
+    scores: NDArray[np.float64], owners: NDArray[np.int64], people: Sequence[str], threshold: float
+) -> Interval:
+    right = (scores.argmax(axis=1) == owners) & (scores.max(axis=1) > threshold)
+    return by_person([people], lambda rows: float(right[rows].mean()))
+
+
+def _false_alarms(best: NDArray[np.float64], people: Sequence[str], fpir: float) -> Interval:
+    names = np.asarray(people)
+    passed = np.zeros(len(best), bool)
+    for name in sorted(set(people)):
+        mine = names == name
+        if (~mine).sum() > 1:
+            passed[mine] = best[mine] > interpolated(thresholds(best[~mine]), fpir)
+    return by_person([people], lambda rows: float(passed[rows].mean()))
+
+
+def _doubts(
+    clips: Sequence[Embedded],
+    scores: NDArray[np.float64],
+    owners: NDArray[np.int64],
+    names: Sequence[str],
+    calibration: Calibration,
+) -> tuple[Doubt, ...]:
+    found = []
+    for clip, row, owner in zip(clips, scores, owners, strict=True):
+        nearest = int(row.argmax())
+        if nearest != owner or row[owner] < calibration.neutral:
+            found.append(Doubt(names[owner], clip.name, float(row[owner]), names[nearest]))
+    return tuple(sorted(found, key=lambda doubt: doubt.score))

@@ -1,0 +1,55 @@
+"""Intervals of measures over clips of few people: people are drawn again, not clips, which are alike within one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 1000
+LEVEL = 0.95
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measure, and where 95 % of its bootstrap's values are."""
+
+    value: float
+    low: float
+    high: float
+
+    def percent(self) -> str:
+        return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
+
+
+def by_person(
+    people: Sequence[Sequence[str]],
+    measure: Callable[..., float],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Bootstrap a measure of one or several groups of clips over the people of each.
+
+    Args:
+        people: of each group, whose each clip is.
+        measure: of one array of clip indices a group.
+    """
+    rng = np.random.default_rng(seed)
+    groups = []
+    for names in people:
+        array = np.asarray(names)
+        groups.append([np.flatnonzero(array == name) for name in sorted(set(names))])
+    value = measure(*(np.concatenate(group) for group in groups))
+    found = []
+    for _ in range(draws):
+        drawn = [
+            np.concatenate([group[index] for index in rng.integers(len(group), size=len(group))])
+            for group in groups
+        ]
+        found.append(measure(*drawn))
+    edge = 100 * (1 - LEVEL) / 2
+    low, high = np.nanpercentile(found, [edge, 100 - edge])
+    return Interval(float(value), float(low), float(high))

@@ -1,0 +1,212 @@
+"""Voices of one's own: an embedding → the enrolled voice it is, or "unknown", with probabilities.
+
+A gallery is one safetensors file. Its tensors are unit vectors, one or several a voice, and its manifest (JSON, in the
+file's metadata) says which model made them, how scores become probabilities and where the threshold stands.
+
+Scores are cosines. Two numbers make probabilities of them: a slope, and the threshold that a request's false-alarm
+rate asks for. "unknown" competes as one more voice whose score is the threshold,
+
+    P(voice) = exp(slope · score) / (exp(slope · threshold) + Σ exp(slope · scores)),
+
+so that it ranks first exactly where no voice passes. By Bayes' rule that is the posterior for the share of strangers
+at which the threshold is the best decision; at the threshold `neutral` the share is that of the enrolment's own trials.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from speaker_id.manifest import CheckpointError
+
+UNKNOWN = "unknown"
+GALLERY_FILE = "gallery.safetensors"
+FORM = 1  # of the file; another is refused
+UNUSED = ("classifier.", "objective.")  # tensors behind the embedding
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Maker(Part):
+    """What computed the embeddings: vectors of another model mean nothing to this one.
+
+    Attributes:
+        model, revision: as served; the revision is None for a local folder.
+        sha256: of every tensor that the embedding depends on, see `fingerprint`.
+        dim: of an embedding.
+    """
+
+    model: str
+    revision: str | None = None
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    dim: int = Field(ge=1)
+
+
+class Voice(Part):
+    """One enrolled voice: its label, and what it was enrolled from."""
+
+    label: str = Field(min_length=1)
+    clips: int = Field(ge=1)
+    seconds: float = Field(gt=0)
+    enrolled: str  # date, UTC
+
+
+class Threshold(Part):
+    """A cosine that strangers' best scores pass with probability `fpir`, in this gallery.
+
+    Attributes:
+        observed: whether as many strangers were heard as it takes to observe the rate; else it is extrapolated.
+    """
+
+    fpir: float = Field(gt=0, lt=1)
+    score: float = Field(ge=-1, le=1)
+    observed: bool
+
+
+class GalleryManifest(Part):
+    """What a gallery's vectors are, and how scores become answers.
+
+    Attributes:
+        fpir: false-alarm rate of a request that does not say.
+        slope, neutral: of the calibration, see the module.
+        thresholds: by falling fpir.
+    """
+
+    form: int = FORM
+    made: Maker
+    voices: tuple[Voice, ...] = Field(min_length=1)
+    fpir: float = Field(gt=0, lt=1)
+    slope: float = Field(gt=0)
+    neutral: float
+    thresholds: tuple[Threshold, ...] = Field(min_length=2)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Enrolled voices.
+
+    Attributes:
+        vectors: (rows, dim), fp32, of unit length.
+        owners: (rows,), int64: which voice each row is of.
+    """
+
+    manifest: GalleryManifest
+    vectors: Tensor
+    owners: Tensor
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Of the answer: the voices, then "unknown"."""
+        return (*(voice.label for voice in self.manifest.voices), UNKNOWN)
+
+    def scores(self, embedding: Tensor) -> Tensor:
+        """(dim,) → (voices,): cosine to the nearest vector of each voice."""
+        cosines = self.vectors @ F.normalize(embedding.float(), dim=0)
+        best = torch.full((len(self.manifest.voices),), -1.0)
+        return best.scatter_reduce(0, self.owners, cosines, "amax")
+
+    def logits(self, embedding: Tensor, fpir: float | None = None, min_score: float | None = None) -> Tensor:
+        """(dim,) → (voices + 1,): their softmax are the probabilities of `labels`.
+
+        Args:
+            fpir: false-alarm rate of this request.
+            min_score: or the probability, against "unknown" alone at the neutral threshold, that a voice must reach.
+        """
+        threshold = self.threshold(fpir, min_score)
+        return self.manifest.slope * torch.cat([self.scores(embedding), torch.tensor([threshold])])
+
+    def threshold(self, fpir: float | None = None, min_score: float | None = None) -> float:
+        """The cosine that a voice must pass."""
+        if min_score is not None:
+            odds = (
+                math.log(min_score / (1 - min_score)) if 0 < min_score < 1 else math.inf * (2 * min_score - 1)
+            )
+            return min(1.0, max(-1.0, self.manifest.neutral + odds / self.manifest.slope))
+        return interpolated(self.manifest.thresholds, self.manifest.fpir if fpir is None else fpir)
+
+    @classmethod
+    def read(cls, path: Path) -> Gallery:
+        """Read a gallery.
+
+        Raises:
+            CheckpointError: it is not one, of another form, or its tensors are not what its manifest says.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                manifest = GalleryManifest.model_validate_json((file.metadata() or {}).get("gallery", ""))
+                vectors, owners = file.get_tensor("vectors"), file.get_tensor("owners")
+        except (OSError, SafetensorError, ValidationError) as exc:
+            raise CheckpointError(f"{path.name} is no gallery: {exc}; run `make enrol` again") from exc
+        if manifest.form != FORM:
+            raise CheckpointError(
+                f"{path.name} has form {manifest.form}, this version reads {FORM}: run `make enrol` again"
+            )
+        if vectors.ndim != 2 or vectors.shape[1] != manifest.made.dim or vectors.dtype != torch.float32:
+            raise CheckpointError(
+                f"{path.name} holds vectors of {tuple(vectors.shape)}, not (rows, {manifest.made.dim})"
+            )
+        found = sorted(set(owners.tolist()))
+        if owners.shape != vectors.shape[:1] or found != list(range(len(manifest.voices))):
+            raise CheckpointError(
+                f"{path.name} does not hold vectors of each of its {len(manifest.voices)} voices"
+            )
+        if not torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-4):
+            raise CheckpointError(
+                f"{path.name} holds vectors that are not of unit length: damaged, or not finite"
+            )
+        return cls(manifest, vectors, owners)
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        tensors = {"vectors": self.vectors.contiguous(), "owners": self.owners.contiguous()}
+        save_file(tensors, path, {"gallery": self.manifest.model_dump_json()})
+
+    def check(self, made: Maker) -> None:
+        """Raise CheckpointError unless `made` computes this gallery's embeddings."""
+        mine = self.manifest.made
+        if (mine.sha256, mine.dim) != (made.sha256, made.dim):
+            raise CheckpointError(
+                f"the gallery was enrolled with {mine.model} ({mine.sha256[:12]}…, {mine.dim} dimensions), not with "
+                f"this model ({made.sha256[:12]}…, {made.dim}): run "
+                f"`make enrol MODEL={made.model}` on the recordings again"
+            )
+
+
+def interpolated(thresholds: tuple[Threshold, ...], fpir: float) -> float:
+    """The threshold of a rate between two known ones, linear in log odds; beyond them, the outermost."""
+    rates = [math.log(each.fpir / (1 - each.fpir)) for each in thresholds]  # falling
+    wanted = math.log(fpir / (1 - fpir))
+    if wanted >= rates[0]:
+        return thresholds[0].score
+    for (low, upper), (high, lower) in zip(
+        zip(rates[1:], thresholds[1:], strict=True), zip(rates, thresholds, strict=False), strict=False
+    ):
+        if wanted >= low:
+            share = (high - wanted) / (high - low)
+            return lower.score + share * (upper.score - lower.score)
+    return thresholds[-1].score
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a checkpoint's tensors that its embedding depends on: names, types, shapes and bytes, in order."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        if not name.startswith(UNUSED):
+            tensor = tensors[name].detach().cpu().contiguous()
+            digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

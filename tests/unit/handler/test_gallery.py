@@ -1,0 +1,117 @@
+"""A gallery: an embedding → probabilities of the enrolled voices and of "unknown"."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from speaker_id.gallery import (
+    UNKNOWN,
+    Gallery,
+    GalleryManifest,
+    Maker,
+    Threshold,
+    Voice,
+    fingerprint,
+)
+from speaker_id.manifest import CheckpointError
+
+MAKER = Maker(model="m", sha256="a" * 64, dim=3)
+
+
+def gallery(slope: float = 10.0) -> Gallery:
+    """Anna has two vectors, Ben one."""
+    voices = tuple(
+        Voice(label=label, clips=3, seconds=10, enrolled="2026-01-01") for label in ("anna", "ben")
+    )
+    thresholds = (
+        Threshold(fpir=0.1, score=0.4, observed=True),
+        Threshold(fpir=0.01, score=0.6, observed=False),
+    )
+    manifest = GalleryManifest(
+        made=MAKER, voices=voices, fpir=0.1, slope=slope, neutral=0.5, thresholds=thresholds
+    )
+    vectors = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
+    return Gallery(manifest, vectors, torch.tensor([0, 0, 1]))
+
+
+def test_a_voice_scores_by_the_nearest_of_its_vectors() -> None:
+    found = gallery().scores(torch.tensor([3.0, 4.0, 0.0]))  # of any length
+    assert found.tolist() == pytest.approx([0.8, 0.0])
+
+
+def test_unknown_is_a_voice_whose_score_is_the_threshold() -> None:
+    logits = gallery().logits(torch.tensor([3.0, 4.0, 0.0]))
+    assert logits.tolist() == pytest.approx([8.0, 0.0, 4.0])
+    assert gallery().labels == ("anna", "ben", UNKNOWN)
+
+
+@pytest.mark.parametrize(("cosine", "best"), [(0.41, "anna"), (0.39, UNKNOWN)])
+def test_unknown_ranks_first_exactly_where_no_voice_passes(cosine: float, best: str) -> None:
+    embedding = torch.tensor([cosine, 0.0, -math.sqrt(1 - cosine**2)])
+    assert gallery().labels[int(gallery().logits(embedding).argmax())] == best
+
+
+def test_a_request_may_ask_for_another_rate() -> None:
+    assert gallery().threshold() == 0.4
+    assert gallery().threshold(fpir=0.01) == pytest.approx(0.6)
+    between = gallery().threshold(fpir=0.03)
+    assert 0.4 < between < 0.6
+    assert gallery().threshold(fpir=0.5) == 0.4  # no rate beyond the known ones is promised
+
+
+def test_a_request_may_ask_for_a_least_probability() -> None:
+    assert gallery().threshold(min_score=0.5) == 0.5  # the neutral one
+    assert gallery().threshold(min_score=0.9) == pytest.approx(0.5 + math.log(9) / 10)
+    assert gallery().threshold(min_score=1.0) == 1.0
+    assert gallery().threshold(min_score=0.0) == -1.0
+
+
+def test_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
+    gallery().write(tmp_path / "g.safetensors")
+    found = Gallery.read(tmp_path / "g.safetensors")
+    assert found.manifest == gallery().manifest
+    assert torch.equal(found.vectors, gallery().vectors)
+    assert torch.equal(found.owners, gallery().owners)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vectors": torch.ones(3, 3)}, "unit length"),
+        ({"vectors": torch.full((3, 3), math.nan)}, "unit length"),
+        ({"vectors": torch.eye(4)}, "holds vectors of"),
+        ({"owners": torch.tensor([0, 0, 0])}, "each of its 2 voices"),
+        ({"owners": torch.tensor([0, 1])}, "each of its 2 voices"),
+    ],
+)
+def test_tensors_that_are_not_the_manifests_are_refused(
+    tmp_path: Path, change: dict[str, torch.Tensor], message: str
+) -> None:
+    replace(gallery(), **change).write(tmp_path / "g.safetensors")
+    with pytest.raises(CheckpointError, match=message):
+        Gallery.read(tmp_path / "g.safetensors")
+
+
+def test_a_file_that_is_no_gallery_is_refused(tmp_path: Path) -> None:
+    save_file({"vectors": torch.eye(3)}, tmp_path / "w.safetensors")
+    (tmp_path / "text.safetensors").write_text("no")
+    for name in ("w", "text", "absent"):
+        with pytest.raises(CheckpointError, match="no gallery"):
+            Gallery.read(tmp_path / f"{name}.safetensors")
+
+
+def test_a_gallery_of_another_model_is_refused() -> None:
+    gallery().check(MAKER)
+    with pytest.raises(CheckpointError, match="run `make enrol MODEL=n`"):
+        gallery().check(Maker(model="n", sha256="b" * 64, dim=3))
+
+
+def test_the_fingerprint_is_of_what_the_embedding_depends_on() -> None:
+    tensors = {"a": torch.ones(2), "classifier.weight": torch.ones(1)}
+    same = fingerprint(tensors)
+    assert fingerprint({**tensors, "classifier.weight": torch.zeros(1)}) == same
+    assert fingerprint({**tensors, "a": torch.tensor([1.0, 1.0000001])}) != same
+    assert fingerprint({**tensors, "a": torch.ones(2, 1)}) != same
