@@ -123,8 +123,8 @@ compare: setup-dev ## measure this server against others, on a quiet machine: SE
 	$(RUN) -m measure.compare.report
 	$(RUN) -m measure.compare.model_servers
 
-autoscale: setup-dev ## simulate a day of autoscaling from the measured behaviour of one replica, on a quiet machine: ARGS=--no-measure
-	$(RUN) -m measure.autoscale ARGS
+autoscale: setup-dev ## simulate a day of autoscaling from the measured behaviour of one replica, on a quiet machine: SERVER=triton of Triton's, ARGS=--no-measure
+	$(RUN) -m measure.autoscale SERVER ARGS
 
 chaos: setup-dev ## kill, hang, starve, fuzz and load a real server, and count what callers see; fails where anything is lost or wrong: SERVER=, OUT=reports, ARGS="--minutes 4"
 	$(RUN) -m measure.chaos SERVER OUT ARGS
@@ -136,8 +136,8 @@ fuzz: setup-dev ## search for bodies that break the inspectors or the decoders, 
 fuzz-api: setup-dev ## send 2,000 requests that are made from /openapi.json; fails where an answer is not described: URL=, ARGS="--cases 10000 --coverage"
 	$(RUN) -m tests.fuzz.api URL MODEL ARGS
 
-record: setup-dev ## record a run for the dashboard's picture: a server under load for two and a half minutes
-	$(RUN) -m measure.dashboard.record
+record: setup-dev ## record a run for the dashboard's picture: a server under load for two and a half minutes, SERVER=
+	$(RUN) -m measure.dashboard.record SERVER
 
 dashboard: setup-dev ## write Grafana's dashboard and its picture from measure/dashboard/panels.py and the recorded run (Python 3.11 or newer)
 	$(RUN) -m measure.dashboard.dashboard

@@ -20,4 +20,5 @@ plots, report, results    what is drawn and written
 from measure import ROOT
 
 RESULTS = ROOT / "measure" / "autoscale" / "results"  # committed
+BUILD = ROOT / "build" / "autoscale"  # those of other model servers; ignored by git
 PROFILE = ROOT / "measure" / "autoscale" / "day.csv"

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from bundle.command_line import Parser
 from measure.autoscale import RESULTS, measure, report, simulate, traffic, validate
+from serving.model_servers import Chosen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,17 +20,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     committed = "simulate with the committed measurements (4 minutes, not 12)"
     parser.add_argument("--no-measure", action="store_true", help=committed)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    measure.add_options(parser)
     chosen = parser.parse_args(arguments)
+    folder, server = measure.folder(chosen), Chosen(chosen.server)
 
     def work(screen: Console) -> int:
         met = True
         if not chosen.no_measure:
-            measure.run(measure.MODELS, chosen.results, screen)
-            met = validate.validate(chosen.results, screen)
-        simulate.simulate(chosen.results, screen, traffic.read_profile())
-        report.PAGE.write(report.text(chosen.results))
-        screen.print(f"{report.PAGE.path} has the tables and plots")
+            measure.run(measure.MODELS, folder, screen, server)
+            met = validate.validate(folder, screen, server)
+        simulate.simulate(folder, screen, traffic.read_profile())
+        if folder == RESULTS:
+            report.PAGE.write(report.text(folder))
+            screen.print(f"{report.PAGE.path} has the tables and plots")
+        else:
+            screen.print(f"{folder} has the results")
         return int(not met)
 
     return measure.guarded(work)

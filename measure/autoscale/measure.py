@@ -1,6 +1,7 @@
 """Service times and start-up of the real server, as its callers see them:
 
 python -m measure.autoscale.measure --model demo --model full-size      writes measure/autoscale/results/service-*.json
+python -m measure.autoscale.measure --server triton                     writes build/autoscale/triton/service-*.json
 
 One server a model, as `make serve` starts it. Open arrivals at a third, two thirds and six fifths of what it answers of
 a burst give batches of every size; their durations are fitted. Needs a quiet machine.
@@ -8,6 +9,7 @@ a burst give batches of every size; their durations are fitted. Needs a quiet ma
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import tempfile
@@ -22,7 +24,7 @@ from rich.console import Console
 from bundle import shipped, sources, versions
 from bundle.spec import ModelSpec
 from measure import command, machine
-from measure.autoscale import RESULTS, service
+from measure.autoscale import BUILD, RESULTS, service
 from measure.autoscale.batches import Batch, batches, write_batches
 from measure.autoscale.service import Service
 from measure.loadtest import arrivals
@@ -32,7 +34,9 @@ from measure.loadtest.drive import drive, plan
 from measure.loadtest.step import estimate
 from measure.loadtest.target import Target
 from measure.noise import Neighbours
+from serving import model_servers
 from serving.host.processes import cpu_seconds
+from serving.model_servers import Chosen
 from serving.temporary import serving
 
 DEMO, FULL = "demo", "full-size"
@@ -53,11 +57,13 @@ def spec(model: str, say: Console) -> ModelSpec:
 
 
 @contextmanager
-def server(model: str, screen: Console) -> Iterator[tuple[ModelSpec, Target, float, list[psutil.Process]]]:
+def server(
+    model: str, screen: Console, chosen: Chosen = model_servers.DEFAULT
+) -> Iterator[tuple[ModelSpec, Target, float, list[psutil.Process]]]:
     """A server of the model: what it serves, where, the seconds that its start took, and its processes."""
     served = versions.current(spec(model, screen))
     began = time.monotonic()
-    with serving([served], "autoscale", screen) as running:
+    with serving([served], "autoscale", screen, chosen) as running:
         startup = time.monotonic() - began
         found = [identity.process() for identity in running.server.identities()]
         found.append(psutil.Process(running.gateway.pid))
@@ -79,10 +85,12 @@ def observe(
     return found
 
 
-def measure(model: str, folder: Path, screen: Console, mix: Sequence[Clip]) -> Service:
+def measure(
+    model: str, folder: Path, screen: Console, mix: Sequence[Clip], chosen: Chosen = model_servers.DEFAULT
+) -> Service:
     """Measures one model, writes it, and says what it found."""
     neighbours = Neighbours()
-    with server(model, screen) as (served, target, startup, processes):
+    with server(model, screen, chosen) as (served, target, startup, processes):
         with screen.status(f"{model}: open arrivals at {len(SHARES)} rates"):
             before, began = used(processes), time.monotonic()
             found = observe(mix, target, SHARES, LONGEST[model], SEED)
@@ -138,16 +146,30 @@ def mix() -> Iterator[list[Clip]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command.parser("measure.autoscale.measure", "Measure what the simulation is driven by.", RESULTS)
+    parser = command.parser("measure.autoscale.measure", "Measure what the simulation is driven by.")
     parser.add_argument("--model", action="append", choices=MODELS, help="default: both")
+    add_options(parser)
     chosen = parser.parse_args(arguments)
-    return guarded(lambda screen: run(chosen.model or MODELS, chosen.results, screen))
+    return guarded(lambda screen: run(chosen.model or MODELS, folder(chosen), screen, Chosen(chosen.server)))
 
 
-def run(models: Sequence[str], folder: Path, screen: Console) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """--server, and --results as `folder` reads it."""
+    option = parser.add_argument
+    option("--server", choices=model_servers.NAMES, default=model_servers.DEFAULT.name, help="(%(default)s)")
+    option("--results", type=Path, help=f"folder ({RESULTS}, of another model server {BUILD}/NAME)")
+
+
+def folder(chosen: argparse.Namespace) -> Path:
+    """Where results go: those of another model server than the page is about never to the committed ones."""
+    own = RESULTS if chosen.server == model_servers.DEFAULT.name else BUILD / chosen.server
+    return Path(chosen.results or own)
+
+
+def run(models: Sequence[str], folder: Path, screen: Console, chosen: Chosen) -> None:
     with mix() as clips:
         for model in models:
-            measure(model, folder, screen, clips)
+            measure(model, folder, screen, clips, chosen)
 
 
 def guarded(work: Callable[[Console], int | None]) -> int:

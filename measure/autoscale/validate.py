@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from measure import command, machine
-from measure.autoscale import RESULTS, measure, replica, service
+from measure.autoscale import measure, replica, service
 from measure.autoscale.report import VALIDATION
 from measure.autoscale.service import Service
 from measure.loadtest import arrivals
@@ -35,6 +35,8 @@ from measure.loadtest.summary import Summary, finite, summary
 from measure.loadtest.target import Target
 from measure.noise import Neighbours
 from measure.results import save_json
+from serving import model_servers
+from serving.model_servers import Chosen
 
 SLO = "p99=2s"
 SHARES = (0.3, 0.5, 0.7, 0.85)  # of the predicted capacity, where the latency is measured
@@ -92,14 +94,14 @@ def point(rate: float, real: Summary, simulated: Summary) -> Point:
     return Point(round(rate, 3), real.requests, *latencies)
 
 
-def validate(folder: Path, screen: Console) -> bool:
+def validate(folder: Path, screen: Console, chosen: Chosen = model_servers.DEFAULT) -> bool:
     """Measures, compares, writes; gives whether the difference is allowed."""
     made, _ = service.read(measure.DEMO, folder)
     slo = slos.parse(SLO)
     warmup = warmup_seconds(slo)
     neighbours, began = Neighbours(), time.monotonic()
     points: list[Point] = []
-    with measure.mix() as clips, measure.server(measure.DEMO, screen) as (_, target, _, _):
+    with measure.mix() as clips, measure.server(measure.DEMO, screen, chosen) as (_, target, _, _):
         predicted = predict(made, clips, slo)
         screen.print(f"predicted: {predicted:.3g} requests/s at {SLO}")
         for number, share in enumerate(SHARES):
@@ -150,8 +152,12 @@ def add(points: list[Point], found: Point, screen: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     description = "The simulated replica against the real one."
-    chosen = command.parser("measure.autoscale.validate", description, RESULTS).parse_args(arguments)
-    return measure.guarded(lambda screen: int(not validate(chosen.results, screen)))
+    parser = command.parser("measure.autoscale.validate", description)
+    measure.add_options(parser)
+    chosen = parser.parse_args(arguments)
+    return measure.guarded(
+        lambda screen: int(not validate(measure.folder(chosen), screen, Chosen(chosen.server)))
+    )
 
 
 if __name__ == "__main__":

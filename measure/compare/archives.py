@@ -19,7 +19,7 @@ from measure.command import last_line
 from measure.compare import BUILD
 from measure.compare.contenders import Contender
 from measure.compare.servers import QUIET, alive, wait
-from measure.compare.usual import MODULES, TIMEOUT, Setup
+from measure.compare.usual import BATCH_SECONDS, MODULES, TIMEOUT, Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target
 from serving.gateway.options import GatewayOptions
@@ -106,7 +106,11 @@ def pack(setup: Setup, store: Path) -> Path:
         shutil.copy(ROOT / module, stage / module)
     (stage / "checkpoint").symlink_to(setup.model.resolve())
     settings = {"minWorkers": setup.workers, "maxWorkers": setup.workers, "batchSize": setup.batch}
-    settings |= {"maxBatchDelay": 5, "responseTimeout": TIMEOUT, "startupTimeout": 300}
+    settings |= {
+        "maxBatchDelay": round(1e3 * BATCH_SECONDS),
+        "responseTimeout": TIMEOUT,
+        "startupTimeout": 300,
+    }
     config = store / "model-config.yaml"
     config.write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
     command = [

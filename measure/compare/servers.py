@@ -112,7 +112,7 @@ def mlserver_settings(setup: Setup, folder: Path) -> None:
     runtime = "measure.compare.peers.mlserver.runtime.Speaker"
     model: dict[str, object] = {"name": "speaker", "implementation": runtime}
     if setup.batch > 1:
-        model |= {"max_batch_size": setup.batch, "max_batch_time": 0.005}
+        model |= {"max_batch_size": setup.batch, "max_batch_time": BATCH_SECONDS}
     (folder / "settings.json").write_text(json.dumps(server))
     (folder / "model-settings.json").write_text(json.dumps(model))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 BATCH = 8  # clips, as TorchServe's batchSize in this repository
-BATCH_SECONDS = 0.005  # that a batch waits to fill, as its maxBatchDelay
+BATCH_SECONDS = 0.002  # that a batch waits to fill, as its maxBatchDelay
 TIMEOUT = 600  # s: no peer gives up on a request before the load generator does
 KEEP_ALIVE = 600  # s: a connection that the server closes just as a request is sent would count as an error
 

@@ -1,6 +1,6 @@
 """A server under load for two and a half minutes, scraped as Prometheus would, → deploy/grafana/recorded.csv.gz.
 
-    python -m measure.dashboard.record
+    python -m measure.dashboard.record [--server triton]     of Triton → build/recorded-triton.csv.gz
 
 The minutes hold what a dashboard is there to show: a quiet stretch, a busier one, a burst beyond the queue, a worker
 that is killed in the middle of its work, and now and then a clip that cannot be decoded.
@@ -26,6 +26,8 @@ from measure.loadtest.arrivals import times
 from measure.loadtest.clips import default_mix
 from measure.loadtest.drive import drive, plan
 from measure.loadtest.target import Clip, Target
+from serving import model_servers
+from serving.model_servers import Chosen
 from serving.service import Service
 from serving.temporary import serving, step
 
@@ -47,11 +49,11 @@ def arrivals() -> list[float]:
     return moments
 
 
-def record(console: Console) -> Recording:
+def record(console: Console, chosen: Chosen) -> Recording:
     """The whole run; the server is one of its own."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving([sources.resolve("demo")], "record", console) as service,
+        serving([sources.resolve("demo")], "record", console, chosen) as service,
         step(console, "record", f"loading it for {LENGTH:.0f} s"),
     ):
         clips = default_mix(Path(folder), SEED)
@@ -84,9 +86,15 @@ def scraped(service: Service) -> Recording:
 
 
 def main() -> int:
+    parser = command.parser("measure.dashboard.record", "Record a run for the dashboard's picture.")
+    own = model_servers.DEFAULT.name
+    parser.add_argument("--server", choices=model_servers.NAMES, default=own, help="(%(default)s)")
+    server = parser.parse_args().server
+    path = PATH if server == own else Path(f"build/recorded-{server}.csv.gz")
+
     def work() -> None:
-        write(record(command.console()), PATH)
-        print(f"wrote {PATH}")
+        write(record(command.console(), Chosen(server)), path)
+        print(f"wrote {path}")
 
     return command.guarded("record", work)
 

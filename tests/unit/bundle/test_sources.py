@@ -173,7 +173,7 @@ def test_the_archives_configuration_says_every_setting_in_force(models: Path) ->
     write(models, "alpha", "source: org/a\ntorchserve: {batchSize: 4}\nspeaker_id: {default_top_k: 3}\n")
     written = yaml.safe_load(resolve("alpha", root=models).model_config_yaml())
     assert written["batchSize"] == 4
-    assert written["maxBatchDelay"] == 5
+    assert written["maxBatchDelay"] == 2
     assert {key: value for key, value in written.items() if key != "speaker_id"} == TorchServeSettings(
         batchSize=4
     ).model_dump()
