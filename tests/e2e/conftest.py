@@ -83,7 +83,7 @@ def demo_server(
         @cache
         def start(name: str) -> ModelServer:
             running = model_servers.of(name)(demo_store, ["demo"], tmp_path_factory.mktemp("run"))
-            stack.callback(running.stop)
+            stack.callback(running.stop, 0)  # an idle Java takes three seconds to end by itself
             running.start()
             running.wait_ready()
             return running
@@ -180,6 +180,7 @@ def stub_server(
         running.start()
         running.wait_ready()
         yield running
+        running.stop(0)  # an idle Java takes three seconds to end by itself
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,7 @@ def changed(folder: Path, **settings: int) -> Iterator[TorchServe]:
     archive.build(spec.model_copy(update={"torchserve": spec.torchserve.model_copy(update=settings)}), store)
     with serving(store, ["demo"], run) as running:
         yield running
+        running.stop(0)  # idle, it takes three seconds to end by itself
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ def harmed(stub_archive: Callable[..., None], tmp_path: Path) -> Iterator[TorchS
         server.start()
         server.wait_ready()
         yield server
+        server.stop(0)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TorchServe,
         server.wait_ready()
         gateway.start()
         yield server, gateway
+        server.stop(0)
 
 
 def ask(gateway: Gateway, clips: int, top_k: int = LABELS) -> requests.Response:

@@ -104,7 +104,7 @@ def watched(
         scrape = wait_for(service)
         yield Watched(service, scrape, labels, scores, Collector.received)
     finally:
-        service.stop(10)
+        service.stop(0, hurry=lambda: True)
 
 
 def post(service: Service, model: str, body: bytes) -> requests.Response:

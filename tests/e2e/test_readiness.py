@@ -49,6 +49,7 @@ def server(
         running.start()
         running.wait_ready()
         yield running
+        running.stop(0)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,7 @@ def test_one_of_several_workers_that_hangs_is_ended_after_its_time_and_the_other
             wait_until(
                 lambda: len(set(several.worker_pids()) - before) == 1 and len(several.worker_pids()) == 2
             )
+        several.stop(0)
 
 
 def test_one_of_several_workers_that_hangs_and_shows_its_batch_is_told_from_the_idle_one(
@@ -177,6 +179,7 @@ def test_one_of_several_workers_that_hangs_and_shows_its_batch_is_told_from_the_
             os.kill(found.suspects[0], signal.SIGKILL)
             assert lost.result().status_code >= 500
             wait_for(gateway, 200)
+        several.stop(0)
 
 
 def test_a_worker_that_computes_for_long_is_taken_at_its_word(gateway: Gateway) -> None:

@@ -49,7 +49,7 @@ def service(demo: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         service.start()
         yield service
     finally:
-        service.stop(10)
+        service.stop(0, hurry=lambda: True)
 
 
 @pytest.fixture

@@ -239,6 +239,7 @@ class TestNamesThatArePaths:
                 *server.temp.rglob("*evil*"),
                 *tmp_path.rglob("*evil*"),
             ]
+            server.stop(0)
         assert written == []
 
     @pytest.mark.parametrize("name", ["..", "../..", "%2e%2e"])
