@@ -68,7 +68,7 @@ def model(given: Path, folder: Path) -> Path:
     """Fetch a model from the hub at the commit and with the hashes of its lock.yaml, convert it, and pack its archive.
 
     Args:
-        given: holds its model.yaml and lock.yaml; its name is the model's.
+        given: holds its model.yaml and lock.yaml, of several heads a lock each; its name is the model's.
         folder: where NAME.mar is stored.
 
     Raises:
@@ -76,11 +76,12 @@ def model(given: Path, folder: Path) -> Path:
         OSError: the disk is full, or cannot be written.
     """
     spec = sources.resolve(str(given.absolute()))
-    if spec.lock is not None and Lock.read(spec.lock) is None:
-        raise BundleError(
-            f"{given} has no {spec.lock.name}: a container that starts pins nothing, or each could serve another "
-            f"model. Run `make archive MODEL={spec.name}` once, check its answers, and deploy the file that it writes"
-        )
+    for part in [spec.of_head(name) for name in spec.heads] or [spec]:
+        if part.lock is not None and Lock.read(part.lock) is None:
+            raise BundleError(
+                f"{given} has no {part.lock.name}: a container that starts pins nothing, or each could serve another "
+                f"model. Run `make archive MODEL={spec.name}` once, check its answers, and deploy the file it writes"
+            )
     scratch = folder / SCRATCH
     scratch.mkdir(exist_ok=True)
     if not {"HF_HOME", "HF_HUB_CACHE"} & set(os.environ):

@@ -192,3 +192,14 @@ def test_a_model_that_is_not_pinned_is_refused(stand_in: Hub, tmp_path: Path, vo
     with pytest.raises(BundleError, match=r"voices has no lock\.yaml: a container that starts pins nothing"):
         deliver.model(model.parent, volume)
     assert stand_in.requests == []
+
+
+def test_a_model_of_which_one_head_is_not_pinned_is_refused(
+    stand_in: Hub, tmp_path: Path, volume: Path
+) -> None:
+    model = given(stand_in, tmp_path)
+    (model / "lock.yaml").rename(model / "lock-speaker.yaml")
+    (model / "model.yaml").write_text("heads: {speaker: org/Tiny-SID, emotion: org/Tiny-ER}\n")
+    with pytest.raises(BundleError, match=r"voices has no lock-emotion\.yaml"):
+        deliver.model(model, volume)
+    assert stand_in.requests == []
