@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import kubernetes_validate
@@ -32,21 +34,28 @@ CLASSES = {
 PODS, SERVICES = ([pytest.param(way, id=way.name) for way in DELIVERIES[base]] for base in (CPU, STORED))
 
 
-def delivered(way: Path, folder: Path) -> dict[str, Document]:
+@cache
+def with_way(base: Path, way: Path) -> list[Document]:
+    """An overlay with a way of delivery; rendered once, and not to be changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        return combined(Path(folder), base, [way])
+
+
+def delivered(way: Path) -> dict[str, Document]:
     """The overlay cpu with a way of delivery, of whose policies only that of the server is kept."""
-    documents = combined(folder, CPU, [way])
+    documents = with_way(CPU, way)
     return by_kind([each for each in documents if each["metadata"]["name"] != "speaker-id-downloads"])
 
 
 @pytest.mark.parametrize("way", PODS)
-def test_every_object_of_it_is_valid_to_the_last_key(way: Path, tmp_path: Path) -> None:
-    for document in combined(tmp_path, CPU, [way]):
+def test_every_object_of_it_is_valid_to_the_last_key(way: Path) -> None:
+    for document in with_way(CPU, way):
         kubernetes_validate.validate(document, "1.37", strict=True)
 
 
 @pytest.mark.parametrize("way", PODS)
-def test_the_server_reads_what_is_mounted_and_may_not_change_it(way: Path, tmp_path: Path) -> None:
-    documents = delivered(way, tmp_path)
+def test_the_server_reads_what_is_mounted_and_may_not_change_it(way: Path) -> None:
+    documents = delivered(way)
     container = server(documents)
     (mount,) = [each for each in container["volumeMounts"] if each["name"] == "model"]
     assert option(container, "--weights") == mount["mountPath"]
@@ -55,18 +64,16 @@ def test_the_server_reads_what_is_mounted_and_may_not_change_it(way: Path, tmp_p
 
 
 @pytest.mark.parametrize("way", PODS)
-def test_nothing_else_of_the_server_is_changed(way: Path, tmp_path: Path) -> None:
-    container, plain = server(delivered(way, tmp_path)), server(overlay("cpu"))
+def test_nothing_else_of_the_server_is_changed(way: Path) -> None:
+    container, plain = server(delivered(way)), server(overlay("cpu"))
     assert container["args"][: len(plain["args"])] == plain["args"]
     same = set(plain) - {"args", "volumeMounts"}
     assert {key: container[key] for key in same} == {key: plain[key] for key in same}
 
 
 @pytest.mark.parametrize("name", ["model-from-storage", "model-from-hub"])
-def test_the_init_container_is_the_server_s_image_under_the_same_restrictions(
-    name: str, tmp_path: Path
-) -> None:
-    documents = delivered(KUBERNETES / "components" / name, tmp_path)
+def test_the_init_container_is_the_server_s_image_under_the_same_restrictions(name: str) -> None:
+    documents = delivered(KUBERNETES / "components" / name)
     (fetching,) = pod(documents)["spec"]["initContainers"]
     container = server(documents)
     for key in ("image", "securityContext"):
@@ -84,7 +91,7 @@ def test_the_init_container_is_the_server_s_image_under_the_same_restrictions(
 def test_its_command_line_is_one_that_the_command_takes(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (fetching,) = pod(delivered(KUBERNETES / "components" / name, tmp_path))["spec"]["initContainers"]
+    (fetching,) = pod(delivered(KUBERNETES / "components" / name))["spec"]["initContainers"]
     words = [*fetching["command"][3:], *fetching["args"]]
     words[words.index("--to") + 1] = str(tmp_path)
     assert deliver.main(words) == 1
@@ -93,25 +100,23 @@ def test_its_command_line_is_one_that_the_command_takes(
     assert "no scheme:// cannot be downloaded" in said or "MODEL=/etc/models/" in said
 
 
-def test_the_address_of_an_archive_is_in_the_secret_alone(tmp_path: Path) -> None:
-    documents = delivered(KUBERNETES / "components" / "model-from-storage", tmp_path)
+def test_the_address_of_an_archive_is_in_the_secret_alone() -> None:
+    documents = delivered(KUBERNETES / "components" / "model-from-storage")
     (fetching,) = pod(documents)["spec"]["initContainers"]
     (variable,) = fetching["env"]
     assert "value" not in variable
     assert option(fetching, "--archive") == f"$({variable['name']})"
 
 
-def test_the_lock_is_mounted_as_the_folder_of_the_model(tmp_path: Path) -> None:
-    (fetching,) = pod(delivered(KUBERNETES / "components" / "model-from-hub", tmp_path))["spec"][
-        "initContainers"
-    ]
+def test_the_lock_is_mounted_as_the_folder_of_the_model() -> None:
+    (fetching,) = pod(delivered(KUBERNETES / "components" / "model-from-hub"))["spec"]["initContainers"]
     (pinned,) = [each for each in fetching["volumeMounts"] if each["name"] == "pinned"]
     assert option(fetching, "--model") == pinned["mountPath"]
 
 
 @pytest.mark.parametrize("way", SERVICES)
-def test_kserve_knows_every_field_and_downloads_only_from_there(way: Path, tmp_path: Path) -> None:
-    documents = combined(tmp_path, STORED, [way])
+def test_kserve_knows_every_field_and_downloads_only_from_there(way: Path) -> None:
+    documents = with_way(STORED, way)
     for document in documents:
         assert kserve_faults(document, CLASSES.get(document["kind"], "")) == []
     (service,) = [each for each in documents if each["kind"] == "InferenceService"]
@@ -123,8 +128,8 @@ def test_kserve_knows_every_field_and_downloads_only_from_there(way: Path, tmp_p
     assert all(address.startswith(prefix) and len(prefix) > len("https://") for prefix in prefixes)
 
 
-def test_a_checkpoint_is_served_as_the_inference_service_is_called(tmp_path: Path) -> None:
-    documents = combined(tmp_path, STORED, [KSERVE / "from-hf"])
+def test_a_checkpoint_is_served_as_the_inference_service_is_called() -> None:
+    documents = with_way(STORED, KSERVE / "from-hf")
     (runtime,) = [each for each in documents if each["kind"] == "ServingRuntime"]
     assert option(runtime["spec"]["containers"][0], "--name") == "{{.Name}}"  # KServe's placeholder
 
