@@ -95,11 +95,12 @@ def read(given: str, run: Path, name: str = "") -> Mounted:
             f"({CONFIG_FILE}, preprocessor_config.json and the weights)"
         )
     spec = sources.resolve(str(folder))
-    if spec.folder is None:
-        raise BundleError(
-            f"{folder / SPEC_FILE} names {spec.source} on the hub, and nothing is fetched at start: put the checkpoint "
-            "beside it, and write source: ."
-        )
+    for part in [spec.of_head(each) for each in spec.heads] or [spec]:
+        if part.folder is None:
+            raise BundleError(
+                f"{folder / SPEC_FILE} names {part.source} on the hub, and nothing is fetched at start: put the "
+                "checkpoint beside it, and write source: ., or the folder of a head"
+            )
     spec = sources.with_name(spec, name, f"--name {name}")
     return Mounted([spec], run / "model_store", folder)
 

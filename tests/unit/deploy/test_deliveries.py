@@ -87,6 +87,13 @@ def test_the_init_container_is_the_server_s_image_under_the_same_restrictions(na
     assert fetching["command"][-1] == mounts["model"]["mountPath"] == option(container, "--weights")
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", "Dockerfile.triton"])
+def test_it_is_started_with_the_python_of_either_image(file: str) -> None:
+    (fetching,) = pod(delivered(KUBERNETES / "components" / "model-from-hub"))["spec"]["initContainers"]
+    text = (ROOT / "deploy" / "docker" / file).read_text("utf-8")
+    assert f'ENTRYPOINT ["{fetching["command"][0]}", "-m", ' in text
+
+
 @pytest.mark.parametrize("name", ["model-from-storage", "model-from-hub"])
 def test_its_command_line_is_one_that_the_command_takes(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

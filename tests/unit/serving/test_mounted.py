@@ -93,6 +93,17 @@ def test_a_model_yaml_that_names_the_hub_is_refused(mounted: Path, tmp_path: Pat
         read(str(mounted), tmp_path)
 
 
+def test_of_several_heads_each_must_be_there(mounted: Path, tmp_path: Path) -> None:
+    for name in ("speaker", "emotion"):
+        (mounted / name).mkdir()
+    spec = mounted / "model.yaml"
+    spec.write_text("heads: {speaker: ./speaker, emotion: ./emotion}\n")
+    assert list(read(str(mounted), tmp_path).specs[0].heads) == ["speaker", "emotion"]
+    spec.write_text("heads: {speaker: ./speaker, emotion: org/emotion}\n")
+    with pytest.raises(BundleError, match="names org/emotion on the hub"):
+        read(str(mounted), tmp_path)
+
+
 def test_a_checkpoint_that_cannot_be_converted_says_why_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
     (checkpoint / "preprocessor_config.json").unlink()
     found = read(str(checkpoint), tmp_path / "run")
