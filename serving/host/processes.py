@@ -11,9 +11,11 @@ from pathlib import Path
 import psutil
 
 from bundle import BundleError
+from serving.host.polling import wait_until
 
 STOPPED = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
 ENDED = {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+ENDING_POLL_SECONDS = 0.02
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -143,9 +145,30 @@ def end(processes: Iterable[psutil.Process], grace: float) -> list[int]:
     for process in waiting:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, alive = psutil.wait_procs(waiting, timeout=grace)
-    for process in alive:
+    left = _left(waiting, grace)
+    for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    _, alive = psutil.wait_procs(alive, timeout=5)
-    return [process.pid for process in alive]
+    return [process.pid for process in _left(left, 5.0)]
+
+
+def _left(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended within so many seconds.
+
+    An orphan's id stays until the machine's first process takes notice of its end, which in a container may be never.
+    """
+
+    def over() -> bool:
+        nonlocal processes
+        processes = [each for each in psutil.wait_procs(processes, timeout=0)[1] if not _gone(each)]
+        return not processes
+
+    wait_until(over, seconds, ENDING_POLL_SECONDS)
+    return processes
+
+
+def _gone(process: psutil.Process) -> bool:
+    try:
+        return _ended(process)
+    except psutil.NoSuchProcess:
+        return True

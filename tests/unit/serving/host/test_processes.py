@@ -110,6 +110,32 @@ def test_a_process_that_ignores_sigterm_is_killed(start: Start) -> None:
     assert not identity.alive
 
 
+NO_NOTICE = """
+import os, time
+child = os.fork()
+if child == 0:
+    time.sleep(600)
+print(child, flush=True)
+time.sleep(600)
+"""
+
+
+def test_an_end_that_the_parent_takes_no_notice_of_is_one() -> None:
+    """As of orphans in a container whose first process is a plain program."""
+    command = [sys.executable, "-c", NO_NOTICE]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert parent.stdout
+        child = psutil.Process(int(parent.stdout.readline()))
+        began = time.monotonic()
+        assert processes.end([child], grace=60) == []
+        assert time.monotonic() - began < 30
+        assert child.status() == psutil.STATUS_ZOMBIE
+    finally:
+        parent.kill()
+        parent.communicate()
+
+
 def test_ending_what_has_ended_already_is_no_error(start: Start) -> None:
     child = start("")
     process = psutil.Process(child.pid)
