@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -14,15 +14,20 @@ from pathlib import Path
 import torch
 from speaker_id.activity import Activity
 from speaker_id.encoder.contract import warm_up
+from speaker_id.errors import WorkerDied
 from speaker_id.job import Outcome
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.protocol.request import Bytes, header
 from speaker_id.settings import Settings
 from speaker_id.statuses import STATUS
-from speaker_telemetry import Sink, Telemetry, code_of, received, trace_of, waited
+from speaker_id.suspects import MOST_WORKERS, Suspects
+from speaker_telemetry import RECEIVED_HEADER, Sink, Telemetry, code_of, received, trace_of, waited
 
 HARMLESS_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+Identify = Callable[[Sequence[Payload]], list[Outcome]]
+ATTEMPT_HEADER = "x-envoy-attempt-count"  # set by the gateway, from 1
+REFUSAL = f"{MOST_WORKERS} workers ended, or took too long, while they had this request; no other gets it"
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,18 @@ class Asked:
         """Whether the server's own watch asks for any answer; the gateway removes or replaces a caller's header."""
         return any(
             name.lower() == "x-probe" and value == "yes" for name, value in self.payload.headers.items()
+        )
+
+    @property
+    def again(self) -> bool:
+        """Whether the gateway has sent it before, and had no answer."""
+        return (header(self.payload.headers, ATTEMPT_HEADER) or "1") != "1"
+
+    @property
+    def key(self) -> str:
+        """What it is known by at each attempt: callers choose ids, and two may choose the same."""
+        return " ".join(
+            header(self.payload.headers, name) or "" for name in (RECEIVED_HEADER, "x-request-id")
         )
 
 
@@ -92,6 +109,7 @@ class Worker:
         )
         self.telemetry.event("warming")
         warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
+        self.suspects = Suspects.from_environment()
         self.activity = Activity()  # not before: who sees it shown knows that the model is loaded
         self.telemetry.started(
             device=device,
@@ -102,18 +120,38 @@ class Worker:
         )
 
     def answer(self, batch: Sequence[Asked]) -> list[Answer]:
-        """Answer every request of a batch with its own status, headers and body."""
-        with self.activity:
-            began = time.perf_counter()
-            asked = [each for each in batch if not each.probe]
-            queued = [waited(each.payload.headers) for each in asked]
-            outcomes = self.pipeline.identify([each.payload for each in asked])
-            told = iter(zip(asked, outcomes, queued, strict=True))
-            probed = Answer(HTTPStatus.OK, {}, b"{}")
-            answers = [probed if each.probe else self._answer(*next(told), len(asked)) for each in batch]
-            if asked:
-                self.telemetry.batch(outcomes, queued, time.perf_counter() - began)
-            return answers
+        """Answer every request of a batch with its own status, headers and body.
+
+        Those that a worker had when it ended are processed after the others, one by one.
+        """
+        again = [each.key for each in batch if each.again]
+        ended = self.suspects.ended() if again else {}
+        times = [ended.get(each.key, 0) if each.again else 0 for each in batch]
+        groups = [[index for index, count in enumerate(times) if not count]]
+        groups += [[index] for index, count in enumerate(times) if count]
+        answers: dict[int, Answer] = {}
+        for group in filter(None, groups):
+            asked = [batch[index] for index in group]
+            identify = self.identify if times[group[0]] < MOST_WORKERS else refused
+            with self.activity, self.suspects.noted([each.key for each in asked]):
+                answers |= zip(group, self._answers(asked, identify), strict=True)
+        return [answers[index] for index in range(len(batch))]
+
+    def identify(self, payloads: Sequence[Payload]) -> list[Outcome]:
+        """Compute what the requests get: whatever one of them may do to a worker, it does here."""
+        return self.pipeline.identify(payloads)
+
+    def _answers(self, batch: Sequence[Asked], identify: Identify) -> list[Answer]:
+        began = time.perf_counter()
+        asked = [each for each in batch if not each.probe]
+        queued = [waited(each.payload.headers) for each in asked]
+        outcomes = identify([each.payload for each in asked])
+        told = iter(zip(asked, outcomes, queued, strict=True))
+        probed = Answer(HTTPStatus.OK, {}, b"{}")
+        answers = [probed if each.probe else self._answer(*next(told), len(asked)) for each in batch]
+        if asked:
+            self.telemetry.batch(outcomes, queued, time.perf_counter() - began)
+        return answers
 
     def _answer(self, asked: Asked, outcome: Outcome, queued: float | None, batch: int) -> Answer:
         """One answer; also log ids, sizes and times: never audio, a label or a score."""
@@ -148,6 +186,14 @@ class Worker:
             inference_ms=round(outcome.inference_seconds * 1e3, 1),
         )
         return Answer(status, headers, outcome.answer, outcome)
+
+
+def refused(payloads: Sequence[Payload]) -> list[Outcome]:
+    """Refuse requests that have ended as many workers as one may."""
+    outcomes = [Outcome() for _ in payloads]
+    for outcome in outcomes:
+        outcome.fail(WorkerDied(REFUSAL))
+    return outcomes
 
 
 def payload(parts: Mapping[str, Bytes], headers: Mapping[str, str], path: str = "") -> Payload:

@@ -20,9 +20,10 @@ Triton takes a request's body as it is, without JSON around it and without a cop
     POST /v2/models/NAME.http/infer
     Inference-Header-Content-Length: 0
     x-query, x-form, x-path, x-content-encoding, x-inference-header-content-length, x-top-k, x-function-to-apply,
-    x-request-timeout, x-request-id, x-received, x-answer-within, x-probe, traceparent: as TorchServe's adapter has
-    them; Triton makes parameters of them. x-path is the end of the URL (`top_k/3`); x-content-encoding and
-    x-inference-header-content-length are the caller's without x-, which Triton would act upon itself.
+    x-request-timeout, x-request-id, x-received, x-answer-within, x-envoy-attempt-count, x-probe, traceparent: as
+    TorchServe's adapter has them; Triton makes parameters of them. x-path is the end of the URL (`top_k/3`);
+    x-content-encoding and x-inference-header-content-length are the caller's without x-, which Triton would act upon
+    itself.
 
 The response is Triton's (Inference-Header-Content-Length: N, then N bytes of JSON, then the element: its length in four
 bytes, little-endian, and its bytes). The element is an HTTP response without its version, the lines ended by LF:
@@ -34,10 +35,10 @@ bytes, little-endian, and its bytes). The element is an HTTP response without it
     {"error": …}
 
 Its content type is application/json, with Inference-Header-Content-Length application/octet-stream. Every request is
-answered in this way, errors included, except `out_of_memory: message`: a TritonError of status 500, so that the
-gateway tries once more. What Triton itself answers has another status and no element: 400, 404 (`Request for unknown
-model`, and while one is loaded again), 500 (`Stub process … is not healthy`: a worker that ended), 503 (`Exceeds
-maximum queue size`; `Request timeout expired`).
+answered in this way, errors included, except `out_of_memory: message` at the gateway's first attempt: a TritonError of
+status 500, so that it tries once more. What Triton itself answers has another status and no element: 400, 404 (`Request
+for unknown model`), 500 (`Stub process … is not healthy`: a worker that ended; the gateway tries again until another is
+loaded), 503 (`Exceeds maximum queue size`; `Request timeout expired`).
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class TritonPythonModel(Worker):
         read = [self.asked(request) for request in requests]
         answers = iter(self.answer([each for each in read if each is not None]))
         return [
-            response(request, next(answers)) if each is not None else illegible()
+            response(request, next(answers), each.again) if each is not None else illegible()
             for request, each in zip(requests, read, strict=True)
         ]
 
@@ -156,13 +157,23 @@ def restored(headers: Mapping[str, str]) -> dict[str, str]:
     return {name[2:] if name in FOR_TRITON else name: value for name, value in headers.items()}
 
 
-def response(request: Any, answer: Answer) -> Any:
-    """Convert an answer to Triton's response."""
+def response(request: Any, answer: Answer, again: bool) -> Any:
+    """Convert an answer to Triton's response.
+
+    Args:
+        request: Triton's.
+        answer: to it.
+        again: whether the gateway has tried before; it does not again.
+    """
     error = answer.outcome.error if answer.outcome is not None else None
-    if is_gateways(request) and not isinstance(error, errors.OutOfMemory):
+    if isinstance(error, errors.OutOfMemory) and not again:
+        return pb_utils.InferenceResponse(error=triton_error(error, pb_utils.TritonError.INTERNAL))
+    if is_gateways(request):
         return pb_utils.InferenceResponse([pb_utils.Tensor(ANSWER, np.array([[element(answer)]], object))])
     if error is not None:
-        return pb_utils.InferenceResponse(error=triton_error(error))
+        lacking = STATUS[type(error)] >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = pb_utils.TritonError.UNAVAILABLE if lacking else pb_utils.TritonError.INVALID_ARG
+        return pb_utils.InferenceResponse(error=triton_error(error, kind))
     named = answer.outcome.tensors if answer.outcome is not None else {}
     return pb_utils.InferenceResponse([tensor(name, values) for name, values in named.items()])
 
@@ -170,7 +181,7 @@ def response(request: Any, answer: Answer) -> Any:
 def illegible() -> Any:
     """Make the answer to a request whose parameters cannot be read."""
     error = errors.MalformedRequest("a parameter, or a header that becomes one, is not text in UTF-8")
-    return pb_utils.InferenceResponse(error=triton_error(error))
+    return pb_utils.InferenceResponse(error=triton_error(error, pb_utils.TritonError.INVALID_ARG))
 
 
 def element(answer: Answer) -> bytes:
@@ -179,15 +190,9 @@ def element(answer: Answer) -> bytes:
     return "\n".join(lines).encode("ascii") + answer.body
 
 
-def triton_error(error: errors.RequestError) -> Any:
+def triton_error(error: errors.RequestError, kind: Any) -> Any:
     """Make Triton's error. It has four statuses for errors: the code in the message says the others."""
     where = "" if error.instance is None else f"[{error.instance}]"
-    if isinstance(error, errors.OutOfMemory):
-        kind = pb_utils.TritonError.INTERNAL  # which the gateway retries once
-    elif STATUS[type(error)] < HTTPStatus.INTERNAL_SERVER_ERROR:
-        kind = pb_utils.TritonError.INVALID_ARG
-    else:
-        kind = pb_utils.TritonError.UNAVAILABLE
     return pb_utils.TritonError(f"{error.code}{where}: {error.message}", kind)
 
 

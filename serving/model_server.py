@@ -58,8 +58,9 @@ class Upstream:
         service: of gRPC inference, with its package.
         methods: of this service, those that are served; true for those that ask whether all is ready.
         instead: what is said to callers of another model server's service, by that service's name.
-        retried: HTTP statuses of a worker that ended over a request: the next worker answers it.
-        grpc_retried: the same of a call, as Envoy's retry_on names them.
+        retried: HTTP statuses of a worker that ended over a request: it is sent once more, for the next worker. Empty
+            if the server's queue does not wait for one: then it is sent again and again, after every answer over HTTP
+            or gRPC that `server.again` of the script says to be one of a worker that has ended.
         software: the server and its version, for metadata.
         platform: what runs a model, for metadata.
     """
@@ -71,7 +72,6 @@ class Upstream:
     methods: Mapping[str, bool]
     instead: Mapping[str, str]
     retried: tuple[int, ...]
-    grpc_retried: str
     software: str
     platform: str
 

@@ -15,6 +15,7 @@ RequestError
 ├── NonFiniteAudio          samples that are NaN, infinite, or so large that they overflow in the model
 ├── UnsupportedLayout       a sampling rate outside 4–192 kHz, or more than 8 channels
 ├── OutOfMemory             no memory for this clip or body alone, nor at the gateway's second attempt
+├── WorkerDied              two workers ended, one after the other, or took too long, while they had this request
 └── DeadlineExceeded        it waited longer than its `X-Request-Timeout`, or than the gateway keeps callers waiting,
                             and was not processed; or a clip was not decoded within that time, or a minute, because
                             the server is too busy
@@ -121,6 +122,10 @@ class UnsupportedLayout(RequestError):
 
 class OutOfMemory(RequestError):
     code = "out_of_memory"
+
+
+class WorkerDied(RequestError):
+    code = "worker_died"
 
 
 class DeadlineExceeded(RequestError):

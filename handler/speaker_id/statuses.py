@@ -20,5 +20,6 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.NonFiniteAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.OutOfMemory: HTTPStatus.INSUFFICIENT_STORAGE,  # which the gateway retries once
+    errors.WorkerDied: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from speaker_id.audio import decode
 from speaker_id.clip import EncodedAudio
+from speaker_id.job import Outcome
+from speaker_id.protocol import Payload
 from speaker_id.protocol.request import header
 
 if TYPE_CHECKING:
@@ -47,21 +49,20 @@ class Worker(shipped.Worker):
         self.encoder = FaultyEncoder(self.pipeline.encoder)
         self.pipeline = replace(self.pipeline, encoder=self.encoder)
 
-    def answer(self, batch: Sequence[Asked]) -> list[Answer]:
+    def identify(self, payloads: Sequence[Payload]) -> list[Outcome]:
         self.encoder.disarm()
-        with self.activity:  # a worker that sleeps here has a batch in progress
-            for asked in batch:
-                marker, _, order = (header(asked.payload.headers, "x-request-id") or "").partition(".")
-                if marker == "chaos":
-                    self.obey(asked, *order.split("."))
-        return super().answer(batch)
+        for each in payloads:
+            marker, _, order = (header(each.headers, "x-request-id") or "").partition(".")
+            if marker == "chaos":
+                self.obey(each, *order.split("."))
+        return super().identify(payloads)
 
-    def obey(self, asked: Asked, fault: str, token: str) -> None:
+    def obey(self, asked: Payload, fault: str, token: str) -> None:
         if fault in SLEEPS:
             if begins(token):
                 time.sleep(SLEEPS[fault])
             return
-        clip = EncodedAudio(bytes(asked.payload.parts["body"]))
+        clip = EncodedAudio(bytes(asked.parts["body"]))
         waveform = decode(
             clip, sampling_rate=self.pipeline.sampling_rate, max_seconds=FOR_EVER, min_samples=1
         ).waveform

@@ -87,8 +87,8 @@ GATEWAY_ERRORS = (
     GatewayError(
         "507",
         "worker_died",
-        "two workers ended, one after the other, or took too long, while they had this request; the gateway retried "
-        "it once by itself",
+        "two workers ended, one after the other, or took too long, while they had this request; the gateway had sent "
+        "it again by itself",
         "UNAVAILABLE",
     ),
     GatewayError(

@@ -17,14 +17,15 @@ from serving.gateway.tokens import LONGEST, SHORTEST
 from serving.model_server import ModelServer, Upstream
 
 SHIPPED = Path(__file__).resolve().parent
-FOUND = "found.lua"  # no filter of its own: it stands before three that read what the watch found
-ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS = (
+FOUND = "found.lua"  # no filter of its own: it stands before those that read what the watch found
+ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN = (
     "requests.lua",
     "tokens.lua",
     "grpc.lua",
     "health.lua",
     "canary.lua",
     "errors.lua",
+    "again.lua",
 )
 WORDS = "words.lua"  # no filter of its own either: it stands before all of them
 
@@ -48,13 +49,15 @@ def write(
     """
     run, upstream = server.run, server.upstream
     read = f"FOUND = {_quoted(found)}\n{_shipped(FOUND)}"
+    servers = f"{lua_statuses()}{read}{upstream.script.read_text('utf-8')}"
     before = {
         REQUESTS: f"{static.lua_table(files)}PAGE = {_quoted(static.PAGE)}\n"
         f"{lua_aliases(server.models[0], options)}{lua_origins(options.origins)}",
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{lua_server(upstream)}{read}",
         GRPC: f"{lua_server(upstream)}{read}",
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",
-        ERRORS: f"{lua_grpc_statuses()}{lua_statuses()}{read}{upstream.script.read_text('utf-8')}",
+        ERRORS: f"{lua_grpc_statuses()}{servers}",
+        **({} if upstream.retried else {AGAIN: servers}),
     }
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"

@@ -4,6 +4,8 @@ a reused id is never signalled."""
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +87,22 @@ def family(pid: int) -> list[psutil.Process]:
         return [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def wait_for_an_end(pids: Iterable[int], seconds: float) -> None:
+    """Return once one of these processes has ended, or after so many seconds."""
+    until = select.poll()
+    with contextlib.ExitStack() as stack:
+        for pid in pids:
+            try:
+                opened = os.pidfd_open(pid)
+            except ProcessLookupError:
+                return
+            except OSError:
+                continue  # a kernel without them: it is found at the next look
+            stack.callback(os.close, opened)
+            until.register(opened, select.POLLIN)
+        until.poll(seconds * 1000)
 
 
 def status(pid: int) -> str:

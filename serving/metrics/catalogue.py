@@ -213,7 +213,7 @@ CATALOGUE = (
         "counter",
         (),
         GATEWAY,
-        "Requests that were sent again because a worker ended over them.",
+        "Attempts after a request's first, because a worker ended over it or, with Triton, another is being loaded.",
     ),
     Metric(
         "speaker_id_gateway_overflows_total",

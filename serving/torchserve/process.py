@@ -170,7 +170,6 @@ def upstream(ports: Ports) -> Upstream:
         },
         # when a worker died over a batch, and when a worker has no memory for it; 503 is a handler's bug
         retried=(500, 507),
-        grpc_retried="",
         software=f"TorchServe {metadata.version('torchserve')}",
         platform="pytorch_torchserve",
     )

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -129,8 +129,8 @@ class TritonControl(Control):
                 os.kill(pid, signal.SIGKILL)
         self.reload(model, number)
 
-    def staffed(self, stubs: Mapping[Path, tuple[int, ...]]) -> dict[tuple[str, int], bool]:
-        """Whether each version, by model and Triton's number, has all its workers, those included that are loading."""
+    def staffed(self, stubs: Mapping[Path, Collection[int]]) -> dict[tuple[str, int], bool]:
+        """Whether each version, by model and Triton's number, has all its workers among these."""
         versions = [(model, number) for model in self.models() for number in self._numbers(model)]
         folders = {each: self.repository / each[0] / str(each[1]) for each in versions}
         found = {}

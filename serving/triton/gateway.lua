@@ -1,4 +1,4 @@
--- What errors.lua, after this file, has to know of Triton: how it is asked (handler/triton_model.py says it), how its answer
+-- What errors.lua and again.lua, after this file, have to know of Triton: how it is asked (handler/triton_model.py says it), how its answer
 -- becomes the model's own, and how it words its own errors.
 --
 -- serving/gateway/scripts.py puts before it: words.lua, STATUS = {code = "422", …}, the HTTP status of each of the model's
@@ -110,26 +110,52 @@ function server.restore(handle)
   return true
 end
 
--- What is said of a model or version that Triton does not have, or not while a worker that has ended is loaded again
-local function missing(handle, text)
+-- Model and version, if one was named, that Triton says it does not have
+local function unknown(text)
   local name, version = text:match("^Request for unknown model: '([%w._-]+)' version (%d+)")
   if name == nil then
     name, version = text:match("^Request for unknown model: '([%w._-]+)%.http%.?([^']*)'")
   end
   name = name or text:match("^Request for unknown model: '([%w._-]+)' is not found")  -- over gRPC
+  return name, version ~= "" and version or nil
+end
+
+-- What is said of a model or version that Triton does not have, or not for the moment
+local function missing(handle, text)
+  local name, version = unknown(text)
   if name == nil then
     return "model_not_found", "404", NO_MODEL
   end
-  version = version ~= "" and version or nil
   if loaded(handle, name, version) then
     return "overloaded", "429"
   end
   return "model_not_found", "404", no_model(name, version)
 end
 
+-- Whether an error is one of a worker that has ended
+local function ended(text)
+  return text:match("Stub process '[^']*' is not healthy") or text:match("Failed to obtain the health mutex")
+end
+
+-- The words of an error's body, or of a failed call's message
+local function words_of(text)
+  return ((text:match('^{"error":%s*"(.*)"}%s*$') or text):gsub("^in ensemble '[^']*', ", ""))
+end
+
+-- Whether a request is sent again after this error, which Triton takes for its own fault or not: a worker has ended, or the
+-- model is loaded again because of that, or, which the model says to the first attempt alone, there is no memory
+function server.again(handle, text, fault)
+  local words = words_of(text)
+  if fault then
+    return ended(words) or words:match("^out_of_memory: ")
+  end
+  local name, version = unknown(words)
+  return name and loaded(handle, name, version)
+end
+
 -- A text of the model's, `code: message` or `code[clip]: message`, or one of Triton's own → code, status, words, clip
 local function meaning(handle, text, status)
-  text = text:gsub("^in ensemble '[^']*', ", "")
+  text = words_of(text)
   local code, clip, words = text:match("^([%l_]+)%[?(%d*)%]?: (.*)$")
   if STATUS[code] then
     return code, STATUS[code], words, tonumber(clip)
@@ -141,8 +167,8 @@ local function meaning(handle, text, status)
     return "timeout", "504", "the request waited in the queue for longer than its caller allows"
   elseif text == "Unable to parse request" then
     return "malformed_request", "400", "the message is not the one that this method takes"
-  elseif text:match("[Ss]tub process") then
-    return "worker_died", "507"
+  elseif ended(text) then
+    return "overloaded", "429"  -- so many requests wait for a worker that this one may not
   elseif status then
     return "malformed_request", status, text
   end

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import triton_metrics
+from speaker_id import suspects
 
 from bundle import private
 from serving.host.ports import LOOPBACK
@@ -18,6 +19,7 @@ from serving.triton.ports import Ports
 
 REPOSITORY = "repository"  # in the temp folder, and in the command lines of the server and its workers
 METRICS = "metrics"  # in the temp folder, which only its owner may access
+SUSPECTS = "suspects"  # beside it
 LOG = "handler_log.log"  # the workers' lines, in the folder of the logs
 # of which Triton makes parameters of a request; the gateway drops every other header that begins with x-
 HEADERS = "(?i)(x-.*|traceparent)"
@@ -87,6 +89,7 @@ def environment(found: Installation, temp: Path, logs: Path, variables: Mapping[
         "TMPDIR": str(temp),
         "SPEAKER_ID_LOG": str(logs / LOG),
         triton_metrics.FOLDER_VARIABLE: str(temp / METRICS),
+        suspects.FOLDER_VARIABLE: str(private.folder(temp / SUSPECTS)),
         # nothing is fetched while serving: an archive that tries to do so fails when it is loaded
         "HF_HUB_OFFLINE": "1",
         **variables,

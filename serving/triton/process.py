@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +11,7 @@ from prometheus_client import Metric
 from bundle import archived, repository
 from bundle.terminal import say
 from serving.control import ManagementError
-from serving.host import logs
+from serving.host import logs, processes
 from serving.host.ports import LOOPBACK
 from serving.metrics.served import Served
 from serving.model_server import ServerError, Spent
@@ -23,17 +19,14 @@ from serving.server_process import ServerProcess
 from serving.state import State
 from serving.triton import failures, gpus, installation, launch, scrape
 from serving.triton.control import TritonControl
-from serving.triton.overdue import Overdue
 from serving.triton.ports import Ports
 from serving.triton.probe import Probe
+from serving.triton.revival import Revival
 from serving.triton.upstream import upstream
 
 STOP_SECONDS = 10.0  # an idle one ends its workers in about five
 OUTPUT = "triton.log"
 LOOK_SECONDS = 0.5
-# From asking Triton to load a version whose worker has ended until it is asked again. Too high: one that does not load
-# at the first attempt is away for longer. Too low: it is loaded twice at once.
-AGAIN_SECONDS = 10.0
 
 
 class Triton(ServerProcess):
@@ -166,28 +159,15 @@ class Triton(ServerProcess):
         return archived.read(self.store / f"{model}.mar").torchserve.startupTimeout
 
     def _revive(self) -> None:
-        """What Triton does not do by itself: end a worker whose batch takes longer than responseTimeout, load a model
-        again whose worker has ended, and rotate the log."""
-        # versions that have had all their workers: others are being loaded
-        complete: set[tuple[str, int]] = set()
-        asked: dict[tuple[str, int], float] = {}
-        overdue = Overdue()
-        while not self._over.wait(LOOK_SECONDS):
+        """Until it is stopped, look after the workers, and rotate their log."""
+        revival = Revival()
+        workers: Sequence[int] = ()
+        while not self._over.is_set():
+            processes.wait_for_an_end(workers, LOOK_SECONDS)
             log = self.logs / launch.LOG
             if logs.too_large(log, logs.LARGEST):
                 log.replace(logs.rotated(log))  # its writers reopen it
-            now = time.monotonic()
             try:
-                control = self.management
-                stubs = control.stubs()
-                for pid in overdue.workers(control.patience_of(stubs)):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                staffed = control.staffed(stubs)
-                complete |= {version for version, whole in staffed.items() if whole}
-                for version in {each for each in complete if not staffed.get(each, True)}:
-                    if now - asked.get(version, -AGAIN_SECONDS) >= AGAIN_SECONDS:
-                        asked[version] = now
-                        control.reload(*version)
+                workers = revival.look(self.management)
             except (ManagementError, OSError):  # it is being stopped, or a version removed
-                continue
+                workers = ()

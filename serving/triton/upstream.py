@@ -32,8 +32,7 @@ def upstream(http: int, grpc: int) -> Upstream:
             "org.pytorch.serve.grpc.inference.InferenceAPIsService": "TorchServe's own gRPC is served by TorchServe "
             "alone: call inference.GRPCInferenceService/ModelInfer"
         },
-        retried=(500,),  # the worker's process has ended
-        grpc_retried="internal",  # the same, over gRPC
+        retried=(),
         software="Triton",
         platform="triton_python",
     )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from speaker_id.activity import batch_of
+from speaker_id.suspects import Suspects
+from speaker_worker import ATTEMPT_HEADER
 
 from bundle import archive, repository, sources
 from tests.doubles import triton
@@ -154,6 +159,44 @@ def test_a_lack_of_memory_is_an_error_that_the_gateway_retries(
     (answer,) = model.execute([InferenceRequest([audio(AUDIO)], outputs=outputs)])
     assert answer.error.code == "INTERNAL"
     assert str(answer.error).startswith("out_of_memory")
+    second = {ATTEMPT_HEADER: "2"}
+    if outputs == ["answer"]:
+        status, _, body = gateways(model, AUDIO, second)
+        assert (status, body["code"]) == ("507 Insufficient Storage", "out_of_memory")
+    else:
+        (answer,) = model.execute([InferenceRequest([audio(AUDIO)], outputs=outputs, given=second)])
+        assert answer.error.code == "UNAVAILABLE", "the gateway does not try again"
+
+
+def sent(request: str, attempt: int, outputs: Sequence[str] = ("label",)) -> InferenceRequest:
+    headers = {"x-received": "1.500 20", "x-request-id": request, ATTEMPT_HEADER: str(attempt)}
+    return InferenceRequest([audio(AUDIO)], outputs=outputs, given=headers)
+
+
+def test_what_a_worker_had_when_it_ended_is_processed_alone_and_refused_when_it_was_two(
+    model: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for worker, had in (("1", ("one", "two")), ("2", ("two",))):
+        (tmp_path / worker).write_text("\n".join(f"1.500 20 {request}" for request in had))
+    monkeypatch.setattr(model, "suspects", Suspects(tmp_path))
+    groups, identify = [], model.identify
+
+    def watched(payloads: Sequence[Any]) -> Any:
+        noted = max(tmp_path.iterdir(), key=lambda file: file.stat().st_mtime_ns).read_text().splitlines()
+        assert noted == [f"1.500 20 {each.headers['x-request-id']}" for each in payloads]
+        groups.append((batch_of(os.getpid()), [each.headers["x-request-id"] for each in payloads]))
+        return identify(payloads)
+
+    monkeypatch.setattr(model, "identify", watched)
+    requests = [sent("two", 9, ["answer"]), sent("one", 2), sent("new", 1), sent("two", 3), sent("waited", 5)]
+    by_gateway, alone, new, refused, waited = model.execute(requests)
+    assert [names for _, names in groups] == [["new", "waited"], ["one"]]
+    assert groups[0][0] != groups[1][0], "a time of its own until it is overdue"
+    assert [each.error for each in (by_gateway, alone, new, waited)] == [None] * 4
+    assert by_gateway.values()["answer"].item().startswith(b"507 Insufficient Storage\n")
+    assert (refused.error.code, str(refused.error)[:12]) == ("UNAVAILABLE", "worker_died:")
+    # the first attempt of another caller with the same id
+    assert model.execute([sent("two", 1)])[0].error is None
 
 
 def test_options_in_headers_count_for_tensors_too(model: Any) -> None:

@@ -50,10 +50,12 @@ class Double:
     title: str = "Triton"
     models: tuple[str, ...] = ("demo",)
     answer: tuple[int, dict[str, str], bytes] = (200, {}, b"")
+    before: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     failure: tuple[grpc.StatusCode, str] | None = None
+    failures: list[tuple[grpc.StatusCode, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.upstream = upstream(*ports.free(2))
@@ -75,9 +77,13 @@ class Double:
         content = head + struct.pack("<I", len(element)) + element
         self.answer = (200, {"Content-Type": "application/octet-stream", LENGTH: str(len(head))}, content)
 
-    def fails(self, status: int, text: str) -> None:
-        """From now on, this error of Triton's own."""
-        self.answer = (status, {"Content-Type": "text/plain"}, json.dumps({"error": text}).encode())
+    def fails(self, status: int, text: str, times: int | None = None) -> None:
+        """This error of Triton's own: so many times before the answer, or from now on."""
+        error = (status, {"Content-Type": "text/plain"}, json.dumps({"error": text}).encode())
+        if times is None:
+            self.answer = error
+        else:
+            self.before += [error] * times
 
 
 def handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
@@ -88,7 +94,7 @@ def handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             double.seen.append((self.command, self.path, headers, body))
-            status, answered, content = double.answer
+            status, answered, content = double.before.pop() if double.before else double.answer
             self.send_response(status)
             for name, value in {**answered, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)
@@ -110,8 +116,8 @@ class Calls(grpc.GenericRpcHandler):
         def call(message: bytes, context: grpc.ServicerContext) -> bytes:
             self.double.calls.append(details.method)
             self.double.metadata = dict(details.invocation_metadata)
-            if self.double.failure:
-                context.abort(*self.double.failure)
+            if failure := self.double.failures.pop() if self.double.failures else self.double.failure:
+                context.abort(*failure)
             return message
 
         return grpc.unary_unary_rpc_method_handler(call)

@@ -12,14 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import psutil
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
+from speaker_id.activity import batch_of
 
 from bundle import BundleError, archive, sources
 from measure import Unavailable, environment
+from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
+from serving.host import ports
+from serving.host.ports import LOOPBACK
 from serving.metrics.served import Served
 from serving.triton import setup
 from serving.triton.installation import FOLDER
@@ -176,6 +182,7 @@ def test_everything_listens_on_loopback(triton: Triton) -> None:
 
 
 def test_the_workers_metrics_have_the_names_that_torchserves_have(triton: Triton) -> None:
+    outputs(audio(triton, CLIPS[0]))
     audio(triton, b"no audio")
     found = {metric.name: metric for metric in triton.metrics(Served({"demo": ["1.0"]}))}
     codes = {sample.labels["code"] for sample in found["speaker_id_requests"].samples if sample.value}
@@ -184,13 +191,60 @@ def test_the_workers_metrics_have_the_names_that_torchserves_have(triton: Triton
     assert triton.spent().requests > 0
 
 
-def test_a_worker_that_ends_is_replaced_and_meanwhile_the_version_is_not_ready(triton: Triton) -> None:
+@pytest.fixture(scope="module")
+def gateway(triton: Triton) -> Iterator[Gateway]:
+    with Gateway(triton, GatewayOptions(ports.free(1)[0]), response_timeout=300) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def infer_call(gateway: Gateway) -> Iterator[Callable[[bytes], bytes]]:
+    """ModelInfer over gRPC, of one clip."""
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+    def varint(value: int) -> bytes:
+        return bytes([value]) if value < 128 else bytes([value % 128 | 128]) + varint(value // 128)
+
+    with grpc.insecure_channel(f"{LOOPBACK}:{gateway.port}", [("grpc.enable_http_proxy", 0)]) as channel:
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+        def call(clip: bytes) -> bytes:
+            tensor = field(1, b"audio") + field(2, b"BYTES") + field(3, bytes([1, 1]))
+            element = len(clip).to_bytes(4, "little") + clip
+            answer: bytes = ask(field(1, b"demo") + field(5, tensor) + field(7, element), timeout=600)
+            return answer
+
+        yield call
+
+
+def test_nobody_notices_that_a_worker_ended_and_another_is_loaded_in_its_place(
+    triton: Triton, gateway: Gateway, infer_call: Callable[[bytes], bytes]
+) -> None:
+    """Whether it had their requests, or they come while there is none; over HTTP and gRPC."""
     (pid,) = triton.worker_pids()
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not triton.management.versions("demo")["1.0"].ready)
+    expected = outputs(audio(triton, CLIPS[0]))["label"]
+    tensor = b"".join(len(label).to_bytes(4, "little") + label.encode() for label in expected)
+
+    def post() -> list[str]:
+        response = requests.post(f"{gateway.url}/predictions/demo", CLIPS[0], timeout=600)
+        assert response.status_code == 200, response.text
+        return [entry["label"] for entry in response.json()]
+
+    with ThreadPoolExecutor(2 * BATCH) as pool:
+        answers = [pool.submit(post) for _ in range(BATCH // 2)]
+        calls = [pool.submit(infer_call, CLIPS[0]) for _ in range(BATCH // 2)]
+        wait_until(lambda: batch_of(pid))
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not triton.management.versions("demo")["1.0"].ready)
+        answers.append(pool.submit(post))
+        calls.append(pool.submit(infer_call, CLIPS[0]))
+        assert [each.result() for each in answers] == [expected] * len(answers)
+        assert all(tensor in each.result() for each in calls)
     wait_until(lambda: triton.management.versions("demo")["1.0"].ready)
     assert triton.worker_pids() != [pid]
-    wait_until(lambda: audio(triton, CLIPS[0]).status_code == 200)
 
 
 def test_nvidias_own_clients_get_the_same_answers(triton: Triton, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import grpc
 import pytest
 import requests
+from speaker_worker import ATTEMPT_HEADER
 
 from serving.gateway.envoy import Gateway
-from serving.gateway.options import GatewayOptions
+from serving.gateway.options import GatewayOptions, Limits
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.triton.upstream import METHODS
@@ -58,6 +59,8 @@ def double(started: tuple[Double, Gateway]) -> Double:
     made.seen.clear()
     made.calls.clear()
     made.failure = None
+    made.before.clear()
+    made.failures.clear()
     made.answers("200 OK", {"X-Model-Name": "demo", "X-Model-Version": "1.0"}, b'[{"label": "a"}]')
     return made
 
@@ -173,11 +176,11 @@ def test_other_binary_tensors_are_the_models_to_read_as_behind_torchserve(
         (400, "unexpected inference input 'x'", (400, "malformed_request", "unexpected inference input 'x'", None)),
         (404, "Request for unknown model: 'no.http' is not found", (404, "model_not_found", ": no", None)),
         (404, "Request for unknown model: 'demo' version 9", (404, "model_not_found", "demo, version 9", None)),
-        (404, "Request for unknown model: 'demo.http' is not found", (429, "overloaded", "none of its workers", None)),
         (503, "Exceeds maximum queue size", (429, "overloaded", "too many requests", None)),
         (503, "Request timeout expired", (504, "timeout", "waited in the queue", None)),
-        (500, "in ensemble 'demo.http', out_of_memory: too much", (507, "out_of_memory", "too much", None)),
-        (500, "Stub process 'demo_0' is not healthy.", (507, "worker_died", "the worker ended", None)),
+        (503, "worker_died: 2 workers ended", (507, "worker_died", "2 workers ended", None)),
+        (400, "Stub process 'demo_0' is not healthy.", (429, "overloaded", "none of its workers", None)),
+        (400, "unexpected input 'Request for unknown model: 'demo''", (400, "malformed_request", "unexpected", None)),
         (500, "anything else", (500, "internal_error", "log says why", None)),
     ],
 )  # fmt: skip
@@ -193,7 +196,60 @@ def test_an_error_that_triton_words_gets_our_status_and_shape(
         expected[3],
     )
     assert expected[2] in said["error"]
-    assert len(double.seen) == (2 if status == 500 else 1), "a worker that ended is tried once more"
+    assert len(double.seen) == 1
+
+
+ENDED = "in ensemble 'demo.http', Stub process 'demo_0_0' is not healthy."
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (500, ENDED),
+        (500, "in ensemble 'demo.http', out_of_memory: too much"),
+        (404, "Request for unknown model: 'demo.http' is not found"),
+        (400, "in ensemble 'demo.http', Request for unknown model: 'demo' version 1 is not at ready state"),
+    ],
+)
+def test_a_request_waits_until_another_worker_is_loaded_in_the_place_of_one_that_ended(
+    double: Double, ask: Ask, status: int, text: str
+) -> None:
+    double.fails(status, text, times=3)
+    body = b"\x00clip" * 100_000
+    response = ask("/predictions/demo", body)
+    assert (response.status_code, response.json()) == (200, [{"label": "a"}])
+    assert [(headers[ATTEMPT_HEADER], sent == body) for _, _, headers, sent in double.seen] == [
+        (str(attempt), True) for attempt in (1, 2, 3, 4)
+    ]
+    assert len({headers["x-received"] for _, _, headers, _ in double.seen}) == 1, "the worker knows it again"
+
+
+def test_a_call_waits_until_another_worker_is_loaded(double: Double, call: Callable[[str], bytes]) -> None:
+    double.failures = [(grpc.StatusCode.INTERNAL, "Stub process 'demo_0_0' is not healthy.")] * 3
+    assert call(f"{SERVICE}ModelInfer") == b"message"
+    assert len(double.calls) == 4
+    assert double.metadata[ATTEMPT_HEADER] == "4"
+
+
+def test_a_request_waits_for_a_worker_as_long_as_for_its_answer_and_no_more_do_than_there_is_room_for(
+    double: Double,
+) -> None:
+    double.fails(500, ENDED)
+    options = GatewayOptions(ports.free(1)[0], limits=Limits(max_requests=1))
+    with Gateway(double, options, response_timeout=30) as gateway, ThreadPoolExecutor(2) as pool:  # type: ignore[arg-type]
+        gateway.route_seconds = 2
+        gateway.start()
+        asked = [
+            pool.submit(requests.post, f"{gateway.url}/predictions/demo", b"clip", timeout=600) for _ in "12"
+        ]
+        refused, late = sorted((each.result() for each in asked), key=lambda response: response.status_code)
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
+        429,
+        "overloaded",
+        "1",
+    )
+    assert (late.status_code, late.json()["code"]) == (504, "timeout")
+    assert not [name for name in {*refused.headers, *late.headers} if name.startswith("x-send")]
 
 
 @pytest.mark.parametrize(

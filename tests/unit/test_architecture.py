@@ -14,6 +14,7 @@ BEFORE = {
     "errors": set(),
     "statuses": {"errors"},
     "activity": set(),
+    "suspects": set(),
     "clip": set(),
     "kernels": set(),
     "settings": set(),

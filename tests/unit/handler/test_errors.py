@@ -28,7 +28,7 @@ def test_codes_are_unique() -> None:
 
 @pytest.mark.parametrize("error", CLASSES)
 def test_statuses_blame_the_caller_but_for_what_the_server_lacks(error: type[errors.RequestError]) -> None:
-    lacking = {errors.DeadlineExceeded: 504, errors.OutOfMemory: 507}  # time, memory
+    lacking = {errors.DeadlineExceeded: 504, errors.OutOfMemory: 507, errors.WorkerDied: 507}
     status = STATUS[error]
     assert status == lacking[error] if error in lacking else 400 <= status < 500
 

@@ -9,6 +9,7 @@ import yaml
 
 from serving.gateway.configuration import Configuration
 from serving.gateway.options import GatewayOptions
+from serving.model_server import Upstream
 from serving.torchserve.ports import Ports
 from serving.torchserve.process import upstream
 
@@ -18,9 +19,9 @@ UPSTREAM = upstream(PORTS)
 ROUTE_SECONDS = 120
 
 
-def rendered(options: GatewayOptions) -> Any:
+def rendered(options: GatewayOptions, upstream: Upstream = UPSTREAM) -> Any:
     """The configuration as YAML is read."""
-    return yaml.safe_load(Configuration(RUN, ADMIN, UPSTREAM, ROUTE_SECONDS, options).render())
+    return yaml.safe_load(Configuration(RUN, ADMIN, upstream, ROUTE_SECONDS, options).render())
 
 
 def listener(config: Any) -> Any:

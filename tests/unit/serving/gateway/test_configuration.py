@@ -15,6 +15,8 @@ from serving.gateway.options import GatewayOptions, Limits
 from serving.gateway.tls import Certificate
 from serving.gateway.tokens import Tokens
 from serving.gateway.tracing import Collector
+from serving.model_server import Upstream
+from serving.triton.upstream import upstream as triton_upstream
 from tests.unit.serving.gateway.configured import (
     ADMIN,
     ROUTE_SECONDS,
@@ -98,11 +100,32 @@ def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> No
         for each in manager["http_filters"]
         if "default_source_code" in each["typed_config"]
     }
-    assert list(lua.values()) == [str(RUN / name) for name in scripts.ALL]
+    assert list(lua.values()) == [str(RUN / name) for name in scripts.ALL if name != scripts.AGAIN]
     names = [each["name"] for each in manager["http_filters"]]
     assert names[0] == "envoy.filters.http.cors"
     *_, buffer, bridge, router = (name.removeprefix("envoy.filters.http.") for name in names)
     assert (buffer, bridge, router) == ("buffer", "grpc_http1_reverse_bridge", "router")
+
+
+@pytest.mark.parametrize(("server", "marked"), [(UPSTREAM, False), (triton_upstream(1, 2), True)])
+def test_the_answers_of_a_server_whose_queue_does_not_wait_for_a_worker_are_marked_before_the_router_has_them(
+    server: Upstream, marked: bool
+) -> None:
+    config = rendered(GatewayOptions(8080), server)
+    (host,) = connection_manager(config)["route_config"]["virtual_hosts"]
+    policies = [
+        route["retry_policy"] for each in host["routes"] if "retry_policy" in (route := each.get("route", {}))
+    ]
+    assert len(policies) == 3 + len(server.methods)
+    for policy in policies:
+        assert policy["retry_on"] == ("retriable-headers" if marked else "retriable-status-codes")
+        # their number must not end the attempts before the timeout does: the longest pause between two is 1 s
+        assert policy["num_retries"] == (4 * ROUTE_SECONDS if marked else 1)
+    for cluster in config["static_resources"]["clusters"]:
+        if cluster["name"].startswith("model_server"):
+            (options,) = cluster.get("typed_extension_protocol_options", {"": {}}).values()
+            names = [each["name"] for each in options.get("http_filters", ())]
+            assert names == (["again", "envoy.filters.http.upstream_codec"] if marked else [])
 
 
 def test_a_stream_may_be_idle_for_longer_than_a_request_may_take() -> None:

@@ -48,6 +48,17 @@ def test_an_identity_ends_with_its_process(start: Start) -> None:
     assert not identity.alive
 
 
+def test_the_end_of_one_of_several_processes_is_seen_at_once(start: Start) -> None:
+    first, second = start(""), start("")
+    began = time.monotonic()
+    processes.wait_for_an_end([first.pid, second.pid], 0.05)
+    assert time.monotonic() - began >= 0.05, "both run"
+    second.kill()
+    processes.wait_for_an_end([first.pid, second.pid], 600)
+    second.wait()
+    processes.wait_for_an_end([first.pid, second.pid], 600)  # one that is gone
+
+
 HASHES = """
 import hashlib, os, socket, sys, threading
 os.nice(19)
