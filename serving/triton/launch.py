@@ -89,7 +89,7 @@ def environment(found: Installation, temp: Path, logs: Path, variables: Mapping[
         "TMPDIR": str(temp),
         "SPEAKER_ID_LOG": str(logs / LOG),
         triton_metrics.FOLDER_VARIABLE: str(temp / METRICS),
-        suspects.FOLDER_VARIABLE: str(private.folder(temp / SUSPECTS)),
+        suspects.FOLDER_VARIABLE: str(temp / SUSPECTS),
         # nothing is fetched while serving: an archive that tries to do so fails when it is loaded
         "HF_HUB_OFFLINE": "1",
         **variables,
@@ -97,7 +97,8 @@ def environment(found: Installation, temp: Path, logs: Path, variables: Mapping[
 
 
 def declare(temp: Path) -> None:
-    """Write what the workers observe, from the catalogue."""
+    """Create the folders that the workers write to, with what they observe, from the catalogue."""
+    private.folder(temp / SUSPECTS)
     folder = private.folder(temp / METRICS)
     entries = [
         {

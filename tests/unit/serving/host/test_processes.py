@@ -48,6 +48,7 @@ def test_an_identity_ends_with_its_process(start: Start) -> None:
     assert not identity.alive
 
 
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="this system has no pidfd")
 def test_the_end_of_one_of_several_processes_is_seen_at_once(start: Start) -> None:
     first, second = start(""), start("")
     began = time.monotonic()
