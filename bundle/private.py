@@ -42,13 +42,18 @@ def _check_folder(folder: Path, named: str) -> None:
         # in a sticky folder such as /tmp others cannot rename our folders; but they could create our next draft file
         if not others or (each != folder and about.st_mode & stat.S_ISVTX):
             continue
-        if os.statvfs(each).f_flag & os.ST_RDONLY:  # as Kubernetes mounts secrets: mode 1777, and read-only
+        if read_only(each):  # as Kubernetes mounts secrets: mode 1777, and read-only
             continue
         mode = stat.S_IMODE(about.st_mode)
         raise BundleError(
             f"{named} can be replaced by other users, who may write to {each} (mode {mode:o}): chmod go-w it, or move "
             "the file to a folder of your own"
         )
+
+
+def read_only(folder: Path) -> bool:
+    """Whether nobody can write to a folder by its path, whatever its mode: it is mounted so."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def folder(path: Path) -> Path:

@@ -54,8 +54,9 @@ class ServerProcess(ModelServer):
         for model in self.models:
             if not (self.store / f"{model}.mar").is_file():
                 raise ServerError(f"no archive {model}.mar in {self.store}: run `make archive MODEL={model}`")
-        # an archive is code, and every one in the store may be loaded
-        if self.store.stat().st_mode & stat.S_IWOTH:
+        # an archive is code, and every one in the store may be loaded; volumes of Kubernetes have mode 2777, and
+        # those of a delivery are mounted read-only
+        if self.store.stat().st_mode & stat.S_IWOTH and not private.read_only(self.store):
             raise ServerError(f"the model store {self.store} is writable by others: run chmod o-w on it")
 
     def prepare(self, *, stored: bool = True) -> None:
