@@ -8,7 +8,8 @@ loaders       checkpoint folder → callable (`peers`: ONNX Runtime and OpenVINO
 worker        one process: loads once, then waits at its pipe for its turn
 team          the processes of one contestant, started once, told to run one at a time
 contest       rounds A B C A B C, lone clips, growth with length → measurements
-results       measurements → rows of the CSV (`plots`, `report`, `targets`: what is drawn, written, judged)
+results       measurements → rows of the CSV (`plots`, `report`, `targets`: what is drawn, written, judged;
+              `findings`, `conclusions`: what is said)
 peak, flops   what the machine can compute in a second, and the work of a second of audio
 handler       what a freshly started worker needs for its first request, and its memory for many long clips
 served        what serving costs beside the encoder (`null_server`, `null_worker`, `recordings`)

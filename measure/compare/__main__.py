@@ -2,7 +2,7 @@
 
 python -m measure.compare [--minutes 30] [--rounds 3] [--slo 10] [--step 30] [--only ours-fp32,…] [--quick]
 
-With --server triton the two model servers alone, and what a user of Triton would set up, in ten minutes:
+With --server triton the two model servers alone, and what a user of Triton would set up, in a quarter of an hour:
 results/triton/.
 """
 
@@ -19,15 +19,15 @@ from measure import command, machine, workload
 from measure.command import Say
 from measure.compare import BUILD, RESULTS, contenders, entry, environments, plots, results, work
 from measure.compare.contenders import TRITON, Contender
-from measure.compare.contest import ServerContest
+from measure.compare.contest import SHARES, ServerContest
 from measure.compare.steps import RateLoad
 from measure.noise import check_quiet
 from measure.results import append
 
 MINUTES, SLO, STEP = 30.0, 10.0, 30.0
 CLIPS, ROUND_SIZE, ROUNDS = 48, 16, 3  # two batches of eight a round, and every clip once
-# of the model servers beside each other: minutes, seconds of a rate, rounds
-SHORT_MINUTES, SHORT_STEP, SHORT_ROUNDS = 10.0, 15.0, 1
+# of the model servers beside each other: minutes, seconds of a rate, rounds, shares of our capacity
+SHORT_MINUTES, SHORT_STEP, SHORT_ROUNDS, SHORT_SHARES = 12.0, 15.0, 1, (0.5,)
 QUICK_CLIPS = 8
 
 
@@ -84,6 +84,7 @@ def run(chosen: argparse.Namespace, entrants: list[Contender], say: Say) -> None
         [[clips[index] for index in indices] for indices in dealt[: chosen.rounds]],
         chosen.minutes,
         say,
+        SHORT_SHARES if chosen.server else SHARES,
     )
     try:
         contest.run()

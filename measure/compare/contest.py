@@ -22,7 +22,7 @@ from measure.compare.usage import watched
 from measure.compare.work import Reference, seconds
 from measure.loadtest.clips import Clip
 
-SHARES = (0.25, 0.5, 0.8)  # of our capacity in fp32, at which the latencies of all are measured
+SHARES = (0.25, 0.5, 0.8)  # of our capacity in fp32
 SAME_SCORE = 0.01  # largest difference of a score that is still the same answer: bf16 moves scores by less
 WARM_UP = 4  # of the shortest clips, at once
 PEERS = 2  # that answer right and take part in every round
@@ -86,6 +86,7 @@ class ServerContest:
         load: what open arrivals share; its clips are all there are.
         rounds: the clips of each round's burst, like lengths in each.
         minutes: all that it may take; what no longer fits is left out, and reported.
+        shares: of our capacity in fp32, at which the latencies of all are measured.
     """
 
     def __init__(
@@ -96,7 +97,9 @@ class ServerContest:
         rounds: Sequence[Sequence[Clip]],
         minutes: float,
         say: Say,
+        shares: Sequence[float] = SHARES,
     ) -> None:
+        self.shares = shares
         self.entrants, self.make, self.load, self.say = list(entrants), make, load, say
         self.rounds = rounds
         self.shortest = sorted(load.clips, key=lambda clip: clip.seconds)[:WARM_UP]
@@ -158,7 +161,7 @@ class ServerContest:
             lambda rate: self.step(contender, server, rate, cut_short=True), self.saturation(contender)
         )
         base = held(self.measured[OURS_FP32].ladder) if OURS_FP32 in self.measured else None
-        for share in SHARES if base else ():
+        for share in self.shares if base else ():
             assert base
             above = share * base > self.saturation(contender)
             mine.loads[share] = None if above else self.step(contender, server, share * base, cut_short=False)
@@ -209,5 +212,6 @@ class ServerContest:
 
     def climb_cost(self, contender: Contender) -> float:
         """Two steps for the capacity, and one for each share below its saturation; each waits for its last answers."""
+        steps = 2 + len(self.shares)
         longer = self.load.lasting(0.5 * self.saturation(contender)) - self.load.seconds  # the one that holds
-        return self.measured[contender].started + 5 * (self.load.seconds + self.load.bound) + longer
+        return self.measured[contender].started + steps * (self.load.seconds + self.load.bound) + longer

@@ -44,7 +44,7 @@ from measure.loadtest.target import Target, encode
 from measure.results import append
 from serving import model_servers
 
-ROUNDS, CLIPS, LONE = 3, 24, 20
+ROUNDS, CLIPS, LONE = 3, 16, 20
 LONE_SECONDS = 3.0
 ENGINES = {"fp32": PACKED_FP32, "bf16": PACKED_BF16}
 PAIRS = {

@@ -13,7 +13,6 @@ from pathlib import Path
 from measure import noise
 from measure.compare import RESULTS
 from measure.compare.contenders import NAMES
-from measure.compare.contest import SHARES
 from measure.compare.limits import limits
 from measure.compare.plots import FILE
 from measure.compare.results import ContenderRow, StepRow, newest_run
@@ -101,12 +100,13 @@ def latencies(rows: Sequence[ContenderRow], steps: Sequence[StepRow]) -> Table |
         step = at[name, share]
         return f"{seconds(step.p50)} / {seconds(step.p99)} ({step.requests})"
 
-    if all(step.share is None for step in steps):
+    shares = sorted({step.share for step in steps if step.share is not None})
+    if not shares:
         return ""
     met = {step.name for step in steps}
     return Table(
-        ["p50 / p99, s", *(f"{share:.0%} of our fp32 capacity" for share in SHARES)],
-        [[row.name, *(cell(row.name, share) for share in SHARES)] for row in rows if row.name in met],
+        ["p50 / p99, s", *(f"{share:.0%} of our fp32 capacity" for share in shares)],
+        [[row.name, *(cell(row.name, share) for share in shares)] for row in rows if row.name in met],
     )
 
 

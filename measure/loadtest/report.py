@@ -89,7 +89,7 @@ class Run:
             rows.append(("mean ms", f"queue and transport {parts['queue_ms']:.0f}, {worker}"))
         if self.server:
             worker = f"{self.server['inference']:.0f} in the worker"
-            rows.append(("TorchServe's mean ms", f"{self.server['queue']:.0f} in the queue, {worker}"))
+            rows.append(("model server's mean ms", f"{self.server['queue']:.0f} in the queue, {worker}"))
         if "batch_size" in parts:
             rows.append(("mean batch", f"{parts['batch_size']:.1f} requests"))
         rows.append(("generator's lag", f"{seconds(result.lag)} (p99)"))

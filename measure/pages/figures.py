@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from measure import ROOT, bench, compare
-from measure.bench.results import BenchmarkRow
+from measure.bench import findings
 from measure.bench.results import newest_run as newest_bench
 from measure.bench.targets import verdicts as bench_verdicts
 from measure.compare.contenders import OURS_BF16, OURS_FP32, USUAL
@@ -15,7 +15,6 @@ from measure.compare.results import newest_run as newest_contest
 from measure.compare.targets import best as best_peer
 from measure.compare.targets import verdicts as contest_verdicts
 from measure.pages import picture
-from measure.results import ratio
 from measure.verdict import Verdict
 
 WIDTH = 118
@@ -67,33 +66,11 @@ def padding() -> None:
 
 
 def two_workers() -> None:
-    """Two workers of one thread against one worker of two, on two cores."""
-    rows = {row.name: row for row in newest_bench(bench.RESULTS)[0]}
-    pairs = [(rows[f"{it} 2×1 glibc"], rows[f"{it} 1×2 glibc"]) for it in ("packed-fp32", "packed-bf16")]
-    more = [100 * (two.throughput / one.throughput - 1) for two, one in pairs]
-    memory = [two.peak_mb / one.peak_mb for two, one in pairs]
-    waits = [late / early for pair in pairs for late, early in zip(*map(_lone, pair), strict=True)]
-    _say(
-        f"On two cores, two workers of one thread each answer {_span(more, '.0f')} % more audio than one of two "
-        f"threads, take {_span(memory, '.1f')} times the memory, and a lone clip waits {_span(waits, '.1f')} times "
-        "as long."
-    )
+    _say(findings.two_workers(newest_bench(bench.RESULTS)[0]))
 
 
 def jemalloc() -> None:
-    rows = {row.name: row for row in newest_bench(bench.RESULTS)[0]}
-    slower = [
-        100 * (1 - ratio(rows[f"{it} 2×1 jemalloc"].rounds, rows[f"{it} 2×1 glibc"].rounds))
-        for it in ("packed-fp32", "packed-bf16")
-    ]
-    less = [
-        100 * (1 - rows[f"hf-one {it} jemalloc"].peak_mb / rows[f"hf-one {it} glibc"].peak_mb)
-        for it in ("2×1", "1×2")
-    ]
-    _say(
-        f"With `ALLOCATOR=jemalloc` the packed encoder is {_span(slower, '.0f')} % slower; Hugging Face's model takes "
-        f"{_span(less, '.0f')} % less memory and is no faster."
-    )
+    _say(findings.jemalloc(newest_bench(bench.RESULTS)[0]))
 
 
 def memory() -> None:
@@ -117,15 +94,6 @@ def demo_accuracy() -> None:
 
 def _measured(verdicts: Iterable[Verdict]) -> dict[str, float]:
     return {it.what: it.measured for it in verdicts if it.measured is not None}
-
-
-def _lone(row: BenchmarkRow) -> list[float]:
-    return [value for value in (row.latency_3s, row.latency_8s, row.latency_20s) if value is not None]
-
-
-def _span(values: Iterable[float], form: str) -> str:
-    least, most = (format(each(list(values)), form) for each in (min, max))
-    return least if least == most else f"{least} to {most}"
 
 
 def _short(cpu: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from measure.bench import RESULTS
+from measure.bench import RESULTS, conclusions
 from measure.bench.report import PAGE, main, report
 from measure.bench.results import ENCODER_FILE, GROWTH_FILE, newest_run
 from measure.bench.targets import verdicts
@@ -16,6 +16,13 @@ from tests.unit.measure.bench.rows import growth, row
 def test_the_document_is_the_newest_complete_runs() -> None:
     assert PAGE.path.read_text("utf-8") == PAGE.filled(report(*newest_run(RESULTS))), (
         f"run python -m {PAGE.command}"
+    )
+
+
+def test_the_conclusions_are_those_of_the_newest_complete_run() -> None:
+    page = conclusions.PAGE
+    assert page.path.read_text("utf-8") == page.filled(conclusions.text(RESULTS)), (
+        f"run python -m {page.command}"
     )
 
 

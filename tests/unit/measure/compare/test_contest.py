@@ -192,3 +192,17 @@ def test_a_server_that_answers_nothing_is_absent(stage: Stage, monkeypatch: pyte
     monkeypatch.setattr(module, "burst", nothing)
     played = stage.play(["fastapi-pipeline"])
     assert list(played.absent.values()) == ["it answers nothing at saturation: 500: no"]
+
+
+def test_a_short_run_measures_latencies_at_fewer_shares(stage: Stage) -> None:
+    played = ServerContest(
+        choose(["ours-fp32"]),
+        lambda contender: Fake(contender, None),
+        RateLoad(CLIPS, REFERENCE, 10.0, 30.0),
+        [CLIPS],
+        60.0,
+        stage.said.append,
+        (0.5,),
+    )
+    played.run()
+    assert [rate for _, rate in stage.rates] == pytest.approx([1.275, 1.425, 0.7125])

@@ -62,6 +62,7 @@ def test_latencies_have_their_number_of_requests_and_a_load_above_saturation_say
         step("ours-fp32", 0.25, 0.5, 1.5),
         step("ours-fp32", 0.5, 0.75, math.inf),
         step("ours-fp32", None, 9, 9),
+        step("ours-bf16", 0.8, 0.5, 1.5),
     ]
     written = report([row("ours-fp32", "12")], steps)
     assert "| ours-fp32 | 0.50 / 1.50 (30) | 0.75 / ∞ (30) | above its saturation |" in written
