@@ -109,9 +109,11 @@ def with_components(folder: Path, overlay: str, components: Sequence[str]) -> di
     return by_kind(combined(folder, KUBERNETES / "overlays" / overlay, paths))
 
 
-def choices(options: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
-    """No option, each alone, each pair, and all: all subsets would take twice as long."""
-    for number in sorted({0, 1, 2, len(options)}):
+def choices(base: Path) -> Iterator[tuple[Path, ...]]:
+    """No option, each alone, and all; each pair too with each device and with each autoscaler, once."""
+    options = OPTIONS[base]
+    pairs = base.name not in ("cpu-keda", "gpu")
+    for number in sorted({0, 1, 2 if pairs else 1, len(options)}):
         for chosen in combinations(options, number):
             if all(AFTER.get(each, each) in chosen for each in chosen):
                 yield chosen

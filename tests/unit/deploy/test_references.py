@@ -45,7 +45,7 @@ WITH_OTHERS = [
 
 @pytest.mark.parametrize("base", BASES)
 def test_whatever_is_named_exists_in_its_namespace(base: Path, tmp_path: Path) -> None:
-    for number, chosen in enumerate(choices(OPTIONS[base])):
+    for number, chosen in enumerate(choices(base)):
         (folder := tmp_path / str(number)).mkdir()
         assert faults(combined(folder, base, chosen), MADE_FIRST) == [], [each.name for each in chosen]
 
