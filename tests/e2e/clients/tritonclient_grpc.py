@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -104,7 +105,8 @@ def stream(headers: Any) -> None:
     answered: SimpleQueue[Any] = SimpleQueue()
     with grpc.InferenceServerClient(it.url.removeprefix("http://")) as streaming:
         streaming.start_stream(lambda result, error: answered.put(error or result), headers=headers)
-        streaming.async_stream_infer("demo", [clip(it.clip.read_bytes())])
+        with suppress(InferenceServerException):  # refused already, which the callback is told
+            streaming.async_stream_infer("demo", [clip(it.clip.read_bytes())])
         answer = answered.get(timeout=120)
     if isinstance(answer, Exception):
         raise answer
