@@ -10,6 +10,11 @@ One module a stage, each runnable as ``python -m training.<module>``; ``python -
     samples    held-out clips → the sample clips and their manifest
     card       evaluation.json → the tables of the model card
 
+Voices of one's own and "unknown" take more voices than six, and a second training that goes on from the first:
+
+    people_corpus  recordings of other ``people`` → clips, and the table in people.md
+    joint          everybody's clips → one backbone with the ``heads`` speaker, language and voice
+
 Two stand apart: ``recordings`` checks the split for one recording on both sides, and ``widen`` turns the small
 model into the full-size benchmark checkpoint.
 """

@@ -7,7 +7,7 @@ import csv
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,26 +124,38 @@ def build(work: Path) -> Corpus:
         clips.append(Clip(voice, name, split_of[name], offset, len(pcm)))
         offset += len(pcm)
     corpus = Corpus(tuple(clips), np.concatenate([pcm for _, _, pcm in kept]))
-    _save(corpus, work)
+    save_clips(corpus, work)
     return corpus
 
 
-def _save(corpus: Corpus, work: Path) -> None:
+def save_clips(corpus: Corpus, work: Path) -> None:
+    """Writes ``clips.csv`` and ``samples.npy`` in ``work``."""
     np.save(work / "samples.npy", corpus.samples)
     with (work / "clips.csv").open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["package", "folder", "prompt", "split", "offset", "length"])
+        rows.writerow(["speaker", "package", "folder", "prompt", "split", "offset", "length"])
         for clip in corpus.clips:
-            where = clip.voice.package, clip.voice.folder
+            where = clip.voice.speaker, clip.voice.package, clip.voice.folder
             rows.writerow([*where, clip.prompt, clip.split, clip.offset, clip.length])
 
 
 def load(work: Path) -> Corpus:
     """The corpus ``build`` saved; its samples are mapped, not read."""
-    voices = {voice.folder: voice for voice in VOICES}
+    return load_clips(work, VOICES)
+
+
+def load_clips(work: Path, known: Sequence[Voice]) -> Corpus:
+    """What ``save_clips`` wrote, of ``known`` voices."""
+    voices = {(voice.speaker, voice.folder): voice for voice in known}
     with (work / "clips.csv").open(newline="") as file:
         clips = tuple(
-            Clip(voices[row["folder"]], row["prompt"], row["split"], int(row["offset"]), int(row["length"]))
+            Clip(
+                voices[row["speaker"], row["folder"]],
+                row["prompt"],
+                row["split"],
+                int(row["offset"]),
+                int(row["length"]),
+            )
             for row in csv.DictReader(file)
         )
     return Corpus(clips, np.load(work / "samples.npy", mmap_mode="r"))

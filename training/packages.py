@@ -95,14 +95,20 @@ def fetch(package: Package, folder: Path, *, any_version: bool = False) -> Path:
     return found[-1]
 
 
-def extract(work: Path, *, debs: Path | None = None, any_version: bool = False) -> None:
-    """Extracts every package below ``work/packages``; ``debs`` is a folder of ``.deb`` files already there."""
+def extract(
+    work: Path,
+    *,
+    debs: Path | None = None,
+    any_version: bool = False,
+    packages: Sequence[Package] = PACKAGES,
+) -> None:
+    """Extracts ``packages``, each below ``work/packages``; ``debs`` is a folder of ``.deb`` files already there."""
     folder = debs or work / "debs"
     if not folder.is_dir():
         if debs:
             raise PackageError(f"--debs {debs} is no folder")
         folder.mkdir(parents=True)
-    for package in track(PACKAGES, "Debian packages", transient=True):
+    for package in track(packages, "Debian packages", transient=True):
         target = work / "packages" / package.name
         deb = fetch(package, folder.resolve(), any_version=any_version)
         if not target.exists():

@@ -6,7 +6,7 @@ Two of the voices were recorded at 8 kHz. Were only they narrow-band, the band w
 voice; so every voice is also heard through each of these.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -72,21 +72,21 @@ def _code(job: tuple[str, int, Pcm]) -> Pcm:
     return to_pcm(VARIANTS[name](to_float(pcm), rng))
 
 
-def build(corpus: Corpus, work: Path) -> None:
+def build(corpus: Corpus, work: Path, names: Iterable[str] = tuple(VARIANTS)) -> None:
     """Saves ``variants/<name>.npy`` below ``work``: int16 [train_length], offsets as in the corpus."""
     (work / "variants").mkdir(exist_ok=True)
     ranges = list(runs(corpus.select("train")))
     with ProcessPoolExecutor() as pool:
-        for name in VARIANTS:
+        for name in names:
             jobs = ((name, start, corpus.samples[start:stop]) for start, stop in ranges)
             coded = pool.map(_code, jobs, chunksize=4)
             parts = list(track(coded, f"coding {name}", total=len(ranges), transient=True))
             np.save(work / "variants" / f"{name}.npy", np.concatenate(parts))
 
 
-def load_variants(corpus: Corpus, work: Path) -> dict[str, Pcm]:
+def load_variants(corpus: Corpus, work: Path, names: Iterable[str] = tuple(VARIANTS)) -> dict[str, Pcm]:
     """The training waveforms by variant, ``original`` among them: int16 [train_length] each."""
-    loaded = {name: np.load(work / "variants" / f"{name}.npy", mmap_mode="r") for name in VARIANTS}
+    loaded = {name: np.load(work / "variants" / f"{name}.npy", mmap_mode="r") for name in names}
     return {"original": corpus.samples[: corpus.train_length], **loaded}
 
 

@@ -18,6 +18,7 @@ Scores = NDArray[np.float64]  # (clips, voices); -inf where a voice is left out 
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 ENOUGH = 3  # strangers expected to pass at a rate, for their own quantile to be its threshold
 EULER = 0.5772156649
+FURTHEST = 0.9999  # a cosine whose artanh is still finite
 MAX_SLOPE = 200.0  # beyond it a cosine's hundredth would be certainty
 STEPS = 60
 
@@ -94,16 +95,20 @@ def thresholds(strangers: NDArray[np.float64], rates: tuple[float, ...] = RATES)
     """Strangers' best scores → the score that each rate of them passes, by falling rate.
 
     Where too few strangers would pass to observe a rate, a Gumbel distribution (of the largest of many) extrapolates:
-    its tail is heavier than a normal one's, so the threshold errs to the careful side.
+    its tail is heavier than a normal one's, so the threshold errs to the careful side. It is fitted to Fisher's
+    z = artanh(cosine), which has no end, where a cosine ends at 1.
     """
-    spread = float(strangers.std(ddof=1)) * math.sqrt(6) / math.pi
-    middle = float(strangers.mean()) - EULER * spread
+    bent = np.arctanh(np.clip(strangers, -FURTHEST, FURTHEST))
+    spread = float(bent.std(ddof=1)) * math.sqrt(6) / math.pi
+    middle = float(bent.mean()) - EULER * spread
     found: list[Threshold] = []
     lowest = -1.0
     for rate in rates:
         observed = rate * len(strangers) >= ENOUGH
         quantile = float(np.quantile(strangers, 1 - rate))
-        score = quantile if observed else max(quantile, middle - spread * math.log(-math.log1p(-rate)))
+        score = (
+            quantile if observed else max(quantile, math.tanh(middle - spread * math.log(-math.log1p(-rate))))
+        )
         lowest = min(1.0, max(lowest, score))
         found.append(Threshold(fpir=rate, score=lowest, observed=observed))
     return tuple(found)

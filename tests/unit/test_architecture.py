@@ -23,6 +23,7 @@ BEFORE = {
     "attach": {"manifest"},
     "checkpoint": {"settings", "manifest", "label_names", "attach"},
     "gallery": {"manifest"},
+    "guard": set(),
     "protocol": {"errors", "settings", "clip"},
     "audio": {"errors", "clip"},
     "decoders": {"errors", "clip", "audio"},
