@@ -80,6 +80,8 @@ class Answer:
 
     @property
     def content_type(self) -> str:
+        if self.outcome is not None and self.outcome.message:
+            return "application/x-protobuf"
         plain = self.outcome is None or self.outcome.json_bytes is None
         return "application/json" if plain else "application/octet-stream"
 

@@ -57,6 +57,8 @@ class Upstream:
         script: the server's part of errors.lua.
         service: of gRPC inference, with its package.
         methods: of this service, those that are served; true for those that ask whether all is ready.
+        translated: methods of Open Inference over gRPC that a server without them answers all the same: the gateway
+            makes a request over HTTP of each.
         instead: what is said to callers of another model server's service, by that service's name.
         retried: HTTP statuses of a worker that ended over a request: it is sent once more, for the next worker. Empty
             if the server's queue does not wait for one: then it is sent again and again, after every answer over HTTP
@@ -70,6 +72,7 @@ class Upstream:
     script: Path
     service: str
     methods: Mapping[str, bool]
+    translated: tuple[str, ...]
     instead: Mapping[str, str]
     retried: tuple[int, ...]
     software: str

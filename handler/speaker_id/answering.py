@@ -67,7 +67,10 @@ class Answering:
                 }
                 answer = protocol.render(request, rankings, self.model, classes)
                 most = self.settings.max_response_bytes
-                outcome.answer, outcome.json_bytes = protocol.dump(answer, most)
+                if request.form == "grpc":
+                    outcome.answer, outcome.message = protocol.write_message(answer, most), True
+                else:
+                    outcome.answer, outcome.json_bytes = protocol.dump(answer, most)
             outcome.certainties = certainties(logits, heads)
 
     def scores(self, logits: Tensor, function: labels.Functions) -> dict[str, NDArray[np.float32]]:

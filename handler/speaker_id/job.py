@@ -33,6 +33,7 @@ class Outcome:
         skipped_frames: damaged frames that decoding left out, of all its clips.
         certainties: of its answer, one a clip and head; for monitoring, never for a log.
         json_bytes: how much of the answer is JSON, where binary tensors follow; None for JSON alone.
+        message: whether the answer is a message of gRPC, in place of JSON.
     """
 
     answer: bytes = b""
@@ -45,6 +46,7 @@ class Outcome:
     certainties: Sequence[Certainty] = ()
     tensors: protocol.Named = field(default_factory=dict)
     json_bytes: int | None = None
+    message: bool = False
 
     @property
     def body(self) -> Any:

@@ -34,15 +34,10 @@ RAN = (
     (
         "`tritonclient.grpc`",
         ("requirements.txt", "tritonclient"),
-        "on Triton its defaults, which are binary tensors both ways; waveforms; gzip; `async_infer`; `class_count`; "
-        "metadata, configuration, statistics, readiness; on TorchServe, and to what is not served on Triton, "
-        "`UNIMPLEMENTED`, with where to turn",
+        "its defaults, which are binary tensors both ways; waveforms; gzip; `async_infer`; `class_count`; what could "
+        "load code or read memory is refused; on Triton also metadata, configuration, statistics, readiness",
     ),
-    (
-        "`kserve.InferenceGRPCClient`",
-        ("requirements.txt", "kserve"),
-        "on Triton a clip; on TorchServe `UNIMPLEMENTED`, with where to turn",
-    ),
+    ("`kserve.InferenceGRPCClient`", ("requirements.txt", "kserve"), "a clip"),
     ("`grpc_health`", ("requirements.txt", "grpcio-health-checking"), "`Check` of the server and of a model"),
     (
         "`huggingface_hub.InferenceClient`",

@@ -70,10 +70,30 @@ local function word_grpc(handle)
   headers:replace("grpc-status", GRPC_STATUS[code] or status)
 end
 
+-- The status that a call has where a code has none: what Triton makes of an error's
+local function grpc_status(code)
+  local status = tonumber(STATUS[code] or "500")
+  return status < 500 and "3" or code == "out_of_memory" and "13" or "14"
+end
+
+-- The error that a call is answered with, of which translate.lua has made a request: the reverse bridge would drop it
+local function word_translated(handle, text)
+  local headers = handle:headers()
+  headers:remove("x-error")
+  local code, _, words, clip = server.meaning(handle, text, text:match('"code":%s*(%d+)') or "500")
+  local said = code and worded(code, words, clip) or text
+  code = code or text:match('"code": ?"([%l_]+)"') or "internal_error"
+  local trailers = handle:trailers() or handle:headers()
+  trailers:replace("grpc-status", GRPC_STATUS[code] or grpc_status(code))
+  trailers:replace("grpc-message", (said:gsub("%%", "%%25")))
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   if headers:get("grpc-status") ~= nil then
     return word_grpc(handle)
+  elseif headers:get("x-error") then
+    return word_translated(handle, headers:get("x-error"))
   elseif server.restore and server.restore(handle) then
     return
   end

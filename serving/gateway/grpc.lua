@@ -3,7 +3,8 @@
 -- errors.lua the right one.
 --
 -- serving/gateway/scripts.py puts before it: SERVICE, of inference, with its package; METHODS = {Ping = true, …}, those of its
--- methods that are served, true for those that ask whether all is ready; and INSTEAD = {["package.Service"] = "…"}, what is
+-- methods that are served, true for those that ask whether all is ready; TRANSLATED = {ModelInfer = true, …}, those of Open Inference that
+-- translate.lua makes requests over HTTP of; and INSTEAD = {["package.Service"] = "…"}, what is
 -- said to callers of another model server's service.
 
 local HEALTH = "/grpc.health.v1.Health/"
@@ -85,6 +86,9 @@ function envoy_on_request(handle)
     return check(handle)
   end
   local service_asked, method = path:match("^/([%w._]+)/([^/]*)$")
+  if service_asked == "inference.GRPCInferenceService" and TRANSLATED[method] then
+    return
+  end
   local asks_ready = service_asked == SERVICE and METHODS[method]
   if asks_ready then
     local reason = unready(found(handle))

@@ -18,7 +18,7 @@ from serving.model_server import ModelServer, Upstream
 
 SHIPPED = Path(__file__).resolve().parent
 FOUND = "found.lua"  # no filter of its own: it stands before those that read what the watch found
-ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN = (
+ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN, TRANSLATE = (
     "requests.lua",
     "tokens.lua",
     "grpc.lua",
@@ -26,6 +26,7 @@ ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN = (
     "canary.lua",
     "errors.lua",
     "again.lua",
+    "translate.lua",
 )
 WORDS = "words.lua"  # no filter of its own either: it stands before all of them
 
@@ -59,6 +60,8 @@ def write(
         ERRORS: f"{lua_grpc_statuses()}{servers}",
         **({} if upstream.retried else {AGAIN: servers}),
     }
+    if upstream.translated:
+        before[TRANSLATE] = ""
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"
         before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
@@ -102,8 +105,10 @@ def lua_server(upstream: Upstream) -> str:
     instead = ", ".join(
         f"[{_quoted(service)}] = {_quoted(said)}" for service, said in upstream.instead.items()
     )
+    translated = ", ".join(f"{name} = true" for name in upstream.translated)
     return (
-        "".join(f"{name} = {_quoted(value)}\n" for name, value in known.items())
+        f"TRANSLATED = {{{translated}}}\n"
+        + "".join(f"{name} = {_quoted(value)}\n" for name, value in known.items())
         + f"METHODS = {{{methods}}}\nINSTEAD = {{{instead}}}\n"
     )
 

@@ -163,10 +163,10 @@ def upstream(ports: Ports) -> Upstream:
         service="org.pytorch.serve.grpc.inference.InferenceAPIsService",
         # StreamPredictions ends a worker, StreamPredictions2 its thread in Java
         methods={"Ping": True, "Predictions": False},
+        translated=("ModelInfer",),  # its own implementation drops raw_input_contents
         instead={
-            "inference.GRPCInferenceService": "Open Inference over gRPC is served by the Triton server alone: here, "
-            "POST the same request as JSON or with binary tensors to /v2/models/NAME/infer, or call "
-            "InferenceAPIsService/Predictions"
+            "inference.GRPCInferenceService": "of Open Inference over gRPC, only ModelInfer is served here; the Triton "
+            "server has the rest, and so has HTTP under /v2"
         },
         # when a worker died over a batch, and when a worker has no memory for it; 503 is a handler's bug
         retried=(500, 507),

@@ -28,6 +28,7 @@ def upstream(http: int, grpc: int) -> Upstream:
         script=Path(__file__).with_name("gateway.lua"),
         service="inference.GRPCInferenceService",
         methods=METHODS,
+        translated=(),
         instead={
             "org.pytorch.serve.grpc.inference.InferenceAPIsService": "TorchServe's own gRPC is served by TorchServe "
             "alone: call inference.GRPCInferenceService/ModelInfer"

@@ -174,6 +174,7 @@ OK, UNIMPLEMENTED, INVALID = (
     grpc.StatusCode.INVALID_ARGUMENT,
 )
 PREDICTIONS = f"{SERVICE}Predictions"
+MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
 CALLS = [
     Call(f"{SERVICE}Ping", OK),
     Call(PREDICTIONS, OK, messages=(message(),)),
@@ -198,7 +199,18 @@ CALLS = [
     Call(f"{SERVICE}StreamPredictions2", UNIMPLEMENTED, "not_found", (message(sequence=b"abc"),)),
     Call(f"{SERVICE}predictions", UNIMPLEMENTED, "not_found", (message(),)),
     Call("/org.pytorch.serve.grpc.management.ManagementAPIsService/ListModels", UNIMPLEMENTED, "not_found"),
-    Call("/inference.GRPCInferenceService/ModelInfer", UNIMPLEMENTED, "not_found"),
+    Call("/inference.GRPCInferenceService/ServerLive", UNIMPLEMENTED, "not_found"),
+    *(
+        Call(MODEL_INFER, INVALID, "malformed_request", (given,))
+        for given in (b"", b"\xff" * 50, b"\x0a\x7fa", b"\x1a\x00")
+    ),
+    Call(MODEL_INFER, INVALID, "malformed_request", (message(), message())),
+    Call(MODEL_INFER, INVALID, "malformed_request", ()),
+    Call(MODEL_INFER, grpc.StatusCode.NOT_FOUND, "model_not_found", (message(b"nobody"),)),
+    Call(MODEL_INFER, grpc.StatusCode.NOT_FOUND, "model_not_found", (message(version=b"9"),)),
+    Call(MODEL_INFER, grpc.StatusCode.NOT_FOUND, "model_not_found", (message(b"stub/../other"),)),
+    Call(MODEL_INFER, grpc.StatusCode.RESOURCE_EXHAUSTED, "request_too_large", (message(data=bytes(40 * MEBIBYTE)),)),
+    Call(MODEL_INFER, UNIMPLEMENTED, "unsupported_coding", (message(data=bytes(1000)),), grpc.Compression.Gzip),
     Call(f"{HEALTH}Check", OK),
     Call(f"{HEALTH}Check/", OK, metadata=(("x-serving", "no"), ("x-anonymous", "yes"))),
     Call(f"{HEALTH}Check", OK, messages=(field_of(1, b"stub"),), metadata=(("x-anonymous", "yes"),)),

@@ -26,6 +26,7 @@ from serving.metrics.assembly import exporter
 from serving.model_server import ModelServer
 from serving.service import static_files
 from tests.e2e.clients import installed
+from tests.e2e.open_inference import OPEN_INFERENCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
@@ -35,7 +36,7 @@ TOKEN = "a-token-of-the-clients-0123456789"
 NO_MODEL = "no such model, or no such version of it: nobody"
 NO_TOKEN = "this server requires Authorization: Bearer and a token"
 NO_AUDIO = "the body is not in a supported audio format"
-NOT_HERE = "Open Inference over gRPC is served by the Triton server alone"
+NOT_HERE = "of Open Inference over gRPC, only ModelInfer is served here"
 
 Told = dict[str, Any]
 
@@ -109,9 +110,9 @@ def failed(told: dict[str, str], status: str, words: str) -> None:
     assert words in told["said"], told
 
 
-def open_inference_over_grpc(gateway: Gateway) -> bool:
-    """Whether the model server behind it speaks that: docs/triton.md says which does, and why."""
-    return gateway.server.upstream.service == "inference.GRPCInferenceService"
+def whole(gateway: Gateway) -> bool:
+    """Whether the model server has all of Open Inference over gRPC, or the gateway ModelInfer alone: docs/triton.md."""
+    return gateway.server.upstream.service == OPEN_INFERENCE
 
 
 def test_tritonclient_with_its_defaults(run: Callable[..., Told], expected: list[list[Any]]) -> None:
@@ -148,7 +149,7 @@ def test_tritonclients_aio(run: Callable[..., Told], expected: list[list[Any]]) 
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="KServe's SDK has no release for Python 3.14")
-def test_kserves_sdk(run: Callable[..., Told], gateway: Gateway, expected: list[list[Any]]) -> None:
+def test_kserves_sdk(run: Callable[..., Told], expected: list[list[Any]]) -> None:
     told = run(installed.python(), installed.HERE / "kserve_sdk.py")
     same(told, expected, "v1 clip", "v2 clip", "v2 waveform")
     same(told, expected, *(f"v2 {what} in binary" for what in ("clip", "waveform", "outputs", "all")))
@@ -157,12 +158,10 @@ def test_kserves_sdk(run: Callable[..., Told], gateway: Gateway, expected: list[
         refused(
             told, "httpx.HTTPStatusError", {f"{protocol} {case}": words for case, words in errors.items()}
         )
-    if open_inference_over_grpc(gateway):
-        same(told, expected, "v2 over gRPC")
-        errors = {"v2 over gRPC, no audio": NO_AUDIO, "v2 over gRPC, no model": NO_MODEL}
-    else:
-        errors = {"v2 over gRPC": NOT_HERE}
-    refused(told, "grpc.aio._call.AioRpcError", errors | {"v2 over gRPC, no token": NO_TOKEN})
+    same(told, expected, "v2 over gRPC")
+    errors = {"no audio": NO_AUDIO, "no model": NO_MODEL, "no token": NO_TOKEN}
+    over_grpc = {f"v2 over gRPC, {case}": words for case, words in errors.items()}
+    refused(told, "grpc.aio._call.AioRpcError", over_grpc)
     assert told["about"] == {
         "v1 live": True,
         "v1 model ready": True,
@@ -200,17 +199,17 @@ def test_tritonclients_grpc(run: Callable[..., Told], gateway: Gateway, expected
     for case in told["closed without token"].values():
         failed(case, "UNAUTHENTICATED", NO_TOKEN)
     for name, case in told["closed"].items():
-        failed(case, "UNIMPLEMENTED", NOT_HERE if not open_inference_over_grpc(gateway) else "are served")
+        failed(case, "UNIMPLEMENTED", "are served" if whole(gateway) else NOT_HERE)
         assert json.loads(case["said"])["code"] == "not_found", name
-    if not open_inference_over_grpc(gateway):
-        failed(told["no audio"], "UNIMPLEMENTED", NOT_HERE)
-        return
     same(told, expected, "clip", "waveform", "gzip", "async_infer")
-    same(told, expected[:2], "classes")
+    same(told, expected[:2], "classes of scores" if whole(gateway) else "classes of score")
     assert told["top_k"] == {"id": "r-1", "label": [label for label, _ in expected[:2]]}
     failed(told["no audio"], "INVALID_ARGUMENT", NO_AUDIO)
     failed(told["no model"], "NOT_FOUND", NO_MODEL)
     failed(told["too large"], "RESOURCE_EXHAUSTED", "larger than 33554432 bytes")
+    if not whole(gateway):
+        refused(told, "tritonclient.utils.InferenceServerException", {"about": NOT_HERE})
+        return
     assert told["about"] == {
         "live": True,
         "ready": True,

@@ -95,9 +95,7 @@ def over_grpc(gateway: Gateway, clip: bytes) -> Answer:
             return str(json.loads(failed.details())["code"])
 
 
-def forms(gateway: Gateway) -> list[Callable[[Gateway, bytes], Answer]]:
-    over_http = [as_bytes, multipart, hugging_face, v1, v2, v2_binary]
-    return [*over_http, over_grpc] if gateway.server.upstream.service == OPEN_INFERENCE else over_http
+FORMS = (as_bytes, multipart, hugging_face, v1, v2, v2_binary, over_grpc)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +112,7 @@ def test_every_form_gets_what_the_core_answers_to_the_clip_alone(gateway: Gatewa
         expected.append(ranked(outcome.body))
     clips.insert(2, NOTES)
     expected.insert(2, "unsupported_media")
-    asked = [(form, number) for number in range(len(clips)) for form in forms(gateway)]
+    asked = [(form, number) for number in range(len(clips)) for form in FORMS]
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = list(pool.map(lambda each: each[0](gateway, clips[each[1]]), asked))
     for (form, number), answer in zip(asked, answers, strict=True):

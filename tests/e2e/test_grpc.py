@@ -13,6 +13,8 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -158,8 +160,8 @@ def test_health_says_not_serving_while_draining_and_ping_is_unavailable(stub_ser
     ("method", "said"),
     [
         (f"{HEALTH}Watch", "call it again instead of Watch"),
-        ("/inference.GRPCInferenceService/ModelInfer", "/v2/models/NAME/infer, or call InferenceAPIsService"),
-        ("/inference.GRPCInferenceService/ServerLive", "the Triton server alone"),
+        ("/inference.GRPCInferenceService/ServerLive", "only ModelInfer is served here"),
+        ("/inference.GRPCInferenceService/ModelStreamInfer", "HTTP under /v2"),
         ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ".proto files"),
         ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ".proto files"),
         ("/nobody.Service/Method", "only Ping and Predictions of InferenceAPIsService and grpc.health.v1"),
@@ -171,6 +173,19 @@ def test_what_is_not_served_is_unimplemented_and_says_where_to_turn(
     status, error = call(stub_gateway, method)
     assert status is grpc.StatusCode.UNIMPLEMENTED
     assert said in error["error"]
+
+
+def test_where_no_server_answers_open_inference_is_unavailable_in_our_words(
+    stub_server: TorchServe, tmp_path: Path
+) -> None:
+    """Envoy's own answer passes the bridge between gRPC and HTTP, which would replace its words."""
+    upstream = replace(stub_server.upstream, http=ports.free(1)[0])
+    away = copy(stub_server)
+    away.run, away.upstream = tmp_path, upstream
+    with Gateway(away, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:
+        gateway.start()
+        status, error = call(gateway, "/inference.GRPCInferenceService/ModelInfer", message())
+    assert (status, error["code"]) == (grpc.StatusCode.UNAVAILABLE, "unavailable")
 
 
 @pytest.mark.parametrize(

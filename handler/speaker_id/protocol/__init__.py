@@ -5,6 +5,7 @@
 | ranking | audio bytes, multipart, or Hugging Face's `{"inputs": base64, "parameters"}` | `[{"label", "score"}, …]` |
 | v1 | KServe v1: `{"instances": [{"b64"} or {"array", "sampling_rate"}, …], "parameters"}` | `{"predictions": …}` |
 | v2 | Open Inference Protocol: `{"inputs": [tensor, …], "parameters", "id"}` | `{"outputs": [label, score]}` |
+| gRPC | Open Inference's `ModelInferRequest` | `ModelInferResponse` |
 
 In v2, tensors may be binary: their bytes follow the JSON, in a request and in its answer.
 A model of several heads answers an object of rankings by head in place of a ranking, and in v2 `HEAD.label` and
@@ -12,6 +13,7 @@ A model of several heads answers an object of rankings by head in place of a ran
 """
 
 from speaker_id.protocol.deadline import deadline
+from speaker_id.protocol.message import write_message
 from speaker_id.protocol.parse import parse
 from speaker_id.protocol.render import check_size, dump, least_bytes, render
 from speaker_id.protocol.request import (
@@ -48,4 +50,5 @@ __all__ += [
     "parse",
     "render",
     "render_tensors",
+    "write_message",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
-from speaker_id.protocol import binary, coding, form, json_body, values
+from speaker_id.protocol import binary, coding, form, json_body, message, values
 from speaker_id.protocol.open_inference import parse_v2, raw_v2
 from speaker_id.protocol.request import Bytes, Options, Payload, Request
 from speaker_id.protocol.tensors import parse_tensors
@@ -34,6 +35,10 @@ def parse(payload: Payload, settings: Settings) -> Request:
     parts = dict(payload.parts)
     if "body" in parts:
         parts["body"] = coding.plain(parts["body"], payload.headers)
+    if payload.form == message.FORM:
+        document, tensors = message.read_message(parts["body"], settings)
+        asked = parse_v2(document, settings, (header_options(payload.headers),), tensors)
+        return replace(asked, form="grpc")
     content, fields = split(form.parts(parts["body"], payload.form) if payload.form else parts)
     outside = (
         values.options(fields, "part"),

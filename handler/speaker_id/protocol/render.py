@@ -111,7 +111,7 @@ def least_bytes(request: Request, heads: Mapping[str, int], top_k: int, shortest
         shortest: characters of the model's shortest label.
     """
     label, score = len(f'"{"x" * shortest}",'), len("1.0,")
-    if request.form in ("v2", "tensors"):
+    if request.form in ("v2", "grpc", "tensors"):
         one = sum(least_entry(output, heads, top_k, shortest) for output in request.outputs)
     else:
         entries = sum(min(top_k, count) for count in heads.values())

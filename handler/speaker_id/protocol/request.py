@@ -13,7 +13,7 @@ from speaker_id.clip import Clip
 from speaker_id.settings import ScoreFunction
 
 Bytes = bytes | bytearray
-Form = Literal["ranking", "v1", "v2", "tensors"]
+Form = Literal["ranking", "v1", "v2", "grpc", "tensors"]
 FIELDS = ("label", "score")  # of an entry of a ranking, and the v2 outputs of one head
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
 Class = tuple[float, int, str]  # score, index among the labels, label
@@ -60,7 +60,8 @@ class Payload:
         within: seconds from then after which the server stops waiting for the answer.
         query: the URL's query, such as "top_k=3".
         tensors: in place of a body, where the server has parsed it; the answer is tensors too.
-        form: content type of a body that is a multipart form and has not been parsed; empty for any other.
+        form: content type of a body that is a multipart form and is not parsed yet, or of a gRPC message; empty for
+            any other.
     """
 
     parts: Mapping[str, Bytes]
@@ -117,9 +118,9 @@ class Request:
         form: how to answer.
         clips: exactly one for a ranking; otherwise any number up to the limit.
         options: the caller's choices.
-        id: v2 only: echoed.
-        outputs: v2 and tensors only: those asked for, in order.
-        timeout: v2 only: seconds after which nobody waits for the answer; None if the body does not say.
+        id: v2 and gRPC only: echoed.
+        outputs: v2, gRPC and tensors only: those asked for, in order.
+        timeout: v2 and gRPC only: seconds after which nobody waits for the answer; None if the body does not say.
     """
 
     form: Form

@@ -40,10 +40,10 @@ def infer(tensor: grpc.InferInput, model: str = "demo", **more: Any) -> grpc.Inf
     return client.infer(model, [tensor], **{"headers": mine} | more)
 
 
-def classes() -> list[list[Any]]:
-    """Triton's own top-k: `score:index:label`, of the scores."""
-    wanted = [grpc.InferRequestedOutput("scores", class_count=2)]
-    entries = infer(clip(it.clip.read_bytes()), outputs=wanted).as_numpy("scores").reshape(-1)
+def classes(of: str) -> list[list[Any]]:
+    """Triton's own top-k: `score:index:label`, of its scores, or of ours behind another server."""
+    wanted = [grpc.InferRequestedOutput(of, class_count=2)]
+    entries = infer(clip(it.clip.read_bytes()), outputs=wanted).as_numpy(of).reshape(-1)
     return [[entry.decode().split(":")[2], float(entry.decode().split(":")[0])] for entry in entries]
 
 
@@ -120,7 +120,8 @@ tell({
     "waveform": lambda: ranking(infer(waveform(), parameters={"sampling_rate": 16000})),
     "gzip": lambda: ranking(infer(clip(it.clip.read_bytes()), compression_algorithm="gzip")),
     "async_infer": later,
-    "classes": classes,
+    "classes of scores": lambda: classes("scores"),
+    "classes of score": lambda: classes("score"),
     "top_k": top_k,
     "about": about,
     "no audio": lambda: refused(lambda: infer(clip(it.notes.read_bytes()))),

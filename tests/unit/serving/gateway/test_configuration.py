@@ -100,11 +100,13 @@ def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> No
         for each in manager["http_filters"]
         if "default_source_code" in each["typed_config"]
     }
-    assert list(lua.values()) == [str(RUN / name) for name in scripts.ALL if name != scripts.AGAIN]
+    # the last reads what the bridge makes requests of, and what becomes of them
+    expected = (*(name for name in scripts.ALL if name != scripts.AGAIN), scripts.TRANSLATE)
+    assert list(lua.values()) == [str(RUN / name) for name in expected]
     names = [each["name"] for each in manager["http_filters"]]
     assert names[0] == "envoy.filters.http.cors"
-    *_, buffer, bridge, router = (name.removeprefix("envoy.filters.http.") for name in names)
-    assert (buffer, bridge, router) == ("buffer", "grpc_http1_reverse_bridge", "router")
+    last = ["buffer", "translate", "grpc_http1_reverse_bridge", "translated", "router"]
+    assert [name.removeprefix("envoy.filters.http.") for name in names[-5:]] == last
 
 
 @pytest.mark.parametrize(("server", "marked"), [(UPSTREAM, False), (triton_upstream(1, 2), True)])
@@ -116,7 +118,7 @@ def test_the_answers_of_a_server_whose_queue_does_not_wait_for_a_worker_are_mark
     policies = [
         route["retry_policy"] for each in host["routes"] if "retry_policy" in (route := each.get("route", {}))
     ]
-    assert len(policies) == 3 + len(server.methods)
+    assert len(policies) == 3 + len(server.methods) + len(server.translated)
     for policy in policies:
         assert policy["retry_on"] == ("retriable-headers" if marked else "retriable-status-codes")
         # their number must not end the attempts before the timeout does: the longest pause between two is 1 s
