@@ -150,7 +150,7 @@ def test_what_is_not_for_torchserve_does_not_get_there(sent: Sent) -> None:
     (answer,) = json.loads(sent.answers[index].body)
     assert set(answer["headers"]) == {
         "host", "content-length", "content-type", "explain", "url_path", "te",
-        "x-request-id", "x-forwarded-proto", "x-received", "x-answer-within",
+        "x-request-id", "x-forwarded-proto", "x-received", "x-answer-within", "x-envoy-attempt-count",
     }  # fmt: skip
 
 
