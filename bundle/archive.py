@@ -25,6 +25,7 @@ from speaker_id import label_names
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
 
 from bundle import BundleError, store
+from bundle.repeatable import same_bytes
 from bundle.spec import ModelSpec
 from bundle.terminal import say
 
@@ -268,4 +269,5 @@ def _pack(temporary: Path, stage: Path, spec: ModelSpec) -> Path:
     if done.returncode != 0 or not made.is_file():
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         raise BundleError(f"torch-model-archiver failed for {spec.name}: {lines[-1]}")
+    same_bytes(made)
     return made

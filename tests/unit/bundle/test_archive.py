@@ -279,3 +279,12 @@ def test_an_archive_with_a_bad_file_does_not_start(unpacked: Path, tmp_path: Pat
     assert complained.startswith("error: model.safetensors has SHA-256 ")
     assert complained.endswith("corrupted or swapped\n")
     assert complained.count("\n") == 1
+
+
+def test_two_builds_of_the_same_inputs_give_the_same_bytes(
+    model: Path, handler: Path, tmp_path: Path
+) -> None:
+    first = made(model, handler, tmp_path).read_bytes()
+    os.utime(handler / "speaker_handler.py", (10**9, 10**9))  # another checkout
+    again = build(resolve(str(model)), tmp_path / "other", handler, tmp_path / "others")
+    assert again.read_bytes() == first
