@@ -1,6 +1,6 @@
 # The front door; `make` alone lists the targets.
 
-VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
+VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
 	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE \
 	VOICES STRANGERS FPIR ALL ARGS
 
@@ -38,7 +38,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image-check kserve-fields dashboard record promtool
+.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image image-check kserve-fields dashboard record promtool
 
 ##@ Use
 
@@ -46,7 +46,7 @@ demo: setup ## identify the sample clips with the small demo model, through a re
 	$(RUN) -m serving.demo SERVER
 
 serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, SERVER=torchserve, PORT=8080, TOKENS= file, TLS= folder, CORS= origins, PAGE=off, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
-	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP ARGS
+	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP ARGS
 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder
@@ -78,8 +78,11 @@ audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX
 	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
 	$(RUN) -m bundle.audit --tools build/audit/bin
 
-image-check: setup-dev ## build the Dockerfile without a container engine, start the result and send it requests: TORCH_INDEX=, ARGS="--build-arg VARIANT=cuda"
-	$(RUN) -m deploy.docker.check.__main__ $${TORCH_INDEX:+--build-arg TORCH_INDEX="$$TORCH_INDEX"} ARGS
+image: setup ## build the image with the container engine that is there: MODEL=, VARIANT=cuda, SERVER=triton, ENGINE=docker, podman or buildah, ARGS="--tag REG/speaker-id:1.0-cpu"
+	$(RUN) -m deploy.docker MODEL REVISION VARIANT SERVER ENGINE TORCH_INDEX ARGS
+
+image-check: setup-dev ## build it, start it as each platform does, ask, scrape, stop, push and pull it: MODEL=, VARIANT=, ENGINE=, ARGS="--again --keep"
+	$(RUN) -m deploy.docker.check MODEL REVISION VARIANT ENGINE TORCH_INDEX ARGS
 
 clean: ## remove what was built, except .venv and the archives of a roll-back: ALL=1 for those too
 	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.clean ALL; fi

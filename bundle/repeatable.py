@@ -1,4 +1,4 @@
-"""An archive whose bytes depend on its content alone: built twice, it is the same layer of an image and the same object."""
+"""An archive whose bytes depend on its content alone: built twice, it is one layer of an image."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Each cloud platform's side, played against the image's entrypoint: its start, its routes, its stop under load.
 
-Around the stub, which loads at once; Hugging Face's repository, which is converted, is in test_container.py.
+Around the stub, which loads at once. `make image-check` plays them against the image, with the model, in a container.
 """
 
 from __future__ import annotations
@@ -10,69 +10,22 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
-import yaml
 
-from deploy.docker.check import dockerfile
+from deploy.docker.check.clouds import SIDES, Side
+from deploy.docker.check.router import CALLERS, stop_under_load
 from serving.gateway.envoy import Gateway
 from serving.host import ports
 from serving.host.leash import Leashed
 from serving.host.ports import LOOPBACK
 from serving.platforms import KILL_SECONDS
-from tests.e2e.router import CALLERS, stop_under_load
 from tests.e2e.started import CLIPS, STUB, Run, Serve
+from tests.unit.deploy import dockerfile
 
 pytestmark = pytest.mark.e2e
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Side:
-    """What a platform does.
-
-    Attributes:
-        health, predict: the paths that it asks.
-        port: the variable that says where; the port is 8080 without one.
-        argument: with which it starts the container.
-        environment: its other variables; {mounted} stands for the folder of what it mounts.
-        archive: where it mounts the model.
-    """
-
-    health: str
-    predict: str
-    port: str = ""
-    argument: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
-    archive: str = ""
-
-
-AZURE = yaml.safe_load((ROOT / "deploy/azureml/deployment.yaml").read_text())["environment"][
-    "inference_config"
-]
-SIDES = {
-    "sagemaker": Side("/ping", "/invocations", "SAGEMAKER_BIND_TO_PORT", ("serve",), archive="opt/ml/model"),
-    "vertex": Side(
-        "/v1/endpoints/1/deployedModels/2",
-        "/v1/endpoints/1/deployedModels/2:predict",
-        "AIP_HTTP_PORT",
-        environment={
-            "AIP_HEALTH_ROUTE": "/v1/endpoints/1/deployedModels/2",
-            "AIP_PREDICT_ROUTE": "/v1/endpoints/1/deployedModels/2:predict",
-            "AIP_STORAGE_URI": "",
-        },
-    ),
-    "azure": Side(
-        AZURE["readiness_route"]["path"],
-        AZURE["scoring_route"]["path"],
-        environment={"AZUREML_MODEL_DIR": "{mounted}/var/azureml-app/azureml-models/voices/1"},
-        archive="var/azureml-app/azureml-models/voices/1/demo",
-    ),
-}
 
 
 @pytest.fixture
@@ -95,7 +48,7 @@ def container(
             monkeypatch.setenv(side.port, str(port))
         here = ["--address", LOOPBACK, "--metrics-port", str(metrics), "--run", str(checkout / "run")]
         here += [] if side.port else ["--port", str(port)]
-        _, *words = _after(dockerfile.read(ROOT / "deploy/docker/Dockerfile", {})[-1].exec_form("ENTRYPOINT"))
+        _, *words = _after(dockerfile.server().words("ENTRYPOINT"))
         output = tmp_path / "said.txt"
         with output.open("wb") as log:
             command = [sys.executable, STUB, *words, *side.argument, *here]
@@ -114,7 +67,7 @@ def _after(words: list[str]) -> list[str]:
     return words[words.index("serving.serve") :]
 
 
-@pytest.mark.parametrize("name", SIDES)
+@pytest.mark.parametrize("name", [name for name, side in SIDES.items() if not side.repository])
 def test_from_the_start_to_a_stop_under_load_nothing_is_lost(
     name: str, container: Callable[[Side], Serve]
 ) -> None:

@@ -1,148 +1,129 @@
-"""The image's server stage, started as a container would be: its entrypoint, user, health check and read-only root.
+"""The image's server stage, built and started by podman: its entrypoint, user, health check and read-only root.
 
-Its packages and archive are this checkout's, mounted where the Dockerfile has them; `make image-check` builds them too.
+Its packages and archive are this checkout's, mounted into a base of this machine's own system: it takes seconds.
+`make image-check` builds all of it. Only for root, whose podman needs nothing of the machine's set-up.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from bundle import samples
-from deploy.docker.check import dockerfile, sandbox
-from deploy.docker.check.__main__ import DOCKERFILE, TARGET, serve, started
-from deploy.docker.check.builder import Builder, Built
-from deploy.docker.check.dockerfile import Stage
+from bundle import java
+from deploy.docker.check import plays, storage
+from deploy.docker.check.clouds import SIDES
+from deploy.docker.check.container import run
+from deploy.docker.engine import Build, Engine
+from deploy.docker.lean import ALSO, CODE
 from serving.gateway.envoy import Gateway
-from serving.host import ports
-from serving.host.ports import LOOPBACK
-from serving.platforms import KILL_SECONDS
-from tests.e2e.router import stop_under_load
+from tests.unit.deploy import dockerfile
 from tests.unit.deploy import kustomized as pods
-from tests.waiting import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.unit.deploy.kustomized import ROOT
 
 pytestmark = pytest.mark.e2e
-needs_namespaces = pytest.mark.skipif(not sandbox.available(), reason="no namespaces for this user here")
+needs_podman = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("podman") is None, reason="no podman here, or not as root"
+)
+TAG, BASE = "speaker-id-test:1.0", "this-machine:1.0"
 
 
-@pytest.fixture
-def given(demo_store: Path) -> dict[str, Path]:
-    """What is mounted: the packages and the archive, and their Python where it is no system's."""
-    demo_store.chmod(0o755)  # the image's user is another
-    folders = {"/app/.venv": Path(sys.prefix), "/app/model_store": demo_store}
-    return (
-        folders if sys.base_prefix.startswith("/usr") else folders | {sys.base_prefix: Path(sys.base_prefix)}
-    )
+def base(folder: Path) -> Path:
+    """A root with this machine's links, such as /lib, and empty folders; its files are mounted."""
+    tar = folder / "base.tar"
+    (folder / "empty").mkdir()
+    (folder / "tmp").mkdir()
+    (folder / "tmp").chmod(0o1777)
+    with tarfile.open(tar, "w") as target:
+        for name in ("usr", "bin", "sbin", "lib", "lib64", "etc", "app/.venv"):
+            real = Path("/") / name
+            if real.is_symlink():
+                link = tarfile.TarInfo(name)
+                link.type, link.linkname = tarfile.SYMTYPE, str(real.readlink())
+                target.addfile(link)
+            elif real.is_dir() or name.startswith("app"):
+                target.add(folder / "empty", name)
+        target.add(folder / "tmp", "tmp")
+        target.add("/etc/ld.so.cache", "etc/ld.so.cache")
+    return tar
 
 
-@pytest.fixture
-def built(given: dict[str, Path], tmp_path: Path) -> tuple[Stage, Built]:
-    stages = dockerfile.needed(dockerfile.read(ROOT / DOCKERFILE, {}), TARGET)
-    builder = Builder(ROOT, tmp_path, {}, given)
-    for stage in stages:
-        builder.build(stage)
-    for place in given:
-        (builder.built[TARGET].root / place.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    return stages[-1], builder.built[TARGET]
+@pytest.fixture(scope="module")
+def mounted() -> list[str]:
+    """Options: this machine's system and packages, whose compiled files lie beside them."""
+    places = {"/usr": Path("/usr"), "/app/.venv": Path(sys.prefix).resolve()}
+    if not sys.base_prefix.startswith("/usr"):
+        places[sys.base_prefix] = Path(sys.base_prefix)
+    found = java.find()
+    assert found
+    home = found.resolve().parents[1]  # as an image's is in its .venv, here this machine's own
+    if not home.is_relative_to("/usr"):
+        places[str(home)] = home
+    places |= {
+        str(folder): folder for folder in Path("/etc").glob("java*")
+    }  # Debian's Java has links to there
+    variables = {"JAVA_HOME": home, "PATH": "/app/.venv/bin:/usr/bin:/bin", "PYTHONPYCACHEPREFIX": ""}
+    return [
+        *(f"--volume={folder}:{place}:ro" for place, folder in places.items()),
+        *(f"--env={name}={value}" for name, value in variables.items()),
+    ]
 
 
-@needs_namespaces
-def test_the_image_starts_answers_and_stops_read_only_and_as_nobody(
-    built: tuple[Stage, Built],
-    given: dict[str, Path],
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture(scope="module")
+def image(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The last stage of deploy/docker/Dockerfile, with folders in the place of the stages before."""
+    folder = tmp_path_factory.mktemp("image")
+    code, model = folder / "code/layers/code/app", folder / "model/layers/model/app/model_store"
+    for name in (*CODE, *ALSO):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, code / name)
+    shutil.copytree(demo_store, model, ignore=shutil.ignore_patterns(".*"))
+    for empty in ("code/layers/compiled", "packages/app/.venv"):
+        (folder / empty).mkdir(parents=True)
+    subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(storage.VARIABLE, raising=False)
+        storage.own(folder / "storage")
+        patch.setenv(storage.VARIABLE, os.environ[storage.VARIABLE])
+        try:
+            run("podman", "import", str(base(folder)), BASE)
+            contexts = {name: folder / name for name in ("packages", "code", "model")}
+            build = Build(
+                dockerfile.FILE, folder / "empty", {"PYTHON_IMAGE": BASE}, contexts=contexts, tag=TAG
+            )
+            Engine("podman").build(build, quiet=True)
+            yield TAG
+        finally:
+            storage.remove(folder / "storage")
+
+
+@needs_podman
+def test_it_starts_answers_and_stops_read_only_and_as_nobody(
+    image: str, mounted: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    serve(*built, given)
+    plays.whole("podman", image, "demo", mounted)
     said = capfd.readouterr().out
-    assert "ready by HEALTHCHECK" in said
+    assert "healthy by its HEALTHCHECK" in said
     assert "speaker_id_queue_depth is scraped" in said
-    user = "10001" if os.geteuid() == 0 else "0"  # root of the namespace only, where nobody else can be had
-    assert f"as uid {user}; SIGTERM: 0 after" in said
+    assert "0 lost, exit code 0" in said
 
 
-@needs_namespaces
+@needs_podman
 def test_a_checkpoint_that_hugging_face_mounts_is_converted_and_served_until_a_stop_under_load(
-    built: tuple[Stage, Built], given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    image: str, mounted: list[str], demo_store: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    repository = tmp_path / "repository"
-    repository.mkdir()
-    for name in ("config.json", "preprocessor_config.json", "model.safetensors", "README.md"):
-        shutil.copyfile(ROOT / "models/demo" / name, repository / name)
-        (repository / name).chmod(0o644)
-    repository.chmod(0o755)
-    (built[1].root / "repository").mkdir()
-    port, metrics_port = ports.free(2)
-    url, clip = f"http://{LOOPBACK}:{port}", samples.samples()[0]
-    with started(*built, port, metrics_port, given | {"/repository": repository}) as container:
-
-        def health() -> int:
-            with contextlib.suppress(requests.ConnectionError):
-                return requests.get(f"{url}/health", timeout=600).status_code
-            return 0
-
-        seen = [0]
-        wait_until(lambda: seen.append(health()) or container.outer.poll() is not None or seen[-1] == 200)
-        assert sorted(set(seen)) == [0, 200, 503]
-        inputs = {"inputs": base64.b64encode(clip.path.read_bytes()).decode(), "parameters": {"top_k": 1}}
-        (best,) = requests.post(url, json=inputs, timeout=600).json()
-        assert best["label"] == clip.speaker
-        assert requests.get(f"{url}/v1/models/repository", timeout=600).status_code == 200
-
-        def call() -> int:
-            return requests.post(url, clip.path.read_bytes(), timeout=600).status_code
-
-        statuses = stop_under_load(call, health, lambda: container.inner.send_signal(signal.SIGTERM))
-        assert set(statuses) == {200}
-        assert container.outer.wait(KILL_SECONDS) == 0
-
-
-@needs_namespaces
-def test_nothing_but_its_tmp_can_be_written_to(built: tuple[Stage, Built], given: dict[str, Path]) -> None:
-    _, container = built
-
-    def touch(place: str) -> int:
-        words = ["touch", place]
-        command = sandbox.command(container.root, words, "/app", container.variables, "", True, given)
-        return subprocess.run(command, capture_output=True, timeout=600).returncode
-
-    assert touch("/tmp/new") == 0
-    for place in (
-        "/app/new",
-        "/app/bundle/new",
-        "/app/.venv/new",
-        "/app/model_store/new",
-        "/usr/new",
-        "/etc/new",
-    ):
-        assert touch(place) != 0, place
-
-
-@needs_namespaces
-def test_no_file_of_this_machine_is_seen_but_the_system_s(
-    built: tuple[Stage, Built], given: dict[str, Path], tmp_path: Path
-) -> None:
-    _, container = built
-    command = sandbox.command(
-        container.root, ["ls", "/"], "/", container.variables, "10001:10001", True, given
-    )
-    seen = subprocess.run(command, capture_output=True, text=True, timeout=600).stdout.split()
-    ours = {place.split("/")[1] for place in given}
-    assert set(seen) <= {*sandbox.SYSTEM, *ours, "dev", "proc", "tmp"}
-    assert "app" in seen
+    name = "huggingface"
+    plays.platform("podman", image, name, SIDES[name], demo_store / "demo.mar", tmp_path, mounted)
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])

@@ -1,164 +1,112 @@
-"""`make image-check`: can the image that deploy/docker/Dockerfile describes serve? Without a container engine.
+"""`make image-check`: build the image with a real engine, and do with it what a platform does.
 
-Reads the file's own steps and runs them in an empty root, as `deploy.docker.check.sandbox` has it. Then its
-ENTRYPOINT, as its USER, as process 1, on a read-only root: it must become ready by its own HEALTHCHECK, name the
-speaker of a sample clip, and end with 0 on SIGTERM. What this cannot show: pulling the base image, layers, the
-engine's own limits.
+python -m deploy.docker.check --engine podman
+
+Builds it, looks at what is in it and at its layers, starts it confined, waits for its HEALTHCHECK, asks and scrapes it
+through published ports, plays each cloud platform's start, stops it under load, pushes it to a registry and pulls it by
+its digest. With `--again` it is built a second time from nothing, which must give the same image.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import signal
-import subprocess
+import json
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-import psutil
-import requests
-
-from bundle import BundleError, archived, samples
+from bundle import BundleError
 from bundle.command_line import Parser
-from clients.identify import Client, ClientError
-from deploy.docker.check import dockerfile, sandbox
-from deploy.docker.check.builder import Builder, Built
-from deploy.docker.check.dockerfile import Stage
-from serving.host import ports, processes
-from serving.host.leash import Leashed, watches
-from serving.host.polling import wait_until
-from serving.host.ports import LOOPBACK
+from clients.identify import ClientError
+from deploy.docker import engine, image, referrers
+from deploy.docker.check import base, contents_of, plays, registry, storage
+from deploy.docker.check.clouds import SIDES
+from deploy.docker.check.container import run
+from deploy.docker.engine import Build, Engine
 
-DOCKERFILE = Path("deploy/docker/Dockerfile")
-ROOT = Path("build/image")
-TARGET = "server"
-READY_SECONDS = 400.0  # more than the start period of the Dockerfile's HEALTHCHECK
-SIGNAL = "speaker_id_queue_depth"
-STOP_SECONDS = 100.0  # terminationGracePeriodSeconds of deploy/kubernetes
+TAG = "speaker-id-check:1.0-cpu"
 
 
-@dataclass
-class Container:
-    """A started server.
-
-    Attributes:
-        outer: the child of ours that ends as `inner` does.
-        inner: the server, process 1 of its namespace.
-        check: what runs the image's HEALTHCHECK beside it in the same root.
-    """
-
-    outer: subprocess.Popen[bytes]
-    inner: psutil.Process
-    check: list[str]
-
-
-@contextlib.contextmanager
-def started(
-    server: Stage, built: Built, port: int, metrics_port: int, given: Mapping[str, Path]
-) -> Iterator[Container]:
-    """The ENTRYPOINT as a running process, which ends with the block."""
-    # it shares this machine's network, where both ports may be taken
-    words = [*server.exec_form("ENTRYPOINT"), "--port", str(port), "--metrics-port", str(metrics_port)]
-    user = server.last("USER") or ""
-    command = sandbox.command(
-        built.root, words, built.where, built.variables, user, True, given, java=bool(given)
-    )
-    outer = Leashed(command)
-    try:
-
-        def inside() -> list[psutil.Process]:
-            return [each for each in psutil.Process(outer.pid).children() if not watches(each)]
-
-        wait_until(lambda: outer.poll() is not None or inside(), 10)
-        if outer.poll() is not None or not (inner := inside()):
-            raise BundleError("the entrypoint did not start")
-        mapped = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        namespaces = ["nsenter", "--target", str(inner[0].pid), *mapped, "--mount", "--pid", "--root", "--wd"]
-        check = server.exec_form("HEALTHCHECK")
-        setting = [f"{name}={value}" for name, value in built.variables.items()]
-        where = ["/usr/bin/env", f"--chdir={built.where}", "--ignore-environment", *setting]
-        yield Container(outer, inner[0], [*namespaces, *where, *check])
-    finally:
-        if outer.poll() is None:
-            processes.end(psutil.Process(outer.pid).children(recursive=True), grace=5.0)
-        outer.kill()
-        outer.wait()
-        outer.release()
-
-
-def serve(server: Stage, built: Built, given: Mapping[str, Path]) -> None:
-    """Start, request, scrape, stop.
+def check(chosen: Engine, build: Build, variant: str, again: bool, folder: Path) -> None:
+    """All of it.
 
     Raises:
-        BundleError: it does not become ready, answers wrongly, has no metrics, or does not end with 0.
+        BundleError, ClientError: what failed.
     """
-    port, metrics_port = ports.free(2)
-    store, sample = f"{built.where}/model_store", samples.samples()[0]
-    (spec,) = archived.read_store(given.get(store, built.root / store.lstrip("/")))
-    with started(server, built, port, metrics_port, given) as container:
+    program = "podman" if chosen.name == "buildah" else chosen.name
+    print(f"image-check: {base.ensure(program, image.base(build))}", flush=True)
+    began = time.monotonic()
+    made = image.make(chosen, replace(build, tag=TAG), variant)
+    about = json.loads(run(program, "image", "inspect", TAG))[0]
+    print(
+        f"built by {chosen.name} in {time.monotonic() - began:.0f} s: {about['Size'] / 1e9:.2f} GB",
+        flush=True,
+    )
+    labelled = replace(build, labels=made.labels)
+    contents_of.check(program, TAG)
+    contents_of.new_model(chosen, labelled, program, TAG, folder / "context")
+    name = next(each["name"] for each in made.bill["components"] if each["type"] == "machine-learning-model")
+    mar = contents_of.copied(program, TAG, f"/app/model_store/{name}.mar", folder / "archive")
+    plays.whole(program, TAG, name)
+    for platform, side in SIDES.items():
+        plays.platform(program, TAG, platform, side, mar, folder)
+    pushed(program, about["Id"].removeprefix("sha256:"), folder / "registry")
+    if again:
+        contents_of.same_again(chosen, labelled, program, TAG)
 
-        def ready() -> bool:
-            if container.outer.poll() is not None:
-                raise BundleError(f"the server ended by itself with exit code {container.outer.returncode}")
-            return subprocess.run(container.check, capture_output=True).returncode == 0
 
-        if not wait_until(ready, READY_SECONDS, 0.5):
-            raise BundleError(f"its HEALTHCHECK is not ready after {READY_SECONDS:.0f} s")
-        with Client(f"http://{LOOPBACK}:{port}", spec.name) as client:
-            best = client.identify(sample.path).labels[0].label
-        if spec.demo and best != sample.speaker:
-            raise BundleError(f"{sample.path.name} is by {sample.speaker}, but the server answers {best}")
-        scraped = requests.get(f"http://{LOOPBACK}:{metrics_port}/metrics", timeout=10).text
-        if f"\n{SIGNAL}{{" not in scraped:
-            raise BundleError(f"its metrics lack {SIGNAL}, which the autoscalers use")
-        print(f"ready by HEALTHCHECK; {sample.path.name}: {best}; {SIGNAL} is scraped", flush=True)
-        family = [container.inner, *container.inner.children(recursive=True)]
-        users = sorted({each.uids().real for each in family})
-        began = time.monotonic()
-        container.inner.send_signal(signal.SIGTERM)
-        try:
-            code = container.outer.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise BundleError(f"it still runs {STOP_SECONDS:.0f} s after SIGTERM") from None
-        seconds = time.monotonic() - began
-        print(
-            f"{len(family)} processes as uid {', '.join(map(str, users))}; SIGTERM: {code} after {seconds:.1f} s"
-        )
-        if code:
-            raise BundleError(f"it ended with exit code {code}")
+def pushed(program: str, identity: str, folder: Path) -> None:
+    """Push it to a registry, attach its bill of materials, and pull it by its digest.
+
+    Raises:
+        BundleError: what is pulled, or attached, is another.
+    """
+    if not registry.available():
+        print(f"not pushed: no {registry.PROGRAM} is installed")
+        return
+    with registry.running(folder) as address:
+        digest, manifest = registry.push(program, TAG, address)
+        sizes = [layer["size"] / 1e6 for layer in manifest["layers"]]
+        listed = ", ".join(f"{each:.1f}" for each in sizes)
+        print(f"pushed as {digest}: {sum(sizes):.0f} MB compressed, by layer {listed}")
+        repository = TAG.partition(":")[0]
+        if (got := registry.pulled(program, repository, digest, address)) != identity:
+            raise BundleError(f"pulled by its digest it is {got}, not {identity}")
+        where, bill = f"http://{address}/v2/{repository}", (image.MADE / image.BILL).read_bytes()
+        referrers.attach(where, digest, bill)
+        if referrers.attached(where, digest) != bill:
+            raise BundleError("what is attached to it is not its bill of materials")
+        print("pulled by its digest: the same image; its bill of materials is attached and was read back")
 
 
 def main() -> int:
-    parser = Parser(prog="make image-check", description="Follow the Dockerfile and start it.")
-    parser.add_argument(
-        "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="as docker build takes it"
+    parser = Parser(
+        prog="make image-check", description="Build the image with a real engine, start it, ask it."
     )
+    image.options(parser)
     parser.add_argument(
-        "--root", type=Path, default=ROOT, help="where the stages are built (default: %(default)s)"
+        "--again", action="store_true", help="build it twice from nothing: both must be one image"
     )
-    args = parser.parse_args()
+    parser.add_argument("--keep", action="store_true", help="keep the built layers for the next run")
+    args, more = parser.parse_known_args()
     began = time.monotonic()
+    store, ours = image.MADE / "storage", False
     try:
-        if not sandbox.available():
-            raise BundleError(
-                "no permission for namespaces: run it as root, or where `unshare --user --mount` works"
-            )
-        shutil.rmtree(args.root, ignore_errors=True)
-        arguments = dict(each.split("=", 1) for each in args.build_arg)
-        stages = dockerfile.needed(dockerfile.read(DOCKERFILE, arguments), TARGET)
-        builder = Builder(Path(), args.root, arguments)
-        for stage in stages:
-            print(f"stage {stage.name}, from {stage.base}", flush=True)
-            builder.build(stage)
-        serve(stages[-1], builder.built[TARGET], {})
+        chosen = engine.find(args.engine)
+        ours = storage.own(store)
+        build = image.asked(
+            chosen, "torchserve", args.model, args.revision, args.variant, args.torch_index, more
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            check(chosen, build, args.variant, args.again, Path(folder))
     except (BundleError, ClientError) as exc:
         print(f"image-check: {exc}", file=sys.stderr)
         return 1
-    print(f"image-check: every step was followed, in {time.monotonic() - began:.0f} s")
+    finally:
+        if ours and not args.keep:
+            storage.remove(store)
+    print(f"image-check: everything holds, in {time.monotonic() - began:.0f} s")
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bundle import variables
+from deploy.docker import engine, image
 from measure.loadtest import arrivals
 from serving import model_servers
 from serving.host import allocator
@@ -155,6 +156,8 @@ def test_an_unknown_variable_is_refused_and_not_run(folder: Path, tmp_path: Path
         ("RATE=0", "RATE=0 is not allowed: requests a second, more than 0, such as 5 or 0.5"),
         ("DURATION=1h", "DURATION=1h is not allowed: 30, 30s or 2m"),
         ("SERVER=tfserving", "SERVER=tfserving is not allowed: torchserve or triton"),
+        ("VARIANT=gpu", "VARIANT=gpu is not allowed: cpu or cuda"),
+        ("ENGINE=nerdctl", "ENGINE=nerdctl is not allowed: docker, podman or buildah"),
         ("ALLOCATOR=tcmalloc", "ALLOCATOR=tcmalloc is not allowed: glibc or jemalloc"),
         ("PAGE=no", "PAGE=no is not allowed: on or off"),
         ("SHAPE=saw", "SHAPE=saw is not allowed: poisson, constant, step or spike"),
@@ -192,6 +195,8 @@ def test_every_checked_variable_has_an_example_above() -> None:
         "SPLIT",
         "FPIR",
         "SERVER",
+        "VARIANT",
+        "ENGINE",
         "ALLOCATOR",
         "SHAPE",
     }
@@ -200,6 +205,8 @@ def test_every_checked_variable_has_an_example_above() -> None:
 def test_the_words_that_are_allowed_are_those_that_the_commands_take() -> None:
     for name, taken in {
         "SERVER": model_servers.NAMES,
+        "VARIANT": image.VARIANTS,
+        "ENGINE": engine.NAMES,
         "ALLOCATOR": allocator.NAMES,
         "SHAPE": arrivals.SHAPES,
     }.items():

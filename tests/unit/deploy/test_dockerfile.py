@@ -1,4 +1,4 @@
-"""deploy/docker/: Dockerfile and Dockerfile.triton, linted, whole, and followed as a builder would."""
+"""deploy/docker/: Dockerfile and Dockerfile.triton, linted and whole; an engine builds them in `make image-check`."""
 
 from __future__ import annotations
 
@@ -9,23 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bundle import BundleError
-from deploy.docker.check import dockerfile
-from deploy.docker.check.__main__ import DOCKERFILE, TARGET
-from deploy.docker.check.builder import Builder
 from serving.arguments import parser
 from serving.triton import installation, verify
 from serving.triton.process import Triton
+from tests.unit.deploy import dockerfile
+from tests.unit.deploy.dockerfile import FILE, TRITON
 from tests.unit.deploy.kustomized import ROOT
 
-FILE = ROOT / DOCKERFILE
-TRITON = FILE.with_name("Dockerfile.triton")
 FILES = pytest.mark.parametrize("file", [FILE, TRITON], ids=lambda it: it.name)
-
-
-def written(folder: Path, text: str) -> Path:
-    (folder / "Dockerfile").write_text(text)
-    return folder / "Dockerfile"
 
 
 @FILES
@@ -35,59 +26,82 @@ def test_hadolint_finds_nothing(file: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "packages"), [({}, "packages-cpu"), ({"VARIANT": "cuda"}, "packages-cuda")]
-)
-def test_each_variant_builds_its_own_packages_and_no_others(arguments: dict[str, str], packages: str) -> None:
-    stages = dockerfile.needed(dockerfile.read(FILE, arguments), TARGET)
-    assert [stage.name for stage in stages] == ["base", packages, "build", "server"]
+@FILES
+def test_no_stage_is_chosen_by_an_argument(file: Path) -> None:
+    """Not every builder selects a stage by an argument's default: buildah 1.28 does not."""
+    stages = dockerfile.read(file, PYTHON_IMAGE="chosen", TRITON_IMAGE="chosen")
+    assert {stage.base for stage in stages.values()} == {"chosen", "packages", "code", "scratch"}
+    # with another name for the base, every stage that needs a base gets it
+    assert stages["packages"].base == stages["server"].base == "chosen"
 
 
 @FILES
 def test_the_server_is_no_root_and_its_entrypoint_no_shell(file: Path) -> None:
-    server = dockerfile.read(file, {})[-1]
+    server = dockerfile.server(file)
     assert server.last("USER") == "10001:10001"
-    assert server.exec_form("ENTRYPOINT")[1:3] == ["-m", "serving.serve"]
-    assert server.exec_form("HEALTHCHECK")[1:3] == ["-m", "serving.health"]
-    assert not any(step.instruction in ("RUN", "CMD", "SHELL") for step in server.steps)
+    assert server.words("ENTRYPOINT")[1:3] == ["-m", "serving.serve"]
+    assert server.words("HEALTHCHECK")[1:3] == ["-m", "serving.health"]
+    assert not [step for step in server.steps if step[0] in ("RUN", "CMD", "SHELL")]
+
+
+@FILES
+def test_the_server_s_layers_are_in_the_order_of_how_seldom_they_change(file: Path) -> None:
+    copied = dockerfile.server(file).copies()
+    assert [stage for stage, _ in copied] == ["packages", "code", "code", "model"]
+    stages = dockerfile.read(file)
+    # neither the packages nor the code depend on the model
+    for name in ("packages", "code"):
+        assert not {"MODEL", "REVISION"} & {value.partition("=")[0] for value in stages[name].all("ARG")}
+        assert "models" not in [word for _, words in stages[name].copies() for word in words]
+
+
+@FILES
+def test_nothing_is_copied_from_a_stage_that_is_not_there(file: Path) -> None:
+    stages = dockerfile.read(file)
+    copied = {stage for each in stages.values() for stage, _ in each.copies()}
+    assert copied - {""} <= set(stages)
 
 
 def test_with_triton_the_image_differs_in_its_base_and_its_server_only() -> None:
-    plain, triton = (dockerfile.read(file, {})[-1] for file in (FILE, TRITON))
+    plain, triton = dockerfile.server(FILE), dockerfile.server(TRITON)
     for instruction in ("WORKDIR", "USER", "EXPOSE", "HEALTHCHECK", "LABEL"):
         assert triton.last(instruction) == plain.last(instruction)
-    assert [step.value for step in triton.steps if step.instruction == "COPY"] == [
-        step.value for step in plain.steps if step.instruction == "COPY"
-    ]
-    variables = [step.value for step in triton.steps if step.instruction == "ENV"]
-    assert variables == ["TRITONSERVER_ROOT=/opt/tritonserver", plain.last("ENV")]
-    words = triton.exec_form("ENTRYPOINT")
+    assert triton.all("COPY") == plain.all("COPY")
+    assert triton.all("ENV") == ["TRITONSERVER_ROOT=/opt/tritonserver", plain.last("ENV")]
+    words = triton.words("ENTRYPOINT")
     at = words.index("--server")
     assert words[at + 1] == Triton.name
-    assert words[:at] + words[at + 2 :] == plain.exec_form("ENTRYPOINT")
+    assert words[:at] + words[at + 2 :] == plain.words("ENTRYPOINT")
     assert parser().parse_args(words[3:]).server == Triton.name
 
 
+def test_with_triton_the_stages_below_are_built_alike() -> None:
+    plain, triton = dockerfile.read(FILE), dockerfile.read(TRITON)
+    assert list(plain) == list(triton)
+    for name in ("code", "model", "bill"):
+        own = [step for step in triton[name].steps if step not in plain[name].steps]
+        assert [step for step in plain[name].steps if step not in triton[name].steps] == []
+        assert own == [step for step in own if "TRITONSERVER_ROOT" in step[1] or verify.__name__ in step[1]]
+
+
 def test_triton_is_nvidia_s_of_a_release_with_its_security_fixes() -> None:
-    packages, build, server = dockerfile.read(TRITON, {})
-    image = re.fullmatch(r"nvcr\.io/nvidia/tritonserver:(\d+\.\d+)-py3", server.base)
+    stages = dockerfile.read(TRITON)
+    image = re.fullmatch(r"nvcr\.io/nvidia/tritonserver:(\d+\.\d+)-py3", stages["server"].base)
     assert image
     assert float(image[1]) >= float(installation.OLDEST_SAFE_IMAGE)
-    assert packages.base == server.base  # the Python of .venv is the image's
-    # another one is built from as a whole, or not at all: the build fails where a start would warn
-    assert {stage.base for stage in dockerfile.read(TRITON, {"TRITON_IMAGE": "x"})} == {"x", "packages"}
-    steps = [step.value for step in build.steps if step.instruction == "RUN"]
-    assert steps[0] == f"PYTHONPATH=handler .venv/bin/python -m {verify.__name__}"
-    assert f"TRITONSERVER_ROOT={installation.IMAGE}" in [step.value for step in build.steps]
+    # another one is refused: the build fails where a start would warn
+    steps = stages["code"].all("RUN")
+    assert steps[-1] == f"PYTHONPATH=handler .venv/bin/python -m {verify.__name__}"
+    assert f"TRITONSERVER_ROOT={installation.IMAGE}" in stages["code"].all("ENV")
     assert installation.ROOT_VARIABLE == "TRITONSERVER_ROOT"
 
 
-def test_with_triton_packages_are_checked_by_hash_too() -> None:
-    packages = dockerfile.read(TRITON, {})[0]
-    (command,) = [
-        step.value for step in packages.steps if "bootstrap.py" in step.value and step.instruction == "RUN"
-    ]
+@FILES
+def test_packages_are_checked_by_hash_and_reached_as_the_builder_s_pip_reaches_them(file: Path) -> None:
+    (command,) = [step for step in dockerfile.read(file)["packages"].all("RUN") if "bootstrap.py" in step]
     assert "--locked" in command.split()
+    assert "id=pip,target=/etc/pip.conf" in command
+    assert "id=ca,target=/run/secrets/ca" in command
 
 
 @FILES
@@ -95,55 +109,12 @@ def test_nothing_that_is_copied_is_kept_back_by_dockerignore(file: Path) -> None
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {
         word
-        for stage in dockerfile.read(file, {})
-        for step in stage.steps
-        if step.instruction == "COPY" and "--from" not in step.value
-        for word in step.value.split()[:-1]
+        for stage in dockerfile.read(file).values()
+        for source, words in stage.copies()
+        if not source
+        for word in words
     }
     assert len(copied) > 5
     assert {
         word for word in copied if not any(word == each or word.startswith(f"{each}/") for each in let_in)
     } == set()
-
-
-def test_the_check_gives_steps_the_arguments_and_variables_of_their_stage(tmp_path: Path) -> None:
-    text = "ARG OF=base\nFROM x AS base\nARG A=1\nARG B\nENV C=$A/c D='two words'\nFROM ${OF} AS last\n"
-    base, last = dockerfile.read(written(tmp_path, text), {"B": "given"})
-    assert last.base == "base"
-    known: dict[str, str] = {}
-    for step in base.steps:
-        if step.instruction == "ARG":
-            known |= dockerfile.argument(step.value, {"B": "given"})
-        else:
-            known |= dockerfile.variables(step.value, known)
-    assert known == {"A": "1", "B": "given", "C": "1/c", "D": "two words"}
-
-
-def test_an_instruction_that_the_check_does_not_follow_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="line 2: ONBUILD is not supported"):
-        dockerfile.read(written(tmp_path, "FROM x\nONBUILD RUN true\n"), {})
-
-
-def test_an_entrypoint_for_a_shell_is_refused(tmp_path: Path) -> None:
-    (stage,) = dockerfile.read(written(tmp_path, "FROM x\nENTRYPOINT python -m serving.serve\n"), {})
-    with pytest.raises(BundleError, match="not in exec form"):
-        stage.exec_form("ENTRYPOINT")
-
-
-def test_files_are_copied_as_copy_does_it(tmp_path: Path) -> None:
-    context = tmp_path / "context"
-    (context / "folder" / "deep").mkdir(parents=True)
-    (context / "folder" / "deep" / "file").write_text("in a folder")
-    (context / "a.txt").write_text("a")
-    (context / "b.txt").write_text("b")
-    text = "FROM x\nWORKDIR /app\nCOPY *.txt ./\nCOPY folder there\nCOPY a.txt other/\n"
-    (stage,) = dockerfile.read(written(tmp_path, text), {})
-    root = Builder(context, tmp_path / "roots", {}).build(stage).root / "app"
-    files = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
-    assert files == {"a.txt": "a", "b.txt": "b", "there/deep/file": "in a folder", "other/a.txt": "a"}
-
-
-def test_a_file_that_is_not_there_ends_the_check(tmp_path: Path) -> None:
-    (stage,) = dockerfile.read(written(tmp_path, "FROM x\nCOPY nothing ./\n"), {})
-    with pytest.raises(BundleError, match="line 2: COPY nothing: no such file"):
-        Builder(tmp_path, tmp_path / "roots", {}).build(stage)

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from deploy.docker.check import dockerfile
-from deploy.docker.check.__main__ import DOCKERFILE
+from tests.unit.deploy import dockerfile
 from tests.unit.deploy.kustomized import KUBERNETES, OPTIONS, ROOT, SINGLE, option, overlay, pod, server
 
 GUIDE, TRITON = (ROOT / "docs" / name for name in ("deploy.md", "triton.md"))
@@ -22,14 +21,14 @@ def test_every_link_leads_somewhere() -> None:
 
 def test_every_path_that_a_command_names_is_there() -> None:
     paths = re.findall(r"(?:-[fk]|^python) ((?:deploy|clients)/[\w./-]+)", TEXT, re.MULTILINE)
-    assert len(paths) > 8
+    assert len(paths) > 7
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_every_build_argument_is_the_dockerfile_s() -> None:
-    text = (ROOT / DOCKERFILE).read_text() + (ROOT / DOCKERFILE).with_name("Dockerfile.triton").read_text()
+    text = dockerfile.FILE.read_text() + dockerfile.TRITON.read_text()
     named = set(re.findall(r"--build-arg ([A-Z_]+)=", TEXT + TRITON.read_text("utf-8")))
-    assert {"MODEL", "VARIANT", "PYTHON_IMAGE", "TRITON_IMAGE"} <= named
+    assert {"MODEL", "PYTHON_IMAGE", "TRITON_IMAGE"} <= named
     assert [name for name in named if not re.search(rf"^ARG {name}=", text, re.MULTILINE)] == []
 
 
@@ -52,7 +51,7 @@ def test_every_optional_component_has_its_row(component: str) -> None:
 
 def test_its_numbers_are_the_manifests() -> None:
     container, spec = server(overlay("cpu")), pod(overlay("cpu"))["spec"]
-    user = (dockerfile.read(ROOT / DOCKERFILE, {})[-1].last("USER") or "").partition(":")[0]
+    user = dockerfile.server().last("USER").partition(":")[0]
     for said in (
         f'says "not ready" for {option(container, "--stop-delay")} s',
         f"within {option(container, '--grace')} s",

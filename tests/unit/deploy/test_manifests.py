@@ -11,11 +11,11 @@ import yaml
 from pydantic import BaseModel
 
 from bundle.spec import TorchServeSettings
-from deploy.docker.check import dockerfile
 from deploy.prometheus.operator_rule import OBJECT, RULES, prometheus_rule
 from serving.health import PATH as READY
 from serving.state import GRACE_SECONDS
 from serving.torchserve.process import JVM_STOP_SECONDS
+from tests.unit.deploy import dockerfile
 from tests.unit.deploy.kustomized import (
     KSERVE,
     OPTIONS,
@@ -89,15 +89,15 @@ def test_the_pod_is_more_restricted_than_its_namespace_demands(name: str) -> Non
 
 
 def test_the_pod_runs_as_the_user_of_the_image() -> None:
-    user = dockerfile.read(ROOT / "deploy/docker/Dockerfile", {})[-1].last("USER")
+    user = dockerfile.server().last("USER")
     given = pod(overlay("cpu"))["spec"]["securityContext"]
     assert f"{given['runAsUser']}:{given['runAsGroup']}" == user
 
 
 def test_everything_that_is_written_goes_to_the_one_volume() -> None:
-    stage = dockerfile.read(ROOT / "deploy/docker/Dockerfile", {})[-1]
-    environment = dockerfile.variables(stage.last("ENV") or "", {})
-    entrypoint = stage.exec_form("ENTRYPOINT")
+    stage = dockerfile.server()
+    environment = dockerfile.environment(stage)
+    entrypoint = stage.words("ENTRYPOINT")
     (mount,) = server(overlay("cpu"))["volumeMounts"]
     written = [environment["TMPDIR"], environment["HOME"], entrypoint[entrypoint.index("--run") + 1]]
     assert all(Path(place).is_relative_to(mount["mountPath"]) for place in written)
@@ -110,10 +110,10 @@ def test_the_probes_ask_for_readiness_and_for_life(name: str) -> None:
     assert asked == {"startupProbe": READY, "readinessProbe": READY, "livenessProbe": "/v2/health/live"}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert str(ports["http"]) == option(container, "--port")
-    image = dockerfile.read(ROOT / "deploy/docker/Dockerfile", {})[-1]
-    entrypoint = image.exec_form("ENTRYPOINT")
+    image = dockerfile.server()
+    entrypoint = image.words("ENTRYPOINT")
     assert str(ports["metrics"]) == entrypoint[entrypoint.index("--metrics-port") + 1]
-    assert {str(port) for port in ports.values()} == set((image.last("EXPOSE") or "").split())
+    assert {str(port) for port in ports.values()} == set(image.last("EXPOSE").split())
     assert {container[probe]["httpGet"]["port"] for probe in asked} == {"http"}
 
 

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.waiting import wait_until
+from bundle import BundleError
 
 CALLERS = 4
+PATIENCE = 600.0  # s; against hanging alone
 
 
 def stop_under_load(
@@ -20,10 +21,13 @@ def stop_under_load(
     Args:
         call: sends a request; its answer's status.
         health: asks whether it is ready; the answer's status.
-        stop: is called after a second of load.
+        stop: is called after a second of load, and returns at once.
 
     Returns:
         The status of every request that was sent, the last one after the first `not ready`.
+
+    Raises:
+        BundleError: it never says `not ready`.
     """
     not_ready = threading.Event()
 
@@ -38,7 +42,11 @@ def stop_under_load(
         try:
             time.sleep(1)
             stop()
-            wait_until(lambda: health() == 503)
+            began = time.monotonic()
+            while (status := health()) == 200 and time.monotonic() - began < PATIENCE:
+                time.sleep(0.02)  # between two of its health checks
+            if status != 503:
+                raise BundleError(f"stopped, it answers a health check with {status} first, not with 503")
             late = call()
         finally:
             not_ready.set()

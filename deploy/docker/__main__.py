@@ -1,0 +1,44 @@
+"""`make image`: build the image with the container engine that is there, and say what it is.
+
+python -m deploy.docker --model demo --variant cpu --engine podman --tag REG/speaker-id:1.0-cpu
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+from bundle import BundleError
+from bundle.command_line import Parser
+from deploy.docker import engine, image
+
+
+def main() -> int:
+    parser = Parser(
+        prog="make image", description="Build the image. Unknown options are handed to the engine."
+    )
+    image.options(parser)
+    parser.add_argument("--server", choices=image.FILES, default="torchserve", help="behind the gateway")
+    parser.add_argument("--tag", default="", help="by default speaker-id:VERSION-VARIANT")
+    args, more = parser.parse_known_args()
+    began = time.monotonic()
+    try:
+        chosen = engine.find(args.engine)
+        build = image.asked(
+            chosen, args.server, args.model, args.revision, args.variant, args.torch_index, more
+        )
+        variant = "triton" if args.server == "triton" else args.variant
+        made = image.make(chosen, replace(build, tag=args.tag), variant)
+    except BundleError as exc:
+        print(f"image: {exc}", file=sys.stderr)
+        return 1
+    for name, value in sorted(made.labels.items()):
+        print(f"  {name}: {value}")
+    took = time.monotonic() - began
+    print(f"image: {made.tag}, by {chosen.name} in {took:.0f} s; what is in it: {image.MADE / image.BILL}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
