@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from speaker_id.gallery import GALLERY_FILE
 from speaker_id.manifest import CheckpointError
 
@@ -16,6 +17,7 @@ from bundle.enrolment import report
 from bundle.enrolment.embedder import Embedder
 from bundle.enrolment.enrol import Embedded, enrol
 from bundle.enrolment.recordings import Reader, Recording
+from bundle.enrolment.sounds import sounds
 from bundle.sources import resolve
 from bundle.terminal import say
 
@@ -68,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
             embedded(embedder, strangers),
             embedder.maker,
             chosen.fpir,
+            np.stack([embedder(sound) for sound in sounds(embedder.sampling_rate)]),
         )
         out = (chosen.out or GALLERIES / spec.name) / GALLERY_FILE
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -30,13 +30,6 @@ class Calibration:
     slope: float
     neutral: float
 
-    def probabilities(self, scores: Scores) -> NDArray[np.float64]:
-        """(clips, voices + 1): every voice's, and unknown's."""
-        logits = self.slope * np.column_stack([scores, np.full(len(scores), self.neutral)])
-        logits -= logits.max(axis=1, keepdims=True)
-        shares = np.exp(logits)
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
 
 def fit(genuine: Scores, owners: NDArray[np.int64], strangers: Scores) -> Calibration:
     """Maximum likelihood of slope and neutral threshold, genuine trials and strangers weighing the same.

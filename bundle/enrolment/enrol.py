@@ -65,6 +65,7 @@ def enrol(
     strangers: Sequence[Embedded],
     made: Maker,
     fpir: float,
+    sounds: NDArray[np.float64],
     date: str | None = None,
 ) -> Enrolment:
     """Build a gallery.
@@ -73,6 +74,7 @@ def enrol(
         voices: clips by label; `recordings` has checked that there are enough.
         strangers: clips of others; empty lets each enrolled voice be a stranger to the rest.
         made: the model.
+        sounds: (sounds, dim), embeddings of sounds without a voice, of unit length.
         fpir: wanted false-positive identification rate, of strangers' clips.
 
     Raises:
@@ -107,16 +109,31 @@ def enrol(
         thresholds=thresholds(best),
     )
     vectors = torch.from_numpy(trials.centroids(stacked)).float()
-    gallery = Gallery(manifest, torch.nn.functional.normalize(vectors, dim=1), torch.arange(len(names)))
+    gallery = Gallery(
+        manifest,
+        torch.nn.functional.normalize(vectors, dim=1),
+        torch.arange(len(names)),
+        torch.from_numpy(sounds).float(),
+    )
     return Enrolment(
         gallery,
-        _detected(scores, owners, [names[owner] for owner in owners], gallery.threshold()),
+        _detected(
+            scores,
+            owners,
+            [names[owner] for owner in owners],
+            np.maximum(gallery.threshold(), likeness(clips, sounds)),
+        ),
         _false_alarms(best, others, fpir),
         len(scores),
         len(outside),
         len(set(others)) if strangers else 0,
         _doubts(clips, scores, owners, names, calibration),
     )
+
+
+def likeness(clips: Sequence[Embedded], sounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(clips,): cosine to the nearest of the sounds without a voice."""
+    return np.asarray((np.stack([clip.vector for clip in clips]) @ sounds.T).max(axis=1))
 
 
 def _voice(name: str, clips: Sequence[Embedded], date: str | None) -> Voice:
@@ -127,9 +144,12 @@ def _voice(name: str, clips: Sequence[Embedded], date: str | None) -> Voice:
 
 
 def _detected(
-    scores: NDArray[np.float64], owners: NDArray[np.int64], people: Sequence[str], threshold: float
+    scores: NDArray[np.float64],
+    owners: NDArray[np.int64],
+    people: Sequence[str],
+    unknown: NDArray[np.float64],
 ) -> Interval:
-    right = (scores.argmax(axis=1) == owners) & (scores.max(axis=1) > threshold)
+    right = (scores.argmax(axis=1) == owners) & (scores.max(axis=1) > unknown)
     return by_person([people], lambda rows: float(right[rows].mean()))
 
 

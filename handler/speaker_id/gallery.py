@@ -10,6 +10,9 @@ rate asks for. "unknown" competes as one more voice whose score is the threshold
 
 so that it ranks first exactly where no voice passes. By Bayes' rule that is the posterior for the share of strangers
 at which the threshold is the best decision; at the threshold `neutral` the share is that of the enrolment's own trials.
+
+Sounds without a voice (silence, hum, tones, noise) may lie near a voice, since no training asked for them to lie
+elsewhere. The gallery holds vectors of them too: a clip nearer to one than the threshold is as unknown as that.
 """
 
 from __future__ import annotations
@@ -102,11 +105,13 @@ class Gallery:
     Attributes:
         vectors: (rows, dim), fp32, of unit length.
         owners: (rows,), int64: which voice each row is of.
+        sounds: (sounds, dim), of unit length: sounds without a voice.
     """
 
     manifest: GalleryManifest
     vectors: Tensor
     owners: Tensor
+    sounds: Tensor
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -126,8 +131,13 @@ class Gallery:
             fpir: false-alarm rate of this request.
             min_score: or the probability, against "unknown" alone at the neutral threshold, that a voice must reach.
         """
-        threshold = self.threshold(fpir, min_score)
-        return self.manifest.slope * torch.cat([self.scores(embedding), torch.tensor([threshold])])
+        unknown = max(self.threshold(fpir, min_score), self.soundlike(embedding))
+        return self.manifest.slope * torch.cat([self.scores(embedding), torch.tensor([unknown])])
+
+    def soundlike(self, embedding: Tensor) -> float:
+        """(dim,) → cosine to the nearest of the sounds without a voice."""
+        cosines = self.sounds @ F.normalize(embedding.float(), dim=0)
+        return float(cosines.max()) if len(cosines) else -1.0
 
     def threshold(self, fpir: float | None = None, min_score: float | None = None) -> float:
         """The cosine that a voice must pass."""
@@ -149,6 +159,7 @@ class Gallery:
             with safe_open(path, "pt") as file:
                 manifest = GalleryManifest.model_validate_json((file.metadata() or {}).get("gallery", ""))
                 vectors, owners = file.get_tensor("vectors"), file.get_tensor("owners")
+                sounds = file.get_tensor("sounds")
         except (OSError, SafetensorError, ValidationError) as exc:
             raise CheckpointError(f"{path.name} is no gallery: {exc}; run `make enrol` again") from exc
         if manifest.form != FORM:
@@ -164,15 +175,24 @@ class Gallery:
             raise CheckpointError(
                 f"{path.name} does not hold vectors of each of its {len(manifest.voices)} voices"
             )
-        if not torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-4):
+        if sounds.ndim != 2 or sounds.shape[1] != manifest.made.dim or sounds.dtype != torch.float32:
+            raise CheckpointError(
+                f"{path.name} holds sounds of {tuple(sounds.shape)}, not (sounds, {manifest.made.dim})"
+            )
+        rows = torch.cat([vectors, sounds])
+        if not torch.allclose(rows.norm(dim=1), torch.ones(len(rows)), atol=1e-4):
             raise CheckpointError(
                 f"{path.name} holds vectors that are not of unit length: damaged, or not finite"
             )
-        return cls(manifest, vectors, owners)
+        return cls(manifest, vectors, owners, sounds)
 
     def write(self, path: Path) -> None:
         """Write the file."""
-        tensors = {"vectors": self.vectors.contiguous(), "owners": self.owners.contiguous()}
+        tensors = {
+            "vectors": self.vectors.contiguous(),
+            "owners": self.owners.contiguous(),
+            "sounds": self.sounds.contiguous(),
+        }
         save_file(tensors, path, {"gallery": self.manifest.model_dump_json()})
 
     def check(self, made: Maker) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from speaker_id.gallery import Maker
+from speaker_id.gallery import Gallery, Maker
 from speaker_id.guard import METHODS, LabelMeans, confidence
 
-from bundle.enrolment.calibration import Calibration
 from bundle.enrolment.enrol import Embedded, Enrolment, enrol
+from bundle.enrolment.sounds import sounds as without_voice
 from bundle.enrolment.trials import centroids
 from measure.openset import RATES, measures
 from measure.openset.heard import Heard, Model, Table, interval
@@ -18,31 +19,32 @@ from training.voices import LABELS
 GALLERIES, GALLERY_SIZE = 200, 6
 
 
-def demo_gallery(enrolled: Heard, calibration: Heard) -> Enrolment:
+def demo_gallery(enrolled: Heard, calibration: Heard, model: Model) -> Enrolment:
     voices: dict[str, list[Embedded]] = {}
     for clip, person in zip(enrolled.embedded(), enrolled.cuts.people, strict=True):
         voices.setdefault(person, []).append(clip)
     dim = enrolled.answers.vectors.shape[1]
-    return enrol(voices, calibration.embedded(), Maker(model="demo", sha256="0" * 64, dim=dim), 0.01)
+    maker = Maker(model="demo", sha256="0" * 64, dim=dim)
+    known = model(np.stack(list(without_voice(SAMPLE_RATE)))).vectors
+    return enrol(voices, calibration.embedded(), maker, 0.01, known)
 
 
 def in_gallery(enrolment: Enrolment, named: Heard, strangers: Heard) -> Table:
     """The named voices' gallery: its ranking, and its decisions at the threshold that it was enrolled with."""
     means = enrolment.gallery.vectors.numpy().astype(np.float64)
-    threshold = enrolment.gallery.threshold()
     mine, theirs = named.answers.vectors @ means.T, strangers.answers.vectors @ means.T
     owners = np.array([enrolment.gallery.labels.index(name) for name in named.cuts.people])
     right = mine.argmax(axis=1) == owners
     found = ranked(mine.max(axis=1), right, theirs.max(axis=1), named, strangers)
-    found["detected"] = interval(
-        [named.cuts.people], lambda rows: float((right & (mine.max(axis=1) > threshold))[rows].mean())
+    gallery = enrolment.gallery
+    passed_mine, passed_theirs = (
+        probabilities(gallery, each).argmax(axis=1) < len(means) for each in (named, strangers)
     )
-    found["false_alarms"] = interval(
-        [strangers.cuts.keys], lambda rows: float((theirs.max(axis=1) > threshold)[rows].mean())
-    )
-    slope, neutral = enrolment.gallery.manifest.slope, enrolment.gallery.manifest.neutral
+    found["detected"] = interval([named.cuts.people], lambda rows: float((right & passed_mine)[rows].mean()))
+    found["false_alarms"] = interval([strangers.cuts.keys], lambda rows: float(passed_theirs[rows].mean()))
     before = np.clip(np.concatenate([mine, theirs]).max(axis=1), 0, 1)
-    after = Calibration(slope, neutral).probabilities(np.concatenate([mine, theirs]))[:, :-1].max(axis=1)
+    neutral = [probabilities(gallery, each, min_score=0.5) for each in (named, strangers)]
+    after = np.concatenate(neutral)[:, :-1].max(axis=1)
     truth = np.concatenate([right, np.zeros(len(theirs), bool)])
     people = [*named.cuts.keys, *strangers.cuts.keys]
     for name, values in (("ece_before", before), ("ece", after)):
@@ -52,6 +54,13 @@ def in_gallery(enrolment: Enrolment, named: Heard, strangers: Heard) -> Table:
         "after": measures.reliability(after, truth),
     }
     return found
+
+
+def probabilities(gallery: Gallery, heard: Heard, min_score: float | None = None) -> NDArray[np.float64]:
+    """(clips, voices + 1), as the gallery answers."""
+    vectors = torch.from_numpy(heard.answers.vectors)
+    logits = torch.stack([gallery.logits(vector, min_score=min_score) for vector in vectors])
+    return np.asarray(logits.double().softmax(1))
 
 
 def guards(named: Heard, strangers: Heard, known: LabelMeans) -> Table:
@@ -140,6 +149,7 @@ def sounds(enrolment: Enrolment, model: Model) -> Table:
     found = {}
     for name, waveforms in probes.items():
         vectors = model(np.stack(waveforms).astype(np.float32)).vectors
-        best = (vectors @ enrolment.gallery.vectors.numpy().T).max(axis=1)
-        found[name] = {"clips": len(best), "unknown": int((best <= enrolment.gallery.threshold()).sum())}
+        answers = [enrolment.gallery.logits(vector).argmax() for vector in torch.from_numpy(vectors)]
+        unknown = sum(int(answer) == len(enrolment.gallery.labels) - 1 for answer in answers)
+        found[name] = {"clips": len(answers), "unknown": unknown}
     return found

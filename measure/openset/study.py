@@ -27,7 +27,7 @@ def study(audio: Audio, model: Model) -> Table:
     cohort = centroids(
         list(enrolled.by_person().values()) + list(calibration[ENROL_CUT].by_person().values())
     )
-    gallery = demo_gallery(enrolled, calibration[ENROL_CUT])
+    gallery = demo_gallery(enrolled, calibration[ENROL_CUT], model)
     known = LabelMeans.fit(
         enrolled.answers.pooled, torch.tensor([LABELS.index(name) for name in enrolled.cuts.people])
     )

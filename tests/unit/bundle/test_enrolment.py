@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from speaker_id.gallery import Gallery, Maker
 
 from bundle import BundleError
@@ -17,6 +18,7 @@ from bundle.enrolment.embedder import Embedder
 from bundle.enrolment.enrol import Embedded, enrol
 from bundle.enrolment.intervals import by_person
 from bundle.enrolment.recordings import Reader, speech_seconds
+from bundle.enrolment.sounds import sounds
 from bundle.enrolment.trials import against_each_other, genuine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,6 +39,7 @@ def clips(person: str, direction: int, count: int = 8, spread: float = 0.3) -> l
 
 MAKER = Maker(model="m", sha256="a" * 64, dim=DIM)
 VOICES = {name: clips(name, index) for index, name in enumerate(("anna", "ben", "cleo"))}
+SOUNDS = np.eye(DIM)[12:]
 STRANGERS = [clip for index in range(3, 12) for clip in clips(f"s{index}", index)]
 
 
@@ -79,7 +82,7 @@ def test_a_threshold_is_the_strangers_own_quantile_where_enough_were_heard() -> 
 
 
 def test_strangers_are_unknown_and_voices_are_named() -> None:
-    found = enrol(VOICES, STRANGERS, MAKER, 0.05, "2026-01-01")
+    found = enrol(VOICES, STRANGERS, MAKER, 0.05, SOUNDS, "2026-01-01")
     assert found.detected.value == 1
     assert found.false_alarms.value < 0.2
     assert found.people == 9
@@ -91,7 +94,7 @@ def test_strangers_are_unknown_and_voices_are_named() -> None:
 
 
 def test_without_strangers_the_voices_stand_in_for_them() -> None:
-    found = enrol(VOICES, [], MAKER, 0.2)
+    found = enrol(VOICES, [], MAKER, 0.2, SOUNDS)
     assert found.people == 0
     assert found.strangers == 24
     assert "give STRANGERS=folder" in "\n".join(report.lines(found))
@@ -99,7 +102,7 @@ def test_without_strangers_the_voices_stand_in_for_them() -> None:
 
 def test_a_clip_of_another_voice_is_named() -> None:
     wrong = Embedded("anna", "mixed-up.wav", 3.0, VOICES["ben"][0].vector)
-    found = enrol({**VOICES, "anna": [*VOICES["anna"], wrong]}, STRANGERS, MAKER, 0.05)
+    found = enrol({**VOICES, "anna": [*VOICES["anna"], wrong]}, STRANGERS, MAKER, 0.05, SOUNDS)
     assert [(doubt.voice, doubt.clip, doubt.nearest) for doubt in found.doubts] == [
         ("anna", "mixed-up.wav", "ben")
     ]
@@ -108,9 +111,9 @@ def test_a_clip_of_another_voice_is_named() -> None:
 
 def test_too_few_strangers_are_refused() -> None:
     with pytest.raises(BundleError, match="5 clips of strangers cannot place a threshold: give at least 20"):
-        enrol(VOICES, STRANGERS[:5], MAKER, 0.01)
+        enrol(VOICES, STRANGERS[:5], MAKER, 0.01, SOUNDS)
     with pytest.raises(BundleError, match="one voice alone has no strangers"):
-        enrol({"anna": VOICES["anna"]}, [], MAKER, 0.01)
+        enrol({"anna": VOICES["anna"]}, [], MAKER, 0.01, SOUNDS)
 
 
 def test_an_interval_is_over_people_not_clips() -> None:
@@ -180,3 +183,20 @@ def test_the_demo_is_enrolled_from_its_samples(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "checkpoints").glob("demo-*")
     gallery.check(Embedder(folder).maker)
     assert gallery.manifest.fpir == 0.1
+    embedder = Embedder(folder)
+    for silent in (np.zeros(RATE, np.float32), np.full(3 * RATE, 0.1, np.float32)):
+        assert gallery.logits(torch.from_numpy(embedder(silent))).argmax() == 1
+
+
+def test_a_clip_that_is_nearer_to_a_sound_than_to_its_voice_is_not_named() -> None:
+    humming = [Embedded("ben", f"hum-{index}.wav", 3.0, np.eye(DIM)[12]) for index in range(2)]
+    found = enrol({**VOICES, "ben": [*VOICES["ben"], *humming]}, STRANGERS, MAKER, 0.05, SOUNDS)
+    assert found.detected.value == pytest.approx(24 / 26)
+
+
+def test_sounds_without_a_voice_are_of_three_seconds_and_finite() -> None:
+    found = list(sounds(8_000))
+    assert len(found) > 20
+    assert {(each.shape, each.dtype.name) for each in found} == {((24_000,), "float32")}
+    assert not found[0].any()
+    assert all(0.001 < np.abs(each).max() < 2 for each in found[1:])

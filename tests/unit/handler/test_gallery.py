@@ -34,7 +34,7 @@ def gallery(slope: float = 10.0) -> Gallery:
         made=MAKER, voices=voices, fpir=0.1, slope=slope, neutral=0.5, thresholds=thresholds
     )
     vectors = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
-    return Gallery(manifest, vectors, torch.tensor([0, 0, 1]))
+    return Gallery(manifest, vectors, torch.tensor([0, 0, 1]), torch.tensor([[0.0, -1.0, 0.0]]))
 
 
 def test_a_voice_scores_by_the_nearest_of_its_vectors() -> None:
@@ -52,6 +52,13 @@ def test_unknown_is_a_voice_whose_score_is_the_threshold() -> None:
 def test_unknown_ranks_first_exactly_where_no_voice_passes(cosine: float, best: str) -> None:
     embedding = torch.tensor([cosine, 0.0, -math.sqrt(1 - cosine**2)])
     assert gallery().labels[int(gallery().logits(embedding).argmax())] == best
+
+
+def test_a_sound_without_a_voice_is_unknown_however_near_to_a_voice() -> None:
+    humming = torch.tensor([0.6, -0.8, 0.0])  # passes the threshold as anna
+    assert gallery().logits(humming).tolist() == pytest.approx([6.0, 0.0, 8.0])
+    silent = replace(gallery(), sounds=torch.empty(0, 3))
+    assert silent.logits(humming).tolist() == pytest.approx([6.0, 0.0, 4.0])
 
 
 def test_a_request_may_ask_for_another_rate() -> None:
@@ -75,6 +82,7 @@ def test_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
     assert found.manifest == gallery().manifest
     assert torch.equal(found.vectors, gallery().vectors)
     assert torch.equal(found.owners, gallery().owners)
+    assert torch.equal(found.sounds, gallery().sounds)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,8 @@ def test_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
         ({"vectors": torch.full((3, 3), math.nan)}, "unit length"),
         ({"vectors": torch.eye(4)}, "holds vectors of"),
         ({"owners": torch.tensor([0, 0, 0])}, "each of its 2 voices"),
+        ({"sounds": torch.eye(4)}, "holds sounds of"),
+        ({"sounds": torch.ones(1, 3)}, "unit length"),
         ({"owners": torch.tensor([0, 1])}, "each of its 2 voices"),
     ],
 )
