@@ -36,7 +36,7 @@ LABELS = "labels.txt"
 HTTP = ".http"
 PRIORITIES = 3  # 1 is the most urgent
 POLICY = re.compile(r"^version_policy .*$", re.MULTILINE)
-DATATYPES = {"label": "TYPE_STRING", "score": "TYPE_FP32", "scores": "TYPE_FP32"}
+DATATYPES = {"label": "TYPE_STRING", "score": "TYPE_FP32", "scores": "TYPE_FP32", "embedding": "TYPE_FP32"}
 
 
 def number(version: str) -> int:

@@ -8,10 +8,12 @@ A model has two inputs, of which a request sends one, and these outputs:
 | `waveform` | FP32 [clips, samples] | samples of full scale ±1, of any length; parameter `sampling_rate`, in Hz |
 | `label`, `score` | BYTES, FP32 [clips, top_k] | the ranking, best first; parameters `top_k`, `function_to_apply` |
 | `scores` | FP32 [clips, labels] | every label's score, which Triton's classification extension ranks |
+| `embedding` | FP32 [clips, dim] | of length 1; sent where it is named, or with the parameter `output: embedding` |
 | `answer` | BYTES [1, 1] | of the gateway's form, below |
 
-Models of several heads have `label`, `score` and `scores` once a head, as in `action.label`. An error is a
-`TritonError` whose message is `code: message`, or `code[clip]: message` where one clip is at fault.
+Models of several heads have `label`, `score` and `scores` once a head, as in `action.label`; the parameter `heads`,
+names with commas between them, leaves those of some. An error is a `TritonError` whose message is `code: message`, or
+`code[clip]: message` where one clip is at fault.
 
 **The gateway's form.** A request for the output `answer` alone has one HTTP body, of any form that is served, as its
 one element of `audio`. The model `NAME.http` beside each model asks for that: an ensemble with this one input, so that
@@ -20,10 +22,10 @@ Triton takes a request's body as it is, without JSON around it and without a cop
     POST /v2/models/NAME.http/infer
     Inference-Header-Content-Length: 0
     x-query, x-form, x-path, x-content-encoding, x-inference-header-content-length, x-top-k, x-function-to-apply,
-    x-request-timeout, x-request-id, x-received, x-answer-within, x-envoy-attempt-count, x-probe, traceparent: as
-    TorchServe's adapter has them; Triton makes parameters of them. x-path is the end of the URL (`top_k/3`);
-    x-content-encoding and x-inference-header-content-length are the caller's without x-, which Triton would act upon
-    itself.
+    x-heads, x-output, x-request-timeout, x-request-id, x-received, x-answer-within, x-envoy-attempt-count, x-probe,
+    traceparent: as TorchServe's adapter has them; Triton makes parameters of them. x-path is the end of the URL
+    (`top_k/3`); x-content-encoding and x-inference-header-content-length are the caller's without x-, which Triton
+    would act upon itself.
 
 The response is Triton's (Inference-Header-Content-Length: N, then N bytes of JSON, then the element: its length in four
 bytes, little-endian, and its bytes). The element is an HTTP response without its version, the lines ended by LF:
@@ -126,7 +128,8 @@ class TritonPythonModel(Worker):
             audio=inputs["audio"].as_numpy().reshape(-1).tolist() if "audio" in inputs else (),
             waveforms=waveform,
             parameters={name: value for name, value in given.items() if not is_header(name)},
-            outputs=tuple(name for name in self.outputs if name in wanted),
+            # Triton asks for all where the caller names none; nobody names the gateway's beside others
+            outputs=() if ANSWER in wanted else tuple(name for name in self.outputs if name in wanted),
         )
         read = payload({}, headers)
         whole = Payload({}, headers, "", read.received, read.within, query=read.query, tensors=tensors)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from speaker_id import labels, protocol
 from speaker_id.certainty import certainties
+from speaker_id.errors import InvalidParameter
 from speaker_id.job import Job
+from speaker_id.protocol.request import BY_NAME
 from speaker_id.settings import Settings
 
 
@@ -22,6 +25,7 @@ class Answering:
         default: how logits become scores when the caller does not say, of all heads or of each.
         settings: heads, and limits on an answer.
         model: name and version, for the v2 form.
+        space: of the model's embeddings.
     """
 
     def __init__(
@@ -30,15 +34,22 @@ class Answering:
         default: labels.Functions,
         settings: Settings,
         model: protocol.Model,
+        space: protocol.Space,
     ) -> None:
         self.names, self.default = names, default
-        self.settings, self.model = settings, model
+        self.settings, self.model, self.space = settings, model, space
         self.shortest = min(map(len, names), default=0)  # characters
 
     def check(self, request: protocol.Request) -> None:
-        """Raise RequestTooLarge if the answer would be too large, before any of the work is done."""
+        """Raise RequestTooLarge if the answer would be too large, before any of the work is done.
+
+        Raises:
+            InvalidParameter: labels of a model that has none.
+        """
+        if not self.names and not request.embeds:
+            raise InvalidParameter("the model has no labels: ask for its embedding with output embedding")
         heads = self.settings.heads or {"": len(self.names)}
-        least = protocol.least_bytes(request, heads, self.top_k(request), self.shortest)
+        least = protocol.least_bytes(request, heads, self.top_k(request), self.shortest, self.space.width)
         protocol.check_size(least, self.settings.max_response_bytes)
 
     def top_k(self, request: protocol.Request) -> int:
@@ -51,12 +62,17 @@ class Answering:
             request, heads = job.request, self.settings.heads
             function = request.options.function_to_apply or self.default
             logits = [job.logits[index] for index in range(len(request.clips))]
+            named = [output.name.rpartition(".")[0] for output in request.outputs]
+            wanted = named if request.form in BY_NAME else request.heads
             rankings = [
-                labels.answer(row, self.names, heads, self.top_k(request), function) for row in logits
+                labels.answer(row, self.names, heads, self.top_k(request), function, wanted) for row in logits
             ]
+            embeddings = self.embeddings(job) if request.embeds else None
             if request.form == "tensors":
                 scores = [self.scores(row, function) for row in logits]
-                outcome.tensors = protocol.render_tensors(request, rankings, scores)
+                outcome.tensors = protocol.render_tensors(
+                    request, rankings, scores, embeddings.vectors if embeddings else ()
+                )
             else:
                 classes = {
                     output.name: [
@@ -65,13 +81,18 @@ class Answering:
                     for output in request.outputs
                     if output.classes
                 }
-                answer = protocol.render(request, rankings, self.model, classes)
+                answer = protocol.render(request, rankings, self.model, classes, embeddings)
                 most = self.settings.max_response_bytes
                 if request.form == "grpc":
                     outcome.answer, outcome.message = protocol.write_message(answer, most), True
                 else:
                     outcome.answer, outcome.json_bytes = protocol.dump(answer, most)
-            outcome.certainties = certainties(logits, heads)
+            outcome.certainties = certainties(logits, heads) if self.names else ()
+
+    def embeddings(self, job: Job) -> protocol.Embeddings:
+        """Each clip's, of length 1, so that a product of two is their cosine."""
+        vectors = [job.embeddings[index] for index in range(len(job.request.clips))]
+        return protocol.Embeddings(self.space, [F.normalize(each, dim=0).tolist() for each in vectors])
 
     def scores(self, logits: Tensor, function: labels.Functions) -> dict[str, NDArray[np.float32]]:
         """Every label's score of one clip, by head; "" where there is one head only."""

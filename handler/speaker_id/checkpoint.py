@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from speaker_id import label_names
 from speaker_id.attach import attach, class_of
+from speaker_id.heads import of_embedding
 from speaker_id.manifest import (
     CONFIG_FILE,
     LABELS_FILE,
@@ -29,6 +30,7 @@ from speaker_id.manifest import (
     check_config,
     is_xvector,
     verify,
+    weights_of,
 )
 from speaker_id.settings import ScoreFunction
 
@@ -63,6 +65,14 @@ class Checkpoint:
     others: tuple[Any, ...] = ()
     heads: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, ScoreFunction] = field(default_factory=dict)
+
+    def embedder(self) -> tuple[str, str]:
+        """Return source and revision of the weights that make the embedding; without a commit, their SHA-256."""
+        manifest = self.manifest
+        if not manifest.heads:
+            return manifest.source, manifest.revision or weights_of(manifest.source_files)
+        card = [*manifest.heads.values()][of_embedding((self.model, *self.others))]
+        return card.source, card.identity()
 
 
 def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = None) -> Checkpoint:

@@ -25,6 +25,7 @@ class Decoding:
         settings: limits on one request's seconds and CPU time.
         sampling_rate: of the waveforms, in Hz.
         min_samples: fewest samples of a waveform; the encoder's receptive field.
+        min_embedding_samples: the same of a request for embeddings.
         on_hang: is called for each clip that was given up because its decoder hangs.
     """
 
@@ -34,10 +35,12 @@ class Decoding:
         settings: Settings,
         sampling_rate: int,
         min_samples: int,
+        min_embedding_samples: int,
         on_hang: Callable[[], None],
     ) -> None:
         self.decoders, self.settings = decoders, settings
         self.sampling_rate, self.min_samples, self.on_hang = sampling_rate, min_samples, on_hang
+        self.min_embedding_samples = min_embedding_samples
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[JobClip, Waveform]]:
         """Decode clip after clip; a request that has failed is not decoded further."""
@@ -88,8 +91,9 @@ class Decoding:
         lent = budget.lend() if budget else 0.0
         started = time.perf_counter()
         try:
+            least = self.min_embedding_samples if job.request.embeds else self.min_samples
             decoded = self.decoders.decode(
-                each.clip, min_samples=self.min_samples, cpu_seconds=lent, deadline=job.deadline
+                each.clip, min_samples=least, cpu_seconds=lent, deadline=job.deadline
             )
             if budget:
                 budget.settle(lent, decoded.cpu_seconds)

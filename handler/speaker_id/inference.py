@@ -1,4 +1,4 @@
-"""The inference stage: a micro-batch → the logits of its clips, each handed to its job."""
+"""The inference stage: a micro-batch → the logits and embeddings of its clips, each handed to its job."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ class Inference:
         self.encoder, self.sampling_rate = encoder, sampling_rate
 
     def __call__(self, micro_batch: MicroBatch) -> None:
-        """Fill in `Job.logits`; a clip that cannot be encoded fails its own request only."""
+        """Fill in `Job.logits` and `Job.embeddings`; a clip that cannot be encoded fails its own request only."""
         batch = [(each, waveform) for each, waveform in micro_batch if not each.job.failed]
         if not batch:
             return
         started = time.perf_counter()
         logits: Tensor | None = None
+        waveforms = [waveform for _, waveform in batch]
         try:
-            logits = self.encoder([waveform for _, waveform in batch])
+            if any(each.job.request.embeds for each, _ in batch):
+                logits, embeddings = self.encoder.embed(waveforms)
+            else:
+                logits = embeddings = self.encoder(waveforms)  # no embedding is looked at
         except (MemoryError, RuntimeError) as exc:
             if not out_of_memory(exc):
                 raise
@@ -41,14 +45,15 @@ class Inference:
             self.separately(batch)
             return
         seconds = time.perf_counter() - started
-        finite = logits.isfinite().all(-1).tolist()
-        for (each, _), row, sound in zip(batch, logits, finite, strict=True):
-            if not sound:
+        for (each, _), row, vector in zip(batch, logits, embeddings, strict=True):
+            if not (row.isfinite().all() and (not each.job.request.embeds or vector.isfinite().all())):
                 each.fail(
                     NonFiniteAudio("the samples are finite, but overflow in the model: scale them to ±1")
                 )
             elif not each.job.failed:
                 each.job.logits[each.index] = row
+                if each.job.request.embeds:
+                    each.job.embeddings[each.index] = vector
         for outcome in {id(each.job): each.job.outcome for each, _ in batch}.values():
             outcome.inference_seconds += seconds
 

@@ -83,6 +83,7 @@ class Job:
         budget: CPU time that decoding its clips may still take.
         deadline: seconds since the epoch after which nobody waits for the answer; None for no deadline.
         logits: by the clip's index; each (labels,), fp32.
+        embeddings: the same of what the head makes, (width,), fp32, where the request asks for them.
         decode_seconds: one a clip; several threads append.
     """
 
@@ -91,6 +92,7 @@ class Job:
     budget: Budget
     deadline: float | None = None
     logits: dict[int, Tensor] = field(default_factory=dict)
+    embeddings: dict[int, Tensor] = field(default_factory=dict)
     decode_seconds: list[float] = field(default_factory=list)
 
     @property
@@ -121,3 +123,4 @@ class JobClip:
             error.instance = self.job.request.instance(self.index)
             self.job.outcome.fail(error)
             self.job.logits.clear()
+            self.job.embeddings.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
 
@@ -13,7 +13,12 @@ Functions = ScoreFunction | Mapping[str, ScoreFunction]  # of all heads, or of e
 
 
 def answer(
-    logits: torch.Tensor, labels: Sequence[str], heads: Mapping[str, int], top_k: int, function: Functions
+    logits: torch.Tensor,
+    labels: Sequence[str],
+    heads: Mapping[str, int],
+    top_k: int,
+    function: Functions,
+    wanted: Collection[str] | None = None,
 ) -> Rankings:
     """Rank the labels of one clip, or of each of its heads over that head's logits.
 
@@ -23,12 +28,14 @@ def answer(
         heads: how many labels each head has, in order; none means one classifier over all.
         top_k: as for `rank`.
         function: as for `rank`, of all heads or of each.
+        wanted: names of the heads to rank; all by default.
     """
     if not heads:
         return rank(logits, labels, top_k, function_of("", function))
     return {
         head: rank(logits[part], labels[part], top_k, function_of(head, function))
         for head, part in parts(heads)
+        if wanted is None or head in wanted
     }
 
 

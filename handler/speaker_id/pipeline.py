@@ -32,6 +32,7 @@ class Pipeline:
         sampling_rate: the checkpoint's, in Hz.
         settings: limits and defaults.
         model: name and version, for the v2 form.
+        space: of the model's embeddings.
         on_hang: is called for each clip that was given up because its decoder hangs.
     """
 
@@ -42,6 +43,7 @@ class Pipeline:
     sampling_rate: int
     settings: Settings
     model: protocol.Model
+    space: protocol.Space
     on_hang: Callable[[], None] = lambda: None
 
     @classmethod
@@ -60,15 +62,16 @@ class Pipeline:
         """
         kernels.bound_caches()
         loaded = checkpoint.load(folder, device, settings.heads)
-        rate = loaded.sampling_rate
+        rate, encoder = loaded.sampling_rate, choose.choose(loaded, settings, device)
         return cls(
             decoders=Decoders(settings.decoders, sampling_rate=rate, max_seconds=settings.max_clip_seconds),
-            encoder=choose.choose(loaded, settings, device),
+            encoder=encoder,
             labels=loaded.labels,
             default_function=loaded.functions or loaded.default_function,
             sampling_rate=rate,
             settings=settings.model_copy(update={"heads": dict(loaded.heads)}),
             model=model,
+            space=protocol.Space(*loaded.embedder(), encoder.embedding_width),
             on_hang=on_hang,
         )
 
@@ -89,8 +92,9 @@ class Pipeline:
 
     @cached_property
     def decoding(self) -> Decoding:
-        rate, least = self.sampling_rate, self.encoder.min_samples
-        return Decoding(self.decoders, self.settings, rate, least, self.on_hang)
+        rate, encoder = self.sampling_rate, self.encoder
+        least = (encoder.min_samples, encoder.min_embedding_samples)
+        return Decoding(self.decoders, self.settings, rate, *least, self.on_hang)
 
     @cached_property
     def inference(self) -> Inference:
@@ -98,7 +102,7 @@ class Pipeline:
 
     @cached_property
     def answering(self) -> Answering:
-        return Answering(self.labels, self.default_function, self.settings, self.model)
+        return Answering(self.labels, self.default_function, self.settings, self.model, self.space)
 
     def accept(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         """Parse a payload; None if it is rejected, for what is known before any of its work is done."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from speaker_id.protocol import EMBEDDING
 from speaker_id.protocol.render import DATATYPES
 from speaker_id.settings import Settings
 
 from serving.api.requests import Schema, ref
 
 STRING: Schema = {"type": "string"}
+SPACE: dict[str, Schema] = {
+    "model": {"type": "string", "description": "Of an embedding: whose weights made it."},
+    "revision": {"type": "string", "description": "Of an embedding: the weights' commit, or their SHA-256."},
+    "dim": {"type": "integer", "minimum": 1, "description": "Of an embedding: how many numbers."},
+}
 STRINGS: Schema = {"type": "array", "items": STRING}
 
 
@@ -68,7 +74,18 @@ def rankings(settings: Sequence[Settings]) -> dict[str, Schema]:
             "description": f"A ranking for each head of the model: {', '.join(heads)}.",
         }
         kinds.append(ref("RankingsByHead"))
-    found["Answer"] = {**(kinds[0] if len(kinds) == 1 else {"oneOf": kinds})}
+    found["Embedding"] = told(
+        {
+            **SPACE,
+            EMBEDDING: {
+                "type": "array",
+                "items": {"type": "number"},
+                "description": "Of length 1: a product of two is their cosine.",
+            },
+        },
+        description="With `output=embedding`. Only embeddings of one `model` and `revision` can be compared.",
+    )
+    found["Answer"] = {"oneOf": [*kinds, ref("Embedding")]}
     found["V1Answer"] = told(
         {"predictions": {"type": "array", "items": ref("Answer"), "description": "One a clip, in order."}}
     )
@@ -83,7 +100,9 @@ def open_inference() -> dict[str, Schema]:
             "datatype": {"type": "string", "enum": sorted(set(DATATYPES.values()))},
             "shape": sizes,
             "data": {"type": "array", "items": {"type": ["string", "number"]}},
-            "parameters": told({"binary_data_size": {"type": "integer", "minimum": 0}}),
+            "parameters": told(
+                {"binary_data_size": {"type": "integer", "minimum": 0}, **SPACE}, "binary_data_size", *SPACE
+            ),
         },
         "data",
         "parameters",

@@ -46,6 +46,7 @@ def describe(specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upst
     """
     tokens = options.tokens is not None
     settings = [spec.speaker_id for spec in specs]
+    heads = any(each.heads for each in settings)
     clips = max(each.max_request_clips for each in settings)
     body = shipped.shipped("max_request_size")
     document: dict[str, Any] = {
@@ -66,9 +67,9 @@ def describe(specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upst
             for name, text in TAGS.items()
             if options.page or name != TRIAL
         ],
-        "paths": paths(options),
+        "paths": paths(options, heads),
         "components": {
-            "parameters": parameters.components(options.page),
+            "parameters": parameters.components(options.page, heads),
             "headers": parameters.headers(tokens),
             "responses": failures.components(tokens),
             "schemas": {

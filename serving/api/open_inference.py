@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from speaker_id.protocol import EMBEDDING
 from speaker_id.protocol.outputs import names
 from speaker_id.settings import MAX_DIMENSIONS, MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, Settings
 
 from serving.api import example
-from serving.api.requests import FUNCTION, TOP_K, Schema, closed, ref
+from serving.api.requests import FUNCTION, OUTPUT, TOP_K, Schema, closed, heads_of, ref, some_heads
 
 PATH_DECIDES: Schema = {"type": "string", "description": "Accepted and ignored: the path decides."}
 IGNORED: Schema = {"type": "string", "description": "Accepted and ignored."}
@@ -38,7 +39,7 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
         clips: the most that one request may carry.
         settings: of the models served.
     """
-    outputs = sorted({name for each in settings for name in names(each.heads)})
+    outputs = [*sorted({name for each in settings for name in names(each.heads)}), EMBEDDING]
     return {
         "V2Input": {"oneOf": [ref("V2Files"), ref("V2Waveforms")]},
         "V2Files": files(clips),
@@ -50,6 +51,8 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
             {
                 "top_k": TOP_K,
                 "function_to_apply": FUNCTION,
+                "heads": some_heads(heads_of(settings)),
+                "output": OUTPUT,
                 "sampling_rate": ref("SamplingRate"),
                 "binary_data_output": {**FLAG, "description": f"Every output: {AS_BYTES.lower()}"},
                 **SCHEDULING,
@@ -69,7 +72,7 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
                     "type": "array",
                     "items": ref("V2WantedOutput"),
                     "maxItems": len(outputs),
-                    "description": "Which of the outputs, each once; all of them by default.",
+                    "description": "Which of the outputs, each once; all of them except `embedding` by default.",
                 },
                 "parameters": ref("V2Parameters"),
             },

@@ -10,11 +10,13 @@ from speaker_id.settings import MAX_INFLATED_BYTES
 
 from bundle.sources import VERSION
 from bundle.spec import SHORT_NAME
-from serving.api.requests import FUNCTION, TOP_K, Schema, ref
+from serving.api.requests import FUNCTION, HEADS, OUTPUT, TOP_K, Schema, ref
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 
 FROM_LOGITS = "From logits to scores."
+AS_WHAT = "What to answer with; `embedding` in place of the ranking."
+OF_HEADS = ("query_heads", "X-Heads")  # where a model has several
 STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number", "minimum": 0}
@@ -33,13 +35,21 @@ def schemas(models: Sequence[str]) -> dict[str, Schema]:
     }
 
 
-def components(page: bool) -> dict[str, Any]:
+def components(page: bool, heads: bool) -> dict[str, Any]:
     """The parameters by their names.
 
     Args:
         page: whether there is a page with sample clips.
+        heads: whether a model has several heads.
     """
     version: Schema = {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": ["1.0"]}
+    some_heads = {
+        name: _given(
+            place, name.removeprefix("query_"), HEADS, "Heads to answer with, of a model of several."
+        )
+        for name, place in zip(OF_HEADS, ("query", "header"), strict=True)
+        if heads
+    }
     clip = {"clip": _in_path("clip", STRING, "Name of a file, from `/page.json`.")} if page else {}
     return {
         **clip,
@@ -51,6 +61,9 @@ def components(page: bool) -> dict[str, Any]:
         "query_function_to_apply": _given("query", "function_to_apply", FUNCTION, FROM_LOGITS),
         "X-Top-K": _given("header", "X-Top-K", TOP_K, "Under the body's and the path's `top_k`, over the query's."),
         "X-Function-To-Apply": _given("header", "X-Function-To-Apply", FUNCTION, "As `X-Top-K` for the other option."),
+        "query_output": _given("query", "output", OUTPUT, AS_WHAT),
+        "X-Output": _given("header", "X-Output", OUTPUT, AS_WHAT),
+        **some_heads,
         "X-Request-Timeout": _given(
             "header",
             "X-Request-Timeout",
@@ -93,7 +106,7 @@ def references(*names: str) -> list[dict[str, str]]:
 
 OF_EVERY_REQUEST = ("X-Request-Id", "traceparent")
 OF_CLIPS = (
-    *("query_top_k", "query_function_to_apply", "X-Top-K", "X-Function-To-Apply"),
+    *("query_top_k", "query_function_to_apply", "X-Top-K", "X-Function-To-Apply", "query_output", "X-Output"),
     *("X-Request-Timeout", "Content-Encoding", *OF_EVERY_REQUEST),
 )
 

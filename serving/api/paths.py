@@ -10,6 +10,7 @@ from serving.api.parameters import (
     JSON_LENGTH,
     OF_CLIPS,
     OF_EVERY_REQUEST,
+    OF_HEADS,
     OF_WORKERS,
     header_references,
     references,
@@ -197,16 +198,17 @@ def _named(path: str) -> str:
     return "".join(["at", *(word.capitalize() for word in re.findall("[A-Za-z0-9]+", path))])
 
 
-def paths(options: GatewayOptions) -> dict[str, Any]:
+def paths(options: GatewayOptions, heads: bool) -> dict[str, Any]:
     """All of them.
 
     Args:
         options: what the gateway is started with.
+        heads: whether a model has several heads.
     """
     tokens = options.tokens is not None
     found: dict[str, Any] = {}
     for each in clips(options):
-        operations = {method: _sent(each, method, tokens) for method in ("post", "put")}
+        operations = {method: _sent(each, method, tokens, heads) for method in ("post", "put")}
         found.setdefault(each.path, {"parameters": references(*each.parameters), **operations})
     for asked in questions(options):
         item = found.setdefault(asked.path, {"parameters": references(*asked.parameters)})
@@ -216,18 +218,18 @@ def paths(options: GatewayOptions) -> dict[str, Any]:
     return {path: {key: value for key, value in item.items() if value} for path, item in found.items()}
 
 
-def _sent(each: Clips, method: str, tokens: bool) -> dict[str, Any]:
+def _sent(each: Clips, method: str, tokens: bool, heads: bool) -> dict[str, Any]:
     choice: list[Schema] = [ref(name) for name in each.answer]
     answered: dict[str, Any] = {
         "description": "The answer, in the form of the request.",
         "headers": header_references(*OF_WORKERS),
         "content": {"application/json": {"schema": choice[0] if len(choice) == 1 else {"anyOf": choice}}},
     }
-    given: tuple[str, ...] = OF_CLIPS
+    given: tuple[str, ...] = (*OF_CLIPS, *(OF_HEADS if heads else ()))
     if "V2Answer" in each.answer:  # which may have binary tensors, and then has another content type
         answered["headers"] |= header_references(JSON_LENGTH)
         answered["content"]["application/octet-stream"] = {"schema": BINARY}
-        given = (*OF_CLIPS, JSON_LENGTH)
+        given = (*given, JSON_LENGTH)
     return {
         "operationId": each.name if method == "post" else f"{each.name}Put",
         "tags": [each.tag],

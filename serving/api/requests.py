@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from speaker_id.clip import MAX_CHANNELS, MAX_LEVEL, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from speaker_id.protocol.parse import AUDIO_PARTS
-from speaker_id.protocol.values import FUNCTIONS
+from speaker_id.protocol.values import FUNCTIONS, KINDS
 from speaker_id.settings import Settings
 
 from serving.api import example
@@ -26,6 +27,8 @@ def ref(name: str) -> Schema:
 
 
 FUNCTION = ref("ScoreFunction")
+OUTPUT = ref("AnswerKind")
+HEADS = ref("Heads")
 
 
 def closed(properties: Schema, required: Sequence[str] = (), description: str = "", **more: Any) -> Schema:
@@ -50,6 +53,7 @@ def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
     """
     clips = max(each.max_request_clips for each in settings)
     defaults = {each.default_top_k for each in settings}
+    known = heads_of(settings)
     top_k = {**TOP_K, "default": defaults.pop()} if len(defaults) == 1 else TOP_K
     return {
         "AudioFile": {
@@ -76,17 +80,45 @@ def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
             "items": {"type": "number", "minimum": -MAX_LEVEL, "maximum": MAX_LEVEL},
             "description": "One channel, full scale at ±1.",
         },
+        "AnswerKind": {
+            "type": "string",
+            "enum": list(KINDS),
+            "description": "What to answer with: the ranking by default, or the embedding.",
+        },
+        **heads(known),
         "Options": closed(
-            {"top_k": top_k, "function_to_apply": FUNCTION},
+            {"top_k": top_k, "function_to_apply": FUNCTION, "heads": some_heads(known), "output": OUTPUT},
             description="Over what the path, a header or the query gives.",
         ),
-        "Form": form(),
+        "Form": form(known),
         **inference_api(),
         **kserve_v1(clips),
     }
 
 
-def form() -> Schema:
+def heads_of(settings: Sequence[Settings]) -> list[str]:
+    """Every name that the option `heads` may hold for one of the models: of a head, or of a group of them."""
+    return sorted({name for each in settings for head in each.heads for name in (head, head.split(".")[0])})
+
+
+def heads(known: Sequence[str]) -> dict[str, Schema]:
+    """The names with commas between them, where a model has several heads."""
+    if not known:
+        return {}
+    name = f"({'|'.join(map(re.escape, known))})"
+    told = "Heads of the model to answer with, separated by commas; all by default."
+    return {"Heads": {"type": "string", "pattern": f"^{name}(,{name})*$", "description": told}}
+
+
+def some_heads(known: Sequence[str]) -> Schema:
+    """The option in JSON."""
+    if not known:
+        return {"type": "null", "description": "No model that is served has several heads."}
+    names = {"type": "array", "items": {"type": "string", "enum": list(known)}, "minItems": 1}
+    return {"anyOf": [names, HEADS], "description": "Heads of the model to answer with; all by default."}
+
+
+def form(known: Sequence[str]) -> Schema:
     """A multipart body: one audio part, under any of its names, and the options."""
     first, *others = (name for name in AUDIO_PARTS if name != "body")
     part = {"type": "string", "format": "binary"}
@@ -95,6 +127,8 @@ def form() -> Schema:
         **{name: {**part, "description": f"In place of `{first}`."} for name in others},
         "top_k": TOP_K,
         "function_to_apply": FUNCTION,
+        **({"heads": HEADS} if known else {}),
+        "output": OUTPUT,
     }
     return closed(properties, description=f"One of {', '.join((first, *others))}, and each part once.")
 

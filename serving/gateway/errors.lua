@@ -12,7 +12,8 @@
 --                                              which clip; nil if it says nothing of its own
 
 -- Model servers pass on the last of a header that is sent twice; joined, they are a value that the handler rejects
-local OPTIONS = {"inference-header-content-length", "x-top-k", "x-function-to-apply", "x-request-timeout"}
+local OPTIONS = {
+  "inference-header-content-length", "x-top-k", "x-function-to-apply", "x-heads", "x-output", "x-request-timeout"}
 
 function envoy_on_request(handle)
   local headers = handle:headers()

@@ -88,6 +88,7 @@ local function metadata(handle, state, name, version)
     outputs[#outputs + 1] = '{"name": "' .. prefix .. 'label", "datatype": "BYTES", "shape": [-1, -1]}'
     outputs[#outputs + 1] = '{"name": "' .. prefix .. 'score", "datatype": "FP32", "shape": [-1, -1]}'
   end
+  outputs[#outputs + 1] = '{"name": "embedding", "datatype": "FP32", "shape": [-1, -1]}'
   answer(handle, 200, string.format(
     '{"name": "%s", "versions": ["%s"], "platform": "%s", ' ..
     '"inputs": [{"name": "audio", "datatype": "BYTES", "shape": [-1, 1]}], "outputs": [%s]}',

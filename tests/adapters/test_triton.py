@@ -88,6 +88,30 @@ def test_label_and_score_are_the_ranking_and_scores_every_labels(model: Any) -> 
     assert "answer" not in answer.values(), "the gateway's alone"
 
 
+def test_an_embedding_is_sent_where_it_is_named_and_not_with_all_outputs(model: Any) -> None:
+    asked = [
+        InferenceRequest([audio(AUDIO)]),
+        InferenceRequest([audio(AUDIO)], outputs=["label", "embedding"]),
+        InferenceRequest([audio(AUDIO)], given={"output": "embedding"}),
+        InferenceRequest([audio(AUDIO)], outputs=["answer"], given={"x-output": "embedding"}),
+    ]
+    everything, named, alone, gateways = model.execute(asked)
+    assert set(everything.values()) == {"label", "score", "scores"}
+    assert list(named.values()) == ["label", "embedding"]
+    vector = named.values()["embedding"]
+    assert vector.dtype == np.float32
+    assert np.linalg.norm(vector[0]) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(alone.values()["embedding"], vector, atol=1e-6)
+    body = json.loads(gateways.values()["answer"].item().partition(b"\n\n")[2])
+    np.testing.assert_allclose(body["embedding"], vector[0], atol=1e-6)
+    assert (body["model"], body["dim"], len(body["revision"])) == ("demo", vector.shape[1], 64)
+
+
+def test_an_unknown_head_is_refused_by_name(model: Any) -> None:
+    (answer,) = model.execute([InferenceRequest([audio(AUDIO)], given={"heads": "mood"})])
+    assert str(answer.error).startswith("invalid_parameter: unknown head 'mood'; the model has one head")
+
+
 def test_only_the_outputs_that_were_asked_for_are_made(model: Any) -> None:
     (answer,) = model.execute([InferenceRequest([audio(AUDIO)], outputs=["score"])])
     assert list(answer.values()) == ["score"]

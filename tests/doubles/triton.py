@@ -58,7 +58,7 @@ class InferenceRequest:
     """As the backend hands it over: all outputs are requested where the caller names none."""
 
     tensors: Sequence[Tensor]
-    outputs: Sequence[str] = ("label", "score", "scores", "answer")
+    outputs: Sequence[str] = ("label", "score", "scores", "embedding", "answer")
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def inputs(self) -> Sequence[Tensor]:

@@ -76,7 +76,9 @@ def test_kserves_liveness_and_lists(stub_gateway: Gateway) -> None:
 def test_metadata_names_versions_inputs_and_outputs(stub_gateway: Gateway) -> None:
     status, body = get(stub_gateway, "/v2/models/stub")
     assert (status, body["name"], body["versions"]) == (200, "stub", ["1.0"])
-    assert [tensor["name"] for tensor in body["inputs"] + body["outputs"]] == ["audio", "label", "score"]
+    assert [tensor["name"] for tensor in body["inputs"] + body["outputs"]] == [
+        *("audio", "label", "score", "embedding")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_outputs_of_several_heads_are_named_after_them(
 ) -> None:
     gateway = before(stub_server, heads={"stub": ["action", "object"]})
     outputs = get(gateway, "/v2/models/stub")[1]["outputs"]
-    names = ["action.label", "action.score", "object.label", "object.score"]
+    names = ["action.label", "action.score", "object.label", "object.score", "embedding"]
     assert [output["name"] for output in outputs] == names
 
 

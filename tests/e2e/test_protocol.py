@@ -206,6 +206,33 @@ def test_an_option_by_path(gateway: Gateway, expected: list[dict[str, Any]]) -> 
     close(post(gateway, AUDIO, path="/predictions/demo/1.0/top_k/3").json(), expected[:3])
 
 
+def test_an_embedding_in_every_form_and_place(gateway: Gateway) -> None:
+    found = post(gateway, AUDIO, {"X-Output": "embedding"}).json()
+    assert (found["model"], found["dim"], len(found["revision"])) == ("demo", len(found["embedding"]), 64)
+    assert np.linalg.norm(found["embedding"]) == pytest.approx(1, abs=1e-6)
+    parameters = {"output": "embedding"}
+    v1 = post(gateway, json.dumps({"instances": [{"b64": B64}] * 2, "parameters": parameters})).json()
+    tensor = {"name": "a", "datatype": "BYTES", "shape": [1], "data": [B64]}
+    body = {"inputs": [tensor], "outputs": [{"name": "label"}, {"name": "embedding"}]}
+    label, vector = post(gateway, json.dumps(body), path="/v2/models/demo/infer").json()["outputs"]
+    assert (label["name"], vector["shape"]) == ("label", [1, found["dim"]])
+    assert vector["parameters"] == {name: found[name] for name in ("model", "revision", "dim")}
+    others = [
+        *v1["predictions"],
+        post(gateway, AUDIO, path="/predictions/demo?output=embedding").json(),
+        {**vector["parameters"], "embedding": vector["data"]},
+    ]
+    for other in others:
+        assert other["revision"] == found["revision"]
+        assert other["embedding"] == pytest.approx(found["embedding"], abs=1e-5)
+
+
+def test_a_head_that_the_model_does_not_have(gateway: Gateway) -> None:
+    answer = requests.post(f"{gateway.url}/predictions/demo", AUDIO, headers={"X-Heads": "mood"}, timeout=600)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+    assert answer.json()["error"] == "unknown head 'mood'; the model has one head, without a name"
+
+
 def test_response_headers(gateway: Gateway) -> None:
     headers = post(gateway, AUDIO).headers
     info = soundfile.info(CLIP)

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.pipeline import Pipeline
-from speaker_id.protocol import Model, Payload
+from speaker_id.protocol import Model, Payload, Space
 from speaker_id.settings import Settings
 from transformers import (
     AutoFeatureExtractor,
@@ -39,6 +39,7 @@ def ours(model: Any, extractor: Any) -> Pipeline:
         sampling_rate=extractor.sampling_rate,
         settings=Settings(),
         model=Model("m", "1"),
+        space=Space("m", "", 0),
     )
 
 

@@ -21,7 +21,7 @@ BEFORE = {
     "manifest": set(),
     "label_names": {"manifest"},
     "attach": {"manifest"},
-    "checkpoint": {"settings", "manifest", "label_names", "attach"},
+    "checkpoint": {"settings", "manifest", "label_names", "attach", "heads"},
     "gallery": {"manifest"},
     "guard": set(),
     "protocol": {"errors", "settings", "clip"},
@@ -35,7 +35,7 @@ BEFORE = {
     "job": {"errors", "clip", "protocol", "batching", "certainty"},
     "decoding": {"errors", "settings", "clip", "protocol", "decoders", "batching", "job"},
     "inference": {"errors", "clip", "encoder", "job"},
-    "answering": {"settings", "protocol", "labels", "certainty", "job"},
+    "answering": {"errors", "settings", "protocol", "labels", "certainty", "job"},
     "pipeline": {
         *("settings", "kernels", "checkpoint", "protocol", "decoders", "batching", "encoder"),
         *("labels", "job", "decoding", "inference", "answering"),

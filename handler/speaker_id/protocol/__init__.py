@@ -9,14 +9,16 @@
 
 In v2, tensors may be binary: their bytes follow the JSON, in a request and in its answer.
 A model of several heads answers an object of rankings by head in place of a ranking, and in v2 `HEAD.label` and
-`HEAD.score`.
+`HEAD.score`. With `output: "embedding"`, a clip's answer is `{"model", "revision", "dim", "embedding"}` in place of a
+ranking, and in v2 the output `embedding`.
 """
 
 from speaker_id.protocol.deadline import deadline
 from speaker_id.protocol.message import write_message
 from speaker_id.protocol.parse import parse
-from speaker_id.protocol.render import check_size, dump, least_bytes, render
+from speaker_id.protocol.render import Embeddings, check_size, dump, least_bytes, render
 from speaker_id.protocol.request import (
+    EMBEDDING,
     Class,
     Model,
     Options,
@@ -25,12 +27,15 @@ from speaker_id.protocol.request import (
     Ranking,
     Rankings,
     Request,
+    Space,
     Tensors,
 )
 from speaker_id.protocol.tensors import Named, outputs_of, render_tensors
 
 __all__ = [
+    "EMBEDDING",
     "Class",
+    "Embeddings",
     "Model",
     "Named",
     "Options",
@@ -39,6 +44,7 @@ __all__ = [
     "Ranking",
     "Rankings",
     "Request",
+    "Space",
     "Tensors",
 ]
 __all__ += [

@@ -170,11 +170,20 @@ def write_message(answer: Answer, limit: int) -> bytes:
     parts = [wire.field(number, told.encode()) for number, told in head if told]
     raw = []
     for output in value["outputs"]:
-        size = output["parameters"]["binary_data_size"]
+        told = dict(output["parameters"])
+        size = told.pop("binary_data_size")
         described = wire.field(1, output["name"].encode()) + wire.field(2, output["datatype"].encode())
-        parts.append(wire.field(5, described + wire.field(3, wire.packed(output["shape"]))))
+        described += wire.field(3, wire.packed(output["shape"]))
+        described += b"".join(wire.field(4, parameter_of(name, value)) for name, value in told.items())
+        parts.append(wire.field(5, described))
         raw.append(wire.field(6, tensors[at : at + size]))
         at += size
     message = b"".join((*parts, *raw))
     check_size(len(message), limit)
     return message
+
+
+def parameter_of(name: str, value: str | int) -> bytes:
+    """Return an entry of a map of InferParameters."""
+    held = wire.number(2, value) if isinstance(value, int) else wire.field(3, value.encode())
+    return wire.field(1, name.encode()) + wire.field(2, held)

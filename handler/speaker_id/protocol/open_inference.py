@@ -73,7 +73,7 @@ def parse_v2(
     if tail:
         tail.check_empty()
     options = values.first(values.options(given, "parameter"), *outside)
-    outputs = wanted_outputs(document.get("outputs"), as_bytes, settings.heads)
+    outputs = wanted_outputs(document.get("outputs"), as_bytes, settings.heads, options)
     return Request("v2", tuple(clips), options, identifier, outputs, seconds)
 
 
@@ -82,8 +82,9 @@ def raw_v2(tail: binary.Tail, settings: Settings, outside: tuple[Options, ...]) 
 
     The length before an element is left out, as only one is there.
     """
-    clip, outputs = EncodedAudio(tail.content), wanted_outputs(None, True, settings.heads)
-    return Request("v2", (clip,), values.first(*outside), outputs=outputs)
+    clip, options = EncodedAudio(tail.content), values.first(*outside)
+    outputs = wanted_outputs(None, True, settings.heads, options)
+    return Request("v2", (clip,), options, outputs=outputs)
 
 
 def check_tensor(tensor: Any, settings: Settings, before: int, names: set[str]) -> None:

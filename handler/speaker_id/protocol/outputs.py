@@ -7,9 +7,11 @@ from typing import Any
 
 from speaker_id.errors import InvalidParameter, MalformedRequest
 from speaker_id.protocol import values
-from speaker_id.protocol.request import FIELDS, Output
+from speaker_id.protocol.heads import chosen
+from speaker_id.protocol.request import EMBEDDING, FIELDS, Options, Output
 
 KEYS = ("name", "parameters")
+NO_OPTIONS = Options()
 PARAMETERS = ("binary_data", "classification", "content_type")
 
 
@@ -18,21 +20,37 @@ def names(heads: Iterable[str], fields: tuple[str, ...] = FIELDS) -> tuple[str, 
     return tuple(f"{head}.{field}" for head in heads for field in fields) or fields
 
 
-def wanted_outputs(given: Any, all_binary: Any, heads: Iterable[str]) -> tuple[Output, ...]:
-    """Return the outputs in the order asked for; every one where none is named.
+def every(heads: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the same and of the embedding, which is sent only when it is asked for."""
+    return (*names(heads), EMBEDDING)
+
+
+def asked_of(options: Options, heads: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the outputs of a request that names none."""
+    if options.output == EMBEDDING:
+        chosen(options, heads)  # which rejects heads beside it
+        return (EMBEDDING,)
+    return names(head for head in chosen(options, heads) if head)
+
+
+def wanted_outputs(
+    given: Any, all_binary: Any, heads: Iterable[str], options: Options = NO_OPTIONS
+) -> tuple[Output, ...]:
+    """Return the outputs in the order asked for; where none is named, those of the heads that are.
 
     Args:
         given: the request's `outputs`.
         all_binary: its parameter `binary_data_output`, which an output's own `binary_data` overrides.
         heads: names of the model's heads, if it has several.
+        options: the caller's; outputs that are named take precedence.
 
     Raises:
         MalformedRequest, InvalidParameter: an output is unknown, repeated, or has an unknown parameter.
     """
-    known = names(heads)
+    known, unnamed = every(heads), asked_of(options, heads)
     otherwise = flag(all_binary, "binary_data_output", False)
     if given is None or given == []:
-        return tuple(Output(name, otherwise) for name in known)
+        return tuple(Output(name, otherwise) for name in unnamed)
     if not isinstance(given, list) or not all(isinstance(output, dict) for output in given):
         raise MalformedRequest("outputs must be a list of objects")
     found: dict[str, Output] = {}

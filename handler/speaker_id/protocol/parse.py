@@ -10,15 +10,16 @@ from urllib.parse import parse_qsl
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
 from speaker_id.protocol import binary, coding, form, json_body, message, values
+from speaker_id.protocol.heads import chosen
 from speaker_id.protocol.open_inference import parse_v2, raw_v2
-from speaker_id.protocol.request import Bytes, Options, Payload, Request
+from speaker_id.protocol.request import Bytes, Form, Options, Payload, Request
 from speaker_id.protocol.tensors import parse_tensors
 from speaker_id.settings import MAX_FIELDS, Settings
 
 AUDIO_PARTS = ("body", "data", "file", "audio")
 INFERENCE_API_KEYS = ("inputs", "parameters", "options")
 V1_KEYS = ("instances", "parameters", "signature_name")
-HEADERS = {"x-top-k": "top_k", "x-function-to-apply": "function_to_apply"}
+HEADERS = {f"x-{name.replace('_', '-')}": name for name in values.OPTION_NAMES}
 
 
 def parse(payload: Payload, settings: Settings) -> Request:
@@ -56,7 +57,7 @@ def parse(payload: Payload, settings: Settings) -> Request:
             raise MalformedRequest(
                 "Inference-Header-Content-Length is given, but the body does not begin with JSON"
             )
-        return Request("ranking", (EncodedAudio(content),), values.first(*outside))
+        return request("ranking", (EncodedAudio(content),), values.first(*outside), settings)
     try:
         value = json_body.load(content, settings)
     except MalformedRequest as exc:
@@ -76,7 +77,7 @@ def parse(payload: Payload, settings: Settings) -> Request:
         )
     if "instances" in value:
         return parse_v1(value, settings, outside)
-    return parse_inference_api(value, outside)
+    return parse_inference_api(value, settings, outside)
 
 
 def split(parts: Mapping[str, Bytes]) -> tuple[Bytes, dict[str, Bytes]]:
@@ -128,7 +129,13 @@ def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...]) -> Request:
+def request(form: Form, clips: tuple[Clip, ...], options: Options, settings: Settings) -> Request:
+    return Request(form, clips, options, heads=chosen(options, settings.heads))
+
+
+def parse_inference_api(
+    document: Mapping[str, Any], settings: Settings, outside: tuple[Options, ...]
+) -> Request:
     """Parse the form of Hugging Face's inference API: `{"inputs": "<base64>", "parameters": {…}, "options": {…}}`.
 
     The options (use_cache, wait_for_model) concern Hugging Face's own servers: accepted and ignored.
@@ -140,9 +147,8 @@ def parse_inference_api(document: Mapping[str, Any], outside: tuple[Options, ...
     if "inputs" not in document:
         raise MalformedRequest('the JSON body needs "inputs" (base64 or tensors) or "instances"')
     clip = values.encoded_audio(document["inputs"], "inputs")
-    return Request(
-        "ranking", (clip,), values.first(values.options(parameters(document), "parameter"), *outside)
-    )
+    options = values.first(values.options(parameters(document), "parameter"), *outside)
+    return request("ranking", (clip,), options, settings)
 
 
 def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Options, ...]) -> Request:
@@ -166,8 +172,8 @@ def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
         except RequestError as error:
             error.instance = index
             raise
-    chosen = values.first(values.options(parameters(document), "parameter"), *outside)
-    return Request("v1", tuple(clips), chosen)
+    options = values.first(values.options(parameters(document), "parameter"), *outside)
+    return request("v1", tuple(clips), options, settings)
 
 
 def v1_clip(instance: Any, settings: Settings) -> Clip:

@@ -9,9 +9,20 @@ from typing import Any, NamedTuple
 
 from speaker_id.errors import NonFiniteAudio, RequestTooLarge
 from speaker_id.protocol import binary
-from speaker_id.protocol.request import Class, Model, Output, Ranking, Rankings, Request
+from speaker_id.protocol.request import (
+    BY_NAME,
+    EMBEDDING,
+    Class,
+    Embedding,
+    Model,
+    Output,
+    Ranking,
+    Rankings,
+    Request,
+    Space,
+)
 
-DATATYPES = {"label": "BYTES", "score": "FP32"}
+DATATYPES = {"label": "BYTES", "score": "FP32", EMBEDDING: "FP32"}
 NONE: Mapping[str, list[list[Class]]] = {}
 
 
@@ -27,11 +38,19 @@ class Answer(NamedTuple):
     tensors: bytes | None = None
 
 
+class Embeddings(NamedTuple):
+    """Those of a request's clips, and of what space they are."""
+
+    space: Space
+    vectors: list[Embedding]
+
+
 def render(
     request: Request,
     rankings: list[Rankings],
     model: Model,
     classes: Mapping[str, list[list[Class]]] = NONE,
+    embeddings: Embeddings | None = None,
 ) -> Answer:
     """Return the answer in the caller's form.
 
@@ -40,19 +59,26 @@ def render(
         rankings: one a clip, in order; those of one head have equal lengths.
         model: named in a v2 answer.
         classes: of the outputs that ask for them, by name; one list a clip.
+        embeddings: where the request asks for them.
 
     Raises:
         NonFiniteAudio: a score in a binary tensor or a class is NaN or infinite.
     """
-    if request.form == "ranking":
-        return Answer(rankings[0])
-    if request.form == "v1":
-        return Answer({"predictions": rankings})
+    if request.form in ("ranking", "v1"):
+        answers: list[Any] = [*rankings]
+        if embeddings is not None:
+            named = embeddings.space.described()
+            answers = [{**named, EMBEDDING: vector} for vector in embeddings.vectors]
+        return Answer(answers[0] if request.form == "ranking" else {"predictions": answers})
     answer: dict[str, Any] = {"model_name": model.name, "model_version": model.version}
     if request.id is not None:
         answer["id"] = request.id
     tensors = (
-        classification(output, classes[output.name]) if output.classes else tensor(output, rankings)
+        embedded(output, embeddings)
+        if output.name == EMBEDDING and embeddings is not None
+        else classification(output, classes[output.name])
+        if output.classes
+        else tensor(output, rankings)
         for output in request.outputs
     )
     described, packed = zip(*tensors, strict=True)
@@ -81,6 +107,16 @@ def classification(output: Output, clips: list[list[Class]]) -> tuple[dict[str, 
     return sent(output, "BYTES", [len(clips), len(clips[0]) if clips else 0], texts, binary.packed_text)
 
 
+def embedded(output: Output, embeddings: Embeddings) -> tuple[dict[str, Any], bytes]:
+    """Return a v2 tensor of shape [clips, dim], whose parameters say of what space it is."""
+    space, vectors = embeddings
+    values = [value for vector in vectors for value in vector]
+    if output.binary:
+        check_finite(values)
+    described, packed = sent(output, "FP32", [len(vectors), space.width], values, binary.packed_numbers)
+    return {**described, "parameters": {**space.described(), **described.get("parameters", {})}}, packed
+
+
 def sent(
     output: Output, datatype: str, shape: list[int], values: list[Any], pack: Callable[[list[Any]], bytes]
 ) -> tuple[dict[str, Any], bytes]:
@@ -101,7 +137,7 @@ def not_finite() -> NonFiniteAudio:
     return NonFiniteAudio("the model's scores for this audio are not finite: scale the samples to ±1")
 
 
-def least_bytes(request: Request, heads: Mapping[str, int], top_k: int, shortest: int) -> int:
+def least_bytes(request: Request, heads: Mapping[str, int], top_k: int, shortest: int, width: int = 0) -> int:
     """Return a lower bound of the answer's length in bytes, known before anything is decoded.
 
     Args:
@@ -109,19 +145,24 @@ def least_bytes(request: Request, heads: Mapping[str, int], top_k: int, shortest
         heads: how many labels each head has; "" where there is one head only.
         top_k: how many of them a ranking has at most.
         shortest: characters of the model's shortest label.
+        width: of the model's embedding.
     """
     label, score = len(f'"{"x" * shortest}",'), len("1.0,")
-    if request.form in ("v2", "grpc", "tensors"):
-        one = sum(least_entry(output, heads, top_k, shortest) for output in request.outputs)
+    if request.form in BY_NAME:
+        one = sum(least_entry(output, heads, top_k, shortest, width) for output in request.outputs)
+    elif request.embeds:
+        one = width * len("0.0,")
     else:
-        entries = sum(min(top_k, count) for count in heads.values())
+        entries = sum(min(top_k, heads[head]) for head in request.heads)
         one = entries * (len('{"label":,"score":}') + label + score - 1)
     return len(request.clips) * one
 
 
-def least_entry(output: Output, heads: Mapping[str, int], top_k: int, shortest: int) -> int:
+def least_entry(output: Output, heads: Mapping[str, int], top_k: int, shortest: int, width: int) -> int:
     """Return a lower bound of what one clip adds to a tensor, in bytes."""
     head, _, field = output.name.rpartition(".")
+    if field == EMBEDDING:
+        return width * (binary.FP32.itemsize if output.binary else len("0.0,"))
     around = binary.LENGTH if output.binary else len('"",')
     if output.classes:
         return min(output.classes, heads[head]) * (around + len("1:0:") + shortest)

@@ -13,10 +13,15 @@ from speaker_id.clip import Clip
 from speaker_id.settings import ScoreFunction
 
 Bytes = bytes | bytearray
+AnswerKind = Literal["ranking", "embedding"]
 Form = Literal["ranking", "v1", "v2", "grpc", "tensors"]
+BY_NAME: tuple[Form, ...] = ("v2", "grpc", "tensors")  # whose answers are outputs by name
 FIELDS = ("label", "score")  # of an entry of a ranking, and the v2 outputs of one head
+# the v2 output of a model's embedding, and the value of the option `output` that asks for it
+EMBEDDING = "embedding"
 Ranking = list[dict[str, Any]]  # [{"label": str, "score": float}, …], best first
 Class = tuple[float, int, str]  # score, index among the labels, label
+Embedding = list[float]  # of length 1
 # of one clip: the classifier's ranking, or one for each head, by its name
 Rankings = Ranking | dict[str, Ranking]
 
@@ -39,13 +44,13 @@ class Tensors:
         audio: whole audio files, one a clip.
         waveforms: float32, (clips, samples); None where there are none.
         parameters: of the request: options, and the waveforms' sampling_rate.
-        outputs: names of the tensors to answer with.
+        outputs: names of the tensors to answer with; none where the caller names none.
     """
 
     audio: Sequence[Bytes] = ()
     waveforms: npt.NDArray[np.float32] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ("label", "score")
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,14 @@ class Options:
     Attributes:
         top_k: how many labels to list, at least 1; more than there are returns all.
         function_to_apply: how logits become scores.
+        heads: names of those to answer with, of a model of several.
+        output: what to answer with.
     """
 
     top_k: int | None = None
     function_to_apply: ScoreFunction | None = None
+    heads: tuple[str, ...] | None = None
+    output: AnswerKind | None = None
 
 
 @dataclass(frozen=True)
@@ -96,11 +105,30 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Space:
+    """What a model's embeddings are; only those of one space can be compared.
+
+    Attributes:
+        model: source of the weights that make them: hub id, or the name of the local folder.
+        revision: commit on the hub, or SHA-256 of the weights.
+        width: how many numbers each has.
+    """
+
+    model: str
+    revision: str
+    width: int
+
+    def described(self) -> dict[str, Any]:
+        """Return it as answers name it."""
+        return {"model": self.model, "revision": self.revision, "dim": self.width}
+
+
+@dataclass(frozen=True)
 class Output:
     """An output tensor of a v2 answer, or of a server's own.
 
     Attributes:
-        name: `label` or `score`, or of one head as in `action.label`.
+        name: `label` or `score`, or of one head as in `action.label`; or `embedding`.
         binary: whether its data follows the JSON as bytes.
         classes: of a `score`: how many of the best to send as "score:index:label"; None for the scores themselves.
     """
@@ -121,6 +149,7 @@ class Request:
         id: v2 and gRPC only: echoed.
         outputs: v2, gRPC and tensors only: those asked for, in order.
         timeout: v2 and gRPC only: seconds after which nobody waits for the answer; None if the body does not say.
+        heads: names of the heads to answer with; "" for the only one of a model without names.
     """
 
     form: Form
@@ -129,6 +158,14 @@ class Request:
     id: str | None = None
     outputs: tuple[Output, ...] = tuple(map(Output, FIELDS))
     timeout: float | None = None
+    heads: tuple[str, ...] = ("",)
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it asks for the embedding, alone or beside rankings."""
+        if self.form in BY_NAME:
+            return any(output.name == EMBEDDING for output in self.outputs)
+        return self.options.output == EMBEDDING
 
     def instance(self, index: int) -> int | None:
         """Return the number by which an error names a clip; None for a ranking, which has one clip only."""

@@ -5,7 +5,9 @@
 | `label`, `score` | BYTES, FP32 | [clips, top_k]: the ranking, best first |
 | `scores` | FP32 | [clips, labels]: every label's score in the labels' order, for a server's own top-k |
 
-A model of several heads has each of them once a head, as in `action.label`.
+| `embedding` | FP32 | [clips, dim]: of length 1 |
+
+A model of several heads has each of the first three once a head, as in `action.label`.
 """
 
 from __future__ import annotations
@@ -19,9 +21,18 @@ import numpy.typing as npt
 from speaker_id.clip import Clip, EncodedAudio, RawAudio
 from speaker_id.errors import MalformedRequest, RequestTooLarge
 from speaker_id.protocol import outputs, values
+from speaker_id.protocol.heads import chosen
 from speaker_id.protocol.open_inference import check_waveforms
 from speaker_id.protocol.render import not_finite
-from speaker_id.protocol.request import Options, Output, Rankings, Request, Tensors
+from speaker_id.protocol.request import (
+    EMBEDDING,
+    Embedding,
+    Options,
+    Output,
+    Rankings,
+    Request,
+    Tensors,
+)
 from speaker_id.settings import Settings
 
 OUTPUTS = ("label", "score", "scores")
@@ -32,7 +43,7 @@ Named = dict[str, npt.NDArray[Any]]  # by output; labels are an array of bytes o
 
 def outputs_of(heads: Sequence[str]) -> tuple[str, ...]:
     """Return the names of all outputs of a model with these heads."""
-    return outputs.names(heads, OUTPUTS)
+    return (*outputs.names(heads, OUTPUTS), EMBEDDING)
 
 
 def parse_tensors(tensors: Tensors, settings: Settings, outside: tuple[Options, ...]) -> Request:
@@ -58,12 +69,21 @@ def parse_tensors(tensors: Tensors, settings: Settings, outside: tuple[Options, 
             f"the request has {len(clips)} clips; at most {settings.max_request_clips} are accepted"
         )
     options = values.first(values.options(given, "parameter"), *outside)
-    outputs = tuple(Output(name, binary=True) for name in tensors.outputs)
-    return Request("tensors", tuple(clips), options, outputs=outputs)
+    wanted = tuple(Output(name, binary=True) for name in tensors.outputs or unnamed(options, settings))
+    return Request("tensors", tuple(clips), options, outputs=wanted)
+
+
+def unnamed(options: Options, settings: Settings) -> tuple[str, ...]:
+    """Return the outputs of a request that names none: those of its heads, or the embedding where it asks for that."""
+    heads = chosen(options, settings.heads)
+    return (EMBEDDING,) if options.output == EMBEDDING else outputs.names(filter(None, heads), OUTPUTS)
 
 
 def render_tensors(
-    request: Request, rankings: Sequence[Rankings], scores: Sequence[Mapping[str, npt.NDArray[np.float32]]]
+    request: Request,
+    rankings: Sequence[Rankings],
+    scores: Sequence[Mapping[str, npt.NDArray[np.float32]]],
+    embeddings: Sequence[Embedding] = (),
 ) -> Named:
     """Return the outputs that were asked for.
 
@@ -71,6 +91,7 @@ def render_tensors(
         request: names them.
         rankings: one a clip, in order.
         scores: one a clip: every label's, by head; "" where there is one head only.
+        embeddings: one a clip, where they are asked for.
 
     Raises:
         NonFiniteAudio: a score is NaN or infinite.
@@ -78,6 +99,9 @@ def render_tensors(
     answer: Named = {}
     for name in (output.name for output in request.outputs):
         head, _, field = name.rpartition(".")
+        if field == EMBEDDING:
+            answer[name] = np.array(embeddings, np.float32)
+            continue
         if field == "scores":
             answer[name] = np.stack([each[head] for each in scores])
             continue

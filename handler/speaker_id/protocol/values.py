@@ -12,11 +12,12 @@ import numpy as np
 
 from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
-from speaker_id.protocol.request import Options
+from speaker_id.protocol.request import AnswerKind, Options
 from speaker_id.settings import MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFunction, Settings
 
 FUNCTIONS = get_args(ScoreFunction)
-OPTION_NAMES = ("top_k", "function_to_apply")
+OPTION_NAMES = ("top_k", "function_to_apply", "heads", "output")
+KINDS = get_args(AnswerKind)
 NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample
 STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")  # from the URL-safe one
 BLANKS = b" \t\r\n\f\v"
@@ -62,31 +63,47 @@ def top_k(value: Any, where: str) -> int:
 
 def function_to_apply(value: Any, where: str) -> ScoreFunction:
     """Parse one of the names that Hugging Face's pipeline accepts."""
+    return choice(value, FUNCTIONS, where)  # type: ignore[no-any-return]
+
+
+def choice(value: Any, known: tuple[str, ...], where: str) -> Any:
+    """Parse one of several words, from JSON or from text."""
     text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
-    for name in FUNCTIONS:
-        if isinstance(text, str) and text.strip() == name:
-            return name  # type: ignore[no-any-return]
-    raise InvalidParameter(f"{where} must be one of {', '.join(FUNCTIONS)}, not {shown(text)}")
+    if isinstance(text, str) and text.strip() in known:
+        return text.strip()
+    raise InvalidParameter(f"{where} must be one of {', '.join(known)}, not {shown(text)}")
+
+
+def heads(value: Any, where: str) -> tuple[str, ...]:
+    """Parse names of heads: a JSON list, or text with commas between them."""
+    text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
+    names = [each.strip() for each in text.split(",")] if isinstance(text, str) else text
+    if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
+        raise InvalidParameter(
+            f"{where} must be a list of names, or names separated by commas, not {shown(text)}"
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def options(given: Mapping[str, Any], where: str) -> Options:
     """Parse options by name; null means not given."""
     names = {one_of(key, OPTION_NAMES, where): value for key, value in given.items()}
-    k, function = names.get("top_k"), names.get("function_to_apply")
+    k, function, wanted, output = (names.get(name) for name in OPTION_NAMES)
     return Options(
         top_k=None if k is None else top_k(k, "top_k"),
         function_to_apply=None if function is None else function_to_apply(function, "function_to_apply"),
+        heads=None if wanted is None else heads(wanted, "heads"),
+        output=None if output is None else choice(output, KINDS, "output"),
     )
 
 
 def first(*choices: Options) -> Options:
     """Take each option from the first source that gives it."""
-    return Options(
-        top_k=next((c.top_k for c in choices if c.top_k is not None), None),
-        function_to_apply=next(
-            (c.function_to_apply for c in choices if c.function_to_apply is not None), None
-        ),
-    )
+    found = {
+        name: next((value for each in choices if (value := getattr(each, name)) is not None), None)
+        for name in OPTION_NAMES
+    }
+    return Options(**found)
 
 
 def encoded_audio(text: Any, where: str) -> EncodedAudio:

@@ -76,6 +76,11 @@ def field(number: int, content: bytes) -> bytes:
     return packed_varint(number << 3 | LENGTH) + packed_varint(len(content)) + content
 
 
+def number(name: int, value: int) -> bytes:
+    """Write a field of a number that is not negative."""
+    return packed_varint(name << 3 | VARINT) + packed_varint(value)
+
+
 def packed(values: Iterable[int]) -> bytes:
     """Write numbers that are not negative, as a repeated field holds them."""
     return b"".join(map(packed_varint, values))

@@ -12,7 +12,7 @@ import torch
 from speaker_id import audio
 from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.pipeline import Pipeline
-from speaker_id.protocol import Model, Payload
+from speaker_id.protocol import Model, Payload, Space
 from speaker_id.settings import Settings
 
 from tests.decoding import shared
@@ -22,6 +22,8 @@ class LoudnessEncoder:
     """Two logits a clip: its mean, and minus its mean. Remembers what came together."""
 
     min_samples = 400
+    min_embedding_samples = 800
+    embedding_width = 3
 
     def __init__(self) -> None:
         self.micro_batches: list[list[int]] = []
@@ -30,6 +32,11 @@ class LoudnessEncoder:
         self.micro_batches.append([len(waveform) for waveform in waveforms])
         means = torch.tensor([float(waveform.mean()) for waveform in waveforms])
         return torch.stack([means, -means], 1)
+
+    def embed(self, waveforms: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of its mean times 3, 0 and 4."""
+        logits = self(waveforms)
+        return logits, logits[:, :1] * torch.tensor([3.0, 0.0, 4.0])
 
 
 class InThisProcess:
@@ -54,6 +61,7 @@ def pipeline(encoder: Any = None, decoding: Any = None, **settings: Any) -> Pipe
         sampling_rate=16000,
         settings=Settings(**settings),
         model=Model("sid", "1.0"),
+        space=Space("org/sid", "c0ffee", 3),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from speaker_id import errors
-from speaker_id.protocol import Payload, open_inference, outputs, parse, values
+from speaker_id.protocol import EMBEDDING, Payload, Space, open_inference, outputs, parse, values
 from speaker_id.protocol.parse import AUDIO_PARTS, HEADERS, INFERENCE_API_KEYS, V1_KEYS
 from speaker_id.settings import Settings
 from speaker_id.statuses import STATUS
@@ -111,7 +111,9 @@ def test_the_parser_takes_the_examples(form: str) -> None:
 def test_bounds_are_the_widest_of_the_models_served() -> None:
     assert SCHEMAS["V1Request"]["properties"]["instances"]["maxItems"] == 99
     named = SCHEMAS["V2WantedOutput"]["properties"]["name"]["enum"]
-    assert set(named) == {*("label", "score", "action.label", "action.score", "object.label", "object.score")}
+    assert set(named) == {
+        *("label", "score", "action.label", "action.score", "object.label", "object.score", "embedding")
+    }
     limits = {name: model["limits"]["max_request_clips"] for name, model in DOCUMENT["x-models"].items()}
     assert limits == {"secret": 64, "intents": 99}
 
@@ -122,8 +124,31 @@ def test_an_answer_is_a_ranking_or_one_for_each_head_as_the_models_have_it() -> 
         for name, document in DOCUMENTS.items()
         if "-" not in name
     }
-    ranking, by_head = ({"$ref": f"#/components/schemas/{name}"} for name in ("Ranking", "RankingsByHead"))
-    assert answers == {"plain": ranking, "heads": by_head, "both": {"oneOf": [ranking, by_head]}}
+    ranking, by_head, vector = (
+        {"$ref": f"#/components/schemas/{name}"} for name in ("Ranking", "RankingsByHead", "Embedding")
+    )
+    assert answers == {
+        "plain": {"oneOf": [ranking, vector]},
+        "heads": {"oneOf": [by_head, vector]},
+        "both": {"oneOf": [ranking, by_head, vector]},
+    }
+
+
+def test_heads_can_be_chosen_by_name_where_a_model_has_several() -> None:
+    def choice(name: str) -> Any:
+        return DOCUMENTS[name]["components"]["schemas"]["Options"]["properties"]["heads"]
+
+    assert choice("plain")["type"] == "null", "whatever is given is refused"
+    assert choice("heads")["anyOf"][0]["items"]["enum"] == ["action", "object"]
+    assert "X-Heads" not in DOCUMENTS["plain"]["components"]["parameters"]
+    assert "X-Heads" in DOCUMENTS["heads"]["components"]["parameters"]
+
+
+def test_an_embedding_has_the_keys_that_are_sent() -> None:
+    space = Space("org/m", "c0ffee", 2)
+    told = {**space.described(), EMBEDDING: [1.0, 0.0]}
+    assert set(SCHEMAS["Embedding"]["properties"]) == set(SCHEMAS["Embedding"]["required"]) == set(told)
+    assert set(space.described()) < set(SCHEMAS["V2Output"]["properties"]["parameters"]["properties"])
 
 
 def test_every_error_that_an_operation_may_answer_is_described_with_its_code() -> None:

@@ -24,6 +24,7 @@ def test_it_has_what_perf_analyzer_reads() -> None:
     assert found["output"] == [
         {"name": "label", "data_type": "TYPE_STRING", "dims": [-1]},
         {"name": "score", "data_type": "TYPE_FP32", "dims": [-1]},
+        {"name": "embedding", "data_type": "TYPE_FP32", "dims": [-1]},
     ]
     assert found["dynamic_batching"] == {
         "preferred_batch_size": [8],
@@ -37,7 +38,7 @@ def test_several_heads_have_outputs_of_their_own() -> None:
         update={"speaker_id": SPEC.speaker_id.model_copy(update={"heads": {"action": 2, "object": 3}})}
     )
     names = [output["name"] for output in model_config.config(spec, PLATFORM)["output"]]
-    assert names == ["action.label", "action.score", "object.label", "object.score"]
+    assert names == ["action.label", "action.score", "object.label", "object.score", "embedding"]
 
 
 def test_it_is_served_for_the_model_and_for_its_version() -> None:
