@@ -13,6 +13,7 @@ results       measurements → rows of the CSV (`plots`, `report`, `targets`: wh
 peak, flops   what the machine can compute in a second, and the work of a second of audio
 handler       what a freshly started worker needs for its first request, and its memory for many long clips
 served        what serving costs beside the encoder (`null_server`, `null_worker`, `recordings`)
+heads         what heads cost that share a pass
 hostile       what the worst bodies known cost a decoder
 """
 
