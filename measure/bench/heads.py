@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(chosen: argparse.Namespace) -> None:
     lengths, rounds = ((1.0, 2.0), 2) if chosen.quick else (LENGTHS * (BATCH // len(LENGTHS)), chosen.rounds)
-    model = chosen.model or ("demo" if chosen.quick else str(command.FULL_SIZE))
+    model = command.model(chosen, command.progress())
     folder = prepare(resolve(model))
     found = measure(folder, rounds, 1 if chosen.quick else 2, lengths)
     found |= {

@@ -148,6 +148,18 @@ def test_the_log_line_holds_sizes_and_times_only(
     assert not any(entry["label"] in caplog.text or str(entry["score"]) in caplog.text for entry in ranking)
 
 
+def test_an_embedding_stands_in_no_log_line(
+    handler: SpeakerHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        (answer,), _ = handle(handler, [{"body": AUDIO}], {"X-Output": "embedding"})
+    assert answer["dim"] == len(answer["embedding"]) > 1
+    assert "embedding" not in caplog.text
+    assert not any(
+        f"{value:.4f}" in caplog.text or str(value) in caplog.text for value in answer["embedding"]
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "logged"),
     [

@@ -116,6 +116,17 @@ def write_checkpoint(
     return folder
 
 
+def write_heads(folder: Path) -> Path:
+    """A model's folder of three heads on one backbone, one of them an x-vector."""
+    write_checkpoint(folder / "speaker")
+    write_checkpoint(folder / "keyword", seed=1, labels=("yes", "no"))
+    write_checkpoint(folder / "voice", seed=3, xvector=True)
+    heads = {name: f"./{name}" for name in ("speaker", "keyword", "voice")}
+    settings = {"warmup_seconds": [0.1], "decoders": 1}
+    (folder / "model.yaml").write_text(json.dumps({"heads": heads, "speaker_id": settings}))
+    return folder
+
+
 def shaken(module: Any) -> Any:
     """The module with noise on its tensors: initial values have many zeros and ones, which hide mistakes."""
     with torch.no_grad():

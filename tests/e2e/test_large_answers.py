@@ -1,4 +1,4 @@
-"""Answers near the largest that TorchServe passes on, of a model with many labels."""
+"""Answers near the largest that TorchServe passes on, of many labels; and those of a model with several heads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from bundle import archive, shipped, sources
+from bundle import archive, archived, shipped, sources
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.torchserve.process import TorchServe
-from tests.doubles.checkpoints import write_checkpoint
+from tests.doubles.checkpoints import write_checkpoint, write_heads
 
 pytestmark = pytest.mark.e2e
 
@@ -24,15 +24,17 @@ MOST = shipped.shipped("max_response_size")
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TorchServe, Gateway]]:
-    """A server of a model of 3,000 labels, and its gateway."""
+    """A server of a model of 3,000 labels and one of three heads, and its gateway."""
     folder = tmp_path_factory.mktemp("models") / "many"
     write_checkpoint(folder, labels=tuple(f"{number:050d}" for number in range(LABELS)))
     (folder / "model.yaml").write_text("source: .\nspeaker_id: {warmup_seconds: [0.1]}\n")
     store = tmp_path_factory.mktemp("many_store")
-    archive.build(sources.resolve(str(folder), root=folder.parent), store)
+    for each in (folder, write_heads(folder.with_name("several"))):
+        archive.build(sources.resolve(str(each)), store, checkpoints=folder.parent / "checkpoints")
+    heads = {"several": tuple(archived.read(store / "several.mar").speaker_id.heads)}
     with (
-        TorchServe(store, ["many"], tmp_path_factory.mktemp("run")) as server,
-        Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=600) as gateway,
+        TorchServe(store, ["many", "several"], tmp_path_factory.mktemp("run")) as server,
+        Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=600, heads=heads) as gateway,
     ):
         server.start()
         server.wait_ready()
@@ -77,3 +79,25 @@ def test_a_larger_one_is_the_callers_error_and_ends_no_worker(
     assert decoded == (known == "by its text alone")
     assert ask(gateway, 1, top_k=1).status_code == 200
     assert server.worker_pids() == workers
+
+
+def test_heads_that_share_a_pass_answer_by_name_and_are_chosen_by_name(
+    many: tuple[TorchServe, Gateway],
+) -> None:
+    _, gateway = many
+    body = {"instances": [{"array": [0.1, -0.1] * 4000, "sampling_rate": 16_000}]}
+
+    def several(**headers: str) -> Any:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        path = "/v1/models/several:predict"
+        return requests.post(f"{gateway.url}{path}", json=body, headers=named, timeout=600).json()
+
+    (everything,) = several()["predictions"]
+    assert {head: len(ranking) for head, ranking in everything.items()} == {"speaker": 3, "keyword": 2}
+    assert several(X_Heads="keyword") == {"predictions": [{"keyword": everything["keyword"]}]}
+    (vector,) = several(X_Output="embedding")["predictions"]
+    assert (vector["model"], vector["dim"], len(vector["embedding"])) == ("voice", 12, 12)
+    assert several(X_Heads="mood")["error"] == "unknown head 'mood'; known: speaker, keyword"
+    outputs = requests.get(f"{gateway.url}/v2/models/several", timeout=600).json()["outputs"]
+    names = ["speaker.label", "speaker.score", "keyword.label", "keyword.score", "embedding"]
+    assert [output["name"] for output in outputs] == names

@@ -30,6 +30,7 @@ from serving.metrics.served import Served
 from serving.triton import setup
 from serving.triton.installation import FOLDER
 from serving.triton.process import Triton
+from tests.doubles.checkpoints import write_heads
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -45,7 +46,7 @@ NEAR = 2e-5
 
 @pytest.fixture(scope="module")
 def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
-    """Triton with the demo model, which waits for a batch to fill."""
+    """Triton with the demo model, which waits for a batch to fill, and one of three heads."""
     try:
         setup.set_up(FOLDER)
     except BundleError as exc:
@@ -54,14 +55,22 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
     spec = sources.resolve("demo", root=ROOT / "models")
     settings = spec.torchserve.model_copy(update={"batchSize": BATCH, "maxBatchDelay": 200})
     archive.build(spec.model_copy(update={"torchserve": settings}), folder / "store")
-    with Triton(folder / "store", ["demo"], folder / "run") as running:
+    heads = sources.resolve(str(write_heads(folder / "several")))
+    archive.build(heads, folder / "store", checkpoints=folder / "checkpoints")
+    with Triton(folder / "store", ["demo", "several"], folder / "run") as running:
         running.start()
         running.wait_ready()
         yield running
 
 
 def infer(
-    server: Triton, name: str, datatype: str, data: bytes, shape: list[int], **more: Any
+    server: Triton,
+    name: str,
+    datatype: str,
+    data: bytes,
+    shape: list[int],
+    model: str = "demo",
+    **more: Any,
 ) -> requests.Response:
     """One request of Triton's own protocol with a binary tensor."""
     tensor = {
@@ -72,7 +81,7 @@ def infer(
     }
     head = json.dumps({"inputs": [tensor], **more}).encode()
     headers = {"Inference-Header-Content-Length": str(len(head))}
-    return requests.post(f"{server.url}/v2/models/demo/infer", head + data, headers=headers, timeout=600)
+    return requests.post(f"{server.url}/v2/models/{model}/infer", head + data, headers=headers, timeout=600)
 
 
 def waveform(server: Triton, samples: np.ndarray[Any, Any], **parameters: Any) -> requests.Response:
@@ -141,6 +150,27 @@ def test_the_gateways_form_and_tensors_give_one_answer(triton: Triton) -> None:
     assert answer.headers["x-model-version"] == "1.0"
     assert [entry["label"] for entry in ranking] == named["label"]
     assert np.allclose([entry["score"] for entry in ranking], named["score"], atol=NEAR)
+
+
+def test_heads_that_share_a_pass_are_outputs_by_name_and_chosen_by_a_parameter(triton: Triton) -> None:
+    def several(parameters: dict[str, Any], **more: Any) -> dict[str, list[Any]]:
+        samples = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
+        shape, parameters = [1, len(samples)], {"sampling_rate": RATE, **parameters}
+        given = {"model": "several", "parameters": parameters, **more}
+        return outputs(infer(triton, "waveform", "FP32", samples.tobytes(), shape, **given))
+
+    fields = ("label", "score", "scores")
+    everything = several({})
+    assert set(everything) == {f"{head}.{field}" for head in ("speaker", "keyword") for field in fields}
+    chosen = several({"heads": "keyword"})
+    assert set(chosen) == {f"keyword.{field}" for field in fields}
+    assert chosen["keyword.label"] == everything["keyword.label"]
+    vector = several({"output": "embedding"})["embedding"]
+    assert len(vector) == 12
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    named = several({}, outputs=[{"name": "speaker.label"}, {"name": "embedding"}])
+    assert set(named) == {"speaker.label", "embedding"}
+    np.testing.assert_allclose(named["embedding"], vector, atol=NEAR)
 
 
 def test_tritons_own_top_k_names_the_labels(triton: Triton) -> None:
@@ -224,7 +254,7 @@ def test_nobody_notices_that_a_worker_ended_and_another_is_loaded_in_its_place(
     triton: Triton, gateway: Gateway, infer_call: Callable[[bytes], bytes]
 ) -> None:
     """Whether it had their requests, or they come while there is none; over HTTP and gRPC."""
-    (pid,) = triton.worker_pids()
+    (pid,) = triton.management.versions("demo")["1.0"].pids
     expected = outputs(audio(triton, CLIPS[0]))["label"]
     tensor = b"".join(len(label).to_bytes(4, "little") + label.encode() for label in expected)
 
