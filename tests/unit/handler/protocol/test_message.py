@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
-from speaker_id.protocol import Model, Payload, Request, parse, render, write_message
+from speaker_id.protocol import Embeddings, Model, Payload, Request, Space, parse, render, write_message
 from speaker_id.settings import Settings
 
 from tests.e2e.open_inference import field_of, infer_request, infer_response, read, varint
@@ -138,3 +138,20 @@ def test_an_answer_is_a_model_infer_response() -> None:
     assert infer_response(message) == {"a": 0.75, "é": 0.25}
     with pytest.raises(RequestTooLarge):
         write_message(render(request, [ranking], Model("demo", "1.0")), len(message) - 1)
+
+
+def test_an_embedding_says_over_grpc_too_whose_it_is() -> None:
+    output = field_of(6, field_of(1, b"embedding"))
+    request = parsed(infer_request("demo", b"RIFF", top_k=1) + output)
+    assert request.embeds
+    embeddings = Embeddings(Space("org/m", "c0ffee", 300), [[0.5] * 300])
+    message = write_message(render(request, [], Model("demo", "1.0"), embeddings=embeddings), 10_000)
+    fields = read(message)
+    (described,) = fields[5]
+    told = {entry[1][0]: entry[2][0] for entry in map(read, read(described)[4])}
+    assert told == {
+        b"model": field_of(3, b"org/m"),
+        b"revision": field_of(3, b"c0ffee"),
+        b"dim": b"\x10" + varint(300),  # int64_param = 2
+    }
+    assert fields[6] == [struct.pack("<300f", *[0.5] * 300)]
