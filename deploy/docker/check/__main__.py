@@ -4,7 +4,7 @@ python -m deploy.docker.check --engine podman
 
 Builds it, looks at what is in it and at its layers, starts it confined, waits for its HEALTHCHECK, asks and scrapes it
 through published ports, plays each cloud platform's start, stops it under load, pushes it to a registry and pulls it by
-its digest. With `--again` it is built a second time from nothing, which must give the same image.
+its digest. With `--again` it is built a second time from nothing, which must give the same layers.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main() -> int:
     )
     image.options(parser)
     parser.add_argument(
-        "--again", action="store_true", help="build it twice from nothing: both must be one image"
+        "--again", action="store_true", help="build it twice from nothing: the layers must be the same"
     )
     parser.add_argument("--keep", action="store_true", help="keep the built layers for the next run")
     args, more = parser.parse_known_args()
