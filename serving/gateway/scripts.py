@@ -18,7 +18,7 @@ from serving.model_server import ModelServer, Upstream
 
 SHIPPED = Path(__file__).resolve().parent
 FOUND = "found.lua"  # no filter of its own: it stands before those that read what the watch found
-ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN, TRANSLATE = (
+ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN, TRANSLATE, OUTPUTS = (
     "requests.lua",
     "tokens.lua",
     "grpc.lua",
@@ -27,7 +27,9 @@ ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN, TRANSLATE = (
     "errors.lua",
     "again.lua",
     "translate.lua",
+    "outputs.lua",
 )
+MESSAGE = "message.lua"  # neither
 WORDS = "words.lua"  # no filter of its own either: it stands before all of them
 
 
@@ -60,8 +62,7 @@ def write(
         ERRORS: f"{lua_grpc_statuses()}{servers}",
         **({} if upstream.retried else {AGAIN: servers}),
     }
-    if upstream.translated:
-        before[TRANSLATE] = ""
+    before[TRANSLATE if upstream.translated else OUTPUTS] = _shipped(MESSAGE)
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"
         before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"

@@ -70,7 +70,7 @@ function server.ask(handle)
     headers:replace(":path", "/v2/models/" .. model .. "/versions/" .. version .. "/infer")
   else
     handle:streamInfo():dynamicMetadata():set("speaker_id", "whole_body", true)
-    headers:replace(":path", "/v2/models/" .. model .. ".http" .. (version and "." .. version or "") .. "/infer")
+    headers:replace(":path", "/v2/models/" .. model .. ".http" .. (version and "." .. (known or version) or "") .. "/infer")
     for name, value in pairs({path = rest, ["content-encoding"] = coding, [LENGTH] = length}) do
       headers:replace("x-" .. name, value)
     end
@@ -110,23 +110,34 @@ function server.restore(handle)
   return true
 end
 
--- Model and version, if one was named, that Triton says it does not have
+-- Model and version, if one was named, that Triton says it does not have, and whether the version is written as ours are. A
+-- caller's name stands in these words: only the whole of them says so.
 local function unknown(text)
-  local name, version = text:match("^Request for unknown model: '([%w._-]+)' version (%d+)")
-  if name == nil then
-    name, version = text:match("^Request for unknown model: '([%w._-]+)%.http%.?([^']*)'")
+  local said = text:match("^Request for unknown model: (.*)$") or ""
+  local name, version = said:match("^'([%w._-]+)' version (%d+)[%l ]*$")
+  if name then
+    return name, version
   end
-  name = name or text:match("^Request for unknown model: '([%w._-]+)' is not found")  -- over gRPC
-  return name, version ~= "" and version or nil
+  name, version = said:match("^'([%w._-]-)%.http%.?([%w._-]*)'[%l ]*$")
+  if name then
+    return name, version ~= "" and version or nil, true
+  end
+  return said:match("^'([%w._-]+)'[%l ]*$")  -- over gRPC
+end
+
+-- Whether the gateway has found what Triton says it does not have
+local function away(handle, name, version, ours)
+  local known = loaded(handle, name, version)
+  return known and (known == version or version == nil or not ours)
 end
 
 -- What is said of a model or version that Triton does not have, or not for the moment
 local function missing(handle, text)
-  local name, version = unknown(text)
+  local name, version, ours = unknown(text)
   if name == nil then
     return "model_not_found", "404", NO_MODEL
   end
-  if loaded(handle, name, version) then
+  if away(handle, name, version, ours) then
     return "overloaded", "429"
   end
   return "model_not_found", "404", no_model(name, version)
@@ -149,8 +160,8 @@ function server.again(handle, text, fault)
   if fault then
     return ended(words) or words:match("^out_of_memory: ")
   end
-  local name, version = unknown(words)
-  return name and loaded(handle, name, version)
+  local name, version, ours = unknown(words)
+  return name and away(handle, name, version, ours)
 end
 
 -- A text of the model's, `code: message` or `code[clip]: message`, or one of Triton's own → code, status, words, clip

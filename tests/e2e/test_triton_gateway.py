@@ -20,10 +20,12 @@ from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.triton.upstream import METHODS
 from tests.doubles.triton_server import LENGTH, Calls, Double, handler_of
+from tests.e2e.open_inference import field_of
 
 pytestmark = pytest.mark.e2e
 
 SERVICE = "/inference.GRPCInferenceService/"
+MESSAGE = field_of(1, b"demo")  # of ModelInfer
 UNSERVED = (
     *("RepositoryIndex", "RepositoryModelLoad", "SystemSharedMemoryRegister", "LogSettings", "TraceSetting"),
     "ModelStreamInfer",
@@ -75,10 +77,10 @@ def ask(started: tuple[Double, Gateway]) -> Ask:
 
 
 @pytest.fixture
-def call(started: tuple[Double, Gateway]) -> Iterator[Callable[[str], bytes]]:
+def call(started: tuple[Double, Gateway]) -> Iterator[Callable[..., bytes]]:
     address = started[1].url.removeprefix("http://")
     with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
-        yield lambda path: channel.unary_unary(path)(b"message", timeout=600)
+        yield lambda path, message=MESSAGE: channel.unary_unary(path)(message, timeout=600)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,7 @@ def call(started: tuple[Double, Gateway]) -> Iterator[Callable[[str], bytes]]:
         ("/predictions/demo", "/v2/models/demo.http/infer", None),
         ("/predictions/demo/2.0", "/v2/models/demo.http.2.0/infer", None),
         ("/predictions/demo/1.0/top_k/3", "/v2/models/demo.http.1.0/infer", "top_k/3"),
+        ("/predictions/demo/2", "/v2/models/demo.http.2.0/infer", None),  # Triton's number of it
         ("/v1/models/demo:predict", "/v2/models/demo.http/infer", None),
         ("/v2/models/demo/infer", "/v2/models/demo.http/infer", None),
         ("/v2/models/demo/versions/2.0/infer", "/v2/models/demo.http.2.0/infer", None),
@@ -156,7 +159,7 @@ def test_binary_tensors_for_tritons_own_number_of_a_version_are_its_own_form(
         ("", {}, "demo.http"),
         ("/versions/2.0", {}, "demo.http.2.0"),
         ("/versions/9", {}, "demo.http.9"),
-        ("/versions/2", {"content_encoding": "gzip"}, "demo.http.2"),
+        ("/versions/2", {"content_encoding": "gzip"}, "demo.http.2.0"),
     ],
 )
 def test_other_binary_tensors_are_the_models_to_read_as_behind_torchserve(
@@ -199,6 +202,77 @@ def test_an_error_that_triton_words_gets_our_status_and_shape(
     assert len(double.seen) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Request for unknown model: 'demo.http.1' is not found",
+        "Request for unknown model: 'demo' version 1 'x' is not found",
+        "Request for unknown model: 'demo' is not found' is not found",
+    ],
+)
+def test_a_model_that_a_caller_makes_up_is_not_waited_for(
+    double: Double, call: Callable[..., bytes], text: str
+) -> None:
+    double.failure = (grpc.StatusCode.NOT_FOUND, text)
+    with pytest.raises(grpc.RpcError) as refused:
+        call(f"{SERVICE}ModelInfer")
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert len(double.calls) == 1
+
+
+def classes_of(name: bytes, parameter: bytes = b"classification") -> bytes:
+    """A ModelInferRequest: of its field 6, name = 1, parameters = 2."""
+    return MESSAGE + field_of(
+        6, field_of(1, name) + field_of(2, field_of(1, parameter) + field_of(2, b"\x10\x01"))
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        classes_of(b"label"),
+        classes_of(b"action.label"),
+        classes_of(b"answer") + field_of(7, b"clip"),
+        MESSAGE + field_of(6, b"") + classes_of(b"scores") + classes_of(b"label"),
+        classes_of(b"scores") + b"\x18\x01",  # a field that is no message's
+        b"\xb2\x80\x80\x80\x10" + classes_of(b"label")[7:],  # the key of 6, beyond 32 bits
+        MESSAGE + b"\x12\x00" * 1000 + classes_of(b"label"),
+        b"message",
+    ],
+)
+def test_classes_of_text_which_would_end_triton_are_not_asked_of_it(
+    double: Double, call: Callable[..., bytes], message: bytes
+) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        call(f"{SERVICE}ModelInfer", message)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert not double.calls
+
+
+def test_classes_of_scores_are(double: Double, call: Callable[..., bytes]) -> None:
+    for message in (classes_of(b"scores"), classes_of(b"action.score"), classes_of(b"label", b"binary_data")):
+        assert call(f"{SERVICE}ModelInfer", message) == message
+    assert len(double.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "asked"),
+    [
+        ("label", "classification", 0),
+        ("action.label", "classification", 0),
+        ("labe\\u006c", "\\u0063lassification", 0),
+        ("scores", "classification", 1),
+        ("label", "binary_data", 1),
+    ],
+)
+def test_binary_tensors_ask_no_classes_of_text_of_triton_either(
+    double: Double, ask: Ask, name: str, parameter: str, asked: int
+) -> None:
+    head = f'{{"outputs": [{{"name": "{name}", "parameters": {{"{parameter}": 1}}}}]}}'.encode()
+    answer = ask("/v2/models/demo/versions/2/infer", head, inference_header_content_length=str(len(head)))
+    assert (answer.status_code, len(double.seen)) == (200 if asked else 400, asked)
+
+
 ENDED = "in ensemble 'demo.http', Stub process 'demo_0_0' is not healthy."
 
 
@@ -224,9 +298,9 @@ def test_a_request_waits_until_another_worker_is_loaded_in_the_place_of_one_that
     assert len({headers["x-received"] for _, _, headers, _ in double.seen}) == 1, "the worker knows it again"
 
 
-def test_a_call_waits_until_another_worker_is_loaded(double: Double, call: Callable[[str], bytes]) -> None:
+def test_a_call_waits_until_another_worker_is_loaded(double: Double, call: Callable[..., bytes]) -> None:
     double.failures = [(grpc.StatusCode.INTERNAL, "Stub process 'demo_0_0' is not healthy.")] * 3
-    assert call(f"{SERVICE}ModelInfer") == b"message"
+    assert call(f"{SERVICE}ModelInfer") == MESSAGE
     assert len(double.calls) == 4
     assert double.metadata[ATTEMPT_HEADER] == "4"
 
@@ -275,10 +349,10 @@ def test_apis_that_load_code_read_memory_or_write_files_are_never_reached(
 
 
 def test_over_grpc_inference_health_metadata_and_statistics_are_reached_and_nothing_else(
-    double: Double, call: Callable[[str], bytes]
+    double: Double, call: Callable[..., bytes]
 ) -> None:
     for method in METHODS:
-        assert call(SERVICE + method) == b"message"
+        assert call(SERVICE + method) == MESSAGE
     assert double.calls == [SERVICE + method for method in METHODS]
     for method in UNSERVED:
         with pytest.raises(grpc.RpcError) as refused:
@@ -309,7 +383,7 @@ def test_over_grpc_inference_health_metadata_and_statistics_are_reached_and_noth
     ],
 )
 def test_a_failed_calls_message_is_our_error(
-    double: Double, call: Callable[[str], bytes], failure: Any, code: grpc.StatusCode, said: dict[str, Any]
+    double: Double, call: Callable[..., bytes], failure: Any, code: grpc.StatusCode, said: dict[str, Any]
 ) -> None:
     double.failure = failure
     with pytest.raises(grpc.RpcError) as failed:
@@ -318,7 +392,7 @@ def test_a_failed_calls_message_is_our_error(
 
 
 def test_what_only_the_gateway_says_stands_where_a_message_could_say_otherwise(
-    double: Double, ask: Ask, call: Callable[[str], bytes]
+    double: Double, ask: Ask, call: Callable[..., bytes]
 ) -> None:
     call(f"{SERVICE}ModelInfer")
     ask("/predictions/demo", x_probe="yes")

@@ -1,0 +1,68 @@
+-- Refuses Triton's extension `classification` of an output that holds text: Triton divides by the size of an element, which is 0
+-- for BYTES, and the whole server ends. It stands after the buffer, and reads what is asked for in Triton's own two protocols.
+--
+-- serving/gateway/scripts.py puts words.lua and message.lua before it.
+
+local CLASSES = "classification"
+local LENGTH = "inference-header-content-length"
+local OUTPUTS = 6  -- of a ModelInferRequest
+local MOST_FIELDS = 1000  -- of a message
+local NO_CLASSES = "classification is of scores: an output of text has none"
+
+-- Of what an output's name says: `score`, `scores`, or those of a head, as in `action.scores`
+local function is_number(name)
+  return name:match("^scores?$") or name:match("%.scores?$")
+end
+
+-- Whether classes are asked of text; nil if the message is no ModelInferRequest, or has more fields than one needs
+local function asks(message, length)
+  local bad = false
+  local whole = each_field(message, 0, length, MOST_FIELDS, function(number, content, size)
+    if number == OUTPUTS and message(content, size):find(CLASSES, 1, true) then
+      local name = ""
+      local read = each_field(message, content, content + size, MOST_FIELDS, function(field, at, count)
+        name = field == 1 and message(at, count) or name
+      end)
+      bad = bad or not read or not is_number(name)
+    end
+  end)
+  if not whole then
+    return nil
+  end
+  return bad
+end
+
+local function check_call(handle)
+  local message, length = infer_message(handle)
+  if message == nil then
+    return
+  end
+  local bad = asks(message, length)
+  if bad == nil then
+    return fail(handle, 400, "malformed_request", BROKEN)
+  elseif bad then
+    return fail(handle, 400, "malformed_request", NO_CLASSES)
+  end
+end
+
+-- The JSON before binary tensors, which errors.lua leaves to Triton; not parsed here: whoever asks for classes in it asks for
+-- nothing else, and writes letters as they are
+local function check_tensors(handle, length)
+  local body = handle:body()
+  local head = body and body:getBytes(0, math.min(length, body:length())) or ""
+  if head:find("\\u", 1, true) then
+    return fail(handle, 400, "malformed_request", "the JSON before binary tensors must not have \\\\u in it: send UTF-8")
+  elseif head:find(CLASSES, 1, true) and (head:find("label", 1, true) or head:find("answer", 1, true)) then
+    return fail(handle, 400, "malformed_request", NO_CLASSES)
+  end
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local path, length = headers:get(":path"), tonumber(headers:get(LENGTH) or "")
+  if path == INFER then
+    return check_call(handle)
+  elseif length and length > 0 and path:match("^/v2/models/[^/]+/versions/%d+/infer$") then
+    return check_tensors(handle, length)
+  end
+end
