@@ -7,7 +7,7 @@ local FRAME = 5  -- bytes before a message: whether it is compressed, and its le
 local LARGEST_KEY = 2 ^ 32  -- readers of protobuf drop what is beyond, and read another number
 
 -- A number in a message, and where the next byte is; nil if the message ends before
-local function varint(message, at)
+function varint(message, at)
   local value, factor = 0, 1
   for byte_at = at, at + 9 do
     local byte = message(byte_at, 1):byte()

@@ -249,6 +249,36 @@ def test_classes_of_text_which_would_end_triton_are_not_asked_of_it(
     assert not double.calls
 
 
+def input_of(shape: bytes, key: int = 3) -> bytes:
+    """A ModelInferRequest: of its field 5, shape = 3."""
+    return MESSAGE + field_of(5, field_of(1, b"waveform") + field_of(key, shape))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        input_of(b"\x00\x05"),
+        input_of(b"\x80\x00\x05"),
+        input_of(b"\x80" * 9 + b"\x02\x05"),  # 2^64, of which the lower 64 bits are read
+        MESSAGE + field_of(5, field_of(3, b"") + field_of(3, b"\x00") + field_of(3, b"\x05")),
+        MESSAGE + field_of(5, b"\x18\x00\x18\x05"),  # not packed
+    ],
+)
+def test_an_input_of_no_clips_which_would_fail_a_batch_is_refused(
+    double: Double, ask: Ask, call: Callable[..., bytes], message: bytes
+) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        call(f"{SERVICE}ModelInfer", message)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "how many clips" in (refused.value.details() or "")
+    for shape, asked in (("[ 0,5]", 0), ("[-0, 5]", 0), ("[1, 0]", 1), ("[]", 2)):
+        head = f'{{"inputs": [{{"shape" : {shape}}}]}}'.encode()
+        answer = ask("/v2/models/demo/versions/2/infer", head, inference_header_content_length=str(len(head)))
+        assert (answer.status_code, len(double.seen)) == (200 if asked else 400, asked)
+    assert call(f"{SERVICE}ModelInfer", input_of(b"\x01\x00"))
+    assert len(double.calls) == 1
+
+
 def test_classes_of_scores_are(double: Double, call: Callable[..., bytes]) -> None:
     for message in (classes_of(b"scores"), classes_of(b"action.score"), classes_of(b"label", b"binary_data")):
         assert call(f"{SERVICE}ModelInfer", message) == message
