@@ -56,7 +56,8 @@ class Suspects:
 
     def ended(self) -> Counter[str]:
         """How many workers ended while they were processing each request."""
-        return Counter(request for _, noted in self._left() for request in set(noted.splitlines()))
+        # not splitlines(): a caller's id may have what else ends a line in Unicode, and would name another's request
+        return Counter(request for _, noted in self._left() for request in set(noted.split("\n")) - {""})
 
     def _write(self, text: str) -> None:
         if self._file < 0:

@@ -64,6 +64,12 @@ def test_what_workers_had_when_they_ended_is_counted_by_worker(folder: Path) -> 
     assert ours.ended() == {"a": 2, "b": 2, "d": 1}
 
 
+def test_a_request_is_counted_by_all_of_its_id_and_no_other_by_a_part(folder: Path) -> None:
+    ours = Suspects(folder)
+    kill(worker("1.5 0 a\x85\u20281.6 0 b\x1c"))
+    assert ours.ended() == {"1.5 0 a\x85\u20281.6 0 b\x1c": 1}
+
+
 def test_what_is_older_than_any_request_can_be_is_removed_when_a_worker_starts(folder: Path) -> None:
     for request in ("old", "new"):
         kill(worker(request))
