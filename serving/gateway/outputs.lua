@@ -8,7 +8,7 @@ local CLASSES = "classification"
 local LENGTH = "inference-header-content-length"
 local INPUTS, OUTPUTS = 5, 6  -- of a ModelInferRequest
 local SHAPE = 3  -- of an input
-local LARGEST = 2 ^ 31  -- of a dimension; beyond 64 bits a number is read as another
+local LARGEST = 2 ^ 31  -- of a dimension; Triton takes 2^32 clips for none, and 2^64 are read as 0
 local MOST_FIELDS = 1000  -- of a message
 local NO_CLASSES = "classification is of scores: an output of text has none"
 
@@ -73,8 +73,8 @@ local function check_tensors(handle, length)
   elseif head:find(CLASSES, 1, true) and (head:find("label", 1, true) or head:find("answer", 1, true)) then
     return fail(handle, 400, "malformed_request", NO_CLASSES)
   end
-  for first in head:gmatch('"shape"%s*:%s*%[%s*([^%s%]])') do
-    if not first:match("[1-9]") then
+  for first in head:gmatch('"shape"%s*:%s*%[%s*([^%s,%]]+)') do
+    if not first:match("^[1-9]%d*$") or tonumber(first) >= LARGEST then
       return fail(handle, 400, "malformed_request", NO_CLIPS)
     end
   end

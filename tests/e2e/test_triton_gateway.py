@@ -259,6 +259,7 @@ def input_of(shape: bytes, key: int = 3) -> bytes:
     [
         input_of(b"\x00\x05"),
         input_of(b"\x80\x00\x05"),
+        input_of(b"\x80" * 4 + b"\x10\x05"),  # 2^32, of which Triton keeps the lower 32 bits
         input_of(b"\x80" * 9 + b"\x02\x05"),  # 2^64, of which the lower 64 bits are read
         MESSAGE + field_of(5, field_of(3, b"") + field_of(3, b"\x00") + field_of(3, b"\x05")),
         MESSAGE + field_of(5, b"\x18\x00\x18\x05"),  # not packed
@@ -271,7 +272,14 @@ def test_an_input_of_no_clips_which_would_fail_a_batch_is_refused(
         call(f"{SERVICE}ModelInfer", message)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "how many clips" in (refused.value.details() or "")
-    for shape, asked in (("[ 0,5]", 0), ("[-0, 5]", 0), ("[1, 0]", 1), ("[]", 2)):
+    for shape, asked in (
+        ("[ 0,5]", 0),
+        ("[-0, 5]", 0),
+        ("[4294967296,5]", 0),
+        ("[0e1,5]", 0),
+        ("[1, 0]", 1),
+        ("[]", 2),
+    ):
         head = f'{{"inputs": [{{"shape" : {shape}}}]}}'.encode()
         answer = ask("/v2/models/demo/versions/2/infer", head, inference_header_content_length=str(len(head)))
         assert (answer.status_code, len(double.seen)) == (200 if asked else 400, asked)
