@@ -31,6 +31,7 @@ ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN, TRANSLATE, OUTPUTS 
 )
 MESSAGE = "message.lua"  # neither
 WORDS = "words.lua"  # no filter of its own either: it stands before all of them
+CLOSED = "closed.lua"  # and this after those that read requests
 
 
 def write(
@@ -67,7 +68,9 @@ def write(
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"
         before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
     for name, values in before.items():
-        private.write(run / name, _shipped(WORDS) + values + _shipped(name))
+        script = _shipped(name)
+        after = _shipped(CLOSED) if "function envoy_on_request(" in script else ""
+        private.write(run / name, _shipped(WORDS) + values + script + after)
 
 
 def lua_aliases(model: str, options: GatewayOptions) -> str:

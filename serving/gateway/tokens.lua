@@ -36,7 +36,7 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  -- a request passes if its script fails, so nothing here may fail: CONNECT has no path
+  -- CONNECT has no path
   local path = headers:get(":path") or ""
   local method = headers:get(":method")
   if (OPEN[path] or STATIC[path]) and (method == "GET" or method == "HEAD") then

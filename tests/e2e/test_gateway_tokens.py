@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from argparse import Namespace
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import requests
 
 from measure.loadtest import LoadTestError, server
 from measure.loadtest.target import Clip
-from serving.gateway import tokens
+from serving.gateway import scripts, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
@@ -232,3 +233,26 @@ def test_the_load_test_brings_its_token_over_grpc_too(gateway: Gateway) -> None:
     server.check([target], clip)
     with pytest.raises(LoadTestError, match="grpc_unauthenticated"):
         server.check([replace(target, headers={})], clip)
+
+
+def test_a_script_that_fails_lets_nothing_pass(
+    stub_server: TorchServe, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts_with_a_bug = shutil.copytree(
+        scripts.SHIPPED, tmp_path / "scripts", ignore=shutil.ignore_patterns("page")
+    )
+    script = scripts_with_a_bug / scripts.TOKENS
+    start = "function envoy_on_request(handle)\n"
+    script.write_text(script.read_text().replace(start, start + "  handle:headers():get({})\n"))
+    monkeypatch.setattr(scripts, "SHIPPED", scripts_with_a_bug)
+    options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
+    with Gateway(stub_server, options, response_timeout=30) as running:
+        running.start()
+        answer = ask(running, f"Bearer {FIRST}")
+        assert (answer.status_code, answer.json()["code"]) == (500, "gateway_error")
+        with grpc.insecure_channel(f"{LOOPBACK}:{running.port}") as channel:
+            call = channel.unary_unary("/grpc.health.v1.Health/Check")
+            with pytest.raises(grpc.RpcError) as refused:
+                call(b"", timeout=600)
+        assert refused.value.code() is grpc.StatusCode.UNKNOWN
+        assert "gateway_error" in refused.value.details()
