@@ -48,8 +48,8 @@ def number(version: str) -> int:
     first, *rest = map(int, version.split("."))
     if any(rest) or not first:
         raise BundleError(
-            f"version {version} cannot be served by Triton, whose versions are whole numbers from 1: choose "
-            f"{first or 1}.0"
+            f"version {version} cannot be served by Triton, whose versions are whole numbers from 1: choose one such "
+            f"as {first + 1}.0, as `version` in model.yaml or by VERSION= of a roll-out"
         )
     return first
 

@@ -19,7 +19,7 @@ from bundle.command_line import Parser
 from bundle.samples import Sample, samples
 from clients.identify import Answer, Client, ClientError
 from serving.arguments import add_server
-from serving.model_servers import Chosen, of
+from serving.model_servers import DEFAULT, Chosen, of
 from serving.signals import SIGNALS
 from serving.temporary import serving, step
 
@@ -78,10 +78,11 @@ def demo(console: Console, chosen: Chosen) -> int:
     ):
         outcomes = list(identify_all(client, clips, progress))
     console.print(table(outcomes, of(chosen.name).title))
+    other = "" if chosen.name == DEFAULT.name else f" SERVER={chosen.name}"
     right = sum(outcome.right for outcome in outcomes)
     console.print(
         f"{right} of {len(outcomes)} right. This is a demo model: it knows six recorded voices, and names one of them "
-        "for strangers and noise too. `make serve` keeps it running."
+        f"for strangers and noise too. `make serve{other}` keeps it running."
     )
     return 0 if right == len(outcomes) else 1
 
