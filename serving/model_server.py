@@ -1,4 +1,4 @@
-"""What the service needs of a model server: serving/torchserve/ implements it, and any other would.
+"""What the service needs of a model server; serving/torchserve/ and serving/triton/ implement it.
 
 `ModelServer` is the process, which one `make serve` starts and stops; `Control` (serving/control.py) is its loaded
 versions, which other processes change too (`make rollout`). Nothing outside the servers' folders asks which one it is:

@@ -192,6 +192,8 @@ class TritonControl(Control):
             answer = local_http.ask(local_http.tcp(self.metrics_url, self.patience), "GET", "/metrics")
         except local_http.FAULTS as exc:
             raise ManagementError(f"Triton's metrics do not answer ({type(exc).__name__})") from exc
+        if answer.status != 200:
+            raise ManagementError(f"Triton answers {answer.status} to a request for its metrics")
         return answer.text
 
     def stubs(self) -> Mapping[Path, tuple[int, ...]]:

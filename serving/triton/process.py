@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -150,7 +151,8 @@ class Triton(ServerProcess):
     def metrics(self, served: Served) -> Iterable[Metric]:
         if self.temp is None:
             raise OSError("Triton is not running")
-        return scrape.workers(self.temp / launch.METRICS, served)
+        own = scrape.own(self.management.scraped(), served)
+        return itertools.chain(scrape.workers(self.temp / launch.METRICS, served), own)
 
     def spent(self) -> Spent:
         return scrape.spent(self.management.scraped())

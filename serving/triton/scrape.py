@@ -1,4 +1,4 @@
-"""Triton's own metrics, and those that its workers write into files → ours, with our names and labels only."""
+"""What Triton's workers write into files → our metrics, with our names and labels only; and Triton's own."""
 
 from __future__ import annotations
 
@@ -38,6 +38,24 @@ def workers(folder: Path, served: Served) -> Iterator[Metric]:
             if served.has(sample.labels.get("model", ""), sample.labels.get("version", "")):
                 family.add_sample(sample.name, dict(sample.labels), sample.value)
         yield family
+
+
+def own(text: str, served: Served) -> Iterator[Metric]:
+    """Triton's own metrics of the models that are served, as it names them and by its number of a version.
+
+    Those of the gateway's entrances are left out. Counters become untyped: prometheus_client would add `_total` to the
+    names that Triton gives them.
+    """
+    for family in text_string_to_metric_families(text):
+        kept = [sample for sample in family.samples if sample.labels.get("model") in served.models]
+        if not kept:
+            continue
+        counts = family.type == "counter"
+        metric = Metric(family.name, family.documentation, "unknown" if counts else family.type)
+        metric.samples = [
+            sample._replace(name=sample.name.removesuffix("_total")) if counts else sample for sample in kept
+        ]
+        yield metric
 
 
 def pending(text: str) -> Mapping[tuple[str, str], int]:

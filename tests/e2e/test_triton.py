@@ -218,6 +218,7 @@ def test_the_workers_metrics_have_the_names_that_torchserves_have(triton: Triton
     codes = {sample.labels["code"] for sample in found["speaker_id_requests"].samples if sample.value}
     assert {"ok", "unsupported_media"} <= codes
     assert found["speaker_id_batch_seconds"].type == "histogram"
+    assert found["nv_inference_count"].samples[0].value > 0, "Triton's own stand beside ours"
     assert triton.spent().requests > 0
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 from serving.metrics.catalogue import CATALOGUE, WORKERS
 from serving.metrics.served import Served
@@ -57,6 +60,21 @@ def test_the_last_words_are_the_last_error(output: Path) -> None:
 def test_a_request_is_counted_once_though_it_came_through_an_entrance() -> None:
     assert scrape.spent(METRICS) == scrape.Spent(requests=7, queue=3.0, worker=0.5)
     assert scrape.pending(METRICS) == {("demo", "1"): 7}
+
+
+def test_tritons_own_metrics_keep_its_names_and_leave_the_entrances_out() -> None:
+    registry = CollectorRegistry()
+
+    class Own(Collector):
+        def collect(self) -> Iterator[Metric]:
+            return scrape.own(METRICS, Served({"demo": ["1.0"]}))
+
+    registry.register(Own())
+    lines = generate_latest(registry).decode().splitlines()
+    assert 'nv_inference_request_success{model="demo",version="1"} 5.0' in lines
+    assert 'nv_inference_pending_request_count{model="demo",version="1"} 7.0' in lines
+    assert not [line for line in lines if "demo.http" in line]
+    assert not list(scrape.own(METRICS, Served({"other": ["1.0"]})))
 
 
 def test_what_workers_count_is_added_up_under_our_names(tmp_path: Path) -> None:
