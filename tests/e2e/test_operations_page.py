@@ -72,7 +72,7 @@ def test_every_file_of_a_run_folder_is_in_the_page_s_table(
 def test_every_log_that_the_page_names_is_written(server: TorchServe, gateway: Gateway) -> None:
     named = set(re.findall(r"`((?:logs/)?\w+\.log)`", PAGE))
     assert {"logs/handler_log.log", "logs/model_log.log", "logs/ts_log.log", "gateway_access.log"} <= named
-    for name in named:
+    for name in named - {"triton.log"}:  # Triton's is there with Triton alone
         assert (server.run / name).is_file(), name
 
 

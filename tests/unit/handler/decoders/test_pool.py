@@ -211,12 +211,15 @@ def test_a_signal_without_a_name_is_told_too() -> None:
 def test_replaced_decoders_leave_no_descriptor_and_no_process_behind(decoders: Decoders) -> None:
     assert decoders.server.pid
     server = psutil.Process(decoders.server.pid)
-    before = psutil.Process().num_fds(), server.num_fds(), len(server.children())
-    for _ in range(100):
+    replaced = 100
+    here, before = psutil.Process().num_fds(), (server.num_fds(), len(server.children()))
+    for _ in range(replaced):
         with pytest.raises(CorruptAudio):
             decode(decoders, b"RIFF\xff\xff\xff\xffWAVEfmt \0\0\0\0")
     settle(decoders)
-    assert (psutil.Process().num_fds(), server.num_fds(), len(server.children())) == before
+    assert (server.num_fds(), len(server.children())) == before
+    # threads of other tests' servers, which run in this process, open and close a few meanwhile
+    assert psutil.Process().num_fds() - here < replaced / 2
 
 
 def test_a_decoder_that_has_grown_is_replaced(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:

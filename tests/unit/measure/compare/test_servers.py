@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from measure import Unavailable
@@ -15,7 +14,7 @@ from measure.compare.servers import Launch, Peer, launch
 from measure.compare.usual import Setup
 from measure.loadtest.clips import Clip
 from measure.loadtest.target import Target, encode
-from serving.host import ports
+from serving.host import ports, processes
 from serving.triton.installation import Installation
 
 SERVER = """
@@ -55,7 +54,7 @@ def test_it_is_ready_once_it_answers_and_stopping_ends_what_it_started(
         assert len(running) == 3  # its child, and the shell that would end both with this process
     finally:
         server.stop()
-    assert not any(psutil.pid_exists(process.pid) for process in running)
+    assert all(processes.status(process.pid) in processes.ENDED for process in running)
     assert not ports.is_taken(server.setup.port)
 
 
