@@ -25,10 +25,22 @@ __all__ = ["Answer", "Asked", "Worker", "fair_share", "payload"]  # what the ada
 class Worker(shipped.Worker):
     def load(self, *args: Any, **kwargs: Any) -> None:
         super().load(*args, **kwargs)
-        labels = len(self.pipeline.labels)
+        self.pipeline = replace(
+            self.pipeline, encoder=NullEncoder(self.pipeline.encoder, len(self.pipeline.labels))
+        )
 
-        def encode(waveforms: Sequence[Any]) -> torch.Tensor:
-            return torch.zeros(len(waveforms), labels)
 
-        encode.min_samples = self.pipeline.encoder.min_samples  # type: ignore[attr-defined]
-        self.pipeline = replace(self.pipeline, encoder=encode)  # type: ignore[arg-type]
+class NullEncoder:
+    """The worker's encoder to all that asks it, and no work."""
+
+    def __init__(self, encoder: Any, labels: int) -> None:
+        self.labels = labels
+        self.min_samples = encoder.min_samples
+        self.min_embedding_samples = encoder.min_embedding_samples
+        self.embedding_width = encoder.embedding_width
+
+    def __call__(self, waveforms: Sequence[Any]) -> torch.Tensor:
+        return torch.zeros(len(waveforms), self.labels)
+
+    def embed(self, waveforms: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self(waveforms), torch.zeros(len(waveforms), self.embedding_width)
