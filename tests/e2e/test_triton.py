@@ -1,4 +1,7 @@
-"""The demo model on a real Triton: ragged batches form, a bad clip fails alone, a worker that ends is replaced."""
+"""The demo model on a real Triton: ragged batches form, a bad clip fails alone, a worker that ends is replaced.
+
+One file, though long: all its tests share one Triton, and the files of a run are shared out whole among processes.
+"""
 
 from __future__ import annotations
 

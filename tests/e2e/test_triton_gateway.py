@@ -1,4 +1,7 @@
-"""The gateway in front of a Triton that does not run: a double answers as handler/triton_model.py and Triton do."""
+"""The gateway in front of a Triton that does not run: a double answers as handler/triton_model.py and Triton do.
+
+One file, though long: all its tests share the double and its gateway.
+"""
 
 from __future__ import annotations
 
