@@ -1,4 +1,4 @@
-"""Trials → probabilities and thresholds: the numbers that a gallery carries.
+"""Trials → probabilities and thresholds: the numbers that a gallery or a guard carries.
 
 A trial is one clip's scores against every enrolled voice; genuine trials know their voice, strangers have none.
 """
@@ -6,6 +6,7 @@ A trial is one clip's scores against every enrolled voice; genuine trials know t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from speaker_id.gallery import Threshold
 
 Scores = NDArray[np.float64]  # (clips, voices); -inf where a voice is left out of a clip's trial
 
-# Rates whose thresholds a gallery carries; a request's rate is interpolated between them.
+# Rates whose thresholds are carried; a request's rate is interpolated between them.
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 ENOUGH = 3  # strangers expected to pass at a rate, for their own quantile to be its threshold
 EULER = 0.5772156649
@@ -31,8 +32,38 @@ class Calibration:
     neutral: float
 
 
-def fit(genuine: Scores, owners: NDArray[np.int64], strangers: Scores) -> Calibration:
+@dataclass(frozen=True)
+class Scale:
+    """Where scores have no ends, so that a distribution can be fitted to them.
+
+    Attributes:
+        bend, unbend: scores → there, and back.
+        lowest, highest: of scores.
+    """
+
+    bend: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    unbend: Callable[[float], float]
+    lowest: float
+    highest: float
+
+
+COSINE = Scale(
+    lambda scores: np.arctanh(np.clip(scores, -FURTHEST, FURTHEST)), math.tanh, -1.0, 1.0
+)  # Fisher's z
+ENDLESS = Scale(lambda scores: scores, float, -math.inf, math.inf)
+
+
+def fit(
+    genuine: Scores,
+    owners: NDArray[np.int64],
+    strangers: Scores,
+    offsets: tuple[Scores, Scores] | None = None,
+) -> Calibration:
     """Maximum likelihood of slope and neutral threshold, genuine trials and strangers weighing the same.
+
+    Args:
+        genuine, strangers: trials; `owners` are whose the genuine ones are.
+        offsets: of both, what is added to slope · score.
 
     Newton's method on (slope, slope · neutral), in which the likelihood is concave. Targets are smoothed as Platt's
     are ((n + 1) / (n + 2) instead of 1), so that perfectly separated trials give a finite slope.
@@ -45,6 +76,9 @@ def fit(genuine: Scores, owners: NDArray[np.int64], strangers: Scores) -> Calibr
     features[:, :voices, 0] = np.where(finite, scores, 0)
     features[:, voices, 1] = 1
     allowed = np.column_stack([finite, np.ones(len(scores), bool)])
+    added = np.zeros(allowed.shape)
+    if offsets is not None:
+        added[:, :voices] = np.concatenate(offsets)
     targets = np.zeros(allowed.shape)
     for part, answers, count in (
         (slice(0, len(genuine)), owners, len(genuine)),
@@ -63,7 +97,7 @@ def fit(genuine: Scores, owners: NDArray[np.int64], strangers: Scores) -> Calibr
     point = np.array([10.0, 4.0])
     best, best_loss = point, math.inf
     for _ in range(STEPS):
-        logits = np.where(allowed, features @ point, -np.inf)
+        logits = np.where(allowed, added + features @ point, -np.inf)
         logits -= logits.max(axis=1, keepdims=True)
         shares = np.exp(logits)
         shares /= shares.sum(axis=1, keepdims=True)
@@ -84,24 +118,28 @@ def fit(genuine: Scores, owners: NDArray[np.int64], strangers: Scores) -> Calibr
     return Calibration(slope, float(np.clip(best[1] / slope, -1, 1)))
 
 
-def thresholds(strangers: NDArray[np.float64], rates: tuple[float, ...] = RATES) -> tuple[Threshold, ...]:
+def thresholds(
+    strangers: NDArray[np.float64], rates: tuple[float, ...] = RATES, scale: Scale = COSINE
+) -> tuple[Threshold, ...]:
     """Strangers' best scores → the score that each rate of them passes, by falling rate.
 
     Where too few strangers would pass to observe a rate, a Gumbel distribution (of the largest of many) extrapolates:
-    its tail is heavier than a normal one's, so the threshold errs to the careful side. It is fitted to Fisher's
-    z = artanh(cosine), which has no end, where a cosine ends at 1.
+    its tail is heavier than a normal one's, so the threshold errs to the careful side. It is fitted to scores without
+    ends, of cosines to Fisher's z = artanh(cosine).
     """
-    bent = np.arctanh(np.clip(strangers, -FURTHEST, FURTHEST))
+    bent = scale.bend(strangers)
     spread = float(bent.std(ddof=1)) * math.sqrt(6) / math.pi
     middle = float(bent.mean()) - EULER * spread
     found: list[Threshold] = []
-    lowest = -1.0
+    lowest = scale.lowest
     for rate in rates:
         observed = rate * len(strangers) >= ENOUGH
         quantile = float(np.quantile(strangers, 1 - rate))
         score = (
-            quantile if observed else max(quantile, math.tanh(middle - spread * math.log(-math.log1p(-rate))))
+            quantile
+            if observed
+            else max(quantile, scale.unbend(middle - spread * math.log(-math.log1p(-rate))))
         )
-        lowest = min(1.0, max(lowest, score))
+        lowest = min(scale.highest, max(lowest, score))
         found.append(Threshold(fpir=rate, score=lowest, observed=observed))
     return tuple(found)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -69,14 +69,14 @@ class Voice(Part):
 
 
 class Threshold(Part):
-    """A cosine that strangers' best scores pass with probability `fpir`, in this gallery.
+    """A score that strangers' best scores pass with probability `fpir`.
 
     Attributes:
         observed: whether as many strangers were heard as it takes to observe the rate; else it is extrapolated.
     """
 
     fpir: float = Field(gt=0, lt=1)
-    score: float = Field(ge=-1, le=1)
+    score: float = Field(allow_inf_nan=False)
     observed: bool
 
 
@@ -96,6 +96,14 @@ class GalleryManifest(Part):
     slope: float = Field(gt=0)
     neutral: float
     thresholds: tuple[Threshold, ...] = Field(min_length=2)
+
+    @field_validator("thresholds")
+    @classmethod
+    def _cosines(cls, thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+        for each in thresholds:
+            if abs(each.score) > 1:
+                raise ValueError(f"a threshold of {each.score} is no cosine")
+        return thresholds
 
 
 @dataclass(frozen=True)
@@ -142,10 +150,8 @@ class Gallery:
     def threshold(self, fpir: float | None = None, min_score: float | None = None) -> float:
         """The cosine that a voice must pass."""
         if min_score is not None:
-            odds = (
-                math.log(min_score / (1 - min_score)) if 0 < min_score < 1 else math.inf * (2 * min_score - 1)
-            )
-            return min(1.0, max(-1.0, self.manifest.neutral + odds / self.manifest.slope))
+            least = of_probability(min_score, self.manifest.slope, self.manifest.neutral)
+            return min(1.0, max(-1.0, least))
         return interpolated(self.manifest.thresholds, self.manifest.fpir if fpir is None else fpir)
 
     @classmethod
@@ -206,6 +212,12 @@ class Gallery:
             )
 
 
+def of_probability(min_score: float, slope: float, neutral: float) -> float:
+    """The score at which a voice has a probability against "unknown" alone; ±infinite for 1 and 0."""
+    odds = math.log(min_score / (1 - min_score)) if 0 < min_score < 1 else math.inf * (2 * min_score - 1)
+    return neutral + odds / slope
+
+
 def interpolated(thresholds: tuple[Threshold, ...], fpir: float) -> float:
     """The threshold of a rate between two known ones, linear in log odds; beyond them, the outermost."""
     rates = [math.log(each.fpir / (1 - each.fpir)) for each in thresholds]  # falling
@@ -221,11 +233,15 @@ def interpolated(thresholds: tuple[Threshold, ...], fpir: float) -> float:
     return thresholds[-1].score
 
 
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of a checkpoint's tensors that its embedding depends on: names, types, shapes and bytes, in order."""
+def fingerprint(tensors: Mapping[str, Tensor], unused: tuple[str, ...] = UNUSED) -> str:
+    """SHA-256 of a checkpoint's tensors that its embedding depends on: names, types, shapes and bytes, in order.
+
+    Args:
+        unused: beginnings of the names of those that it does not depend on.
+    """
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        if not name.startswith(UNUSED):
+        if not name.startswith(unused):
             tensor = tensors[name].detach().cpu().contiguous()
             digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
             digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from speaker_id.gallery import (
     UNKNOWN,
@@ -111,6 +112,16 @@ def test_a_file_that_is_no_gallery_is_refused(tmp_path: Path) -> None:
     for name in ("w", "text", "absent"):
         with pytest.raises(CheckpointError, match="no gallery"):
             Gallery.read(tmp_path / f"{name}.safetensors")
+
+
+def test_a_threshold_that_is_no_cosine_is_refused() -> None:
+    thresholds = [
+        {"fpir": 0.1, "score": 0.4, "observed": True},
+        {"fpir": 0.01, "score": 1.2, "observed": True},
+    ]
+    content = {**gallery().manifest.model_dump(), "thresholds": thresholds}
+    with pytest.raises(ValidationError, match=r"a threshold of 1\.2 is no cosine"):
+        GalleryManifest.model_validate(content)
 
 
 def test_a_gallery_of_another_model_is_refused() -> None:
