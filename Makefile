@@ -81,7 +81,7 @@ audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX
 image: setup ## build the image with the container engine that is there: MODEL=, VARIANT=cuda, SERVER=triton, ENGINE=docker, podman or buildah, ARGS="--tag REG/speaker-id:1.0-cpu"
 	$(RUN) -m deploy.docker MODEL REVISION VARIANT SERVER ENGINE TORCH_INDEX ARGS
 
-image-check: setup-dev ## build it, start it as each platform does, ask, scrape, stop, push and pull it: MODEL=, VARIANT=, ENGINE=, ARGS="--again --keep"
+image-check: setup-dev ## build it, start it as each platform does, ask, scrape, stop, push and pull it: MODEL=, VARIANT=, ENGINE=, ARGS="--once --keep"
 	$(RUN) -m deploy.docker.check MODEL REVISION VARIANT ENGINE TORCH_INDEX ARGS
 
 clean: ## remove what was built, except .venv and the archives of a roll-back: ALL=1 for those too

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundle import BundleError
+from deploy.docker import configuration
 
 NAMES = ("docker", "podman", "buildah")
 # Of every file of a layer and of the image, so that the same files are the same layer on every day and at every commit.
@@ -84,6 +85,8 @@ class Engine:
     def build(self, build: Build, quiet: bool = False) -> None:
         """Build it; what the engine says goes to the terminal.
 
+        What podman or buildah build under a name is the same image, to its digest, whenever they build the same files.
+
         Raises:
             BundleError: the engine failed, and has said why.
         """
@@ -98,6 +101,8 @@ class Engine:
             if quiet:
                 print(done.stdout, done.stderr)
             raise BundleError(f"{self.name} could not build {build.file}")
+        if build.tag and self.name in BUILDS_ALIKE:
+            configuration.settle(self.name, build.tag)
 
 
 def find(wanted: str = "") -> Engine:
@@ -112,6 +117,12 @@ def find(wanted: str = "") -> Engine:
     if wanted:
         raise BundleError(f"ENGINE={wanted} is not installed here, or its daemon does not answer")
     raise BundleError(f"no container engine is here: install one of {', '.join(NAMES)}")
+
+
+def beside(chosen: Engine) -> Engine:
+    """The other one of podman and buildah, which build alike; the same one where there is no other."""
+    others = [name for name in BUILDS_ALIKE if name != chosen.name and shutil.which(name)]
+    return Engine(others[0]) if others and chosen.name in BUILDS_ALIKE else chosen
 
 
 def answers(name: str) -> bool:

@@ -135,15 +135,14 @@ def compile_files(files: list[str]) -> None:
         )
 
 
-def lay_out() -> None:
-    """/layers/code/app: the bundle's sources and what they read."""
-    goal = LAYERS / "code" / APP.relative_to("/")
+def lay_out(bundle: Path, goal: Path) -> None:
+    """Copy the bundle's sources and what they read from one folder to another."""
     for name in (*CODE, *ALSO):
         (goal / name).parent.mkdir(parents=True, exist_ok=True)
-        if (APP / name).is_dir():
-            shutil.copytree(APP / name, goal / name, ignore=shutil.ignore_patterns("__pycache__"))
+        if (bundle / name).is_dir():
+            shutil.copytree(bundle / name, goal / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(APP / name, goal / name)
+            shutil.copy(bundle / name, goal / name)
 
 
 def readable(folder: Path) -> None:
@@ -161,7 +160,7 @@ def main() -> int:
     elif command == "files":
         compile_files(sys.stdin.read().split("\n"))
     elif command == "compile":
-        lay_out()
+        lay_out(APP, LAYERS / "code" / APP.relative_to("/"))
         compile_all(imported())
         readable(LAYERS)
     return 0

@@ -18,11 +18,11 @@ import pytest
 import requests
 
 from bundle import java
-from deploy.docker.check import plays, storage
+from deploy.docker import lean
+from deploy.docker.check import contents_of, plays, storage
 from deploy.docker.check.clouds import SIDES
 from deploy.docker.check.container import run
 from deploy.docker.engine import Build, Engine
-from deploy.docker.lean import ALSO, CODE
 from serving.gateway.envoy import Gateway
 from tests.unit.deploy import dockerfile
 from tests.unit.deploy import kustomized as pods
@@ -77,16 +77,11 @@ def mounted() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def image(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The last stage of deploy/docker/Dockerfile, with folders in the place of the stages before."""
+def build(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+    """The last stage of deploy/docker/Dockerfile, with folders in the place of the stages before, as it was built."""
     folder = tmp_path_factory.mktemp("image")
     code, model = folder / "code/layers/code/app", folder / "model/layers/model/app/model_store"
-    for name in (*CODE, *ALSO):
-        (code / name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, code / name)
+    lean.lay_out(ROOT, code)
     shutil.copytree(demo_store, model, ignore=shutil.ignore_patterns(".*"))
     for empty in ("code/layers/compiled", "packages/app/.venv"):
         (folder / empty).mkdir(parents=True)
@@ -102,9 +97,20 @@ def image(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 dockerfile.FILE, folder / "empty", {"PYTHON_IMAGE": BASE}, contexts=contexts, tag=TAG
             )
             Engine("podman").build(build, quiet=True)
-            yield TAG
+            yield build
         finally:
             storage.remove(folder / "storage")
+
+
+@pytest.fixture(scope="module")
+def image(build: Build) -> str:
+    """Its name."""
+    return build.tag
+
+
+@needs_podman
+def test_built_again_from_nothing_it_is_the_same_image(build: Build) -> None:
+    contents_of.same_again(Engine("podman"), build, "podman", build.tag)
 
 
 @needs_podman

@@ -4,7 +4,7 @@ python -m deploy.docker.check --engine podman
 
 Builds it, looks at what is in it and at its layers, starts it confined, waits for its HEALTHCHECK, asks and scrapes it
 through published ports, plays each cloud platform's start, stops it under load, pushes it to a registry and pulls it by
-its digest. With `--again` it is built a second time from nothing, which must give the same layers.
+its digest. A second build from nothing, by the other one of podman and buildah, must have that digest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from deploy.docker.engine import Build, Engine
 TAG = "speaker-id-check:1.0-cpu"
 
 
-def check(chosen: Engine, build: Build, variant: str, again: bool, folder: Path) -> None:
+def check(chosen: Engine, build: Build, variant: str, once: bool, folder: Path) -> None:
     """All of it.
 
     Raises:
@@ -51,20 +51,35 @@ def check(chosen: Engine, build: Build, variant: str, again: bool, folder: Path)
     plays.whole(program, TAG, name)
     for platform, side in SIDES.items():
         plays.platform(program, TAG, platform, side, mar, folder)
-    pushed(program, about["Id"].removeprefix("sha256:"), folder / "registry")
-    if again:
-        contents_of.same_again(chosen, labelled, program, TAG)
+    digest = pushed(program, about["Id"].removeprefix("sha256:"), folder / "registry")
+    if once or chosen.name not in engine.BUILDS_ALIKE:
+        print("not built again from nothing")
+        return
+    by, other = contents_of.same_again(chosen, labelled, program, TAG)
+    if digest:
+        with registry.running(folder / "another registry") as address:
+            if (second := registry.push(by.name, other, address)[0]) != digest:
+                raise BundleError(f"pushed by {by.name} it has the digest {second}")
+        print(f"  and the same digest, pushed by {by.name} to another registry")
 
 
-def pushed(program: str, identity: str, folder: Path) -> None:
+def pushed(program: str, identity: str, folder: Path) -> str:
     """Push it to a registry, attach its bill of materials, and pull it by its digest.
+
+    Args:
+        program: docker or podman.
+        identity: its id.
+        folder: the registry's.
+
+    Returns:
+        The digest; empty where no registry is installed.
 
     Raises:
         BundleError: what is pulled, or attached, is another.
     """
     if not registry.available():
         print(f"not pushed: no {registry.PROGRAM} is installed")
-        return
+        return ""
     with registry.running(folder) as address:
         digest, manifest = registry.push(program, TAG, address)
         sizes = [layer["size"] / 1e6 for layer in manifest["layers"]]
@@ -78,6 +93,7 @@ def pushed(program: str, identity: str, folder: Path) -> None:
         if referrers.attached(where, digest) != bill:
             raise BundleError("what is attached to it is not its bill of materials")
         print("pulled by its digest: the same image; its bill of materials is attached and was read back")
+    return digest
 
 
 def main() -> int:
@@ -86,7 +102,7 @@ def main() -> int:
     )
     image.options(parser)
     parser.add_argument(
-        "--again", action="store_true", help="build it twice from nothing: the layers must be the same"
+        "--once", action="store_true", help="do not build it again from nothing, which must be the same image"
     )
     parser.add_argument("--keep", action="store_true", help="keep the built layers for the next run")
     args, more = parser.parse_known_args()
@@ -99,7 +115,7 @@ def main() -> int:
             chosen, "torchserve", args.model, args.revision, args.variant, args.torch_index, more
         )
         with tempfile.TemporaryDirectory() as folder:
-            check(chosen, build, args.variant, args.again, Path(folder))
+            check(chosen, build, args.variant, args.once, Path(folder))
     except (BundleError, ClientError) as exc:
         print(f"image-check: {exc}", file=sys.stderr)
         return 1

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from bundle import BundleError
-from deploy.docker.check.container import run
+from deploy.docker.engine import EPOCH, Build, Engine
 
 PACKAGES = "python3,python3-venv,ca-certificates,libexpat1"
 # as in Docker's slim images
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 LICENCES = "/usr/share/doc/*/copyright"
+# built, not imported: an import has the time at which it was made
+FILE = "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
 
 
 def ensure(program: str, name: str) -> str:
@@ -38,12 +41,14 @@ def ensure(program: str, name: str) -> str:
     release = name.partition("@")[0].rpartition("-")[2]
     print(f"image-check: no registry can be reached: mmdebstrap makes a stand-in for {name}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        tar = Path(folder) / "base.tar"
+        file = Path(folder) / "Dockerfile"
+        file.write_text(FILE)
         excluded = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
         command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", *excluded]
-        command += [f"--dpkgopt=path-include={LICENCES}", release, str(tar)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        command += [f"--dpkgopt=path-include={LICENCES}", release, str(file.with_name("base.tar"))]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise BundleError(f"mmdebstrap could not make {release}: {done.stderr.strip()[-500:]}")
-        run(program, "import", str(tar), name)
+        Engine(program).build(Build(file, Path(folder), tag=name), quiet=True)
     return f"no registry could be reached: Debian {release} with its own Python stands in for {name}"

@@ -43,24 +43,25 @@ def check(program: str, image: str) -> None:
     print(f"  no tests, pip, headers or doubles in it; {said['compiled']} compiled files, each of its source")
 
 
-def same_again(chosen: Engine, build: Build, program: str, image: str) -> None:
-    """Build it again from nothing.
+def same_again(chosen: Engine, build: Build, program: str, image: str) -> tuple[Engine, str]:
+    """Build it again from nothing, by the other one of podman and buildah where both are here: by whom, and its name.
 
     Args:
         build: as the image was built, labels included.
 
     Raises:
-        BundleError: a layer is another one.
+        BundleError: a layer is another one, or the image.
     """
+    by = engine.beside(chosen)
     other = f"{image}-again"
-    chosen.build(replace(build, tag=other, more=(*build.more, "--no-cache")), quiet=True)
+    by.build(replace(build, tag=other, more=(*build.more, "--no-cache")), quiet=True)
     first, second = layers(program, image), layers(program, other)
     if differ := [number for number, (one, two) in enumerate(zip(first, second, strict=True)) if one != two]:
-        raise BundleError(f"built again from nothing its layers {differ} differ")
-    same = identity(program, image) == identity(program, other)
-    # podman 4 writes random names into the configuration: of the container that it built in, and of that one's host
-    rest = "" if same else f"; its configuration is another, in which {chosen.name} has the build's own names"
-    print(f"  built again from nothing: every layer is the same{rest}", flush=True)
+        raise BundleError(f"built again from nothing by {by.name} its layers {differ} differ")
+    if (one := identity(program, image)) != (two := identity(program, other)):
+        raise BundleError(f"built again from nothing by {by.name} it is another image, {two}, not {one}")
+    print(f"  built again from nothing by {by.name}: the same image {one[:12]}", flush=True)
+    return by, other
 
 
 def new_model(chosen: Engine, build: Build, program: str, image: str, context: Path) -> None:

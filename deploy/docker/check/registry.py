@@ -15,6 +15,7 @@ import yaml
 from bundle import BundleError
 from deploy.docker import referrers
 from deploy.docker.check.container import run
+from deploy.docker.engine import BUILDS_ALIKE
 from serving.host import ports
 from serving.host.leash import Leashed
 from serving.host.polling import wait_until
@@ -54,9 +55,9 @@ def running(folder: Path) -> Iterator[str]:
 
 
 def push(program: str, image: str, address: str) -> tuple[str, dict[str, Any]]:
-    """Push an image; its digest, and its manifest."""
+    """Push an image, with docker, podman or buildah; its digest, and its manifest."""
     insecure = (
-        ["--tls-verify=false"] if program == "podman" else []
+        ["--tls-verify=false"] if program in BUILDS_ALIKE else []
     )  # docker takes loopback without TLS by itself
     name = f"{address}/{image}"
     run(program, "tag", image, name)
