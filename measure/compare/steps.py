@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from measure.compare.work import Reference
 from measure.loadtest import arrivals, drive
@@ -15,6 +16,18 @@ PATIENCE = 3.0  # times the bound, after which a request has failed
 FEWEST = 20  # expected requests of a step
 LADDER = (0.85, 0.7, 0.55, 0.4, 0.25)  # of a server's own saturation, downwards until the bound holds
 ABOVE = 0.95  # tried where the first of the ladder holds
+
+
+class Tried(Protocol):
+    """A rate, in requests a second, and whether it met the bound."""
+
+    @property
+    def rate(self) -> float: ...
+    @property
+    def met(self) -> bool: ...
+
+
+Step = TypeVar("Step", bound=Tried)
 
 
 @dataclass(frozen=True)
@@ -68,14 +81,14 @@ class RateLoad:
         return RateStep(rate, found, changed, found.p99 <= self.bound, len(records) == len(moments))
 
 
-def capacity(run: Callable[[float], RateStep], saturation: float) -> list[RateStep]:
+def capacity(run: Callable[[float], Step], saturation: float) -> list[Step]:
     """Go down the ladder until a rate meets the bound, and up once if the first does; gives the steps in order.
 
     Args:
         run: measures one rate, in requests a second.
         saturation: the server's own, in requests a second.
     """
-    steps: list[RateStep] = []
+    steps: list[Step] = []
     for fraction in LADDER:
         steps.append(run(fraction * saturation))
         if steps[-1].met:
@@ -85,11 +98,11 @@ def capacity(run: Callable[[float], RateStep], saturation: float) -> list[RateSt
     return steps
 
 
-def held(steps: Sequence[RateStep]) -> float | None:
+def held(steps: Sequence[Tried]) -> float | None:
     """The highest rate that met the bound; None if none did."""
     return max((step.rate for step in steps if step.met), default=None)
 
 
-def broken(steps: Sequence[RateStep]) -> float | None:
+def broken(steps: Sequence[Tried]) -> float | None:
     """The lowest rate that did not; None if none failed."""
     return min((step.rate for step in steps if not step.met), default=None)
