@@ -165,7 +165,7 @@ def test_a_full_batch_of_the_largest_bodies_fits_into_the_shared_memory(tmp_path
         if volume["name"] == "shm"
     ]
     batch = TorchServeSettings.model_fields["batchSize"].default * shipped.shipped("max_request_size")
-    assert size >= 2 * batch  # two workers, which docs/deploy.md advises for a GPU
+    assert size >= 2 * batch  # two workers, which docs/deploy-options.md advises for a GPU
     limit = server(documents)["resources"]["limits"]["memory"]
     assert size < int(limit.removesuffix("Gi")) * 2**30 / 2  # it counts against this
 

@@ -1,4 +1,4 @@
-"""docs/deploy.md says what the manifests and the Dockerfile have."""
+"""docs/deploy.md and its reference pages say what the manifests and the Dockerfile have."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ import pytest
 from tests.unit.deploy import dockerfile
 from tests.unit.deploy.kustomized import KUBERNETES, OPTIONS, ROOT, SINGLE, option, overlay, pod, server
 
-GUIDE, TRITON = (ROOT / "docs" / name for name in ("deploy.md", "triton.md"))
-TEXT = GUIDE.read_text("utf-8")
+DOCS = ROOT / "docs"
+TRITON = DOCS / "triton.md"
+PAGES = ("deploy.md", "deploy-image.md", "deploy-options.md", "deploy-runs.md")
+TEXT = "\n".join((DOCS / name).read_text("utf-8") for name in PAGES)
+STEPS = re.findall(r"^## \d\. .*?(?=^## )", (DOCS / "deploy.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def test_every_link_leads_somewhere() -> None:
     targets = re.findall(r"\]\(([^)#:]+)[^):]*\)", TEXT)
     assert len(targets) > 10
-    assert [target for target in targets if not (GUIDE.parent / target).exists()] == []
+    assert [target for target in targets if not (DOCS / target).exists()] == []
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.partition("\n")[0])
+def test_every_step_says_what_to_look_at(step: str) -> None:
+    assert re.search("look at", step, re.IGNORECASE)
+    assert f"[{step.partition(chr(10))[0].removeprefix('## ')}](#" in TEXT
 
 
 def test_every_path_that_a_command_names_is_there() -> None:

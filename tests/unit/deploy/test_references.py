@@ -26,7 +26,7 @@ from tests.unit.deploy.kustomized import (
 )
 from tests.unit.deploy.references import faults
 
-PAGES = ("deploy.md", "deploy-models.md", "kserve.md")
+PAGES = ("deploy.md", "deploy-options.md", "deploy-models.md", "kserve.md")
 GUIDE = "".join((ROOT / "docs" / page).read_text("utf-8") for page in PAGES)
 # what the guide has its reader make first
 MADE_FIRST = {("Secret", name) for name in re.findall(r"create secret [\w-]+ ([\w-]+)", GUIDE)} | {
