@@ -22,10 +22,10 @@ Triton takes a request's body as it is, without JSON around it and without a cop
     POST /v2/models/NAME.http/infer
     Inference-Header-Content-Length: 0
     x-query, x-form, x-path, x-content-encoding, x-inference-header-content-length, x-top-k, x-function-to-apply,
-    x-heads, x-output, x-request-timeout, x-request-id, x-received, x-answer-within, x-envoy-attempt-count, x-probe,
-    traceparent: as TorchServe's adapter has them; Triton makes parameters of them. x-path is the end of the URL
-    (`top_k/3`); x-content-encoding and x-inference-header-content-length are the caller's without x-, which Triton
-    would act upon itself.
+    x-heads, x-output, x-fpir, x-min-score, x-request-timeout, x-request-id, x-received, x-answer-within,
+    x-envoy-attempt-count, x-probe, traceparent: as TorchServe's adapter has them; Triton makes parameters of them.
+    x-path is the end of the URL (`top_k/3`); x-content-encoding and x-inference-header-content-length are the
+    caller's without x-, which Triton would act upon itself.
 
 The response is Triton's (Inference-Header-Content-Length: N, then N bytes of JSON, then the element: its length in four
 bytes, little-endian, and its bytes). The element is an HTTP response without its version, the lines ended by LF:

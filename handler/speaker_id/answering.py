@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch.nn.functional as F
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from speaker_id import labels, protocol
-from speaker_id.certainty import certainties
+from speaker_id.certainty import Certainty, certainties
 from speaker_id.errors import InvalidParameter
 from speaker_id.job import Job
-from speaker_id.protocol.request import BY_NAME
+from speaker_id.open_set import Joined, OpenSet, Threshold
 from speaker_id.settings import Settings
 
 
@@ -21,11 +21,12 @@ class Answering:
     """Rank the labels of every clip, and render the body in the caller's form.
 
     Args:
-        names: of the labels, in index order.
+        names: of the labels, in index order, those of open sets among them.
         default: how logits become scores when the caller does not say, of all heads or of each.
         settings: heads, and limits on an answer.
         model: name and version, for the v2 form.
         space: of the model's embeddings.
+        open_sets: heads that may answer "unknown", by name.
     """
 
     def __init__(
@@ -35,22 +36,35 @@ class Answering:
         settings: Settings,
         model: protocol.Model,
         space: protocol.Space,
+        open_sets: Mapping[str, OpenSet],
     ) -> None:
         self.names, self.default = names, default
         self.settings, self.model, self.space = settings, model, space
         self.shortest = min(map(len, names), default=0)  # characters
+        self.joined = Joined(settings.heads or {"": len(names)}, open_sets)
 
     def check(self, request: protocol.Request) -> None:
         """Raise RequestTooLarge if the answer would be too large, before any of the work is done.
 
         Raises:
-            InvalidParameter: labels of a model that has none.
+            InvalidParameter: labels of a model that has none; a threshold of one that knows no "unknown", or two.
         """
+        options = request.options
+        given = [name for name in ("fpir", "min_score") if getattr(options, name) is not None]
+        if given and not self.joined.sets:
+            raise InvalidParameter(f"{given[0]} is of a model that may answer unknown; this one never does")
+        if len(given) > 1:
+            raise InvalidParameter("fpir and min_score both say when the answer is unknown: send one of them")
         if not self.names and not request.embeds:
             raise InvalidParameter("the model has no labels: ask for its embedding with output embedding")
-        heads = self.settings.heads or {"": len(self.names)}
-        least = protocol.least_bytes(request, heads, self.top_k(request), self.shortest, self.space.width)
+        least = protocol.least_bytes(
+            request, self.joined.heads, self.top_k(request), self.shortest, self.space.width
+        )
         protocol.check_size(least, self.settings.max_response_bytes)
+
+    def embeds(self, request: protocol.Request) -> bool:
+        """Return whether an answer needs the embedding, as itself or for an open set."""
+        return request.embeds or self.joined.embeds(request.ranked)
 
     def top_k(self, request: protocol.Request) -> int:
         return request.options.top_k or self.settings.default_top_k
@@ -61,11 +75,10 @@ class Answering:
         with outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
             request, heads = job.request, self.settings.heads
             function = request.options.function_to_apply or self.default
-            logits = [job.logits[index] for index in range(len(request.clips))]
-            named = [output.name.rpartition(".")[0] for output in request.outputs]
-            wanted = named if request.form in BY_NAME else request.heads
+            logits = self.logits(job)
             rankings = [
-                labels.answer(row, self.names, heads, self.top_k(request), function, wanted) for row in logits
+                labels.answer(row, self.names, heads, self.top_k(request), function, request.ranked)
+                for row in logits
             ]
             embeddings = self.embeddings(job) if request.embeds else None
             if request.form == "tensors":
@@ -87,7 +100,21 @@ class Answering:
                     outcome.answer, outcome.message = protocol.write_message(answer, most), True
                 else:
                     outcome.answer, outcome.json_bytes = protocol.dump(answer, most)
-            outcome.certainties = certainties(logits, heads) if self.names else ()
+            outcome.certainties = self.certainties(request, logits)
+
+    def logits(self, job: Job) -> list[Tensor]:
+        """Each clip's, of all heads."""
+        options, asked = job.request.options, job.request.ranked
+        threshold = Threshold(options.fpir, options.min_score)
+        return [
+            self.joined.logits(job.logits[index], job.embeddings.get(index), asked, threshold)
+            for index in range(len(job.request.clips))
+        ]
+
+    def certainties(self, request: protocol.Request, logits: list[Tensor]) -> Sequence[Certainty]:
+        """Of all heads but the open sets that the request does not ask for."""
+        without = set(self.joined.sets) - set(request.ranked)
+        return certainties(logits, self.settings.heads, without) if self.names else ()
 
     def embeddings(self, job: Job) -> protocol.Embeddings:
         """Each clip's, of length 1, so that a product of two is their cosine."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,21 +25,27 @@ class Certainty:
     entropy: float
 
 
-def certainties(logits: Sequence[torch.Tensor], heads: Mapping[str, int]) -> list[Certainty]:
+def certainties(
+    logits: Sequence[torch.Tensor], heads: Mapping[str, int], without: Collection[str] = ()
+) -> list[Certainty]:
     """Return one Certainty a clip, or one a clip and head.
 
     Args:
         logits: one vector a clip, shape (labels,).
         heads: how many labels each head has, in order; none means one classifier over all.
+        without: heads that were not computed; "" for the only one.
     """
     if not logits:
         return []
     whole = torch.stack(list(logits)).to(dtype=torch.float32, device="cpu")
-    return [each for part in (whole[:, part] for part in _slices(heads)) for each in _of_one_head(part)]
+    return [
+        each for part in (whole[:, part] for part in _slices(heads, without)) for each in _of_one_head(part)
+    ]
 
 
-def _slices(heads: Mapping[str, int]) -> list[slice]:
-    return [part for _, part in parts(heads)] or [slice(None)]
+def _slices(heads: Mapping[str, int], without: Collection[str]) -> list[slice]:
+    each = dict(parts(heads)) or {"": slice(None)}
+    return [part for head, part in each.items() if head not in without]
 
 
 def _of_one_head(logits: torch.Tensor) -> list[Certainty]:

@@ -91,7 +91,7 @@ class Decoding:
         lent = budget.lend() if budget else 0.0
         started = time.perf_counter()
         try:
-            least = self.min_embedding_samples if job.request.embeds else self.min_samples
+            least = self.min_embedding_samples if job.embeds else self.min_samples
             decoded = self.decoders.decode(
                 each.clip, min_samples=least, cpu_seconds=lent, deadline=job.deadline
             )

@@ -33,8 +33,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from speaker_id.manifest import CheckpointError
+from speaker_id.open_set import UNKNOWN
 
-UNKNOWN = "unknown"
 GALLERY_FILE = "gallery.safetensors"
 FORM = 1  # of the file; another is refused
 UNUSED = ("classifier.", "objective.")  # tensors behind the embedding
@@ -108,7 +108,7 @@ class GalleryManifest(Part):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Enrolled voices.
+    """Enrolled voices: an `OpenSet` of the model's embedding.
 
     Attributes:
         vectors: (rows, dim), fp32, of unit length.
@@ -120,6 +120,8 @@ class Gallery:
     vectors: Tensor
     owners: Tensor
     sounds: Tensor
+    reads = 0
+    embeds = True
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -132,13 +134,21 @@ class Gallery:
         best = torch.full((len(self.manifest.voices),), -1.0)
         return best.scatter_reduce(0, self.owners, cosines, "amax")
 
-    def logits(self, embedding: Tensor, fpir: float | None = None, min_score: float | None = None) -> Tensor:
-        """(dim,) → (voices + 1,): their softmax are the probabilities of `labels`.
+    def logits(
+        self,
+        _: Tensor,
+        embedding: Tensor | None,
+        /,
+        fpir: float | None = None,
+        min_score: float | None = None,
+    ) -> Tensor:
+        """(dim,) → (voices + 1,): their softmax are the probabilities of `labels`. No logit of the model is read.
 
         Args:
             fpir: false-alarm rate of this request.
             min_score: or the probability, against "unknown" alone at the neutral threshold, that a voice must reach.
         """
+        assert embedding is not None, "embeds"
         unknown = max(self.threshold(fpir, min_score), self.soundlike(embedding))
         return self.manifest.slope * torch.cat([self.scores(embedding), torch.tensor([unknown])])
 

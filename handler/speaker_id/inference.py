@@ -34,7 +34,7 @@ class Inference:
         logits: Tensor | None = None
         waveforms = [waveform for _, waveform in batch]
         try:
-            if any(each.job.request.embeds for each, _ in batch):
+            if any(each.job.embeds for each, _ in batch):
                 logits, embeddings = self.encoder.embed(waveforms)
             else:
                 logits = embeddings = self.encoder(waveforms)  # no embedding is looked at
@@ -46,13 +46,13 @@ class Inference:
             return
         seconds = time.perf_counter() - started
         for (each, _), row, vector in zip(batch, logits, embeddings, strict=True):
-            if not (row.isfinite().all() and (not each.job.request.embeds or vector.isfinite().all())):
+            if not (row.isfinite().all() and (not each.job.embeds or vector.isfinite().all())):
                 each.fail(
                     NonFiniteAudio("the samples are finite, but overflow in the model: scale them to ±1")
                 )
             elif not each.job.failed:
                 each.job.logits[each.index] = row
-                if each.job.request.embeds:
+                if each.job.embeds:
                     each.job.embeddings[each.index] = vector
         for outcome in {id(each.job): each.job.outcome for each, _ in batch}.values():
             outcome.inference_seconds += seconds

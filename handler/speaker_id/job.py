@@ -83,7 +83,8 @@ class Job:
         budget: CPU time that decoding its clips may still take.
         deadline: seconds since the epoch after which nobody waits for the answer; None for no deadline.
         logits: by the clip's index; each (labels,), fp32.
-        embeddings: the same of what the head makes, (width,), fp32, where the request asks for them.
+        embeddings: the same of what the head makes, (width,), fp32, where `embeds`.
+        embeds: whether its answer needs them.
         decode_seconds: one a clip; several threads append.
     """
 
@@ -91,6 +92,7 @@ class Job:
     outcome: Outcome
     budget: Budget
     deadline: float | None = None
+    embeds: bool = False
     logits: dict[int, Tensor] = field(default_factory=dict)
     embeddings: dict[int, Tensor] = field(default_factory=dict)
     decode_seconds: list[float] = field(default_factory=list)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from speaker_id.encoder.contract import Encoder
 from speaker_id.inference import Inference
 from speaker_id.job import Job, Outcome
 from speaker_id.labels import Functions
+from speaker_id.open_set import OpenSet
 from speaker_id.settings import Settings
 
 
@@ -27,12 +28,13 @@ class Pipeline:
     Attributes:
         decoders: clips → waveforms, in processes of their own.
         encoder: waveforms → logits.
-        labels: names in index order.
+        labels: names in index order, those of open sets among them.
         default_function: how logits become scores when the caller does not say; the checkpoint's, or of each head.
         sampling_rate: the checkpoint's, in Hz.
         settings: limits and defaults.
         model: name and version, for the v2 form.
         space: of the model's embeddings.
+        open_sets: heads that may answer "unknown", by name; "" for the only one without a name.
         on_hang: is called for each clip that was given up because its decoder hangs.
     """
 
@@ -44,6 +46,7 @@ class Pipeline:
     settings: Settings
     model: protocol.Model
     space: protocol.Space
+    open_sets: Mapping[str, OpenSet] = field(default_factory=dict)
     on_hang: Callable[[], None] = lambda: None
 
     @classmethod
@@ -61,7 +64,7 @@ class Pipeline:
             CheckpointError: the folder is not what its manifest says, or cannot be served as the settings ask.
         """
         kernels.bound_caches()
-        loaded = checkpoint.load(folder, device, settings.heads)
+        loaded = checkpoint.load(folder, device, settings.closed_heads)
         rate, encoder = loaded.sampling_rate, choose.choose(loaded, settings, device)
         return cls(
             decoders=Decoders(settings.decoders, sampling_rate=rate, max_seconds=settings.max_clip_seconds),
@@ -102,7 +105,9 @@ class Pipeline:
 
     @cached_property
     def answering(self) -> Answering:
-        return Answering(self.labels, self.default_function, self.settings, self.model, self.space)
+        return Answering(
+            self.labels, self.default_function, self.settings, self.model, self.space, self.open_sets
+        )
 
     def accept(self, payload: protocol.Payload, outcome: Outcome) -> Job | None:
         """Parse a payload; None if it is rejected, for what is known before any of its work is done."""
@@ -112,6 +117,7 @@ class Pipeline:
             job = Job(request, outcome, self.decoding.budget(request), deadline)
             job.check_deadline()
             self.answering.check(request)
+            job.embeds = self.answering.embeds(request)
             outcome.clips = len(request.clips)
             return job
         return None

@@ -98,6 +98,13 @@ class Settings(BaseModel):
         "the next one. Too low: the next one takes labels of this one. A sum other than the checkpoint's number of "
         "labels is an error.",
     )
+    open_sets: dict[str, Literal["gallery", "guard"]] = Field(
+        {},
+        description="Heads that may answer 'unknown', as `make archive` has found them: a gallery of enrolled voices, "
+        "or a guard, which adds 'unknown' to the labels of a classifier. An empty name is the only head's. Not to be "
+        "set by hand: `gallery` of model.yaml does it. Too many: a head without one is an error when the model is "
+        "loaded. Too few: a request cannot say when the answer is unknown.",
+    )
     encoder: Literal["packed", "reference"] = Field(
         "packed",
         description="Which encoder serves: packed runs any mix of clips in one pass without padding, reference is "
@@ -123,6 +130,16 @@ class Settings(BaseModel):
         "real traffic: the first requests are slowed by allocation and kernel set-up. Too many: slower starts and "
         "roll-outs.",
     )
+
+    @property
+    def closed_heads(self) -> dict[str, int]:
+        """Labels of each classifier that the model itself has, without what open sets add."""
+        added = {"gallery": None, "guard": 1, "": 0}
+        return {
+            head: count - more
+            for head, count in self.heads.items()
+            if (more := added[self.open_sets.get(head, "")]) is not None
+        }
 
     @field_validator("precision", mode="before")
     @classmethod

@@ -46,7 +46,7 @@ def describe(specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upst
     """
     tokens = options.tokens is not None
     settings = [spec.speaker_id for spec in specs]
-    heads = any(each.heads for each in settings)
+    optional = parameters.optional(settings)
     clips = max(each.max_request_clips for each in settings)
     body = shipped.shipped("max_request_size")
     document: dict[str, Any] = {
@@ -67,9 +67,9 @@ def describe(specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upst
             for name, text in TAGS.items()
             if options.page or name != TRIAL
         ],
-        "paths": paths(options, heads),
+        "paths": paths(options, optional),
         "components": {
-            "parameters": parameters.components(options.page, heads),
+            "parameters": parameters.components(options.page, optional),
             "headers": parameters.headers(tokens),
             "responses": failures.components(tokens),
             "schemas": {

@@ -10,7 +10,17 @@ from speaker_id.protocol.outputs import names
 from speaker_id.settings import MAX_DIMENSIONS, MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, Settings
 
 from serving.api import example
-from serving.api.requests import FUNCTION, OUTPUT, TOP_K, Schema, closed, heads_of, ref, some_heads
+from serving.api.requests import (
+    FUNCTION,
+    OUTPUT,
+    TOP_K,
+    Schema,
+    closed,
+    heads_of,
+    ref,
+    some_heads,
+    thresholds,
+)
 
 PATH_DECIDES: Schema = {"type": "string", "description": "Accepted and ignored: the path decides."}
 IGNORED: Schema = {"type": "string", "description": "Accepted and ignored."}
@@ -53,6 +63,7 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
                 "function_to_apply": FUNCTION,
                 "heads": some_heads(heads_of(settings)),
                 "output": OUTPUT,
+                **thresholds(settings),
                 "sampling_rate": ref("SamplingRate"),
                 "binary_data_output": {**FLAG, "description": f"Every output: {AS_BYTES.lower()}"},
                 **SCHEDULING,

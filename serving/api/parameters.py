@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from speaker_id.protocol.coding import CODINGS
-from speaker_id.settings import MAX_INFLATED_BYTES
+from speaker_id.settings import MAX_INFLATED_BYTES, Settings
 
 from bundle.sources import VERSION
 from bundle.spec import SHORT_NAME
-from serving.api.requests import FUNCTION, HEADS, OUTPUT, TOP_K, Schema, ref
+from serving.api.requests import FALSE_ALARMS, FUNCTION, HEADS, MIN_SCORE, OUTPUT, TOP_K, Schema, opens, ref
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 
 FROM_LOGITS = "From logits to scores."
 AS_WHAT = "What to answer with; `embedding` in place of the ranking."
 OF_HEADS = ("query_heads", "X-Heads")  # where a model has several
+OF_UNKNOWN = ("query_fpir", "query_min_score", "X-Fpir", "X-Min-Score")  # where a model may answer it
 STRING: Schema = {"type": "string"}
 INTEGER: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number", "minimum": 0}
@@ -35,20 +36,28 @@ def schemas(models: Sequence[str]) -> dict[str, Schema]:
     }
 
 
-def components(page: bool, heads: bool) -> dict[str, Any]:
+def optional(settings: Sequence[Settings]) -> tuple[str, ...]:
+    """The names of those that only some models have."""
+    found: tuple[str, ...] = OF_HEADS if any(each.heads for each in settings) else ()
+    return (*found, *OF_UNKNOWN) if opens(settings) else found
+
+
+def components(page: bool, some: Sequence[str]) -> dict[str, Any]:
     """The parameters by their names.
 
     Args:
         page: whether there is a page with sample clips.
-        heads: whether a model has several heads.
+        some: of those that only some models have, which one here has.
     """
     version: Schema = {"type": "string", "pattern": f"^{VERSION.pattern}$", "examples": ["1.0"]}
-    some_heads = {
-        name: _given(
-            place, name.removeprefix("query_"), HEADS, "Heads to answer with, of a model of several."
-        )
-        for name, place in zip(OF_HEADS, ("query", "header"), strict=True)
-        if heads
+    of_several = "Heads to answer with, of a model of several."
+    others = {
+        "query_heads": _given("query", "heads", HEADS, of_several),
+        "X-Heads": _given("header", "X-Heads", HEADS, of_several),
+        "query_fpir": _given("query", "fpir", FALSE_ALARMS),
+        "query_min_score": _given("query", "min_score", MIN_SCORE),
+        "X-Fpir": _given("header", "X-Fpir", FALSE_ALARMS),
+        "X-Min-Score": _given("header", "X-Min-Score", MIN_SCORE),
     }
     clip = {"clip": _in_path("clip", STRING, "Name of a file, from `/page.json`.")} if page else {}
     return {
@@ -63,7 +72,7 @@ def components(page: bool, heads: bool) -> dict[str, Any]:
         "X-Function-To-Apply": _given("header", "X-Function-To-Apply", FUNCTION, "As `X-Top-K` for the other option."),
         "query_output": _given("query", "output", OUTPUT, AS_WHAT),
         "X-Output": _given("header", "X-Output", OUTPUT, AS_WHAT),
-        **some_heads,
+        **{name: others[name] for name in some},
         "X-Request-Timeout": _given(
             "header",
             "X-Request-Timeout",

@@ -10,7 +10,6 @@ from serving.api.parameters import (
     JSON_LENGTH,
     OF_CLIPS,
     OF_EVERY_REQUEST,
-    OF_HEADS,
     OF_WORKERS,
     header_references,
     references,
@@ -198,17 +197,17 @@ def _named(path: str) -> str:
     return "".join(["at", *(word.capitalize() for word in re.findall("[A-Za-z0-9]+", path))])
 
 
-def paths(options: GatewayOptions, heads: bool) -> dict[str, Any]:
+def paths(options: GatewayOptions, optional: tuple[str, ...]) -> dict[str, Any]:
     """All of them.
 
     Args:
         options: what the gateway is started with.
-        heads: whether a model has several heads.
+        optional: parameters of requests that only some models have.
     """
     tokens = options.tokens is not None
     found: dict[str, Any] = {}
     for each in clips(options):
-        operations = {method: _sent(each, method, tokens, heads) for method in ("post", "put")}
+        operations = {method: _sent(each, method, tokens, optional) for method in ("post", "put")}
         found.setdefault(each.path, {"parameters": references(*each.parameters), **operations})
     for asked in questions(options):
         item = found.setdefault(asked.path, {"parameters": references(*asked.parameters)})
@@ -218,14 +217,14 @@ def paths(options: GatewayOptions, heads: bool) -> dict[str, Any]:
     return {path: {key: value for key, value in item.items() if value} for path, item in found.items()}
 
 
-def _sent(each: Clips, method: str, tokens: bool, heads: bool) -> dict[str, Any]:
+def _sent(each: Clips, method: str, tokens: bool, optional: tuple[str, ...]) -> dict[str, Any]:
     choice: list[Schema] = [ref(name) for name in each.answer]
     answered: dict[str, Any] = {
         "description": "The answer, in the form of the request.",
         "headers": header_references(*OF_WORKERS),
         "content": {"application/json": {"schema": choice[0] if len(choice) == 1 else {"anyOf": choice}}},
     }
-    given: tuple[str, ...] = (*OF_CLIPS, *(OF_HEADS if heads else ()))
+    given: tuple[str, ...] = (*OF_CLIPS, *optional)
     if "V2Answer" in each.answer:  # which may have binary tensors, and then has another content type
         answered["headers"] |= header_references(JSON_LENGTH)
         answered["content"]["application/octet-stream"] = {"schema": BINARY}

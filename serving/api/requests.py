@@ -8,7 +8,7 @@ from typing import Any
 
 from speaker_id.clip import MAX_CHANNELS, MAX_LEVEL, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from speaker_id.protocol.parse import AUDIO_PARTS
-from speaker_id.protocol.values import FUNCTIONS, KINDS
+from speaker_id.protocol.values import FPIR, FUNCTIONS, KINDS
 from speaker_id.settings import Settings
 
 from serving.api import example
@@ -29,6 +29,20 @@ def ref(name: str) -> Schema:
 FUNCTION = ref("ScoreFunction")
 OUTPUT = ref("AnswerKind")
 HEADS = ref("Heads")
+FALSE_ALARMS: Schema = {
+    "type": "number",
+    "minimum": FPIR[0],
+    "maximum": FPIR[1],
+    "description": "Share of strangers' clips that may get another label than `unknown`; the head's own by default. "
+    "Not with `min_score`.",
+}
+MIN_SCORE: Schema = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 1,
+    "description": "Probability that a label must reach against `unknown`. Not with `fpir`.",
+}
+THRESHOLDS = {"fpir": FALSE_ALARMS, "min_score": MIN_SCORE}
 
 
 def closed(properties: Schema, required: Sequence[str] = (), description: str = "", **more: Any) -> Schema:
@@ -87,10 +101,16 @@ def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
         },
         **heads(known),
         "Options": closed(
-            {"top_k": top_k, "function_to_apply": FUNCTION, "heads": some_heads(known), "output": OUTPUT},
+            {
+                "top_k": top_k,
+                "function_to_apply": FUNCTION,
+                "heads": some_heads(known),
+                "output": OUTPUT,
+                **thresholds(settings),
+            },
             description="Over what the path, a header or the query gives.",
         ),
-        "Form": form(known),
+        "Form": form(known, thresholds(settings)),
         **inference_api(),
         **kserve_v1(clips),
     }
@@ -118,7 +138,17 @@ def some_heads(known: Sequence[str]) -> Schema:
     return {"anyOf": [names, HEADS], "description": "Heads of the model to answer with; all by default."}
 
 
-def form(known: Sequence[str]) -> Schema:
+def opens(settings: Sequence[Settings]) -> bool:
+    """Whether a model may answer `unknown`."""
+    return any(each.open_sets for each in settings)
+
+
+def thresholds(settings: Sequence[Settings]) -> dict[str, Schema]:
+    """The options about it, which are refused where no model may."""
+    return THRESHOLDS if opens(settings) else {}
+
+
+def form(known: Sequence[str], thresholds: dict[str, Schema]) -> Schema:
     """A multipart body: one audio part, under any of its names, and the options."""
     first, *others = (name for name in AUDIO_PARTS if name != "body")
     part = {"type": "string", "format": "binary"}
@@ -129,6 +159,7 @@ def form(known: Sequence[str]) -> Schema:
         "function_to_apply": FUNCTION,
         **({"heads": HEADS} if known else {}),
         "output": OUTPUT,
+        **thresholds,
     }
     return closed(properties, description=f"One of {', '.join((first, *others))}, and each part once.")
 

@@ -13,7 +13,8 @@
 
 -- Model servers pass on the last of a header that is sent twice; joined, they are a value that the handler rejects
 local OPTIONS = {
-  "inference-header-content-length", "x-top-k", "x-function-to-apply", "x-heads", "x-output", "x-request-timeout"}
+  "inference-header-content-length", "x-top-k", "x-function-to-apply", "x-heads", "x-output", "x-fpir", "x-min-score",
+  "x-request-timeout"}
 
 function envoy_on_request(handle)
   local headers = handle:headers()

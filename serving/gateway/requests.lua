@@ -15,7 +15,7 @@ local FORWARDED = {}
 for name in ([[
   authorization content-encoding content-length content-type grpc-accept-encoding grpc-encoding grpc-timeout
   if-none-match inference-header-content-length te traceparent tracestate transfer-encoding x-forwarded-proto
-  x-function-to-apply x-heads x-output x-request-id x-request-timeout x-top-k]]):gmatch("%S+") do
+  x-fpir x-function-to-apply x-heads x-min-score x-output x-request-id x-request-timeout x-top-k]]):gmatch("%S+") do
   FORWARDED[name] = true
 end
 

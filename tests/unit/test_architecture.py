@@ -22,7 +22,8 @@ BEFORE = {
     "label_names": {"manifest"},
     "attach": {"manifest"},
     "checkpoint": {"settings", "manifest", "label_names", "attach", "heads"},
-    "gallery": {"manifest"},
+    "open_set": set(),
+    "gallery": {"manifest", "open_set"},
     "guard": set(),
     "protocol": {"errors", "settings", "clip"},
     "audio": {"errors", "clip"},
@@ -35,10 +36,10 @@ BEFORE = {
     "job": {"errors", "clip", "protocol", "batching", "certainty"},
     "decoding": {"errors", "settings", "clip", "protocol", "decoders", "batching", "job"},
     "inference": {"errors", "clip", "encoder", "job"},
-    "answering": {"errors", "settings", "protocol", "labels", "certainty", "job"},
+    "answering": {"errors", "settings", "protocol", "labels", "certainty", "open_set", "job"},
     "pipeline": {
         *("settings", "kernels", "checkpoint", "protocol", "decoders", "batching", "encoder"),
-        *("labels", "job", "decoding", "inference", "answering"),
+        *("labels", "open_set", "job", "decoding", "inference", "answering"),
     },
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}

@@ -88,12 +88,16 @@ class Options:
         function_to_apply: how logits become scores.
         heads: names of those to answer with, of a model of several.
         output: what to answer with.
+        fpir: share of strangers' clips that may get another label than "unknown", of heads that may answer it.
+        min_score: or the probability that a label must reach, against "unknown".
     """
 
     top_k: int | None = None
     function_to_apply: ScoreFunction | None = None
     heads: tuple[str, ...] | None = None
     output: AnswerKind | None = None
+    fpir: float | None = None
+    min_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,14 @@ class Request:
         if self.form in BY_NAME:
             return any(output.name == EMBEDDING for output in self.outputs)
         return self.options.output == EMBEDDING
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """Names of the heads that it gets a ranking of; "" for the only one without a name."""
+        if self.form in BY_NAME:
+            named = (output.name.rpartition(".")[0] for output in self.outputs if output.name != EMBEDDING)
+            return tuple(dict.fromkeys(named))
+        return () if self.embeds else self.heads
 
     def instance(self, index: int) -> int | None:
         """Return the number by which an error names a clip; None for a ranking, which has one clip only."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -16,8 +17,10 @@ from speaker_id.protocol.request import AnswerKind, Options
 from speaker_id.settings import MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFunction, Settings
 
 FUNCTIONS = get_args(ScoreFunction)
-OPTION_NAMES = ("top_k", "function_to_apply", "heads", "output")
+OPTION_NAMES = ("top_k", "function_to_apply", "heads", "output", "fpir", "min_score")
+FPIR = (0.001, 0.5)  # between them open sets have thresholds, beyond them nothing is observed
 KINDS = get_args(AnswerKind)
+NUMBER = re.compile(r"[0-9]{0,20}[.]?[0-9]{1,20}(e-?[0-9]{1,3})?")  # in text
 NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample
 STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")  # from the URL-safe one
 BLANKS = b" \t\r\n\f\v"
@@ -85,15 +88,27 @@ def heads(value: Any, where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def number(value: Any, least: float, most: float, where: str) -> float:
+    """Parse a number, from JSON or from text."""
+    text = bytes(value).decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else value
+    if isinstance(text, str) and NUMBER.fullmatch(text.strip()):
+        text = float(text)
+    if not isinstance(text, (int, float)) or isinstance(text, bool) or not least <= text <= most:
+        raise InvalidParameter(f"{where} must be a number from {least:g} to {most:g}, not {shown(text)}")
+    return float(text)
+
+
 def options(given: Mapping[str, Any], where: str) -> Options:
     """Parse options by name; null means not given."""
     names = {one_of(key, OPTION_NAMES, where): value for key, value in given.items()}
-    k, function, wanted, output = (names.get(name) for name in OPTION_NAMES)
+    k, function, wanted, output, fpir, min_score = (names.get(name) for name in OPTION_NAMES)
     return Options(
         top_k=None if k is None else top_k(k, "top_k"),
         function_to_apply=None if function is None else function_to_apply(function, "function_to_apply"),
         heads=None if wanted is None else heads(wanted, "heads"),
         output=None if output is None else choice(output, KINDS, "output"),
+        fpir=None if fpir is None else number(fpir, *FPIR, "fpir"),
+        min_score=None if min_score is None else number(min_score, 0, 1, "min_score"),
     )
 
 

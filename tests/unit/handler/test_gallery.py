@@ -9,7 +9,6 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 from speaker_id.gallery import (
-    UNKNOWN,
     Gallery,
     GalleryManifest,
     Maker,
@@ -18,7 +17,9 @@ from speaker_id.gallery import (
     fingerprint,
 )
 from speaker_id.manifest import CheckpointError
+from speaker_id.open_set import UNKNOWN
 
+NOTHING = torch.empty(0)  # logits of a model
 MAKER = Maker(model="m", sha256="a" * 64, dim=3)
 
 
@@ -44,7 +45,7 @@ def test_a_voice_scores_by_the_nearest_of_its_vectors() -> None:
 
 
 def test_unknown_is_a_voice_whose_score_is_the_threshold() -> None:
-    logits = gallery().logits(torch.tensor([3.0, 4.0, 0.0]))
+    logits = gallery().logits(NOTHING, torch.tensor([3.0, 4.0, 0.0]))
     assert logits.tolist() == pytest.approx([8.0, 0.0, 4.0])
     assert gallery().labels == ("anna", "ben", UNKNOWN)
 
@@ -52,14 +53,14 @@ def test_unknown_is_a_voice_whose_score_is_the_threshold() -> None:
 @pytest.mark.parametrize(("cosine", "best"), [(0.41, "anna"), (0.39, UNKNOWN)])
 def test_unknown_ranks_first_exactly_where_no_voice_passes(cosine: float, best: str) -> None:
     embedding = torch.tensor([cosine, 0.0, -math.sqrt(1 - cosine**2)])
-    assert gallery().labels[int(gallery().logits(embedding).argmax())] == best
+    assert gallery().labels[int(gallery().logits(NOTHING, embedding).argmax())] == best
 
 
 def test_a_sound_without_a_voice_is_unknown_however_near_to_a_voice() -> None:
     humming = torch.tensor([0.6, -0.8, 0.0])  # passes the threshold as anna
-    assert gallery().logits(humming).tolist() == pytest.approx([6.0, 0.0, 8.0])
+    assert gallery().logits(NOTHING, humming).tolist() == pytest.approx([6.0, 0.0, 8.0])
     silent = replace(gallery(), sounds=torch.empty(0, 3))
-    assert silent.logits(humming).tolist() == pytest.approx([6.0, 0.0, 4.0])
+    assert silent.logits(NOTHING, humming).tolist() == pytest.approx([6.0, 0.0, 4.0])
 
 
 def test_a_request_may_ask_for_another_rate() -> None:

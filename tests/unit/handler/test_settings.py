@@ -53,3 +53,9 @@ def test_a_model_that_would_answer_more_than_that_is_refused(tmp_path: Path) -> 
 def test_fp32_and_bf16_are_taken() -> None:
     assert Settings.model_validate({}).precision == "fp32"
     assert Settings.model_validate({"precision": "bf16"}).precision == "bf16"
+
+
+def test_the_models_own_classifiers_are_those_without_what_open_sets_add() -> None:
+    heads, kinds = {"a": 3, "b": 4, "enrolled": 5}, {"b": "guard", "enrolled": "gallery"}
+    assert Settings(heads=heads, open_sets=kinds).closed_heads == {"a": 3, "b": 3}
+    assert Settings(open_sets={"": "gallery"}).closed_heads == {}

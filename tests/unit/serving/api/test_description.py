@@ -28,12 +28,17 @@ PLAIN = ModelSpec(name="secret", source="a/b")
 HEADED = ModelSpec(
     name="intents", source="a/c", speaker_id=Settings(heads={"action": 6, "object": 14}, max_request_clips=99)
 )
+OPEN = ModelSpec(
+    name="voices",
+    source="a/d",
+    speaker_id=Settings(heads={"speaker": 6, "enrolled": 4}, open_sets={"enrolled": "gallery"}),
+)
 OPTIONS = {
     "": GatewayOptions(8080),
     "-tokens": GatewayOptions(8080, tokens=Tokens(Path("/tokens"), ("0123456789abcdef",))),
     "-pageless": GatewayOptions(8080, page=False),
 }
-SERVED = {"plain": [PLAIN], "heads": [HEADED], "both": [PLAIN, HEADED]}
+SERVED = {"plain": [PLAIN], "heads": [HEADED], "both": [PLAIN, HEADED], "open": [OPEN]}
 DOCUMENTS = {
     f"{name}{ending}": describe(specs, options, UPSTREAM)
     for name, specs in SERVED.items()
@@ -87,13 +92,14 @@ def test_every_key_of_a_body_is_one_that_the_parser_knows_and_no_other() -> None
         assert schema["additionalProperties"] is False
         return set(schema["properties"])
 
+    schemas = DOCUMENTS["open"]["components"]["schemas"]  # of a model that has all options
     tensors = [SCHEMAS["V2Files"], SCHEMAS["V2Waveforms"]]
-    assert keys(SCHEMAS["Options"]) == set(values.OPTION_NAMES) == set(HEADERS.values())
-    assert keys(SCHEMAS["Form"]) == {*AUDIO_PARTS, *values.OPTION_NAMES} - {"body"}
+    assert keys(schemas["Options"]) == set(values.OPTION_NAMES) == set(HEADERS.values())
+    assert keys(schemas["Form"]) == {*AUDIO_PARTS, *values.OPTION_NAMES} - {"body"}
     assert keys(SCHEMAS["InferenceApiRequest"]) == set(INFERENCE_API_KEYS)
     assert keys(SCHEMAS["V1Request"]) == set(V1_KEYS)
     assert keys(SCHEMAS["V2Request"]) == set(open_inference.REQUEST_KEYS)
-    assert keys(SCHEMAS["V2Parameters"]) == set(open_inference.PARAMETERS)
+    assert keys(schemas["V2Parameters"]) == set(open_inference.PARAMETERS)
     assert {key for each in tensors for key in keys(each)} == set(open_inference.TENSOR_KEYS)
     asked = SCHEMAS["V2WantedOutput"]
     assert keys(asked) == set(outputs.KEYS)
@@ -131,6 +137,7 @@ def test_an_answer_is_a_ranking_or_one_for_each_head_as_the_models_have_it() -> 
         "plain": {"oneOf": [ranking, vector]},
         "heads": {"oneOf": [by_head, vector]},
         "both": {"oneOf": [ranking, by_head, vector]},
+        "open": {"oneOf": [by_head, vector]},
     }
 
 
@@ -142,6 +149,16 @@ def test_heads_can_be_chosen_by_name_where_a_model_has_several() -> None:
     assert choice("heads")["anyOf"][0]["items"]["enum"] == ["action", "object"]
     assert "X-Heads" not in DOCUMENTS["plain"]["components"]["parameters"]
     assert "X-Heads" in DOCUMENTS["heads"]["components"]["parameters"]
+
+
+@pytest.mark.parametrize(("name", "header"), [("fpir", "X-Fpir"), ("min_score", "X-Min-Score")])
+def test_thresholds_can_be_given_where_a_model_may_answer_unknown(name: str, header: str) -> None:
+    closed, opened = (DOCUMENTS[each]["components"] for each in ("heads", "open"))
+    for body in ("Options", "V2Parameters", "Form"):
+        assert opened["schemas"][body]["properties"][name]["type"] == "number"
+        assert name not in closed["schemas"][body]["properties"]
+    assert not {header, f"query_{name}"} & set(closed["parameters"])
+    assert {header, f"query_{name}"} <= set(opened["parameters"])
 
 
 def test_an_embedding_has_the_keys_that_are_sent() -> None:

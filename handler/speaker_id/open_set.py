@@ -1,0 +1,106 @@
+"""Heads that may answer "unknown": what the pipeline requires of one, and how their logits join those of the model.
+
+Two kinds are served. A gallery (`gallery`) makes its logits of the model's embedding, and is one more head; a guard
+adds "unknown" to the labels of a classifier. In both the last label is "unknown", and the softmax of the logits are
+probabilities: it ranks first exactly where no other label passes the threshold that the request asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+UNKNOWN = "unknown"
+
+
+class OpenSet(Protocol):
+    """One head's logits.
+
+    Attributes:
+        labels: of the answer, in the order of the logits; the last is "unknown".
+        reads: how many logits of the model it reads: those of the classifier that it guards, or none.
+        embeds: whether it reads the embedding.
+    """
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def reads(self) -> int: ...
+    @property
+    def embeds(self) -> bool: ...
+
+    def logits(
+        self,
+        row: Tensor,
+        embedding: Tensor | None,
+        /,
+        fpir: float | None = None,
+        min_score: float | None = None,
+    ) -> Tensor:
+        """Compute (labels,) of one clip, fp32, whose softmax are the probabilities.
+
+        Args:
+            row: (reads,), the model's logits that it reads.
+            embedding: (width,), the model's; None unless `embeds`.
+            fpir: the share of strangers' clips that may get another label than "unknown" in this request; the head's
+                own if None.
+            min_score: or the probability, against "unknown" alone, that a label must reach.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a request asks of "unknown": at most one of the two, as `OpenSet.logits` has them."""
+
+    fpir: float | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The logits of all heads side by side, those of open sets in their places.
+
+    Attributes:
+        heads: labels of each head, in order; "" for the only one without a name.
+        sets: the open sets among them.
+    """
+
+    heads: Mapping[str, int]
+    sets: Mapping[str, OpenSet]
+
+    def embeds(self, asked: Collection[str]) -> bool:
+        """Return whether one of these heads reads the embedding."""
+        return any(opened.embeds for head, opened in self.sets.items() if head in asked)
+
+    def logits(
+        self, row: Tensor, embedding: Tensor | None, asked: Collection[str], threshold: Threshold
+    ) -> Tensor:
+        """(model's outputs,) → (labels,) of all heads.
+
+        Args:
+            row: the model's logits.
+            embedding: the model's; None unless `embeds(asked)`.
+            asked: heads whose answer is looked at; the logits of other open sets are zeros.
+            threshold: the request's.
+        """
+        if not self.sets:
+            return row
+        parts, start = [], 0
+        for head, count in self.heads.items():
+            opened = self.sets.get(head)
+            stop = start + (count if opened is None else opened.reads)
+            part = row[start:stop]
+            if opened is not None and head in asked:
+                given = embedding if opened.embeds else None
+                part = opened.logits(part, given, threshold.fpir, threshold.min_score)
+            elif opened is not None:
+                part = row.new_zeros(count)
+            parts.append(part)
+            start = stop
+        assert start == len(row), "the heads' layout is the model's"
+        return torch.cat(parts)
