@@ -68,21 +68,28 @@ def debian(status: Path = DPKG) -> Iterator[Component]:
 
 
 def models(store: Path) -> Iterator[Component]:
-    """Each archive's model, with what its manifest says of its origin."""
+    """Each archive's model, with what its manifest says of its origin; of several heads that of each, inside of it."""
     for mar in sorted(store.glob("*.mar")):
         with zipfile.ZipFile(mar) as archive:
             card = json.loads(archive.read("checkpoint/manifest.json"))
             packed = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]
-        given = {"source": card.get("source"), "revision": card.get("revision")}
-        component: Component = {
-            "type": "machine-learning-model",
-            "name": packed["modelName"],
-            "version": packed["modelVersion"],
-            "properties": [{"name": name, "value": value} for name, value in given.items() if value],
-        }
-        if card.get("licence"):
-            component["licenses"] = [{"license": {"name": card["licence"]}}]
+        component = {**model(packed["modelName"], card), "version": packed["modelVersion"]}
+        if heads := card.get("heads"):
+            component["properties"] = []  # its own source is a name only
+            component["components"] = [model(name, head) for name, head in heads.items()]
         yield component
+
+
+def model(name: str, card: dict[str, Any]) -> Component:
+    given = {"source": card.get("source"), "revision": card.get("revision")}
+    component: Component = {
+        "type": "machine-learning-model",
+        "name": name,
+        "properties": [{"name": key, "value": value} for key, value in given.items() if value],
+    }
+    if card.get("licence"):
+        component["licenses"] = [{"license": {"name": card["licence"]}}]
+    return component
 
 
 def main() -> int:

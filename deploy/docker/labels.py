@@ -21,7 +21,6 @@ def of(bill: Mapping[str, Any], version: str, base: str) -> dict[str, str]:
         base: the base image's name.
     """
     model = next(each for each in bill["components"] if each["type"] == "machine-learning-model")
-    origin = {each["name"]: each["value"] for each in model["properties"]}
     labels = {
         f"{OCI}title": "speaker-id",
         f"{OCI}description": f"Speaker identification behind a gateway, with the model {model['name']}",
@@ -32,11 +31,22 @@ def of(bill: Mapping[str, Any], version: str, base: str) -> dict[str, str]:
         f"{OCI}licenses": licences(bill["components"]),
         f"{MODEL}name": model["name"],
         f"{MODEL}version": model["version"],
-        f"{MODEL}source": origin.get("source", ""),
-        f"{MODEL}revision": origin.get("revision", ""),
+        f"{MODEL}source": origin(model, "source"),
+        f"{MODEL}revision": origin(model, "revision"),
         f"{MODEL}licence": "; ".join(each["license"]["name"] for each in model.get("licenses", ())),
     }
     return {name: value for name, value in labels.items() if value}
+
+
+def origin(model: Mapping[str, Any], what: str) -> str:
+    """A property of the model; of one of several heads NAME=value for each of them, in order."""
+    found = [
+        (f"{part['name']}=" if part is not model else "") + each["value"]
+        for part in (model, *model.get("components", ()))
+        for each in part["properties"]
+        if each["name"] == what
+    ]
+    return ", ".join(found)
 
 
 def licences(components: Iterable[Mapping[str, Any]]) -> str:

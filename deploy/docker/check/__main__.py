@@ -84,7 +84,7 @@ def pushed(program: str, identity: str, folder: Path) -> str:
         digest, manifest = registry.push(program, TAG, address)
         sizes = [layer["size"] / 1e6 for layer in manifest["layers"]]
         listed = ", ".join(f"{each:.1f}" for each in sizes)
-        print(f"pushed as {digest}: {sum(sizes):.0f} MB compressed, by layer {listed}")
+        print(f"pushed as {digest}: {sum(sizes):.0f} MB compressed, by layer {listed}", flush=True)
         repository = TAG.partition(":")[0]
         if (got := registry.pulled(program, repository, digest, address)) != identity:
             raise BundleError(f"pulled by its digest it is {got}, not {identity}")
@@ -92,7 +92,10 @@ def pushed(program: str, identity: str, folder: Path) -> str:
         referrers.attach(where, digest, bill)
         if referrers.attached(where, digest) != bill:
             raise BundleError("what is attached to it is not its bill of materials")
-        print("pulled by its digest: the same image; its bill of materials is attached and was read back")
+    print(
+        "pulled by its digest: the same image; its bill of materials is attached and was read back",
+        flush=True,
+    )
     return digest
 
 
