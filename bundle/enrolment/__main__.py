@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from speaker_id.gallery import GALLERY_FILE
+from speaker_id.gallery_manifest import GALLERY_FILE
 from speaker_id.manifest import CheckpointError
 
 from bundle import BundleError, archive

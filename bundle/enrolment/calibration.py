@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from speaker_id.gallery import Threshold
+from speaker_id.gallery_manifest import Threshold
 
 Scores = NDArray[np.float64]  # (clips, voices); -inf where a voice is left out of a clip's trial
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from speaker_id import checkpoint, heads
+from speaker_id import checkpoint
 from speaker_id.clip import Waveform
 from speaker_id.encoder.reference import ReferenceEncoder
-from speaker_id.gallery import Maker, fingerprint
+from speaker_id.gallery import maker
 
 
 class Embedder:
@@ -24,16 +24,9 @@ class Embedder:
 
     def __init__(self, folder: Path) -> None:
         loaded = checkpoint.load(folder)
-        models = (loaded.model, *loaded.others)
-        digest = fingerprint(models[heads.of_embedding(models)].state_dict())
+        self.maker = maker(loaded)
         self._encoder = ReferenceEncoder(loaded.model, loaded.feature_extractor, "cpu", loaded.others)
         self.sampling_rate = loaded.sampling_rate
-        self.maker = Maker(
-            model=loaded.manifest.name,
-            revision=loaded.manifest.revision,
-            sha256=digest,
-            dim=self._encoder.embedding_width,
-        )
 
     def __call__(self, waveform: Waveform) -> NDArray[np.float64]:
         """(samples,) at `sampling_rate` → (dim,), of unit length."""

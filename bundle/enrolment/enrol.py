@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from speaker_id.gallery import Gallery, GalleryManifest, Maker, Voice, interpolated
+from speaker_id.gallery import Gallery
+from speaker_id.gallery_manifest import GalleryManifest, Maker, Voice, interpolated
 
 from bundle import BundleError
 from bundle.enrolment import trials

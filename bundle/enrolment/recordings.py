@@ -11,7 +11,7 @@ from rich.progress import track
 from speaker_id import audio
 from speaker_id.clip import EncodedAudio, Waveform
 from speaker_id.errors import RequestError
-from speaker_id.open_set import UNKNOWN
+from speaker_id.gallery_manifest import UNKNOWN
 
 from bundle import BundleError
 from bundle.samples import recordings

@@ -27,83 +27,16 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from speaker_id.checkpoint import Checkpoint
+from speaker_id.gallery_manifest import GalleryManifest, Maker, interpolated, read_manifest
+from speaker_id.heads import of_embedding
 from speaker_id.manifest import CheckpointError
-from speaker_id.open_set import UNKNOWN
 
-GALLERY_FILE = "gallery.safetensors"
-FORM = 1  # of the file; another is refused
 UNUSED = ("classifier.", "objective.")  # tensors behind the embedding
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Maker(Part):
-    """What computed the embeddings: vectors of another model mean nothing to this one.
-
-    Attributes:
-        model, revision: as served; the revision is None for a local folder.
-        sha256: of every tensor that the embedding depends on, see `fingerprint`.
-        dim: of an embedding.
-    """
-
-    model: str
-    revision: str | None = None
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    dim: int = Field(ge=1)
-
-
-class Voice(Part):
-    """One enrolled voice: its label, and what it was enrolled from."""
-
-    label: str = Field(min_length=1)
-    clips: int = Field(ge=1)
-    seconds: float = Field(gt=0)
-    enrolled: str  # date, UTC
-
-
-class Threshold(Part):
-    """A score that strangers' best scores pass with probability `fpir`.
-
-    Attributes:
-        observed: whether as many strangers were heard as it takes to observe the rate; else it is extrapolated.
-    """
-
-    fpir: float = Field(gt=0, lt=1)
-    score: float = Field(allow_inf_nan=False)
-    observed: bool
-
-
-class GalleryManifest(Part):
-    """What a gallery's vectors are, and how scores become answers.
-
-    Attributes:
-        fpir: false-alarm rate of a request that does not say.
-        slope, neutral: of the calibration, see the module.
-        thresholds: by falling fpir.
-    """
-
-    form: int = FORM
-    made: Maker
-    voices: tuple[Voice, ...] = Field(min_length=1)
-    fpir: float = Field(gt=0, lt=1)
-    slope: float = Field(gt=0)
-    neutral: float
-    thresholds: tuple[Threshold, ...] = Field(min_length=2)
-
-    @field_validator("thresholds")
-    @classmethod
-    def _cosines(cls, thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
-        for each in thresholds:
-            if abs(each.score) > 1:
-                raise ValueError(f"a threshold of {each.score} is no cosine")
-        return thresholds
 
 
 @dataclass(frozen=True)
@@ -126,7 +59,7 @@ class Gallery:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Of the answer: the voices, then "unknown"."""
-        return (*(voice.label for voice in self.manifest.voices), UNKNOWN)
+        return self.manifest.labels
 
     def scores(self, embedding: Tensor) -> Tensor:
         """(dim,) → (voices,): cosine to the nearest vector of each voice."""
@@ -171,17 +104,13 @@ class Gallery:
         Raises:
             CheckpointError: it is not one, of another form, or its tensors are not what its manifest says.
         """
+        manifest = read_manifest(path)
         try:
             with safe_open(path, "pt") as file:
-                manifest = GalleryManifest.model_validate_json((file.metadata() or {}).get("gallery", ""))
                 vectors, owners = file.get_tensor("vectors"), file.get_tensor("owners")
                 sounds = file.get_tensor("sounds")
-        except (OSError, SafetensorError, ValidationError) as exc:
+        except (OSError, SafetensorError) as exc:
             raise CheckpointError(f"{path.name} is no gallery: {exc}; run `make enrol` again") from exc
-        if manifest.form != FORM:
-            raise CheckpointError(
-                f"{path.name} has form {manifest.form}, this version reads {FORM}: run `make enrol` again"
-            )
         if vectors.ndim != 2 or vectors.shape[1] != manifest.made.dim or vectors.dtype != torch.float32:
             raise CheckpointError(
                 f"{path.name} holds vectors of {tuple(vectors.shape)}, not (rows, {manifest.made.dim})"
@@ -228,19 +157,16 @@ def of_probability(min_score: float, slope: float, neutral: float) -> float:
     return neutral + odds / slope
 
 
-def interpolated(thresholds: tuple[Threshold, ...], fpir: float) -> float:
-    """The threshold of a rate between two known ones, linear in log odds; beyond them, the outermost."""
-    rates = [math.log(each.fpir / (1 - each.fpir)) for each in thresholds]  # falling
-    wanted = math.log(fpir / (1 - fpir))
-    if wanted >= rates[0]:
-        return thresholds[0].score
-    for (low, upper), (high, lower) in zip(
-        zip(rates[1:], thresholds[1:], strict=True), zip(rates, thresholds, strict=False), strict=False
-    ):
-        if wanted >= low:
-            share = (high - wanted) / (high - low)
-            return lower.score + share * (upper.score - lower.score)
-    return thresholds[-1].score
+def maker(loaded: Checkpoint) -> Maker:
+    """Return what computes the embeddings of a loaded checkpoint."""
+    models = (loaded.model, *loaded.others)
+    source = models[of_embedding(models)]
+    return Maker(
+        model=loaded.manifest.name,
+        revision=loaded.manifest.revision,
+        sha256=fingerprint(source.state_dict()),
+        dim=source.classifier.in_features,  # which reads the embedding in both kinds of heads
+    )
 
 
 def fingerprint(tensors: Mapping[str, Tensor], unused: tuple[str, ...] = UNUSED) -> str:

@@ -14,8 +14,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-UNKNOWN = "unknown"
-
 
 class OpenSet(Protocol):
     """One head's logits.

@@ -8,16 +8,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
-from speaker_id.gallery import (
-    Gallery,
-    GalleryManifest,
-    Maker,
-    Threshold,
-    Voice,
-    fingerprint,
-)
+from speaker_id.gallery import Gallery, fingerprint
+from speaker_id.gallery_manifest import UNKNOWN, GalleryManifest, Maker, Threshold, Voice
 from speaker_id.manifest import CheckpointError
-from speaker_id.open_set import UNKNOWN
 
 NOTHING = torch.empty(0)  # logits of a model
 MAKER = Maker(model="m", sha256="a" * 64, dim=3)

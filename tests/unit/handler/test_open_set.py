@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from speaker_id.open_set import UNKNOWN, Joined, Threshold
+from speaker_id.gallery_manifest import UNKNOWN
+from speaker_id.open_set import Joined, Threshold
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Payload, Tensors
 from torch import Tensor

@@ -1,0 +1,146 @@
+"""What a gallery's file says of itself: whose vectors it holds, which model made them, how scores become answers.
+
+It is the safetensors file's metadata, JSON, which is read here without the tensors and without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from speaker_id.manifest import CheckpointError
+
+UNKNOWN = "unknown"  # the last label of a head that may answer it
+GALLERY_FILE = "gallery.safetensors"
+FORM = 1  # of the file; another is refused
+LENGTH = 8  # bytes of the header's length, little-endian: https://huggingface.co/docs/safetensors
+MOST_BYTES = 100_000_000  # of a header, as safetensors has it
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Maker(Part):
+    """What computed the embeddings: vectors of another model mean nothing to this one.
+
+    Attributes:
+        model, revision: as served; the revision is None for a local folder.
+        sha256: of every tensor that the embedding depends on, see `fingerprint`.
+        dim: of an embedding.
+    """
+
+    model: str
+    revision: str | None = None
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    dim: int = Field(ge=1)
+
+
+class Voice(Part):
+    """One enrolled voice: its label, and what it was enrolled from."""
+
+    label: str = Field(pattern=r"^[^\x00-\x1f\x7f]+$")  # one line, in files that list labels
+    clips: int = Field(ge=1)
+    seconds: float = Field(gt=0)
+    enrolled: str  # date, UTC
+
+
+class Threshold(Part):
+    """A score that strangers' best scores pass with probability `fpir`.
+
+    Attributes:
+        observed: whether as many strangers were heard as it takes to observe the rate; else it is extrapolated.
+    """
+
+    fpir: float = Field(gt=0, lt=1)
+    score: float = Field(allow_inf_nan=False)
+    observed: bool
+
+
+class GalleryManifest(Part):
+    """What a gallery's vectors are, and how scores become answers.
+
+    Attributes:
+        fpir: false-alarm rate of a request that does not say.
+        slope, neutral: of the calibration, see the module.
+        thresholds: by falling fpir.
+    """
+
+    form: int = FORM
+    made: Maker
+    voices: tuple[Voice, ...] = Field(min_length=1)
+    fpir: float = Field(gt=0, lt=1)
+    slope: float = Field(gt=0)
+    neutral: float
+    thresholds: tuple[Threshold, ...] = Field(min_length=2)
+
+    @field_validator("thresholds")
+    @classmethod
+    def _cosines(cls, thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+        for each in thresholds:
+            if abs(each.score) > 1:
+                raise ValueError(f"a threshold of {each.score} is no cosine")
+        return thresholds
+
+    @field_validator("voices")
+    @classmethod
+    def _unambiguous(cls, voices: tuple[Voice, ...]) -> tuple[Voice, ...]:
+        names = [voice.label for voice in voices]
+        if len({*names, UNKNOWN}) <= len(names):
+            raise ValueError(f"two voices have one name, or one is called {UNKNOWN!r}")
+        return voices
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the answer: the voices, then "unknown"."""
+        return (*(voice.label for voice in self.voices), UNKNOWN)
+
+
+def read_manifest(path: Path) -> GalleryManifest:
+    """Read a gallery's manifest.
+
+    Raises:
+        CheckpointError: it is no gallery, or of another form.
+    """
+    try:
+        with path.open("rb") as file:
+            return parse(file, path.name)
+    except OSError as exc:
+        raise CheckpointError(f"{path.name} is no gallery: {exc.strerror}; run `make enrol` again") from exc
+
+
+def parse(file: BinaryIO, name: str) -> GalleryManifest:
+    """The same of an open file."""
+    try:
+        size = int.from_bytes(file.read(LENGTH), "little")
+        if size > MOST_BYTES:
+            raise ValueError("its header is too long")
+        text = json.loads(file.read(size)).get("__metadata__", {}).get("gallery", "")
+        manifest = GalleryManifest.model_validate_json(text)
+    except (ValueError, AttributeError, TypeError) as exc:  # pydantic's and json's errors are ValueErrors
+        why = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else exc
+        raise CheckpointError(f"{name} is no gallery: {why}; run `make enrol` again") from exc
+    if manifest.form != FORM:
+        raise CheckpointError(
+            f"{name} has form {manifest.form}, this version reads {FORM}: run `make enrol` again"
+        )
+    return manifest
+
+
+def interpolated(thresholds: tuple[Threshold, ...], fpir: float) -> float:
+    """The threshold of a rate between two known ones, linear in log odds; beyond them, the outermost."""
+    rates = [math.log(each.fpir / (1 - each.fpir)) for each in thresholds]  # falling
+    wanted = math.log(fpir / (1 - fpir))
+    if wanted >= rates[0]:
+        return thresholds[0].score
+    for (low, upper), (high, lower) in zip(
+        zip(rates[1:], thresholds[1:], strict=True), zip(rates, thresholds, strict=False), strict=False
+    ):
+        if wanted >= low:
+            share = (high - wanted) / (high - low)
+            return lower.score + share * (upper.score - lower.score)
+    return thresholds[-1].score
