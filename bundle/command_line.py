@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
+from bundle import BundleError
 from bundle.variables import ARGS_GIVEN
 
 
@@ -23,3 +27,24 @@ class Parser(argparse.ArgumentParser):
         if given:
             self.exit(2, f"ARGS={given} is not allowed: {message} (ARGS=--help lists what is allowed)\n")
         self.exit(2, f"{self.prog}: {message} (--help lists what is allowed)\n")
+
+
+def exit_status(prefix: str, act: Callable[[], object], place: Path | None = None) -> int:
+    """Do what a command is for; its exit status, after one line on stderr if that failed.
+
+    Args:
+        prefix: begins the line.
+        act: may raise BundleError.
+        place: the folder that it writes to, where it may raise OSError too; an error that names no file is said of it.
+    """
+    try:
+        act()
+    except BundleError as exc:
+        print(f"{prefix}: {exc}", file=sys.stderr)
+        return 1
+    except OSError as exc:
+        if place is None:
+            raise
+        print(f"{prefix}: {exc.strerror or exc}: {exc.filename or place}", file=sys.stderr)
+        return 1
+    return 0

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from speaker_id.manifest import FileRecord
 
 from bundle import BundleError, archived, sources
+from bundle.command_line import exit_status
 from bundle.lock import Lock
 from bundle.spec import SHA256
 from bundle.terminal import say
@@ -127,6 +128,19 @@ def _download(url: str, where: str, part: Path) -> None:
         raise BundleError(f"{where}: cannot be reached ({type(exc).__name__}): check the network") from None
 
 
+def deliver(chosen: argparse.Namespace) -> None:
+    if not chosen.to.is_dir():
+        raise BundleError(f"--to {chosen.to} is no folder: mount a volume there")
+    if chosen.model:
+        model(chosen.model, chosen.to)
+    elif re.fullmatch(SHA256, chosen.sha256):
+        archive(chosen.archive, chosen.sha256, chosen.to)
+    else:
+        raise BundleError(
+            f"--sha256 {chosen.sha256!r} is no SHA-256: 64 digits, as `sha256sum NAME.mar` prints it"
+        )
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bundle.deliver", description="Deliver a pinned model.")
     parser.add_argument("--to", type=Path, required=True, help="the folder that gets NAME.mar")
@@ -135,24 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     given.add_argument("--archive", help="address of NAME.mar, https:// or http://")
     parser.add_argument("--sha256", default="", help="of the archive")
     chosen = parser.parse_args(arguments)
-    try:
-        if not chosen.to.is_dir():
-            raise BundleError(f"--to {chosen.to} is no folder: mount a volume there")
-        if chosen.model:
-            model(chosen.model, chosen.to)
-        elif re.fullmatch(SHA256, chosen.sha256):
-            archive(chosen.archive, chosen.sha256, chosen.to)
-        else:
-            raise BundleError(
-                f"--sha256 {chosen.sha256!r} is no SHA-256: 64 digits, as `sha256sum NAME.mar` prints it"
-            )
-    except BundleError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return 1
-    except OSError as exc:
-        print(f"error: {exc.strerror or exc}: {exc.filename or chosen.to}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status("error", lambda: deliver(chosen), chosen.to)
 
 
 if __name__ == "__main__":

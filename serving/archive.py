@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
-from bundle import BundleError, archive, store
-from bundle.command_line import Parser
+from bundle import archive, store
+from bundle.command_line import Parser, exit_status
 from bundle.sources import resolve, with_name
 from serving import model_servers, state
 from serving.arguments import add_server
@@ -30,21 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
     add_server(parser)
     parser.add_argument("--calibration", type=Path, help="folder of clips to check a precision below fp32 on")
     chosen = parser.parse_args(arguments)
-    try:
-        spec = with_name(resolve(chosen.model, chosen.revision), chosen.name, f"--name {chosen.name}")
-        journal.refuse(state.RUN, spec.name)
-        built = archive.build(
-            spec, chosen.store, checkpoints=chosen.checkpoints, calibration=chosen.calibration
-        )
-        store.forget(chosen.store, spec.name)  # an archive that is built by hand is served next
-        model_servers.of(chosen.server).export(built)
-    except BundleError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return 1
-    except OSError as exc:
-        print(f"error: {exc.strerror or exc}: {exc.filename or chosen.store}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status("error", lambda: build(chosen), chosen.store)
+
+
+def build(chosen: argparse.Namespace) -> None:
+    spec = with_name(resolve(chosen.model, chosen.revision), chosen.name, f"--name {chosen.name}")
+    journal.refuse(state.RUN, spec.name)
+    built = archive.build(spec, chosen.store, checkpoints=chosen.checkpoints, calibration=chosen.calibration)
+    store.forget(chosen.store, spec.name)  # an archive that is built by hand is served next
+    model_servers.of(chosen.server).export(built)
 
 
 if __name__ == "__main__":

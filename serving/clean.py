@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bundle import BundleError, repository, store
+from bundle.command_line import exit_status
 from bundle.terminal import say
 from serving import state
 from serving.host import orphans, processes
@@ -48,12 +49,8 @@ def main() -> int:
         prog="python -m serving.clean", description="Remove the archives that can be built again."
     )
     parser.add_argument("--all", default="", help="any value: also the archives kept for roll-back")
-    try:
-        clean(store.STORE, bool(parser.parse_args().all))
-    except BundleError as exc:
-        print(f"clean: {exc}", file=sys.stderr)
-        return 1
-    return 0
+    everything = bool(parser.parse_args().all)
+    return exit_status("clean", lambda: clean(store.STORE, everything))
 
 
 if __name__ == "__main__":

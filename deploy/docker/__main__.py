@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bundle import BundleError
-from bundle.command_line import Parser
+from bundle.command_line import Parser, exit_status
 from deploy.docker import engine, image
 
 
@@ -22,22 +23,19 @@ def main() -> int:
     parser.add_argument("--server", choices=image.FILES, default="torchserve", help="behind the gateway")
     parser.add_argument("--tag", default="", help="by default speaker-id:VERSION-VARIANT")
     args, more = parser.parse_known_args()
+    return exit_status("image", lambda: make(args, more))
+
+
+def make(args: Namespace, more: Sequence[str]) -> None:
     began = time.monotonic()
-    try:
-        chosen = engine.find(args.engine)
-        build = image.asked(
-            chosen, args.server, args.model, args.revision, args.variant, args.torch_index, more
-        )
-        variant = "triton" if args.server == "triton" else args.variant
-        made = image.make(chosen, replace(build, tag=args.tag), variant)
-    except BundleError as exc:
-        print(f"image: {exc}", file=sys.stderr)
-        return 1
+    chosen = engine.find(args.engine)
+    build = image.asked(chosen, args.server, args.model, args.revision, args.variant, args.torch_index, more)
+    variant = "triton" if args.server == "triton" else args.variant
+    made = image.make(chosen, replace(build, tag=args.tag), variant)
     for name, value in sorted(made.labels.items()):
         print(f"  {name}: {value}")
     took = time.monotonic() - began
     print(f"image: {made.tag}, by {chosen.name} in {took:.0f} s; what is in it: {image.MADE / image.BILL}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bundle import BundleError, sources
+from bundle import sources
+from bundle.command_line import exit_status
 from measure import ROOT
 from serving.temporary import serving
 
@@ -42,13 +43,12 @@ def main() -> int:
     if shutil.which("chromium") is None:
         print("screenshot: there is no chromium: apt-get install chromium", file=sys.stderr)
         return 1
-    try:
-        with serving([sources.resolve("demo")], "screenshot", Console()) as service:
-            photograph(service.gateway.url, FILE)
-    except BundleError as exc:
-        print(f"screenshot: {exc}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status("screenshot", of_a_server)
+
+
+def of_a_server() -> None:
+    with serving([sources.resolve("demo")], "screenshot", Console()) as service:
+        photograph(service.gateway.url, FILE)
 
 
 if __name__ == "__main__":

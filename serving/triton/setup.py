@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bundle import BundleError
-from bundle.command_line import Parser
+from bundle.command_line import Parser, exit_status
 from bundle.terminal import say
 from serving.triton import installation
 from serving.triton.installation import BACKENDS, FOLDER, PACKAGES, ROOT, STAMP, STUB, VENV
@@ -104,12 +104,7 @@ def lay_out(folder: Path) -> None:
 
 def main() -> int:
     Parser(prog="python -m serving.triton.setup", description="Install Triton for trying.").parse_args()
-    try:
-        set_up(FOLDER)
-    except BundleError as exc:
-        print(f"set-up: {exc}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status("set-up", lambda: set_up(FOLDER))
 
 
 if __name__ == "__main__":
