@@ -1,7 +1,7 @@
 # The front door; `make` alone lists the targets.
 
 VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
-	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE \
+	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE IN \
 	VOICES STRANGERS FPIR ALL ARGS
 
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
@@ -30,6 +30,12 @@ $(error AUDIO is missing: say which clips, as in make identify AUDIO="clip.wav f
 endif
 endif
 
+ifneq ($(filter batch,$(MAKECMDGOALS)),)
+ifeq ($(and $(strip $(IN)),$(strip $(OUT))),)
+$(error IN or OUT is missing: say which clips, and where their answers go, as in make batch IN=recordings OUT=answers.jsonl)
+endif
+endif
+
 ifneq ($(filter rollout,$(MAKECMDGOALS)),)
 ifeq ($(strip $(VERSION)),)
 $(error VERSION is missing: say which version the model gets, as in make rollout MODEL=demo VERSION=2.0)
@@ -38,7 +44,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help docs demo serve rollout stop identify archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image image-check kserve-fields dashboard record promtool
+.PHONY: help docs demo serve rollout stop identify batch archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image image-check kserve-fields dashboard record promtool
 
 ##@ Use
 
@@ -51,6 +57,9 @@ serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder
 	$(ROOT) && PYTHONPATH="$$root" exec "$$root/.venv/bin/python" "$$root/bundle/variables.py" -m serving.identify --run="$$root/build/run" URL MODEL PORT -- ARGS AUDIO
+
+batch: setup ## identify an archive of recordings, and go on where an earlier run stopped: IN=folder or list.csv, OUT=answers.jsonl, MODEL=, PORT= or URL=
+	$(ROOT) && PYTHONPATH="$$root" exec "$$root/.venv/bin/python" "$$root/bundle/variables.py" -m serving.batch --run="$$root/build/run" URL MODEL PORT -- IN OUT ARGS
 
 stop: ## stop the servers that make serve started, and remove what a killed one left: PORT= for one of them
 	$(ROOT) && if [ -x "$$root/.venv/bin/python" ]; then $(RUN) -m serving.stop PORT; else echo "nothing is running"; fi

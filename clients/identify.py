@@ -23,6 +23,7 @@ import csv
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -43,6 +44,7 @@ BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 LARGEST_ANSWER = 16 << 20  # bytes; all labels of a large model need far less
 # Seconds; sockets take no much larger number, so beyond it there is no limit.
 LONGEST_TIMEOUT = 1e6
+WORK = re.compile(r"\b(?:decode|inference);dur=([0-9]+(?:[.][0-9]+)?)")  # ms, in Server-Timing
 PIECE = 64 << 10  # bytes of an answer that are read at a time
 ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -107,6 +109,7 @@ class Answer:
         request_id: what to quote when asking about this request.
         model_version: of the model that answered.
         audio_seconds: length of the clip, as the server decoded it.
+        work_seconds: that the server decoded and inferred; the rest of `seconds` is waiting and transport.
     """
 
     labels: list[Label]
@@ -116,6 +119,7 @@ class Answer:
     request_id: str | None = None
     model_version: str | None = None
     audio_seconds: float | None = None
+    work_seconds: float | None = None
 
 
 class Patience(Retry):
@@ -246,6 +250,7 @@ class Client:
         except (requests.RequestException, ValueError) as exc:
             raise BadAnswer(f"cannot send to {self.url}: {_why(exc)}") from exc
         length = response.headers.get("x-audio-seconds", "")
+        work = WORK.findall(response.headers.get("server-timing", ""))
         return Answer(
             labels=_labels(response, body),
             body=body.decode(errors="replace").strip(),
@@ -254,6 +259,7 @@ class Client:
             request_id=response.headers.get("x-request-id"),
             model_version=response.headers.get("x-model-version"),
             audio_seconds=float(length) if length.replace(".", "", 1).isdecimal() else None,
+            work_seconds=sum(map(float, work)) / 1000 if work else None,
         )
 
     def _read(self, response: requests.Response) -> bytes:
@@ -341,7 +347,7 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
             if isinstance(exc, Unreachable) and not isinstance(exc, TimedOut):  # not only this clip's error
                 raise
             return {"clip": name, "error": str(exc), "code": getattr(exc, "code", "unreadable_file")}
-        return {"clip": name, "labels": [_record(each) for each in answer.labels], "seconds": answer.seconds}
+        return {"clip": name, "labels": [record(each) for each in answer.labels], "seconds": answer.seconds}
 
     pool = ThreadPoolExecutor(concurrency)
     try:
@@ -350,7 +356,7 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
         pool.shutdown(cancel_futures=True)
 
 
-def _record(label: Label) -> dict[str, Any]:
+def record(label: Label) -> dict[str, Any]:
     return {name: value for name, value in vars(label).items() if value is not None}
 
 
@@ -434,24 +440,45 @@ FORMATS: dict[str, Callable[[Iterable[Record]], None]] = {
 }
 
 
-def main(
-    arguments: list[str] | None = None, parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser
-) -> int:
-    parser = parser_class(description="Say who speaks in audio files.")
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Which server and model, and how it is asked."""
     option = parser.add_argument
-    option("audio", nargs="+", help="a file, a folder (searched for audio files), or - for stdin")
     option("--url", default="http://127.0.0.1:8080", help="the server's base address (%(default)s)")
     option("--model", default="demo", help="the name that it is served as (%(default)s)")
     option("--version", help="of the model (the server's default)")
     option("--top-k", type=int, help="how many labels, best first (the server's default: 5)")
-    option("--function-to-apply", choices=["softmax", "sigmoid", "none"], help="from logits to scores")
-    option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
     option(
         "--timeout", type=float, nargs=2, default=[5.0, 300.0], metavar=("CONNECT", "READ"), help="seconds"
     )
     option("--retries", type=int, default=4, help="while the server is busy or unreachable (%(default)s)")
     option("--token", default=os.environ.get(ENVIRONMENT_TOKEN), help=f"(the variable {ENVIRONMENT_TOKEN})")
     option("--cacert", help="trust these certificates (the variable REQUESTS_CA_BUNDLE)")
+
+
+def server_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> dict[str, Any]:
+    """What of them `Client` takes beside URL and model; ends with the parser's error if one is out of range."""
+    if args.retries < 0 or not all(seconds > 0 for seconds in args.timeout):
+        parser.error("--retries must be 0 or more, --timeout above 0")
+    if args.cacert and not Path(args.cacert).is_file():
+        parser.error(f"--cacert: there is no file {args.cacert}")
+    return {
+        "version": args.version,
+        "token": args.token,
+        "cacert": args.cacert,
+        "timeout": tuple(args.timeout),
+        "retries": args.retries,
+    }
+
+
+def main(
+    arguments: list[str] | None = None, parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser
+) -> int:
+    parser = parser_class(description="Say who speaks in audio files.")
+    option = parser.add_argument
+    option("audio", nargs="+", help="a file, a folder (searched for audio files), or - for stdin")
+    add_server_options(parser)
+    option("--function-to-apply", choices=["softmax", "sigmoid", "none"], help="from logits to scores")
+    option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
     option("--format", choices=FORMATS, default="table")
     args = parser.parse_args(arguments)
     try:
@@ -460,10 +487,9 @@ def main(
         parser.error(str(exc))
     if not names:
         parser.error("no audio files")
-    if args.concurrency < 1 or args.retries < 0 or not all(seconds > 0 for seconds in args.timeout):
-        parser.error("--concurrency must be 1 or more, --retries 0 or more, --timeout above 0")
-    if args.cacert and not Path(args.cacert).is_file():
-        parser.error(f"--cacert: there is no file {args.cacert}")
+    if args.concurrency < 1:
+        parser.error("--concurrency must be 1 or more")
+    server = server_options(parser, args)
     failed: list[str] = []
 
     def watched(records: Iterable[Record]) -> Iterator[Record]:
@@ -472,13 +498,6 @@ def main(
             yield record
 
     options = {"top_k": args.top_k, "function_to_apply": args.function_to_apply}
-    server = {
-        "version": args.version,
-        "token": args.token,
-        "cacert": args.cacert,
-        "timeout": tuple(args.timeout),
-        "retries": args.retries,
-    }
     with contextlib.suppress(AttributeError):  # where stdout was replaced by a simpler object
         # a file's name may not be text, and a terminal may lack characters
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

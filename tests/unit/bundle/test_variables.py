@@ -27,6 +27,7 @@ TARGETS = {
     "VERSION": "rollout",
     "CANARY": "rollout",
     "AUDIO": "identify",
+    "IN": "batch",
     "CALIBRATION": "archive",
     "URL": "evaluate",
     "CLIPS": "capacity",
@@ -103,6 +104,7 @@ def test_no_variable_reaches_a_shell(folder: Path, name: str, tmp_path: Path) ->
     target, marker = TARGETS.get(name, "serve"), tmp_path / "ran-"
     more = {"VERSION=1.0"} if target == "rollout" and name != "VERSION" else set()
     more |= {"AUDIO=x"} if target == "identify" and name != "AUDIO" else set()
+    more |= {"OUT=x"} if target == "batch" else set()
     for payload in (" ".join(RUN).format(marker), "".join(QUOTED).format(marker)):
         by_argument = make(folder, target, f"{name}={payload}", *more)
         by_environment = make(folder, target, *more, **{name: payload})
