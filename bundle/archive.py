@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from pydantic import ValidationError
 from speaker_id import label_names
 from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
+from speaker_id.settings import Settings
 
-from bundle import BundleError, store
+from bundle import BundleError, faults, store
 from bundle.repeatable import same_bytes
 from bundle.spec import ModelSpec
 from bundle.terminal import say
@@ -132,6 +134,10 @@ def build(
     checkpoint = prepare(spec, checkpoints, calibration)
     if spec.heads:
         spec = laid_out(spec, checkpoint)
+    if spec.speaker_id.default_head and not spec.speaker_id.heads:
+        raise BundleError(
+            f"{spec.name}: default_head {spec.speaker_id.default_head!r}: the model has one head, without a name"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     mar = file or folder / f"{spec.name}.mar"
     # one build at a time, so that leftovers of another build are a killed one's; in the store, since the last step is
@@ -155,12 +161,18 @@ def build(
 
 
 def laid_out(spec: ModelSpec, checkpoint: Path) -> ModelSpec:
-    """The same model, with the classifiers of its heads and their numbers of labels in its settings."""
+    """The same model, with the classifiers of its heads and their numbers of labels in its settings.
+
+    Raises:
+        BundleError: its default head has no labels.
+    """
     named = label_names.by_head(checkpoint, Manifest.read(checkpoint))
     layout = {head: len(labels) for head, labels in named.items()}
-    return spec.model_copy(
-        update={"heads": {}, "speaker_id": spec.speaker_id.model_copy(update={"heads": layout})}
-    )
+    try:
+        settings = Settings.model_validate({**spec.speaker_id.model_dump(), "heads": layout})
+    except ValidationError as exc:
+        raise BundleError(f"{spec.name}: {faults.words(exc)}") from exc
+    return spec.model_copy(update={"heads": {}, "speaker_id": settings})
 
 
 @contextmanager

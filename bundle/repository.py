@@ -175,7 +175,7 @@ def labels(checkpoint: Path, spec: ModelSpec) -> dict[str, Sequence[str]]:
     try:
         if manifest.heads:
             named = label_names.by_head(checkpoint, manifest)
-            return {labels_file(head): list(names) for head, names in named.items()}
+            return _by_file({head: list(names) for head, names in named.items()}, spec)
         id2label = json.loads((checkpoint / CONFIG_FILE).read_text("utf-8"))["id2label"]
         names = label_names.load(
             {int(index): name for index, name in id2label.items()},
@@ -188,7 +188,14 @@ def labels(checkpoint: Path, spec: ModelSpec) -> dict[str, Sequence[str]]:
     if not heads:
         return {LABELS: names}
     rest = iter(names)
-    return {labels_file(head): [next(rest) for _ in range(count)] for head, count in heads.items()}
+    return _by_file({head: [next(rest) for _ in range(count)] for head, count in heads.items()}, spec)
+
+
+def _by_file(named: dict[str, list[str]], spec: ModelSpec) -> dict[str, Sequence[str]]:
+    """Labels by head → by file; those of the default head in the file of a model of one head too."""
+    default = spec.speaker_id.default_head
+    unnamed = {"": named[default]} if default else {}
+    return {labels_file(head): names for head, names in (unnamed | named).items()}
 
 
 def labels_file(head: str) -> str:
@@ -243,7 +250,7 @@ def instances(workers: int, gpus: int) -> Iterator[str]:
 
 
 def outputs(spec: ModelSpec) -> Iterator[str]:
-    for name in outputs_of(tuple(spec.speaker_id.heads)):
+    for name in outputs_of(spec.speaker_id.output_heads):
         head, _, field = name.rpartition(".")
         file = f", label_filename: {quoted(labels_file(head))}" if field == "scores" else ""
         yield f"output [{{name: {quoted(name)}, data_type: {DATATYPES[field]}, dims: [-1]{file}}}]"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from speaker_id.settings import HEAD_NAME, Settings
+from speaker_id.settings import ALL_HEADS, HEAD_NAME, HEAD_NAME_RULE, Settings
 
 from bundle import shipped
 
@@ -174,8 +174,8 @@ class ModelSpec(BaseModel):
     def _heads_alone(self) -> ModelSpec:
         for name, head in self.heads.items():
             for part in (name, *head.groups):
-                if not HEAD_NAME.fullmatch(part) or "." in part:
-                    raise ValueError(f"{part!r} cannot be a head's name: use a-z, 0-9 and '_'")
+                if not HEAD_NAME.fullmatch(part) or "." in part or part == ALL_HEADS:
+                    raise ValueError(HEAD_NAME_RULE.format(part))
         return self
 
     def of_head(self, name: str) -> ModelSpec:

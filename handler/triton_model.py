@@ -95,7 +95,7 @@ class TritonPythonModel(Worker):
         torch.set_num_threads(settings.torch_threads or fair_share(workers))
         packed = json.loads((folder / MANIFEST).read_text("utf-8"))["model"]
         model = Model(packed["modelName"], packed["modelVersion"])
-        self.outputs = outputs_of(tuple(settings.heads))
+        self.outputs = outputs_of(settings.output_heads)
         self.load(folder, model, settings, device, PrometheusSink.from_environment(model))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:

@@ -64,7 +64,7 @@ class Service:
         self._lock: FileLock | None = None
         self._rotate_at, self._rotation_fault = 0.0, ""
         self.server = chosen.server(store, [spec.name for spec in specs], run)
-        heads = {spec.name: tuple(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
+        heads = {spec.name: spec.speaker_id.output_heads for spec in specs if spec.speaker_id.heads}
         longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
         static = static_files(specs, options, self.server.upstream)

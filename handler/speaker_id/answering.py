@@ -42,6 +42,8 @@ class Answering:
         self.settings, self.model, self.space = settings, model, space
         self.shortest = min(map(len, names), default=0)  # characters
         self.joined = Joined(settings.heads or {"": len(names)}, open_sets)
+        unnamed = self.joined.heads.get(settings.default_head, len(names))
+        self.sizes = {**self.joined.heads, "": unnamed}  # labels of each
 
     def check(self, request: protocol.Request) -> None:
         """Raise RequestTooLarge if the answer would be too large, before any of the work is done.
@@ -58,13 +60,17 @@ class Answering:
         if not self.names and not request.embeds:
             raise InvalidParameter("the model has no labels: ask for its embedding with output embedding")
         least = protocol.least_bytes(
-            request, self.joined.heads, self.top_k(request), self.shortest, self.space.width
+            request, self.sizes, self.top_k(request), self.shortest, self.space.width
         )
         protocol.check_size(least, self.settings.max_response_bytes)
 
     def embeds(self, request: protocol.Request) -> bool:
         """Return whether an answer needs the embedding, as itself or for an open set."""
-        return request.embeds or self.joined.embeds(request.ranked)
+        return request.embeds or self.joined.embeds(self.ranked(request))
+
+    def ranked(self, request: protocol.Request) -> set[str]:
+        """Return the names of the heads that it gets a ranking of, that of the default one among them."""
+        return {head or self.settings.default_head for head in request.ranked}
 
     def top_k(self, request: protocol.Request) -> int:
         return request.options.top_k or self.settings.default_top_k
@@ -73,11 +79,11 @@ class Answering:
         """Fill in the outcome's answer and certainties; its error instead where the answer is too large."""
         outcome = job.outcome
         with outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
-            request, heads = job.request, self.settings.heads
+            request, heads, first = job.request, self.settings.heads, self.settings.default_head
             function = request.options.function_to_apply or self.default
             logits = self.logits(job)
             rankings = [
-                labels.answer(row, self.names, heads, self.top_k(request), function, request.ranked)
+                labels.answer(row, self.names, heads, self.top_k(request), function, request.ranked, first)
                 for row in logits
             ]
             embeddings = self.embeddings(job) if request.embeds else None
@@ -89,7 +95,7 @@ class Answering:
             else:
                 classes = {
                     output.name: [
-                        labels.classified(row, self.names, heads, output, function) for row in logits
+                        labels.classified(row, self.names, heads, output, function, first) for row in logits
                     ]
                     for output in request.outputs
                     if output.classes
@@ -104,7 +110,7 @@ class Answering:
 
     def logits(self, job: Job) -> list[Tensor]:
         """Each clip's, of all heads."""
-        options, asked = job.request.options, job.request.ranked
+        options, asked = job.request.options, self.ranked(job.request)
         threshold = Threshold(options.fpir, options.min_score)
         return [
             self.joined.logits(job.logits[index], job.embeddings.get(index), asked, threshold)
@@ -113,7 +119,7 @@ class Answering:
 
     def certainties(self, request: protocol.Request, logits: list[Tensor]) -> Sequence[Certainty]:
         """Of all heads but the open sets that the request does not ask for."""
-        without = set(self.joined.sets) - set(request.ranked)
+        without = set(self.joined.sets) - self.ranked(request)
         return certainties(logits, self.settings.heads, without) if self.names else ()
 
     def embeddings(self, job: Job) -> protocol.Embeddings:
@@ -122,9 +128,10 @@ class Answering:
         return protocol.Embeddings(self.space, [F.normalize(each, dim=0).tolist() for each in vectors])
 
     def scores(self, logits: Tensor, function: labels.Functions) -> dict[str, NDArray[np.float32]]:
-        """Every label's score of one clip, by head; "" where there is one head only."""
-        heads = dict(labels.parts(self.settings.heads)) or {"": slice(None)}
+        """Every label's score of one clip, by head; "" for the only head, or the default one."""
+        default = self.settings.default_head
+        heads = dict(labels.parts(self.settings.heads, default)) or {"": slice(None)}
         return {
-            head: labels.scored(logits[part], labels.function_of(head, function)).numpy()
+            head: labels.scored(logits[part], labels.function_of(head or default, function)).numpy()
             for head, part in heads.items()
         }

@@ -19,6 +19,7 @@ def answer(
     top_k: int,
     function: Functions,
     wanted: Collection[str] | None = None,
+    default: str = "",
 ) -> Rankings:
     """Rank the labels of one clip, or of each of its heads over that head's logits.
 
@@ -28,26 +29,33 @@ def answer(
         heads: how many labels each head has, in order; none means one classifier over all.
         top_k: as for `rank`.
         function: as for `rank`, of all heads or of each.
-        wanted: names of the heads to rank; all by default.
+        wanted: names of the heads to rank; all by default. "" alone is answered without a name.
+        default: name of the head that "" stands for.
     """
     if not heads:
         return rank(logits, labels, top_k, function_of("", function))
-    return {
-        head: rank(logits[part], labels[part], top_k, function_of(head, function))
-        for head, part in parts(heads)
-        if wanted is None or head in wanted
+    found = {
+        head: rank(logits[part], labels[part], top_k, function_of(head or default, function))
+        for head, part in parts(heads, default)
+        if (head if wanted is None else head in wanted)
     }
+    return found[""] if found.keys() == {""} else found
 
 
 def function_of(head: str, function: Functions) -> ScoreFunction:
     return function if isinstance(function, str) else function[head]
 
 
-def parts(heads: Mapping[str, int]) -> Iterator[tuple[str, slice]]:
-    """Yield each head's slice of the vector of logits: 6, 14 and 4 labels are [:6], [6:20] and [20:24]."""
+def parts(heads: Mapping[str, int], default: str = "") -> Iterator[tuple[str, slice]]:
+    """Yield each head's slice of the vector of logits: 6, 14 and 4 labels are [:6], [6:20] and [20:24].
+
+    That of the default head, where there is one, is yielded under the name "" too.
+    """
     start = 0
     for head, count in heads.items():
         yield head, slice(start, start + count)
+        if head == default:
+            yield "", slice(start, start + count)
         start += count
 
 
@@ -78,9 +86,10 @@ def classified(
     heads: Mapping[str, int],
     output: Output,
     function: Functions,
+    default: str = "",
 ) -> list[Class]:
     """Return the classes of one clip that an output asks for, of its head where the model has several."""
-    head = output.name.rpartition(".")[0]
+    head = output.name.rpartition(".")[0] or default
     part = dict(parts(heads))[head] if heads else slice(None)
     return classes(logits[part], labels[part], output.classes or 0, function_of(head, function))
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 # It stands before a dot in the names of v2 outputs. Of several models' heads it may have a group, as in intent.action.
 HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
+ALL_HEADS = "all"  # what a request says for every head of a model
+HEAD_NAME_RULE = f"{{!r}} cannot be a head's name: use a-z, 0-9 and '_', and not {ALL_HEADS!r} alone"
 HALF = ("fp16", "float16", "half")
 # Bounds on numbers that a caller chooses, which no setting changes; those of a clip are in `clip`. docs/api.md lists
 # all of them.
@@ -105,6 +107,12 @@ class Settings(BaseModel):
         "set by hand: `gallery` of model.yaml does it. Too many: a head without one is an error when the model is "
         "loaded. Too few: a request cannot say when the answer is unknown.",
     )
+    default_head: str = Field(
+        "",
+        description="The head that answers a request which names none, in the form of a model of one head, so that "
+        "heads added to a model break none of its callers: heads=all asks for all of them. Empty means that such a "
+        "request is answered by all heads, each under its name. A head that the model does not have is an error.",
+    )
     encoder: Literal["packed", "reference"] = Field(
         "packed",
         description="Which encoder serves: packed runs any mix of clips in one pass without padding, reference is "
@@ -155,6 +163,21 @@ class Settings(BaseModel):
     @classmethod
     def _plain_names(cls, heads: dict[str, int]) -> dict[str, int]:
         for name in heads:
-            if not HEAD_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} cannot be a head's name: use a-z, 0-9 and '_'")
+            if not HEAD_NAME.fullmatch(name) or name == ALL_HEADS:
+                raise ValueError(HEAD_NAME_RULE.format(name))
         return heads
+
+    @model_validator(mode="after")
+    def _default_is_a_head(self) -> Settings:
+        if self.default_head and self.heads and self.default_head not in self.heads:
+            raise ValueError(
+                f"default_head {self.default_head!r} is no head that has labels: {', '.join(self.heads)}"
+            )
+        return self
+
+    @property
+    def output_heads(self) -> tuple[str, ...]:
+        """What stands before the dot in the names of v2 outputs; "" for outputs without one: those of the only head, or
+        of the default one, which has them under its name too."""
+        unnamed = ("",) if self.default_head or not self.heads else ()
+        return (*unnamed, *self.heads)

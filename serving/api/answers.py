@@ -66,12 +66,12 @@ def rankings(settings: Sequence[Settings]) -> dict[str, Schema]:
         "Entry": entry,
         "Ranking": {"type": "array", "items": ref("Entry"), "description": "Best first."},
     }
-    kinds = [ref("Ranking")] if any(not each.heads for each in settings) else []
+    kinds = [ref("Ranking")] if any("" in each.output_heads for each in settings) else []
     if heads := sorted({head for each in settings for head in each.heads}):
         found["RankingsByHead"] = {
             "type": "object",
             "additionalProperties": ref("Ranking"),
-            "description": f"A ranking for each head of the model: {', '.join(heads)}.",
+            "description": f"A ranking for each head that is asked for: {', '.join(heads)}.",
         }
         kinds.append(ref("RankingsByHead"))
     found["Embedding"] = told(

@@ -49,7 +49,7 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
         clips: the most that one request may carry.
         settings: of the models served.
     """
-    outputs = [*sorted({name for each in settings for name in names(each.heads)}), EMBEDDING]
+    outputs = [*sorted({name for each in settings for name in names(each.output_heads)}), EMBEDDING]
     return {
         "V2Input": {"oneOf": [ref("V2Files"), ref("V2Waveforms")]},
         "V2Files": files(clips),
@@ -83,7 +83,7 @@ def schemas(clips: int, settings: Sequence[Settings]) -> dict[str, Schema]:
                     "type": "array",
                     "items": ref("V2WantedOutput"),
                     "maxItems": len(outputs),
-                    "description": "Which of the outputs, each once; all of them except `embedding` by default.",
+                    "description": "Which of the outputs, each once; by default those of `heads`.",
                 },
                 "parameters": ref("V2Parameters"),
             },

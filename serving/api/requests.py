@@ -9,7 +9,7 @@ from typing import Any
 from speaker_id.clip import MAX_CHANNELS, MAX_LEVEL, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from speaker_id.protocol.parse import AUDIO_PARTS
 from speaker_id.protocol.values import FPIR, FUNCTIONS, KINDS
-from speaker_id.settings import Settings
+from speaker_id.settings import ALL_HEADS, Settings
 
 from serving.api import example
 
@@ -117,8 +117,9 @@ def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
 
 
 def heads_of(settings: Sequence[Settings]) -> list[str]:
-    """Every name that the option `heads` may hold for one of the models: of a head, or of a group of them."""
-    return sorted({name for each in settings for head in each.heads for name in (head, head.split(".")[0])})
+    """Every name that the option `heads` may hold for one of the models: of a head, of a group of them, or of all."""
+    names = {name for each in settings for head in each.heads for name in (head, head.split(".")[0])}
+    return [*sorted(names), ALL_HEADS] if names else []
 
 
 def heads(known: Sequence[str]) -> dict[str, Schema]:
@@ -126,7 +127,7 @@ def heads(known: Sequence[str]) -> dict[str, Schema]:
     if not known:
         return {}
     name = f"({'|'.join(map(re.escape, known))})"
-    told = "Heads of the model to answer with, separated by commas; all by default."
+    told = "Heads of the model to answer with, separated by commas; by default all, or its default head."
     return {"Heads": {"type": "string", "pattern": f"^{name}(,{name})*$", "description": told}}
 
 
@@ -135,7 +136,7 @@ def some_heads(known: Sequence[str]) -> Schema:
     if not known:
         return {"type": "null", "description": "No model that is served has several heads."}
     names = {"type": "array", "items": {"type": "string", "enum": list(known)}, "minItems": 1}
-    return {"anyOf": [names, HEADS], "description": "Heads of the model to answer with; all by default."}
+    return {"anyOf": [names, HEADS], "description": "Heads of the model to answer with."}
 
 
 def opens(settings: Sequence[Settings]) -> bool:

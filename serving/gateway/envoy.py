@@ -40,7 +40,7 @@ class Gateway:
         server: where requests go.
         options: addresses, access, limits, tracing.
         response_timeout: the longest responseTimeout of the models served, in seconds.
-        heads: names of the heads of those models that have several, by model.
+        heads: names of the heads of those models that have several, by model; "" is the default one's.
         static: what it answers by itself, without the server.
 
     Attributes:

@@ -2,9 +2,9 @@
 -- KServe v1, from what found.lua, before this file, reads, and 404 or 405 to the rest. None of it reaches the model server,
 -- and no body is read.
 --
--- serving/gateway/scripts.py puts these before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads; STATIC =
--- {["/path"] = …}, the files that envoy.yaml.j2 has a route for; TAGS = {["/path"] = "…"}, their ETags; SOFTWARE and PLATFORM,
--- the model server's names for itself.
+-- serving/gateway/scripts.py puts these before it: HEADS = {["NAME"] = {"action", …}, …}, models of several heads, where
+-- "" stands for the default one; STATIC = {["/path"] = …}, the files that envoy.yaml.j2 has a route for; TAGS = {["/path"] =
+-- "…"}, their ETags; SOFTWARE and PLATFORM, the model server's names for itself.
 
 local GONE = 10000  -- ms since the model server's last answer, after which it is not alive
 -- RFC 8631: where a program finds the API's description, and where a person does

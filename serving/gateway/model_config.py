@@ -40,7 +40,7 @@ def config(spec: ModelSpec, platform: str) -> dict[str, Any]:
         "input": [{"name": "audio", "data_type": "TYPE_STRING", "dims": [1]}],
         "output": [
             {"name": name, "data_type": DATATYPES[name.rpartition(".")[2]], "dims": [-1]}
-            for name in every(spec.speaker_id.heads)
+            for name in every(spec.speaker_id.output_heads)
         ],
         "instance_group": [{"name": spec.name, "kind": "KIND_AUTO", "count": spec.torchserve.minWorkers}],
         "dynamic_batching": {

@@ -47,7 +47,7 @@ def write(
     Args:
         server: the model server behind the gateway; its first model is the one that paths which name none stand for.
         options: what the gateway is started with.
-        heads: names of the heads of the models that have several.
+        heads: names of the heads of the models that have several; "" is the default one's.
         found: what the watch writes.
         files: what the gateway answers by itself.
     """

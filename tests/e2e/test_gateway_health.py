@@ -172,9 +172,9 @@ def test_a_server_that_starts_is_live_and_not_ready(
 def test_outputs_of_several_heads_are_named_after_them(
     stub_server: TorchServe, before: Callable[..., Gateway]
 ) -> None:
-    gateway = before(stub_server, heads={"stub": ["action", "object"]})
+    gateway = before(stub_server, heads={"stub": ["", "action", "object"]})  # with a default one
     outputs = get(gateway, "/v2/models/stub")[1]["outputs"]
-    names = ["action.label", "action.score", "object.label", "object.score", "embedding"]
+    names = ["label", "score", "action.label", "action.score", "object.label", "object.score", "embedding"]
     assert [output["name"] for output in outputs] == names
 
 

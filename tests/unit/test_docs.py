@@ -17,7 +17,9 @@ from measure import pages
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SETTINGS = [(section, name) for section in (TorchServeSettings, Settings) for name in section.model_fields]
-AMOUNTS = [(section, name) for section, name in SETTINGS if name not in ("encoder", "precision")]
+AMOUNTS = [
+    (section, name) for section, name in SETTINGS if name not in ("default_head", "encoder", "precision")
+]
 
 
 def name_of(page: Path) -> str:

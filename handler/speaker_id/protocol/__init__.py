@@ -9,8 +9,8 @@
 
 In v2, tensors may be binary: their bytes follow the JSON, in a request and in its answer.
 A model of several heads answers an object of rankings by head in place of a ranking, and in v2 `HEAD.label` and
-`HEAD.score`. With `output: "embedding"`, a clip's answer is `{"model", "revision", "dim", "embedding"}` in place of a
-ranking, and in v2 the output `embedding`.
+`HEAD.score`; its default head answers what names no heads, as the head of a model of one. With `output: "embedding"`, a
+clip's answer is `{"model", "revision", "dim", "embedding"}` in place of a ranking, and in v2 the output `embedding`.
 """
 
 from speaker_id.protocol.deadline import deadline

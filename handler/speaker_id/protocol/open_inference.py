@@ -73,7 +73,7 @@ def parse_v2(
     if tail:
         tail.check_empty()
     options = values.first(values.options(given, "parameter"), *outside)
-    outputs = wanted_outputs(document.get("outputs"), as_bytes, settings.heads, options)
+    outputs = wanted_outputs(document.get("outputs"), as_bytes, settings.output_heads, options)
     return Request("v2", tuple(clips), options, identifier, outputs, seconds)
 
 
@@ -83,7 +83,7 @@ def raw_v2(tail: binary.Tail, settings: Settings, outside: tuple[Options, ...]) 
     The length before an element is left out, as only one is there.
     """
     clip, options = EncodedAudio(tail.content), values.first(*outside)
-    outputs = wanted_outputs(None, True, settings.heads, options)
+    outputs = wanted_outputs(None, True, settings.output_heads, options)
     return Request("v2", (clip,), options, outputs=outputs)
 
 

@@ -16,12 +16,12 @@ PARAMETERS = ("binary_data", "classification", "content_type")
 
 
 def names(heads: Iterable[str], fields: tuple[str, ...] = FIELDS) -> tuple[str, ...]:
-    """Return the names of all output tensors of a model: it has each field once, or once a head if it has several."""
-    return tuple(f"{head}.{field}" for head in heads for field in fields) or fields
+    """Return the names of the output tensors of heads: each field once a head, without a name for the head ""."""
+    return tuple(f"{head}.{field}" if head else field for head in heads for field in fields)
 
 
 def every(heads: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the same and of the embedding, which is sent only when it is asked for."""
+    """Return the names of all output tensors of a model: the embedding is sent only when it is asked for."""
     return (*names(heads), EMBEDDING)
 
 
@@ -30,7 +30,7 @@ def asked_of(options: Options, heads: Iterable[str]) -> tuple[str, ...]:
     if options.output == EMBEDDING:
         chosen(options, heads)  # which rejects heads beside it
         return (EMBEDDING,)
-    return names(head for head in chosen(options, heads) if head)
+    return names(chosen(options, heads))
 
 
 def wanted_outputs(
@@ -41,7 +41,7 @@ def wanted_outputs(
     Args:
         given: the request's `outputs`.
         all_binary: its parameter `binary_data_output`, which an output's own `binary_data` overrides.
-        heads: names of the model's heads, if it has several.
+        heads: the settings' `output_heads`.
         options: the caller's; outputs that are named take precedence.
 
     Raises:

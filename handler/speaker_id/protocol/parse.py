@@ -130,7 +130,7 @@ def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def request(form: Form, clips: tuple[Clip, ...], options: Options, settings: Settings) -> Request:
-    return Request(form, clips, options, heads=chosen(options, settings.heads))
+    return Request(form, clips, options, heads=chosen(options, settings.output_heads))
 
 
 def parse_inference_api(

@@ -7,7 +7,8 @@
 
 | `embedding` | FP32 | [clips, dim]: of length 1 |
 
-A model of several heads has each of the first three once a head, as in `action.label`.
+A model of several heads has each of the first three once a head, as in `action.label`, and those of its default head
+without the name too.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def parse_tensors(tensors: Tensors, settings: Settings, outside: tuple[Options, 
 
 def unnamed(options: Options, settings: Settings) -> tuple[str, ...]:
     """Return the outputs of a request that names none: those of its heads, or the embedding where it asks for that."""
-    heads = chosen(options, settings.heads)
-    return (EMBEDDING,) if options.output == EMBEDDING else outputs.names(filter(None, heads), OUTPUTS)
+    heads = chosen(options, settings.output_heads)
+    return (EMBEDDING,) if options.output == EMBEDDING else outputs.names(heads, OUTPUTS)
 
 
 def render_tensors(

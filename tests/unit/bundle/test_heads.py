@@ -83,6 +83,31 @@ def test_the_archive_states_the_layout_of_its_answers(built: Path) -> None:
     assert spec.licence == "various"
 
 
+def test_the_archive_says_which_head_answers_what_names_none(written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "several"
+    folder.symlink_to(written)
+    spec = resolve(str(folder))
+    spec = spec.model_copy(update={"speaker_id": Settings(default_head="intent.object")})
+    mar = archive.build(spec, tmp_path / "store", checkpoints=written.parents[1] / "checkpoints")
+    assert archived.read(mar).speaker_id.default_head == "intent.object"
+    repository.write(mar, tmp_path / "repository")
+    model = tmp_path / "repository" / "several"
+    assert (model / "labels.txt").read_text() == (model / "labels-intent.object.txt").read_text()
+    assert (
+        'name: "scores", data_type: TYPE_FP32, dims: [-1], label_filename: "labels.txt"'
+        in (model / "config.pbtxt").read_text()
+    )
+
+
+def test_what_is_no_head_with_labels_is_no_default(written: Path, tmp_path: Path) -> None:
+    spec = resolve(str(written))
+    spec = spec.model_copy(update={"speaker_id": Settings(default_head="voice")})
+    with pytest.raises(
+        BundleError, match="default_head 'voice' is no head that has labels: speaker, keyword"
+    ):
+        archive.build(spec, tmp_path / "store", checkpoints=written.parents[1] / "checkpoints")
+
+
 def test_every_head_is_loaded_around_the_one_backbone(written: Path, folder: Path) -> None:
     loaded = checkpoint.load(folder)
     backbones = {id(each.wav2vec2) for each in (loaded.model, *loaded.others)}
@@ -230,6 +255,7 @@ WRONG = {
     '{"heads": []}': "heads: must be names and sources, such as {speaker: org/name}",
     '{"heads": {"a": "a b"}}': "heads.a.source: 'a b' is neither a hub id (org/name) nor a folder",
     '{"heads": {"A.b": "org/x"}}': "'A.b' cannot be a head's name: use a-z, 0-9 and '_'",
+    '{"heads": {"all": "org/x"}}': "'all' cannot be a head's name: use a-z, 0-9 and '_', and not 'all' alone",
     '{"heads": {"a": {"source": "org/x", "lock": "y"}}}': "heads.a.lock: not a key of this file",
     '{"heads": {"a": {"source": "./a", "revision": "main"}}}': "heads.a.revision: only a model on the hub has one",
     '{"heads": {"a": {"source": "org/x", "labels": "none.csv"}}}': "heads.a.labels: there is no none.csv beside it",

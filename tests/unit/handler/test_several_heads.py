@@ -75,6 +75,41 @@ def test_each_head_answers_what_its_own_model_would(folder: Path, several: Pipel
     near(answer["intent.object"], intent["object"])
 
 
+def test_a_default_head_answers_as_a_model_of_one_head_what_names_none(
+    folder: Path, several: Pipeline
+) -> None:
+    asked = load(folder, default_head="tags")
+    (everything,) = ask(several, {})
+    alone, every, named = ask(asked, {}, {"heads": "all"}, {"heads": ["tags"]})
+    near(alone, everything["tags"])  # by sigmoid, as that head's own config says
+    assert list(every) == list(everything)
+    assert named == {"tags": alone}
+
+
+def test_a_default_heads_outputs_of_v2_are_without_its_name_and_with_it(folder: Path) -> None:
+    asked = load(folder, default_head="tags")
+
+    def found(**more: Any) -> dict[str, Any]:
+        tensor = {"name": "a", "datatype": "FP32", "shape": [1, len(WAVE)], "data": WAVE.tolist()}
+        body = {"inputs": [tensor], "parameters": {"sampling_rate": 16_000}, **more}
+        (outcome,) = asked.identify([payload(body)])
+        return {output["name"]: output["data"] for output in outcome.body["outputs"]}
+
+    alone = found()
+    assert list(alone) == ["label", "score"]
+    assert sorted(alone["label"]) == ["loud", "near"]
+    both = found(outputs=[{"name": name} for name in ("label", "tags.label", "speaker.label")])
+    assert both["label"] == both["tags.label"] == alone["label"]
+    classes = [{"name": name, "parameters": {"classification": 1}} for name in ("score", "tags.score")]
+    best = found(outputs=classes)
+    assert best["score"] == best["tags.score"]
+    assert best["score"][0].endswith(alone["label"][0])
+    (outcome,) = asked.identify(
+        [Payload({}, tensors=Tensors(waveforms=WAVE[None], parameters={"sampling_rate": 16_000}))]
+    )
+    assert list(outcome.tensors) == ["label", "score", "scores"]
+
+
 def test_callers_of_one_batch_get_the_heads_that_each_asks_for(several: Pipeline) -> None:
     everything, some, vector, other = ask(
         several,

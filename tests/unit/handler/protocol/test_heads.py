@@ -11,6 +11,7 @@ from speaker_id.protocol import Payload, Request, parse
 from speaker_id.settings import Settings
 
 HEADS = Settings(heads={"speaker": 3, "emotion": 2, "intent.action": 2, "intent.object": 3})
+DEFAULT = HEADS.model_copy(update={"default_head": "speaker"})
 ALL = tuple(HEADS.heads)
 CLIP = b"RIFF and so on"
 TENSOR = {"name": "audio", "datatype": "BYTES", "shape": [1], "data": ["UklGRg=="]}
@@ -94,6 +95,26 @@ def test_v2_answers_with_the_outputs_of_the_heads_or_with_those_that_are_named()
     assert outputs({"heads": "emotion"}) == ["emotion.label", "emotion.score"]
     named = [{"name": "intent.action.label"}, {"name": "embedding"}]
     assert outputs({"heads": "emotion"}, named) == ["intent.action.label", "embedding"]
+
+
+def test_a_default_head_answers_what_names_no_heads_as_if_it_were_alone() -> None:
+    assert asked(settings=DEFAULT).heads == ("",)
+    assert outputs(settings=DEFAULT) == ["label", "score"]
+    named = [{"name": "score"}, {"name": "speaker.score"}, {"name": "emotion.label"}]
+    assert outputs(None, named, DEFAULT) == ["score", "speaker.score", "emotion.label"]
+
+
+@pytest.mark.parametrize("settings", [HEADS, DEFAULT])
+def test_heads_by_name_or_all_of_them_answer_under_their_names(settings: Settings) -> None:
+    assert asked({"heads": ["emotion"]}, settings).heads == ("emotion",)
+    assert outputs({"heads": "emotion"}, settings=settings) == ["emotion.label", "emotion.score"]
+    assert asked({"heads": "all"}, settings).heads == ALL
+    assert asked({"heads": ["speaker", "all"]}, settings).heads == ALL
+
+
+def test_without_a_default_head_outputs_have_names_with_dots() -> None:
+    with pytest.raises(InvalidParameter, match=r"output 'label' is unknown|label"):
+        outputs(None, [{"name": "label"}])
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,18 @@ OPTIONS = {
     "-tokens": GatewayOptions(8080, tokens=Tokens(Path("/tokens"), ("0123456789abcdef",))),
     "-pageless": GatewayOptions(8080, page=False),
 }
-SERVED = {"plain": [PLAIN], "heads": [HEADED], "both": [PLAIN, HEADED], "open": [OPEN]}
+DEFAULT = ModelSpec(
+    name="several",
+    source="a/c",
+    speaker_id=Settings(heads={"action": 6, "object": 14}, default_head="action"),
+)
+SERVED = {
+    "plain": [PLAIN],
+    "heads": [HEADED],
+    "both": [PLAIN, HEADED],
+    "open": [OPEN],
+    "default": [DEFAULT],
+}
 DOCUMENTS = {
     f"{name}{ending}": describe(specs, options, UPSTREAM)
     for name, specs in SERVED.items()
@@ -138,6 +149,7 @@ def test_an_answer_is_a_ranking_or_one_for_each_head_as_the_models_have_it() -> 
         "heads": {"oneOf": [by_head, vector]},
         "both": {"oneOf": [ranking, by_head, vector]},
         "open": {"oneOf": [by_head, vector]},
+        "default": {"oneOf": [ranking, by_head, vector]},
     }
 
 
@@ -146,7 +158,7 @@ def test_heads_can_be_chosen_by_name_where_a_model_has_several() -> None:
         return DOCUMENTS[name]["components"]["schemas"]["Options"]["properties"]["heads"]
 
     assert choice("plain")["type"] == "null", "whatever is given is refused"
-    assert choice("heads")["anyOf"][0]["items"]["enum"] == ["action", "object"]
+    assert choice("heads")["anyOf"][0]["items"]["enum"] == ["action", "object", "all"]
     assert "X-Heads" not in DOCUMENTS["plain"]["components"]["parameters"]
     assert "X-Heads" in DOCUMENTS["heads"]["components"]["parameters"]
 

@@ -41,6 +41,15 @@ def test_several_heads_have_outputs_of_their_own() -> None:
     assert names == ["action.label", "action.score", "object.label", "object.score", "embedding"]
 
 
+def test_a_default_head_has_outputs_without_its_name_too() -> None:
+    settings = SPEC.speaker_id.model_copy(
+        update={"heads": {"speaker": 2, "mood": 3}, "default_head": "speaker"}
+    )
+    found = model_config.config(SPEC.model_copy(update={"speaker_id": settings}), PLATFORM)["output"]
+    names = ["label", "score", "speaker.label", "speaker.score", "mood.label", "mood.score", "embedding"]
+    assert [output["name"] for output in found] == names
+
+
 def test_it_is_served_for_the_model_and_for_its_version() -> None:
     plain, versioned = model_config.files([SPEC], PLATFORM)
     assert (plain.path, versioned.path) == (
