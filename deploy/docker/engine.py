@@ -115,7 +115,9 @@ def find(wanted: str = "") -> Engine:
         if shutil.which(name) and (name != "docker" or answers(name)):
             return Engine(name)
     if wanted:
-        raise BundleError(f"ENGINE={wanted} is not installed here, or its daemon does not answer")
+        raise BundleError(
+            f"ENGINE={wanted} is not installed here, is podman by another name, or its daemon does not answer"
+        )
     raise BundleError(f"no container engine is here: install one of {', '.join(NAMES)}")
 
 
@@ -126,8 +128,11 @@ def beside(chosen: Engine) -> Engine:
 
 
 def answers(name: str) -> bool:
-    """Whether docker's daemon does."""
+    """Whether docker's daemon does; not podman under docker's name, which would take podman's words."""
     try:
+        said = subprocess.run([name, "--version"], capture_output=True, text=True, timeout=60).stdout
+        if "podman" in said.lower():
+            return False
         return subprocess.run([name, "info"], capture_output=True, timeout=60).returncode == 0
     except (OSError, subprocess.SubprocessError):
         return False

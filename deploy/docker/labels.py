@@ -75,10 +75,10 @@ def revision() -> str:
 
 
 def source(address: str) -> str:
-    """A repository's address without the password that it may hold."""
+    """A repository's address without the password that it may hold; empty for a folder of this machine."""
     parts = urlsplit(address)
     if not parts.hostname:
-        return address
+        return address if re.match(r"[\w.-]+@[\w.-]+:", address) else ""
     host = parts.hostname + (f":{parts.port}" if parts.port else "")
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 

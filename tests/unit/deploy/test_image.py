@@ -74,6 +74,16 @@ def test_an_engine_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
         engine.find()
 
 
+def test_podman_by_docker_s_name_is_not_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, says in (("docker", "podman version 5.4.0"), ("podman", "podman version 5.4.0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert engine.find() == Engine("podman")
+    with pytest.raises(BundleError, match=r"ENGINE=docker .* is podman by another name"):
+        engine.find("docker")
+
+
 SAID = """:env:.find-links='/here'
 :env:.disable-pip-version-check='1'
 global.cert='/ca.crt'
@@ -134,6 +144,11 @@ def test_an_image_names_its_source_its_model_and_the_licences_of_its_packages() 
 def test_a_repository_s_password_is_not_in_its_label() -> None:
     assert labels.source("https://me:secret@host:8443/a.git") == "https://host:8443/a.git"
     assert labels.source("git@host:a.git") == "git@host:a.git"
+
+
+@pytest.mark.parametrize("address", ["/home/me/clone", "../clone", "file:///home/me/clone", ""])
+def test_a_folder_of_the_building_machine_is_no_source(address: str) -> None:
+    assert labels.source(address) == ""
 
 
 def test_a_licence_is_an_spdx_expression_or_is_left_out() -> None:
