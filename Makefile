@@ -1,6 +1,6 @@
 # The front door; `make` alone lists the targets.
 
-VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
+VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS SHARE TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
 	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE IN \
 	VOICES STRANGERS FPIR ALL ARGS
 
@@ -51,8 +51,8 @@ endif
 demo: setup ## identify the sample clips with the small demo model, through a real server: SERVER=
 	$(RUN) -m serving.demo SERVER
 
-serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, SERVER=torchserve, PORT=8080, TOKENS= file, TLS= folder, CORS= origins, PAGE=off, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
-	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS TLS CORS PAGE METRICS_PORT OTLP ARGS
+serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, SERVER=torchserve, PORT=8080, TOKENS= file, SHARE="requests=5 audio=30" an address, TLS= folder, CORS= origins, PAGE=off, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
+	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS SHARE TLS CORS PAGE METRICS_PORT OTLP ARGS
 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder

@@ -83,6 +83,7 @@ MEANING: Dict[str, str] = {
     "ALLOCATOR": "memory allocator of Java and the workers",
     "TOKENS": "file of bearer tokens, of which callers must send one",
     "TLS": "folder with `tls.crt` and `tls.key`, and `ca.crt` where the authority is your own",
+    "SHARE": "what each address may send, without tokens, as in `requests=5 audio=30`: a second",
     "CORS": "origins of the web pages whose scripts may call, with spaces between",
     "PAGE": "`off`: browsers get no page to try a voice on at `/`",
     "METRICS_PORT": "port of the metrics",

@@ -11,7 +11,7 @@ from bundle import BundleError
 from bundle.command_line import Parser
 from bundle.terminal import say
 from serving import model_servers, platforms, state
-from serving.gateway import aliases, cors, tls, tokens, tracing
+from serving.gateway import aliases, cors, shares, tls, tokens, tracing
 from serving.gateway.options import GatewayOptions
 from serving.host import allocator, ports
 from serving.host.ports import LOOPBACK
@@ -77,6 +77,11 @@ def parser() -> Parser:
         help="IPv4 address of the gateway; 0.0.0.0 accepts connections from the network (default: %(default)s)",
     )
     add("--tokens", type=Path, help="file of bearer tokens, one a line; requests without one are rejected")
+    add(
+        "--share",
+        default="",
+        help="what each address may send, without tokens: 'requests=5 audio=30', a second",
+    )
     add("--tls", type=Path, help="folder of tls.crt and tls.key, PEM; plain HTTP without it")
     add("--cors", default="", help="origins of the web pages whose scripts may call, separated by spaces")
     add(
@@ -148,6 +153,8 @@ def gateway_options(args: argparse.Namespace) -> GatewayOptions:
     """
     if args.metrics_port == args.port:
         raise BundleError(f"METRICS_PORT={args.port} is the same as PORT=: choose another for one of them")
+    if args.share and args.tokens:
+        raise BundleError("SHARE= is for callers without tokens: the file of TOKENS= has a share a token")
     return GatewayOptions(
         port=args.port,
         address=str(args.address),
@@ -155,6 +162,7 @@ def gateway_options(args: argparse.Namespace) -> GatewayOptions:
         metrics_address=str(args.metrics_address),
         certificate=tls.read(args.tls) if args.tls else None,
         tokens=tokens.read(args.tokens) if args.tokens else None,
+        share=shares.read(args.share),
         origins=cors.read(args.cors),
         page=args.page == "on",
         collector=tracing.read(args.otlp),

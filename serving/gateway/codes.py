@@ -49,9 +49,7 @@ GATEWAY_ERRORS = (
         "clips are sent with POST or PUT, health and metadata are asked for with GET or HEAD; CONNECT and `OPTIONS *` "
         "are not served",
     ),
-    GatewayError(
-        "408", "upload_timeout", "the request was not received completely in time", "DEADLINE_EXCEEDED"
-    ),
+    GatewayError("408", "upload_timeout", "the request was not received in time", "DEADLINE_EXCEEDED"),
     GatewayError(
         "413",
         "request_too_large",
@@ -62,13 +60,19 @@ GATEWAY_ERRORS = (
     GatewayError(
         "429",
         "overloaded",
-        "the queue is full, or the model has no worker; comes at once, with `Retry-After`",
+        "the queue is full, or the model has no worker; with `Retry-After`",
+        "RESOURCE_EXHAUSTED",
+    ),
+    GatewayError(
+        "429",
+        "rate_limited",
+        "the caller's share is used up; with `Retry-After`",
         "RESOURCE_EXHAUSTED",
     ),
     GatewayError(
         "431",
         "headers_too_large",
-        "all headers exceed 60 KiB, those passed on to the model server 6,000 bytes, or there are more than 100",
+        "all headers exceed 60 KiB, those passed on 6,000 bytes, or there are more than 100",
         "RESOURCE_EXHAUSTED",
     ),
     GatewayError(
@@ -87,8 +91,8 @@ GATEWAY_ERRORS = (
     GatewayError(
         "507",
         "worker_died",
-        "two workers ended, one after the other, or took too long, while they had this request; the gateway had sent "
-        "it again by itself",
+        "two workers ended or took too long over this request, one after the other; the gateway had sent it again by "
+        "itself",
         "UNAVAILABLE",
     ),
     GatewayError(

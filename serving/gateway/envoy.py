@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from bundle import private
 from bundle.spec import answer_seconds
-from serving.gateway import canary, scripts
+from serving.gateway import canary, scripts, shares
 from serving.gateway.configuration import Configuration
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
@@ -116,11 +116,14 @@ class Gateway:
         self.watch = Watch(self.server, found)
         self.watch.start()
         canary.forget(self.server.run)
+        memory = self.folder / shares.FILE
+        shares.create(memory)
         scripts.write(
             self.server,
             self.options,
             heads=self.heads,
             found=found,
+            state=memory,
             files=self.static,
         )
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]

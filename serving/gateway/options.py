@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from serving.gateway.tls import Certificate
@@ -45,6 +46,7 @@ class GatewayOptions:
         metrics_port, metrics_address: where Prometheus scrapes; a free port on loopback by default.
         certificate: for TLS on the public port; plain HTTP without it.
         tokens: the bearer tokens that are accepted; every caller is without them.
+        share: what every address may send where there are no tokens, by shares.py's names; empty if it is not limited.
         origins: of the web pages whose scripts may call.
         page: whether browsers get a page to try a voice on at `/`.
         collector: where spans are sent; there are none without it.
@@ -58,12 +60,18 @@ class GatewayOptions:
     metrics_address: str = LOOPBACK
     certificate: Certificate | None = None
     tokens: Tokens | None = None
+    share: Mapping[str, float] = field(default_factory=dict)
     origins: tuple[str, ...] = ()
     page: bool = True
     collector: Collector | None = None
     limits: Limits = Limits()
     health_routes: tuple[str, ...] = ()
     predict_routes: tuple[str, ...] = ()
+
+    @property
+    def limits_callers(self) -> bool:
+        """Whether it is known whose a request is, so that it can be counted and limited."""
+        return self.tokens is not None or bool(self.share)
 
     @property
     def url(self) -> str:

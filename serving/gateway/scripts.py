@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speaker_id.statuses import STATUS
 
 from bundle import private
-from serving.gateway import aliases, canary, static
+from serving.gateway import aliases, canary, shares, static
 from serving.gateway.codes import GATEWAY_ERRORS, GRPC_STATUSES
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
@@ -18,18 +19,20 @@ from serving.model_server import ModelServer, Upstream
 
 SHIPPED = Path(__file__).resolve().parent
 FOUND = "found.lua"  # no filter of its own: it stands before those that read what the watch found
-ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, ERRORS, AGAIN, TRANSLATE, OUTPUTS = (
+ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, SHARES, ERRORS, AGAIN, TRANSLATE, OUTPUTS = (
     "requests.lua",
     "tokens.lua",
     "grpc.lua",
     "health.lua",
     "canary.lua",
+    "shares.lua",
     "errors.lua",
     "again.lua",
     "translate.lua",
     "outputs.lua",
 )
 MESSAGE = "message.lua"  # neither
+HASH = "hash.lua"  # neither
 WORDS = "words.lua"  # no filter of its own either: it stands before all of them
 CLOSED = "closed.lua"  # and this after those that read requests
 
@@ -40,6 +43,7 @@ def write(
     *,
     heads: Mapping[str, Sequence[str]],
     found: Path,
+    state: Path,
     files: Sequence[StaticFile] = (),
 ) -> None:
     """Write them into the server's run folder.
@@ -49,6 +53,7 @@ def write(
         options: what the gateway is started with.
         heads: names of the heads of the models that have several; "" is the default one's.
         found: what the watch writes.
+        state: the memory of shares.
         files: what the gateway answers by itself.
     """
     run, upstream = server.run, server.upstream
@@ -64,9 +69,14 @@ def write(
         **({} if upstream.retried else {AGAIN: servers}),
     }
     before[TRANSLATE if upstream.translated else OUTPUTS] = _shipped(MESSAGE)
+    hashed = f"SEED = {secrets.randbits(32)}\n{_shipped(HASH)}"
     if options.tokens:
         named = f"TOKENS = {_quoted(options.tokens.file)}\n"
-        before[TOKENS] = f"{static.lua_table(files)}{named}SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n"
+        bounds = f"SHORTEST, LONGEST = {SHORTEST}, {LONGEST}\n{shares.LUA_BOUNDS}"
+        before[TOKENS] = f"{static.lua_table(files)}{named}{bounds}{hashed}"
+    if options.limits_callers:
+        share = shares.lua_share(options.share) if options.share else "SHARE = false\n"
+        before[SHARES] = f"STATE, SLOTS = {_quoted(state)}, {shares.SLOTS}\n{share}{hashed}"
     for name, values in before.items():
         script = _shipped(name)
         after = _shipped(CLOSED) if "function envoy_on_request(" in script else ""

@@ -116,6 +116,8 @@ class AccessLog:
             self._count(entry, path_asked, status, max(0.0, took))
 
     def _count(self, entry: dict[str, Any], path: str, status: int, seconds: float) -> None:
+        if entry.get("over"):
+            return  # a caller that sends more than its share says nothing of how the server does
         if path == GRPC_HEALTH or (entry.get("method") in ("GET", "HEAD") and _HEALTH.fullmatch(path)):
             return
         model = self._model(path)

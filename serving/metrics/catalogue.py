@@ -190,7 +190,8 @@ CATALOGUE = (
         "counter",
         (MODEL, "status"),
         ACCESS_LOG,
-        "Answers as callers got them, by HTTP status; health probes are not counted.",
+        "Answers as callers got them, by HTTP status; neither health probes nor what is over its caller's share are "
+        "counted.",
     ),
     Metric(
         "speaker_id_request_seconds",
@@ -228,6 +229,22 @@ CATALOGUE = (
         (),
         GATEWAY,
         "Connections to the model server that failed.",
+    ),
+    Metric(
+        "speaker_id_caller_requests_total",
+        "counter",
+        ("caller", "outcome"),
+        GATEWAY,
+        "Requests for inference by the name of their token: `admitted`, or refused with 429 as `over_requests` or "
+        "`over_audio`. Tokens without a name are `unnamed`, those after the first 100 names `other`, all addresses "
+        "`address`.",
+    ),
+    Metric(
+        "speaker_id_caller_audio_seconds_total",
+        "counter",
+        ("caller",),
+        GATEWAY,
+        "Seconds of audio that were charged to this caller's share.",
     ),
     Metric("speaker_id_gateway_memory_bytes", "gauge", (), GATEWAY, "Memory that Envoy has allocated."),
     Metric("speaker_id_up", "gauge", ("part",), EXPORTER, "1 if this part told its metrics at this scrape."),

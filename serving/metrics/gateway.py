@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from prometheus_client import Metric
@@ -21,8 +22,12 @@ GAUGES = {
     "speaker_id_gateway_connections": "http.public.downstream_cx_active",
     "speaker_id_gateway_memory_bytes": "server.memory_allocated",
 }
+# counters of shares.lua: by caller, and by what became of a request
+CALLER = re.compile(r"http\.public\.lua\.share\.([\w-]+)\.(admitted|over_requests|over_audio|audio_ms)")
+AUDIO = "audio_ms"
 CLASSES = {f"{digit}xx": CLASS.format(digit) for digit in range(1, 6)}
 _NAMES = "|".join([*COUNTERS.values(), *GAUGES.values(), CLASS.format("[1-5]")]).replace(".", "[.]")
+_NAMES += "|http[.]public[.]lua[.]share[.].*"
 PATH = f"/stats?format=json&filter={quote(f'^({_NAMES})$')}"
 
 
@@ -45,3 +50,19 @@ def collect(answer: str) -> Iterator[Metric]:
         gauge = families.gauge(name)
         gauge.add_metric([], stats[stat])
         yield gauge
+    yield from _callers(stats)
+
+
+def _callers(stats: Mapping[str, int]) -> Iterator[Metric]:
+    """What each caller was let send, and what not; nothing where nobody knows who calls."""
+    requests = families.counter("speaker_id_caller_requests_total")
+    seconds = families.counter("speaker_id_caller_audio_seconds_total")
+    for stat, value in stats.items():
+        if found := CALLER.fullmatch(stat):
+            caller, outcome = found.groups()
+            if outcome == AUDIO:
+                seconds.add_metric([caller], value / 1000)
+            else:
+                requests.add_metric([caller, outcome], value)
+    yield requests
+    yield seconds

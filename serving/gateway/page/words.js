@@ -1,6 +1,6 @@
 // What is said: titles of errors by their code, numbers and times.
 
-const WAITS_FOR_MORE = new Set(["overloaded", "unavailable", "timeout", "deadline_exceeded", "worker_died", "out_of_memory", "network"]);
+const WAITS_FOR_MORE = new Set(["overloaded", "rate_limited", "unavailable", "timeout", "deadline_exceeded", "worker_died", "out_of_memory", "network"]);
 const TITLES = {
   unsupported_media: "This file is not a recording that the server can read",
   corrupt_audio: "The recording is damaged",
@@ -16,6 +16,7 @@ const TITLES = {
   unauthorized: "The token is not accepted",
   model_not_found: "This model is no longer served",
   overloaded: "The server is busy",
+  rate_limited: "You have used up your share",
   unavailable: "The server is not ready",
   upload_timeout: "The upload took too long",
   timeout: "The answer took too long",

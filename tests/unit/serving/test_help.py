@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = ("serve", "stop", "rollout", "clean", "identify", "archive", "demo", "health")
 # an absent file, folder or origin is no default to name, and a port of 0 is explained
 WITHOUT = {"archived", "tokens", "tls", "help", "models", "revision", "cors", "otlp", "metrics_port"} | {
-    *("weights", "health_route", "predict_route", "container"),
+    *("share", "weights", "health_route", "predict_route", "container"),
 }
 
 

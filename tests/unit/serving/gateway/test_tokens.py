@@ -65,7 +65,8 @@ def test_the_longest_token_is_taken_and_the_gateway_compares_as_many_bytes(tmp_p
     file = written(tmp_path, 32 * TOKEN)
     assert tokens.read(file).each == (32 * TOKEN,)
     options = GatewayOptions(8080, tokens=tokens.read(file))
-    scripts.write(TorchServe(tmp_path, ["demo"], tmp_path), options, heads={}, found=tmp_path / "found")
+    server = TorchServe(tmp_path, ["demo"], tmp_path)
+    scripts.write(server, options, heads={}, found=tmp_path / "found", state=tmp_path / "shares")
     assert "\nSHORTEST, LONGEST = 16, 512\n" in (tmp_path / scripts.TOKENS).read_text()
 
 
@@ -90,8 +91,23 @@ def test_a_file_that_locks_everybody_out_while_serving_is_told_once_and_its_retu
         f"TOKENS={file} holds no usable token: every caller gets 401",
         None,
     ]
-    written(tmp_path, f"# changed\nshort\n  {TOKEN}\t\r\n")
-    assert [watch.news(), watch.news()] == [f"TOKENS={file} holds a usable token again", None]
+    written(tmp_path, f"# changed\n\n  {TOKEN}\t\r\n")
+    assert [watch.news(), watch.news()] == [f"TOKENS={file} is valid again", None]
+
+
+def test_a_line_that_is_left_out_while_serving_is_told_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0.0)
+    watch = tokens.Watch(tokens.read(written(tmp_path, TOKEN)))
+    file = written(tmp_path, f"{TOKEN}\nsecond-{TOKEN} requests=many\n")
+    told = watch.news()
+    assert told is not None
+    assert told.startswith(
+        f"TOKENS={file} line 2: 'requests=many' is not one of requests, requests_burst, audio"
+    )
+    assert told.endswith("; the line is left out")
+    assert TOKEN not in told
 
 
 def test_a_server_without_tokens_has_no_file_to_look_at() -> None:

@@ -96,6 +96,11 @@ def test_nor_are_those_over_grpc(log: AccessLog, path: Path) -> None:
     assert values(log, "speaker_id_responses_total") == {}
 
 
+def test_nor_is_what_a_caller_sends_beyond_its_share(log: AccessLog, path: Path) -> None:
+    write(path, {"status": 429, "over": "requests"}, {"status": 429, "over": None})
+    assert values(log, "speaker_id_responses_total") == {("demo", "429"): 1}
+
+
 def test_a_request_takes_from_its_whole_arrival_to_its_whole_answer(log: AccessLog, path: Path) -> None:
     write(path, {"ms": 350, "upload_ms": 100}, {"ms": 61_000, "upload_ms": None}, {"status": 500})
     assert values(log, "speaker_id_request_seconds_sum") == {("demo",): pytest.approx(61.25)}

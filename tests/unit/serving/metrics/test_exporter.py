@@ -93,6 +93,7 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(start: Callable[..
 
 def test_no_metric_has_a_label_that_callers_fill_in() -> None:
     labels = {label for metric in CATALOGUE for label in metric.labels}
-    assert labels == {"model", "version", "code", "status", "class", "part", "kind"}
+    # the operator names callers, in the file of tokens
+    assert labels == {"model", "version", "code", "status", "class", "part", "kind", "caller", "outcome"}
     parts = {"workers", "torchserve", "management", "gateway", "access_log", "exporter"}
     assert {metric.part for metric in CATALOGUE} == parts
