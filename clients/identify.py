@@ -208,7 +208,12 @@ class Client:
             session.close()
 
     def identify(
-        self, clip: str | Path | bytes, *, top_k: int | None = None, function_to_apply: str | None = None
+        self,
+        clip: str | Path | bytes,
+        *,
+        top_k: int | None = None,
+        function_to_apply: str | None = None,
+        heads: str | None = None,
     ) -> Answer:
         """Identify the speaker of one clip.
 
@@ -216,6 +221,7 @@ class Client:
             clip: path of an audio file, or its bytes, in any format that the server decodes.
             top_k: how many labels, best first; the server's default is five.
             function_to_apply: `softmax`, `sigmoid` or `none`; the model's own if None.
+            heads: names of heads with commas between them, or `all`; the model's default ones if None.
 
         Raises:
             Unreachable, TimedOut, Refused, BadAnswer: see ClientError.
@@ -226,6 +232,7 @@ class Client:
         options = {
             "X-Top-K": top_k,
             "X-Function-To-Apply": function_to_apply,
+            "X-Heads": heads,
             "X-Request-Timeout": self._limits[1],
         }
         headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
@@ -478,6 +485,7 @@ def main(
     option("audio", nargs="+", help="a file, a folder (searched for audio files), or - for stdin")
     add_server_options(parser)
     option("--function-to-apply", choices=["softmax", "sigmoid", "none"], help="from logits to scores")
+    option("--heads", help="heads of a model of several, separated by commas, or all")
     option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
     option("--format", choices=FORMATS, default="table")
     args = parser.parse_args(arguments)
@@ -497,7 +505,7 @@ def main(
             failed.extend([record["clip"]] if "error" in record else [])
             yield record
 
-    options = {"top_k": args.top_k, "function_to_apply": args.function_to_apply}
+    options = {"top_k": args.top_k, "function_to_apply": args.function_to_apply, "heads": args.heads}
     with contextlib.suppress(AttributeError):  # where stdout was replaced by a simpler object
         # a file's name may not be text, and a terminal may lack characters
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

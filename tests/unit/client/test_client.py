@@ -50,10 +50,11 @@ def test_a_model_of_several_heads_gives_each_heads_labels(client: Client, server
 
 def test_options_version_and_token_travel_with_the_request(server: Any) -> None:
     with Client(server.url + "/", "a b", version="1.0", token="t0k") as client:
-        client.identify(b"audio", top_k=2, function_to_apply="sigmoid")
+        client.identify(b"audio", top_k=2, function_to_apply="sigmoid", heads="action,object")
     path, headers, _ = server.requests[0]
     assert path == "/predictions/a%20b/1.0"
     assert (headers["x-top-k"], headers["x-function-to-apply"]) == ("2", "sigmoid")
+    assert headers["x-heads"] == "action,object"
     assert headers["authorization"] == "Bearer t0k"
 
 
