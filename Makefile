@@ -2,7 +2,7 @@
 
 VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS SHARE TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
 	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE IN \
-	VOICES STRANGERS FPIR ALL ARGS
+	HEAD VOICES STRANGERS FPIR ALL ARGS
 
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
 # the environment hands it on, and bundle/variables.py checks it and makes options of it: recipes name variables and
@@ -44,7 +44,7 @@ endif
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help docs demo serve rollout stop identify batch archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image image-check kserve-fields dashboard record promtool
+.PHONY: help docs demo serve rollout stop identify batch archive test check setup bench loadtest capacity capacity-check overload evaluate robustness verify-published compare autoscale chaos fuzz fuzz-api audit lock demo-model full-size s3prl clean setup-dev image image-check kserve-fields dashboard record promtool enrol guard
 
 ##@ Use
 
@@ -82,6 +82,9 @@ rollout: setup ## replace the version that a running server serves: MODEL=, VERS
 
 enrol: setup ## build a gallery of your own voices: VOICES=folder of a folder a voice, STRANGERS=folder of others, FPIR=1% of whom may get a name, MODEL=, OUT=
 	$(RUN) -m bundle.enrolment MODEL VOICES STRANGERS FPIR OUT ARGS
+
+guard: setup ## calibrate "unknown" of a head's own labels: VOICES=folder of a folder a label, STRANGERS=folder of others, HEAD= of a model of several, FPIR=1%, MODEL=, OUT=
+	$(RUN) -m bundle.enrolment.guard MODEL HEAD VOICES STRANGERS FPIR OUT ARGS
 
 audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX) and its known vulnerabilities; exit 3 where the database is not reachable
 	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt

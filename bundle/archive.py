@@ -23,12 +23,20 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from pydantic import ValidationError
 from speaker_id import label_names
-from speaker_id.manifest import LABELS_FILE, MANIFEST_FILE, CheckpointError, FileRecord, Manifest, verify
+from speaker_id.manifest import (
+    GUARD_FILE,
+    LABELS_FILE,
+    MANIFEST_FILE,
+    CheckpointError,
+    FileRecord,
+    Manifest,
+    verify,
+)
 from speaker_id.settings import Settings
 
 from bundle import BundleError, faults, store
 from bundle.repeatable import same_bytes
-from bundle.spec import ModelSpec
+from bundle.spec import SPEC_FILE, ModelSpec
 from bundle.terminal import say
 
 if TYPE_CHECKING:
@@ -71,6 +79,10 @@ def converted(spec: ModelSpec, root: Path, backbone: Path | None = None) -> Path
     # here, not above: a command that only lists archives needs no hub client
     from bundle.fetch import fetch
 
+    if spec.unknown is not None and not spec.unknown.file.is_file():
+        raise BundleError(
+            f"{spec.name}: unknown: there is no {spec.unknown.file.name} beside its {SPEC_FILE}: `make guard` makes it"
+        )
     fetched = fetch(spec)
     above = "" if backbone is None else f"-{backbone.name.rpartition('-')[2]}"
     target = root / f"{spec.name}-{_source_id(fetched)}{above}"
@@ -200,9 +212,12 @@ def _is_current(target: Path, spec: ModelSpec, fetched: Fetched) -> bool:
     except CheckpointError:
         return False
     labels = FileRecord.of(spec.labels) if spec.labels is not None else None
+    guard = FileRecord.of(spec.unknown.file) if spec.unknown is not None else None
     return (
         manifest.source_files == fetched.files
         and manifest.files.get(LABELS_FILE) == labels
+        and manifest.files.get(GUARD_FILE) == guard
+        and manifest.guard == spec.guard_card()
         and _card(manifest)
         == (spec.name, spec.source, fetched.revision, spec.licence, spec.description, spec.demo)
     )

@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from speaker_id import attach, checkpoint
+from speaker_id import attach, checkpoint, guard
 from speaker_id.manifest import (
     CONFIG_FILE,
+    GUARD_FILE,
     LABELS_FILE,
     PREPROCESSOR_FILE,
     WEIGHTS_FILE,
@@ -93,6 +94,8 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path, backbone: Path | No
             shutil.copyfile(fetched.folder / name, made / name)
         if spec.labels is not None:
             shutil.copyfile(spec.labels, made / LABELS_FILE)
+        if spec.unknown is not None:
+            shutil.copyfile(spec.unknown.file, made / GUARD_FILE)
         Manifest(
             name=spec.name,
             source=spec.source,
@@ -103,9 +106,10 @@ def convert(fetched: Fetched, spec: ModelSpec, target: Path, backbone: Path | No
             files={path.name: FileRecord.of(path) for path in sorted(made.iterdir())},
             source_files=fetched.files,
             libraries={name: version(name) for name in LIBRARIES},
+            guard=spec.guard_card(),
         ).write(made)
         try:
-            checkpoint.load(made, heads=spec.speaker_id.heads)
+            guard.guards(made, checkpoint.load(made, heads=spec.speaker_id.heads))
         except CheckpointError as exc:
             raise BundleError(f"{spec.source}: {exc}") from exc
         _put(made, target)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from speaker_id import checkpoint
+from speaker_id import checkpoint, guard
 from speaker_id.manifest import (
     CONFIG_FILE,
     LABELS_FILE,
@@ -80,7 +80,7 @@ def combine(spec: ModelSpec, parts: Mapping[str, Path], target: Path) -> None:
             heads=cards,
         ).write(made)
         try:
-            checkpoint.load(made)
+            guard.guards(made, checkpoint.load(made))
         except CheckpointError as exc:
             raise BundleError(f"{spec.name}: {exc}") from exc
         if target.exists():
@@ -106,6 +106,9 @@ def add(made: Path, prefix: str, part: Path) -> HeadCard:
     shutil.copyfile(part / CONFIG_FILE, made / f"{prefix}{CONFIG_FILE}")
     if labelled := (part / LABELS_FILE).is_file():
         shutil.copyfile(part / LABELS_FILE, made / f"{prefix}{LABELS_FILE}")
+    if (card := manifest.guard) is not None:
+        shutil.copyfile(part / card.file, made / f"{prefix}{card.file}")
+        card = card.model_copy(update={"file": f"{prefix}{card.file}"})
     weights = made / f"{prefix}{WEIGHTS_FILE}"
     if not prefix:
         shutil.copyfile(part / WEIGHTS_FILE, weights)
@@ -125,6 +128,7 @@ def add(made: Path, prefix: str, part: Path) -> HeadCard:
         normalised=bool(prepared.get("do_normalize", False)),
         sampling_rate=prepared["sampling_rate"],
         source_files=manifest.source_files,
+        guard=card,
     )
 
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from bundle import BundleError, faults
-from bundle.spec import NAME_RULE, SHORT_NAME, SPEC_FILE, ModelSpec
+from bundle.spec import NAME_RULE, SHORT_NAME, SPEC_FILE, ModelSpec, guard_file
 
 MODELS = Path("models")
 LOCK_FILE = "lock.yaml"
@@ -152,7 +152,7 @@ def read_spec(folder: Path) -> ModelSpec:
 def _take_heads(content: dict[str, Any], folder: Path) -> None:
     """Make of `heads:` a specification each, with a folder or a lock of its own."""
     file = folder / SPEC_FILE
-    for key in ("source", "revision", "files", "labels"):
+    for key in ("source", "revision", "files", "labels", "unknown"):
         if key in content:
             raise BundleError(f"{file}: {key}: with heads, each head has its own")
     if not isinstance(content["heads"], dict) or not content["heads"]:
@@ -166,13 +166,13 @@ def _take_heads(content: dict[str, Any], folder: Path) -> None:
                 raise BundleError(f"{file}: heads.{name}.{reserved}: not a key of this file")
         if isinstance(head.get("source"), str) and INTENT_MODELS.fullmatch(head["source"]):
             head.setdefault("groups", INTENT_HEADS)
-        _locate(head, folder, f"lock-{name}.yaml", f"heads.{name}.")
+        _locate(head, folder, f"lock-{name}.yaml", f"heads.{name}.", str(name))
         content["heads"][name] = head
     content["source"] = content["name"]  # no source of its own
 
 
-def _locate(content: dict[str, Any], folder: Path, lock: str, key: str) -> None:
-    """Say where a source is: a folder's path, or the lock of a hub id; and that of its labels."""
+def _locate(content: dict[str, Any], folder: Path, lock: str, key: str, head: str = "") -> None:
+    """Say where a source is: a folder's path, or the lock of a hub id; and those of its labels and its guard."""
     file, source = folder / SPEC_FILE, content.get("source")
     if isinstance(source, str):
         if source.startswith("."):
@@ -188,6 +188,10 @@ def _locate(content: dict[str, Any], folder: Path, lock: str, key: str) -> None:
         content["labels"] = (folder / content["labels"]).resolve()
         if not content["labels"].is_file():
             raise BundleError(f"{file}: {key}labels: there is no {content['labels'].name} beside it")
+    if isinstance(content.get("unknown"), dict):
+        given = content["unknown"].get("file", guard_file(head))
+        if isinstance(given, str):  # it need not be there: `make guard` makes it
+            content["unknown"] = {**content["unknown"], "file": (folder / given).resolve()}
     if content.get("folder") and content.get("revision"):
         raise BundleError(
             f"{file}: {key}revision: only a model on the hub has one, and the source is a folder"

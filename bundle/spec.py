@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from speaker_id.manifest import GUARD_FILE, GuardCard, Method
 from speaker_id.settings import ALL_HEADS, HEAD_NAME, HEAD_NAME_RULE, Settings
 
 from bundle import shipped
+from bundle.rates import rate
 
 SPEC_FILE = "model.yaml"
 SHORT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")  # what both torch-model-archiver and a URL path accept
@@ -92,13 +94,34 @@ class Published(BaseModel):
     reported_by: str
 
 
+class UnknownSpec(BaseModel):
+    """What tells strangers from a head's labels, as `make guard` calibrated it.
+
+    Attributes:
+        method: which of its methods decides.
+        fpir: share of strangers' clips that may get a label, for a request that does not say: 1% or 0.01.
+        file: of the guard.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Method = "mahalanobis"
+    fpir: Annotated[float, BeforeValidator(rate)] = 0.01
+    file: Path
+
+
+def guard_file(head: str = "") -> str:
+    """Name of the guard of a head beside model.yaml; of a model of one head without a name."""
+    return f"guard-{head}.safetensors" if head else GUARD_FILE
+
+
 class HeadSpec(BaseModel):
     """One of several heads that share a backbone; `heads:` of model.yaml has its hub id or folder, or these keys.
 
     Attributes:
         source, revision, licence, files, labels: as for a model.
         groups: how many labels each of its classifiers has, in the logits' order, where it has several.
-        folder, lock: as for a model.
+        unknown, folder, lock: as for a model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +132,7 @@ class HeadSpec(BaseModel):
     files: dict[str, Annotated[str, Field(pattern=SHA256)] | None] = {}
     labels: Path | None = None
     groups: dict[str, Annotated[int, Field(ge=1)]] = {}
+    unknown: UnknownSpec | None = None
     folder: Path | None = None
     lock: Path | None = None
 
@@ -128,6 +152,7 @@ class ModelSpec(BaseModel):
         files: expected source files by name, with their SHA-256 where it is known.
         published: what its authors report, to be compared by `make evaluate`: metric, value, dataset, reported_by.
         labels: display names, a CSV with the columns label and name; its path.
+        unknown: method, fpir and file of a guard: [strangers to a head](#strangers-to-a-head).
         min_agreement: least share of calibration clips on which a precision below fp32 must give fp32's best label.
         folder: the local checkpoint, for a source that is no hub id.
         lock: where the first fetch from the hub is recorded.
@@ -146,6 +171,7 @@ class ModelSpec(BaseModel):
     files: dict[str, Annotated[str, Field(pattern=SHA256)] | None] = {}
     published: Published | None = None
     labels: Path | None = None
+    unknown: UnknownSpec | None = None
     min_agreement: Annotated[float, Field(gt=0, le=1)] = 0.995
     torchserve: TorchServeSettings = TorchServeSettings()
     speaker_id: Settings = Settings.model_validate({})
@@ -188,10 +214,22 @@ class ModelSpec(BaseModel):
             licence=head.licence or self.licence,
             files=head.files,
             labels=head.labels,
+            unknown=head.unknown,
             speaker_id=Settings.model_validate({"heads": head.groups}),
             folder=head.folder,
             lock=head.lock,
         )
+
+    def guard_card(self) -> GuardCard | None:
+        """What the manifest says of the guard."""
+        if self.unknown is None:
+            return None
+        return GuardCard(file=GUARD_FILE, method=self.unknown.method, fpir=self.unknown.fpir)
+
+    def without_guards(self) -> ModelSpec:
+        """The same model as `make guard` calibrates it."""
+        heads = {name: head.model_copy(update={"unknown": None}) for name, head in self.heads.items()}
+        return self.model_copy(update={"heads": heads, "unknown": None})
 
     def model_config_yaml(self) -> str:
         """The archive's model-config.yaml: every setting in force, each with what too high and too low do."""

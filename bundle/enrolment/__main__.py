@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from speaker_id.manifest import CheckpointError
 
 from bundle import BundleError, archive
 from bundle.command_line import Parser
-from bundle.enrolment import report
+from bundle.enrolment import options, report
 from bundle.enrolment.embedder import Embedder
 from bundle.enrolment.enrol import Embedded, enrol
 from bundle.enrolment.recordings import Reader, Recording
@@ -24,46 +23,20 @@ from bundle.terminal import say
 GALLERIES = Path("build/galleries")
 
 
-def rate(text: str) -> float:
-    """'1%' or '0.01'."""
-    try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.001 <= value <= 0.5:
-        raise argparse.ArgumentTypeError(f"{text} is not a rate from 0.1% to 50%")
-    return value
-
-
 def embedded(embedder: Embedder, recordings: Iterable[Recording]) -> list[Embedded]:
     return [Embedded(each.person, each.name, each.speech, embedder(each.waveform)) for each in recordings]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m bundle.enrolment", description="Enrol voices: recordings → a gallery.")
-    parser.add_argument("--model", default="demo", help="a name under models/, or a checkpoint's folder")
-    parser.add_argument("--voices", type=Path, help="folder of a folder of recordings a voice")
-    parser.add_argument("--strangers", type=Path, help="folder of recordings of people who are not enrolled")
-    parser.add_argument(
-        "--fpir", type=rate, default=0.01, help="strangers' clips that may get a name (default: 1%%)"
-    )
-    parser.add_argument("--out", type=Path, help="default: build/galleries/NAME")
-    parser.add_argument(
-        "--checkpoints",
-        type=Path,
-        default=archive.CHECKPOINTS,
-        help="where converted checkpoints are kept (default: %(default)s)",
-    )
+    options.add(parser)
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.voices is None:
-            raise BundleError(
-                "VOICES is missing: say whose, as in make enrol VOICES=folder, a folder in it for each voice"
-            )
+        folder = options.required(chosen.voices, "VOICES", "enrol", "a folder in it for each voice")
         spec = resolve(chosen.model)
         embedder = Embedder(archive.prepare(spec, chosen.checkpoints))
         reader = Reader(embedder.sampling_rate, say)
-        voices = reader.voices(chosen.voices)
+        voices = reader.voices(folder)
         strangers = reader.strangers(chosen.strangers) if chosen.strangers else []
         enrolment = enrol(
             {name: embedded(embedder, clips) for name, clips in voices.items()},

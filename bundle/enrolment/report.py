@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bundle.enrolment.enrol import Enrolment
+from bundle.enrolment.guarding import Guarding
 
 SHOWN = 20  # clips in doubt that are listed
 
@@ -40,3 +41,22 @@ def lines(enrolment: Enrolment) -> Iterator[str]:
         yield f"  {doubt.voice}/{doubt.clip}: {doubt.score:.2f}{nearest}"
     if len(enrolment.doubts) > SHOWN:
         yield f"  and {len(enrolment.doubts) - SHOWN} more"
+
+
+def of_guard(guarding: Guarding, rate: float, sounds: int) -> Iterator[str]:
+    """What a guard's calibration measured, method by method."""
+    manifest = guarding.guard.manifest
+    yield f"{manifest.clips} clips of {manifest.labels} labels, {manifest.strangers} of {manifest.people} strangers"
+    yield f"named rightly without a guard: {guarding.closed.percent()} of the clips"
+    yield f"with one, where {rate:.1%} of strangers' clips may get a label:"
+    for method, found in guarding.methods.items():
+        yield (
+            f"  {method}: {found.named.percent()} named rightly, {found.false_alarms.percent()} of strangers' named, "
+            f"{found.sounds} of {sounds} sounds without a voice unknown"
+        )
+    if not all(found.observed for found in guarding.methods.values()):
+        yield (
+            f"  extrapolated: {manifest.strangers} clips of strangers are too few to observe {rate:.1%}; "
+            f"{3 / rate:.0f} would do"
+        )
+    yield f"best here: {guarding.best()}"

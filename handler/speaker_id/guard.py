@@ -1,75 +1,283 @@
-"""How sure a closed-set head is that a clip is of one of its labels: what "unknown" is decided by.
+"""A closed-set head's "unknown": its logits, or its embedding → one more logit beside those of its labels.
 
-Each method makes one number of a clip's logits, or of its embedding, higher for the known. Which one tells strangers
-from the known best depends on the model, so it is chosen by measurement (`python -m measure.openset`):
+A guard is one safetensors file: what the methods of `confidence` compare with, and of each method two numbers that make
+a probability of its score, and the thresholds of several false-alarm rates. "unknown" competes with the head's labels
+as one more, whose logit is
 
-    msp          the largest softmax probability: the baseline. Hendrycks & Gimpel 2017, arXiv 1610.02136
-    max_logit    the largest logit. Hendrycks et al. 2022, arXiv 1911.11132
-    energy       the log of the sum of exponentials of the logits. Liu et al. 2020, arXiv 2010.03759
-    mahalanobis  minus the squared distance to the nearest label's mean, in the labels' common covariance.
-                 Lee et al. 2018, arXiv 1807.03888
-    cosine       to the nearest label's mean direction
+    max(logits) + slope · (threshold − score).
+
+The softmax of all is then P(label) = softmax(logits) · P(known), so the labels keep their order and their ratios, and
+"unknown" ranks first exactly where the score does not pass the threshold. As in a gallery, that is the posterior for
+the share of strangers at which the threshold is the best decision, and at `neutral` for that of the calibration.
+
+A sound without a voice may lie near a label, as near a gallery's voice. To the methods on embeddings a clip that is
+nearer to such a sound than the threshold is as unknown as that; the logits alone do not tell sounds apart.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-Method = Literal["msp", "max_logit", "energy", "mahalanobis", "cosine"]
-METHODS: tuple[Method, ...] = get_args(Method)
-SHRINKAGE = 0.1  # of the covariance towards its mean variance: few clips a label leave it near singular
+from speaker_id.checkpoint import Checkpoint
+from speaker_id.confidence import OF_EMBEDDINGS, LabelMeans, confidence, nearness
+from speaker_id.gallery import fingerprint, of_probability
+from speaker_id.gallery_manifest import UNKNOWN, Maker, Part, Threshold, interpolated
+from speaker_id.manifest import CheckpointError, GuardCard, Method
+
+FORM = 1  # of the file; another is refused
+SURE = 80.0  # log odds, beyond which fp32 has no probability
+# replaces masked frames in training; a head by itself may have it where one beside others does not
+TRAINING_ONLY = "masked_spec_embed"
+
+
+class Calibrated(Part):
+    """How one method's scores become probabilities and decisions; see the module.
+
+    Attributes:
+        slope, neutral: of the calibration.
+        thresholds: by falling fpir.
+    """
+
+    slope: float = Field(gt=0, allow_inf_nan=False)
+    neutral: float = Field(allow_inf_nan=False)
+    thresholds: tuple[Threshold, ...] = Field(min_length=2)
+
+    def threshold(self, fpir: float, min_score: float | None = None) -> float:
+        """The score that a clip must pass; ±infinite for a `min_score` of 1 and 0."""
+        if min_score is not None:
+            return of_probability(min_score, self.slope, self.neutral)
+        return interpolated(self.thresholds, fpir)
+
+
+class GuardManifest(Part):
+    """What a guard was made from.
+
+    Attributes:
+        made: the head's model; its `dim` is the width of the head's own embedding.
+        labels: how many the head has.
+        clips, strangers: of the calibration.
+        people: how many strangers those are of.
+        calibrated: date, UTC.
+        methods: all of them, so that model.yaml may choose.
+    """
+
+    form: int = FORM
+    made: Maker
+    labels: int = Field(ge=2)
+    clips: int = Field(ge=1)
+    strangers: int = Field(ge=1)
+    people: int = Field(ge=1)
+    calibrated: str
+    methods: dict[Method, Calibrated]
 
 
 @dataclass(frozen=True)
-class LabelMeans:
-    """What the methods on embeddings compare with.
+class Guard:
+    """The file.
 
     Attributes:
-        means: (labels, width), of each label's embeddings.
-        precision: (width, width), the inverse of the covariance within labels.
-        directions: (labels, width), of unit length: of each label's embeddings' directions.
+        known: of the head's labels, in the logits' order.
+        sounds: (sounds, width), embeddings of sounds without a voice.
     """
 
-    means: Tensor
-    precision: Tensor
-    directions: Tensor
+    manifest: GuardManifest
+    known: LabelMeans
+    sounds: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By the names that the file has."""
+        known = self.known
+        return {
+            "means": known.means,
+            "precision": known.precision,
+            "directions": known.directions,
+            "sounds": self.sounds,
+        }
+
+    def soundlike(self, method: Method, embeddings: Tensor) -> Tensor:
+        """(clips, width) → (clips,): the score that a clip has with the nearest of the sounds without a voice."""
+        if method not in OF_EMBEDDINGS or not len(self.sounds):
+            return torch.full((len(embeddings),), -math.inf)
+        return nearness(method, embeddings, self.sounds, self.known)
 
     @classmethod
-    def fit(cls, embeddings: Tensor, labels: Tensor) -> LabelMeans:
-        """From clips of known labels.
+    def read(cls, path: Path) -> Guard:
+        """Read a guard.
+
+        Raises:
+            CheckpointError: it is not one, of another form, or its tensors are not what its manifest says.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                manifest = GuardManifest.model_validate_json((file.metadata() or {}).get("guard", ""))
+                known = LabelMeans(*(file.get_tensor(name) for name in ("means", "precision", "directions")))
+                guard = cls(manifest, known, file.get_tensor("sounds"))
+        except (OSError, SafetensorError, ValidationError) as exc:
+            raise CheckpointError(f"{path.name} is no guard: {exc}; run `make guard` again") from exc
+        if manifest.form != FORM:
+            raise CheckpointError(
+                f"{path.name} has form {manifest.form}, this version reads {FORM}: run `make guard` again"
+            )
+        labels, dim = manifest.labels, manifest.made.dim
+        sizes = {"means": labels, "precision": dim, "directions": labels, "sounds": len(guard.sounds)}
+        for name, tensor in guard.tensors().items():
+            if tensor.shape != (sizes[name], dim) or tensor.dtype != torch.float32:
+                raise CheckpointError(
+                    f"{path.name} holds {name} of {tuple(tensor.shape)}, not ({sizes[name]}, {dim}) in fp32"
+                )
+            if not tensor.isfinite().all():
+                raise CheckpointError(f"{path.name} holds {name} that are not finite: damaged")
+        return guard
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        tensors = {name: tensor.contiguous() for name, tensor in self.tensors().items()}
+        save_file(tensors, path, {"guard": self.manifest.model_dump_json()})
+        path.chmod(0o644)  # safetensors writes for its owner only; a server may run as another user
+
+    def check(self, made: Maker) -> None:
+        """Raise CheckpointError unless `made` is the head that this guard was calibrated for."""
+        mine = self.manifest.made
+        if (mine.sha256, mine.dim) != (made.sha256, made.dim):
+            raise CheckpointError(
+                f"the guard was calibrated for {mine.model} ({mine.sha256[:12]}…, {mine.dim} dimensions), not for this "
+                f"head ({made.sha256[:12]}…, {made.dim}): run `make guard` on the recordings again"
+            )
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A head's labels and "unknown", by one of a guard's methods: an `OpenSet` of that classifier.
+
+    Attributes:
+        labels: of the answer: the head's, then "unknown".
+        fpir: false-alarm rate of a request that does not say.
+    """
+
+    guard: Guard
+    labels: tuple[str, ...]
+    method: Method
+    fpir: float
+
+    @classmethod
+    def load(cls, path: Path, card: GuardCard, made: Maker, labels: tuple[str, ...]) -> Guarded:
+        """Read a head's guard, and check that it is this head's.
+
+        Raises:
+            CheckpointError: it is not, or has no such method.
+        """
+        guard = Guard.read(path)
+        guard.check(made)
+        if len(labels) != guard.manifest.labels:
+            raise CheckpointError(
+                f"{path.name} is of {guard.manifest.labels} labels, the head has {len(labels)}"
+            )
+        if card.method not in guard.manifest.methods:
+            raise CheckpointError(f"{path.name} has no method {card.method}: run `make guard` again")
+        return cls(guard, (*labels, UNKNOWN), card.method, card.fpir)
+
+    @property
+    def reads(self) -> int:
+        """How many logits it reads: those of the head."""
+        return len(self.labels) - 1
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it needs the head's embedding."""
+        return self.method in OF_EMBEDDINGS
+
+    def logits(
+        self,
+        row: Tensor,
+        embedding: Tensor | None,
+        /,
+        fpir: float | None = None,
+        min_score: float | None = None,
+    ) -> Tensor:
+        """(labels - 1,) and (width,) → (labels,): their softmax are the probabilities of `labels`.
 
         Args:
-            embeddings: (clips, width).
-            labels: (clips,), each label at least once.
+            row: the head's logits.
+            embedding: the head's own, not normalised; None for a method on logits.
+            fpir: false-alarm rate of this request.
+            min_score: or the probability, against "unknown" alone at the neutral threshold, that a label must reach.
         """
-        count = int(labels.max()) + 1
-        members = [embeddings[labels == label].double() for label in range(count)]
-        means = torch.stack([each.mean(0) for each in members])
-        within = embeddings.double() - means[labels]
-        covariance = within.T @ within / max(1, len(embeddings) - count)
-        spread = torch.eye(len(covariance), dtype=torch.float64) * covariance.diagonal().mean()
-        covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread
-        directions = torch.stack([F.normalize(each, dim=1).mean(0) for each in members])
-        return cls(
-            means.float(), torch.linalg.inv(covariance).float(), F.normalize(directions, dim=1).float()
+        row, calibrated = row.float(), self.guard.manifest.methods[self.method]
+        embeddings = row.new_empty(1, 0) if embedding is None else embedding.float()[None]
+        score = float(confidence(self.method, row[None], embeddings, self.guard.known))
+        least = calibrated.threshold(self.fpir if fpir is None else fpir, min_score)
+        least = max(least, float(self.guard.soundlike(self.method, embeddings)))
+        odds = calibrated.slope * (least - score)  # log, of "unknown" against the best label
+        return torch.cat([row, row.max()[None] + min(SURE, max(-SURE, odds))])
+
+
+def guards(folder: Path, loaded: Checkpoint) -> dict[str, Guarded]:
+    """Read the guards of a loaded checkpoint, by the head's name; "" for a model of one.
+
+    Raises:
+        CheckpointError: one is not of its head.
+    """
+    manifest = loaded.manifest
+    cards = {name: head.guard for name, head in manifest.heads.items()} or {"": manifest.guard}
+    return {
+        name: Guarded.load(folder / card.file, card, maker(loaded, name), guardable(loaded, name))
+        for name, card in cards.items()
+        if card is not None
+    }
+
+
+def guardable(loaded: Checkpoint, head: str) -> tuple[str, ...]:
+    """Return the labels of a head that can have a guard.
+
+    Args:
+        head: its name; empty for a model of one.
+
+    Raises:
+        CheckpointError: it cannot; says why.
+    """
+    rest = iter(loaded.labels)
+    sizes = loaded.heads or ({"": len(loaded.labels)} if loaded.labels else {})
+    classifiers = {name: tuple(islice(rest, count)) for name, count in sizes.items()}
+    name = f"head {head}" if head else "the model"
+    if head not in classifiers:
+        groups = [each for each in classifiers if not head or each.startswith(f"{head}.")]
+        why = f"has several classifiers ({', '.join(groups)})" if groups else "has no labels"
+        raise CheckpointError(f"{name} {why}: a guard is of one classifier")
+    labels, function = classifiers[head], loaded.functions.get(head, loaded.default_function)
+    if function != "softmax":
+        raise CheckpointError(
+            f"{name} has {function} scores: a guard is of labels that exclude each other, softmax"
         )
+    if UNKNOWN in labels:
+        raise CheckpointError(f"{name} has a label {UNKNOWN!r} of its own: it cannot have a guard")
+    if len(labels) < 2:
+        raise CheckpointError(f"{name} has one label: a guard is of a head with at least two")
+    return labels
 
 
-def confidence(method: Method, logits: Tensor, embeddings: Tensor, known: LabelMeans | None = None) -> Tensor:
-    """(clips, labels) logits and (clips, width) embeddings → (clips,), higher for the known."""
-    if method == "msp":
-        return logits.softmax(1).amax(1)
-    if method == "max_logit":
-        return logits.amax(1)
-    if method == "energy":
-        return logits.logsumexp(1)
-    assert known is not None, f"{method} compares with the labels' means"
-    if method == "cosine":
-        return (F.normalize(embeddings, dim=1) @ known.directions.T).amax(1)
-    away = embeddings[:, None] - known.means
-    return -torch.einsum("clw,wv,clv->cl", away, known.precision, away).amin(1)
+def maker(loaded: Checkpoint, head: str) -> Maker:
+    """Return a head's identity: its guard depends on all of its tensors, the classifier's too."""
+    model, manifest = model_of(loaded, head), loaded.manifest
+    tensors = model.state_dict()
+    used = {key: tensor for key, tensor in tensors.items() if not key.endswith(TRAINING_ONLY)}
+    return Maker(
+        model=manifest.name,
+        revision=manifest.revision,
+        sha256=fingerprint(used, ()),
+        dim=model.classifier.in_features,
+    )
+
+
+def model_of(loaded: Checkpoint, head: str) -> Any:
+    """Return the transformers model of a head; the only one where it has no name."""
+    return (loaded.model, *loaded.others)[[*loaded.manifest.heads].index(head) if head else 0]

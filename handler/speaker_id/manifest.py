@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,7 @@ CONFIG_FILE = "config.json"
 PREPROCESSOR_FILE = "preprocessor_config.json"
 WEIGHTS_FILE = "model.safetensors"
 LABELS_FILE = "labels.csv"  # optional: display names of the labels
+GUARD_FILE = "guard.safetensors"  # optional: what tells strangers from the labels
 TEXT_FILES = (CONFIG_FILE, PREPROCESSOR_FILE)
 REQUIRED_FILES = (CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
 
@@ -93,6 +94,25 @@ class PrecisionCheck(BaseModel):
     least_similarity: float | None = None
 
 
+Method = Literal["msp", "max_logit", "energy", "mahalanobis", "cosine"]  # `guard` says what each is
+
+
+class GuardCard(BaseModel):
+    """What gives a classifier "unknown" as one more label.
+
+    Attributes:
+        file: the guard's name, beside the manifest.
+        method: which of its methods decides.
+        fpir: share of strangers' clips that may get a label, for a request that does not say.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    method: Method
+    fpir: Annotated[float, Field(gt=0, lt=1)]
+
+
 class HeadCard(BaseModel):
     """One of several heads of a checkpoint: its files beside the manifest, and its own provenance.
 
@@ -106,6 +126,7 @@ class HeadCard(BaseModel):
         normalised: whether waveforms are normalised for it.
         sampling_rate: in Hz.
         source_files: the fetched files that it was made from.
+        guard: None for a head that has no "unknown".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -120,6 +141,7 @@ class HeadCard(BaseModel):
     normalised: bool
     sampling_rate: int
     source_files: dict[str, FileRecord] = {}
+    guard: GuardCard | None = None
 
     def identity(self) -> str:
         """Return what names these weights and no others: the commit, or the SHA-256 of the file that they came from."""
@@ -144,6 +166,7 @@ class Manifest(BaseModel):
         libraries: versions that wrote it, by distribution name.
         precision: the check that a reduced precision passed; None for fp32.
         heads: several heads that share this checkpoint's backbone, in order; empty for a checkpoint of one model.
+        guard: of a checkpoint of one model; None for one that has no "unknown".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -159,6 +182,7 @@ class Manifest(BaseModel):
     libraries: dict[str, str] = {}
     precision: PrecisionCheck | None = None
     heads: dict[str, HeadCard] = {}
+    guard: GuardCard | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

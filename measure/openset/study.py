@@ -8,7 +8,7 @@ guard          the same clips through the six voices' classifier, with each way 
 from __future__ import annotations
 
 import torch
-from speaker_id.guard import LabelMeans
+from speaker_id.confidence import LabelMeans
 
 from bundle.enrolment.trials import centroids
 from measure.openset import SECONDS

@@ -161,6 +161,12 @@ def test_the_intent_models_have_three_heads_under_their_hub_id_too(models: Path)
             "files.config.json: must be a SHA-256, 64 digits of 0-9 and a-f, or null (found 'abc')",
         ),
         ("source: org/x\nlabels: names.csv", "labels: there is no names.csv beside it"),
+        ("source: .\nunknown: yes", "gamma/model.yaml: unknown: must hold keys and values (found True)"),
+        ("source: .\nunknown: {fpir: 60%}", "unknown.fpir: 60% is not a rate from 0.1% to 50%"),
+        ("source: .\nunknown: {method: best}", "unknown.method: must be 'msp', 'max_logit', 'energy', "),
+        ("source: .\nunknown: {rate: 1%}", "gamma/model.yaml: unknown.rate: unknown key"),
+        ("heads: {a: ./a}\nunknown: {}", "gamma/model.yaml: unknown: with heads, each head has its own"),
+        ("heads: {a: {source: ./a, unknown: {fpir: 0}}}", "heads.a.unknown.fpir: 0 is not a rate"),
     ],
 )
 def test_a_fault_in_model_yaml_names_file_and_key(text: str, said: str, tmp_path: Path) -> None:
@@ -178,6 +184,21 @@ def test_the_archives_configuration_says_every_setting_in_force(models: Path) ->
         batchSize=4
     ).model_dump()
     assert Settings(**written["speaker_id"]) == Settings(default_top_k=3)
+
+
+def test_a_guard_stands_beside_model_yaml(models: Path) -> None:
+    write(models, "alpha", "heads: {a: {source: ./a, unknown: {fpir: 2%}}, b: ./b}\n")
+    spec = resolve("alpha", root=models)
+    unknown = spec.heads["a"].unknown
+    assert unknown is not None
+    assert (unknown.method, unknown.fpir) == ("mahalanobis", 0.02)
+    assert unknown.file == (models / "alpha" / "guard-a.safetensors").resolve()
+    assert spec.of_head("a").unknown == unknown
+    assert spec.of_head("b").unknown is None
+    write(models, "alpha", "source: .\nunknown: {file: ../shared.safetensors}\n")
+    unknown = resolve("alpha", root=models).unknown
+    assert unknown is not None
+    assert unknown.file == (models / "shared.safetensors").resolve()
 
 
 def test_the_shipped_models_are_valid() -> None:

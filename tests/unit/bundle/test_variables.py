@@ -26,6 +26,7 @@ TARGETS = {
     "LOCKED": "setup",
     "VERSION": "rollout",
     "CANARY": "rollout",
+    "HEAD": "guard",
     "AUDIO": "identify",
     "IN": "batch",
     "CALIBRATION": "archive",

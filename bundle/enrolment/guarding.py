@@ -1,0 +1,223 @@
+"""Answers to labelled clips and to strangers → a guard of a closed-set head, and what was measured of each method.
+
+Known clips are compared with means that they are not part of: the label means are fitted again without each fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from speaker_id.confidence import METHODS, LabelMeans, confidence
+from speaker_id.gallery_manifest import Maker, interpolated
+from speaker_id.guard import Calibrated, Guard, GuardManifest
+from speaker_id.manifest import Method
+from torch import Tensor
+
+from bundle import BundleError
+from bundle.enrolment.calibration import COSINE, ENDLESS, Scale, Scores, fit, thresholds
+from bundle.enrolment.enrol import FEWEST_STRANGERS
+from bundle.enrolment.intervals import Interval, by_person
+
+FOLDS = 10
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Clips, and what the head makes of them.
+
+    Attributes:
+        people: whose each is; of known clips, its label.
+        logits: (clips, labels).
+        embeddings: (clips, width), the head's own, not normalised.
+    """
+
+    people: tuple[str, ...]
+    logits: Tensor
+    embeddings: Tensor
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One method at the wanted rate.
+
+    Attributes:
+        named: known clips that get their label, by means that they are not part of.
+        false_alarms: strangers' clips that get a label, each person's with a threshold from the others.
+        sounds: of those without a voice, that are unknown, each without itself.
+        observed: whether enough strangers were heard for the rate.
+    """
+
+    named: Interval
+    false_alarms: Interval
+    sounds: int
+    observed: bool
+
+
+@dataclass(frozen=True)
+class Guarding:
+    """A guard, and its measures.
+
+    Attributes:
+        closed: known clips whose label is the best, with no guard.
+    """
+
+    guard: Guard
+    closed: Interval
+    methods: dict[Method, Measured]
+
+    def best(self) -> Method:
+        """The method that names most known clips at the wanted rate."""
+        return max(self.methods, key=lambda method: self.methods[method].named.value)
+
+
+def calibrate(
+    known: Answered,
+    strangers: Answered,
+    sounds: Answered,
+    labels: Sequence[str],
+    made: Maker,
+    fpir: float,
+    date: str | None = None,
+) -> Guarding:
+    """Build a guard.
+
+    Args:
+        known: clips of every label, at least two of each.
+        strangers: clips of none of them.
+        sounds: without a voice.
+        labels: the head's, in the logits' order.
+        made: the head.
+        fpir: wanted share of strangers' clips that get a label.
+
+    Raises:
+        BundleError: there are too few strangers to place a threshold.
+    """
+    if len(strangers.people) < FEWEST_STRANGERS:
+        raise BundleError(
+            f"{len(strangers.people)} clips of strangers cannot place a threshold: give at least {FEWEST_STRANGERS}, "
+            "of as many people as you have, STRANGERS=folder/person/*.wav"
+        )
+    owners = torch.tensor([labels.index(person) for person in known.people])
+    means = LabelMeans.fit(known.embeddings, owners)
+    right = (known.logits.argmax(1) == owners).numpy()
+    scores = {
+        method: (left_out(method, known, owners), scored(method, strangers, means)) for method in METHODS
+    }
+    found = {method: calibrated(method, *scores[method], known, strangers) for method in METHODS}
+    manifest = GuardManifest(
+        made=made,
+        labels=len(labels),
+        clips=len(known.people),
+        strangers=len(strangers.people),
+        people=len(set(strangers.people)),
+        calibrated=date or datetime.now(timezone.utc).date().isoformat(),
+        methods=found,
+    )
+    guard = Guard(manifest, means, sounds.embeddings.float())
+    return Guarding(
+        guard,
+        by_person([known.people], lambda rows: float(right[rows].mean())),
+        {
+            method: measured(guard, method, fpir, *scores[method], right, known, strangers, sounds)
+            for method in METHODS
+        },
+    )
+
+
+def scored(method: Method, clips: Answered, means: LabelMeans) -> NDArray[np.float64]:
+    """(clips,)."""
+    found = confidence(method, clips.logits, clips.embeddings, means)
+    return np.asarray(found.double().numpy())
+
+
+def left_out(method: Method, known: Answered, owners: Tensor) -> NDArray[np.float64]:
+    """(clips,): scores by means that a clip is not part of."""
+    places = torch.zeros_like(owners)  # of each clip among those of its label
+    for owner in range(int(owners.max()) + 1):
+        places[owners == owner] = torch.arange(int((owners == owner).sum()))
+    folds = min(FOLDS, int(torch.bincount(owners).min()))
+    scores = np.zeros(len(owners))
+    for fold in range(folds):
+        out = places % folds == fold
+        part = Answered((), known.logits[out], known.embeddings[out])
+        scores[out.numpy()] = scored(method, part, LabelMeans.fit(known.embeddings[~out], owners[~out]))
+    return scores
+
+
+def calibrated(
+    method: Method, mine: Scores, theirs: Scores, known: Answered, strangers: Answered
+) -> Calibrated:
+    """Slope and neutral threshold by maximum likelihood, and thresholds, of scores of any unit.
+
+    All labels together have exp(slope · score) / p times the odds that "unknown" has at the threshold, where p is the
+    largest of their probabilities: see `guard`.
+    """
+    everything = np.concatenate([mine, theirs])
+    middle, spread = float(everything.mean()), float(everything.std()) or 1.0
+    parts = tuple(
+        -each.logits.double().log_softmax(1).amax(1, keepdim=True).numpy() for each in (known, strangers)
+    )
+    found = fit(
+        ((mine - middle) / spread)[:, None],
+        np.zeros(len(mine), np.int64),
+        ((theirs - middle) / spread)[:, None],
+        (parts[0], parts[1]),
+    )
+    return Calibrated(
+        slope=found.slope / spread,
+        neutral=middle + spread * found.neutral,
+        thresholds=thresholds(theirs, scale=scale(method)),
+    )
+
+
+def scale(method: Method) -> Scale:
+    return COSINE if method == "cosine" else ENDLESS
+
+
+def measured(
+    guard: Guard,
+    method: Method,
+    fpir: float,
+    mine: Scores,
+    theirs: Scores,
+    right: NDArray[np.bool_],
+    known: Answered,
+    strangers: Answered,
+    sounds: Answered,
+) -> Measured:
+    threshold = guard.manifest.methods[method].threshold(fpir)
+    like, unlike = (guard.soundlike(method, each.embeddings).double().numpy() for each in (known, strangers))
+    named = right & (mine > np.maximum(threshold, like))
+    names = np.asarray(strangers.people)
+    passed = np.zeros(len(theirs), bool)
+    for name in sorted(set(strangers.people)):
+        own = names == name
+        if (~own).sum() > 1:
+            least = interpolated(thresholds(theirs[~own], scale=scale(method)), fpir)
+            passed[own] = theirs[own] > np.maximum(least, unlike[own])
+    return Measured(
+        by_person([known.people], lambda rows: float(named[rows].mean())),
+        by_person([strangers.people], lambda rows: float(passed[rows].mean())),
+        unknown_sounds(guard, method, threshold, sounds),
+        next(
+            (each.observed for each in guard.manifest.methods[method].thresholds if each.fpir <= fpir),
+            False,
+        ),
+    )
+
+
+def unknown_sounds(guard: Guard, method: Method, threshold: float, sounds: Answered) -> int:
+    """How many of the sounds are unknown to a guard that does not have the one that is asked about."""
+    scores = scored(method, sounds, guard.known)
+    count = 0
+    for index, score in enumerate(scores):
+        rest = torch.arange(len(scores)) != index
+        other = Guard(guard.manifest, guard.known, guard.sounds[rest])
+        like = float(other.soundlike(method, sounds.embeddings[index : index + 1]))
+        count += score <= max(threshold, like)
+    return count

@@ -1,0 +1,38 @@
+"""What the commands on recordings of voices take alike."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bundle import BundleError, archive, rates
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="demo", help="a name under models/, or a checkpoint's folder")
+    parser.add_argument("--voices", type=Path, help="folder of a folder of recordings a voice, or a label")
+    parser.add_argument("--strangers", type=Path, help="folder of recordings of people who are none of these")
+    parser.add_argument(
+        "--fpir", type=rate, default=0.01, help="strangers' clips that may get a name (default: 1%%)"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the file; default: build/galleries/NAME")
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        default=archive.CHECKPOINTS,
+        help="where converted checkpoints are kept (default: %(default)s)",
+    )
+
+
+def rate(text: str) -> float:
+    try:
+        return rates.rate(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def required(value: Path | None, variable: str, target: str, what: str) -> Path:
+    """A folder that was given; raises BundleError if it was not."""
+    if value is None:
+        raise BundleError(f"{variable} is missing: say whose, as in make {target} {variable}=folder, {what}")
+    return value
