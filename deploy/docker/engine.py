@@ -127,6 +127,19 @@ def beside(chosen: Engine) -> Engine:
     return Engine(others[0]) if others and chosen.name in BUILDS_ALIKE else chosen
 
 
+def starting(chosen: Engine) -> str:
+    """The engine that starts what another has built: buildah starts nothing.
+
+    Raises:
+        BundleError: it is not there.
+    """
+    if chosen.name != "buildah":
+        return chosen.name
+    if shutil.which("podman") is None:
+        raise BundleError("ENGINE=buildah builds an image but starts none: install podman too")
+    return "podman"
+
+
 def answers(name: str) -> bool:
     """Whether docker's daemon does; not podman under docker's name, which would take podman's words."""
     try:

@@ -34,7 +34,7 @@ def check(chosen: Engine, build: Build, variant: str, once: bool, folder: Path) 
     Raises:
         BundleError, ClientError: what failed.
     """
-    program = "podman" if chosen.name == "buildah" else chosen.name
+    program = engine.starting(chosen)
     print(f"image-check: {base.ensure(program, image.base(build))}", flush=True)
     began = time.monotonic()
     made = image.make(chosen, replace(build, tag=TAG), variant)
@@ -110,10 +110,11 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the built layers for the next run")
     args, more = parser.parse_known_args()
     began = time.monotonic()
-    store, ours = image.MADE / "storage", False
+    store, ours, program = image.MADE / "storage", False, ""
     try:
         chosen = engine.find(args.engine)
-        ours = storage.own(store)
+        program = engine.starting(chosen)
+        ours = chosen.name in engine.BUILDS_ALIKE and storage.own(store)
         build = image.asked(
             chosen, "torchserve", args.model, args.revision, args.variant, args.torch_index, more
         )
@@ -125,6 +126,8 @@ def main() -> int:
     finally:
         if ours and not args.keep:
             storage.remove(store)
+        elif program and not args.keep:
+            contents_of.forget(program, TAG)
     print(f"image-check: everything holds, in {time.monotonic() - began:.0f} s")
     return 0
 

@@ -17,6 +17,7 @@ from deploy.docker.engine import Build, Engine
 PYTHON = "/app/.venv/bin/python"
 INSIDE = Path(__file__).with_name("contents.py")
 MODEL_LAYERS = 1  # the last one with files
+AGAIN, NEW_MODEL = "-again", "-new-model"  # of the names of an image's other builds
 
 
 def layers(program: str, image: str) -> list[str]:
@@ -53,7 +54,7 @@ def same_again(chosen: Engine, build: Build, program: str, image: str) -> tuple[
         BundleError: a layer is another one, or the image.
     """
     by = engine.beside(chosen)
-    other = f"{image}-again"
+    other = image + AGAIN
     by.build(replace(build, tag=other, more=(*build.more, "--no-cache")), quiet=True)
     first, second = layers(program, image), layers(program, other)
     if differ := [number for number, (one, two) in enumerate(zip(first, second, strict=True)) if one != two]:
@@ -77,7 +78,7 @@ def new_model(chosen: Engine, build: Build, program: str, image: str, context: P
     copy_context(build.context, context)
     text = re.sub(r"^version:.*\n", "", described.read_text("utf-8"), flags=re.MULTILINE)
     (context / described).write_text(f'version: "9.9"\n{text}', "utf-8")
-    other = f"{image}-new-model"
+    other = image + NEW_MODEL
     chosen.build(replace(build, context=context, file=build.file.resolve(), tag=other), quiet=True)
     first, second = layers(program, image), layers(program, other)
     changed = [number for number, (one, two) in enumerate(zip(first, second, strict=True)) if one != two]
@@ -87,6 +88,12 @@ def new_model(chosen: Engine, build: Build, program: str, image: str, context: P
         f"  with a new version of the model only layer {changed[0]} of 0 to {len(first) - 1} changes",
         flush=True,
     )
+
+
+def forget(program: str, image: str) -> None:
+    """Remove the image and its other builds from the engine's store; what they were built from stays in its cache."""
+    names = [image, image + AGAIN, image + NEW_MODEL]
+    subprocess.run([program, "rmi", "--force", *names], capture_output=True)
 
 
 def copy_context(context: Path, target: Path) -> None:

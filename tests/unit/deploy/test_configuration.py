@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bundle import BundleError
 from deploy.docker import configuration, engine
 from deploy.docker.engine import Engine
 
@@ -93,3 +94,14 @@ def test_podman_and_buildah_are_held_to_each_other(
         (tmp_path / name).touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert engine.beside(Engine(chosen)) == Engine(other)
+
+
+def test_buildah_needs_podman_to_start_what_it_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BundleError, match="install podman too"):
+        engine.starting(Engine("buildah"))
+    (tmp_path / "podman").touch(0o755)
+    assert engine.starting(Engine("buildah")) == "podman"
+    assert engine.starting(Engine("docker")) == "docker"
