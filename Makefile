@@ -2,7 +2,7 @@
 
 VARIABLES := PYTHON TORCH_INDEX LOCKED MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS SHARE TLS CORS PAGE METRICS_PORT OTLP VERSION CANARY \
 	AUDIO CALIBRATION URL CLIPS RATE DURATION SHAPE SLO OUT DATA SPLIT SPLIT_FILE IN \
-	HEAD VOICES STRANGERS FPIR ALL ARGS
+	HEAD VOICES STRANGERS FPIR GALLERY ALL ARGS
 
 # What callers give is text: neither make nor a shell may run what stands in it. $(value …) takes it as it was written,
 # the environment hands it on, and bundle/variables.py checks it and makes options of it: recipes name variables and
@@ -51,8 +51,8 @@ endif
 demo: setup ## identify the sample clips with the small demo model, through a real server: SERVER=
 	$(RUN) -m serving.demo SERVER
 
-serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, SERVER=torchserve, PORT=8080, TOKENS= file, SHARE="requests=5 audio=30" an address, TLS= folder, CORS= origins, PAGE=off, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
-	$(RUN) -m serving.serve MODEL MODELS REVISION SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS SHARE TLS CORS PAGE METRICS_PORT OTLP ARGS
+serve: setup ## serve in the foreground: MODEL=demo or MODELS="demo other:2.0", REVISION= of a hub model, GALLERY= of enrolled voices, SERVER=torchserve, PORT=8080, TOKENS= file, SHARE="requests=5 audio=30" an address, TLS= folder, CORS= origins, PAGE=off, METRICS_PORT=, OTLP=host:port, ALLOCATOR=jemalloc
+	$(RUN) -m serving.serve MODEL MODELS REVISION GALLERY SERVER VARIANT ENGINE PORT ALLOCATOR TOKENS SHARE TLS CORS PAGE METRICS_PORT OTLP ARGS
 
 identify: setup ## ask a server who speaks: AUDIO="clip.wav folder/", MODEL=, PORT= or URL= where several run, ARGS="--top-k 3"
 	# clips are named from the caller's folder
@@ -74,11 +74,11 @@ setup-dev:
 
 ##@ Operate
 
-archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, CALIBRATION= clips for bf16, SERVER=triton for model_store/triton/NAME too
-	$(RUN) -m serving.archive MODEL REVISION SERVER CALIBRATION ARGS
+archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, GALLERY= of enrolled voices, CALIBRATION= clips for bf16, SERVER=triton for model_store/triton/NAME too
+	$(RUN) -m serving.archive MODEL REVISION GALLERY SERVER CALIBRATION ARGS
 
-rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
-	$(RUN) -m serving.rollout MODEL VERSION CANARY PORT DATA ARGS
+rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, GALLERY= of other voices, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
+	$(RUN) -m serving.rollout MODEL VERSION GALLERY CANARY PORT DATA ARGS
 
 enrol: setup ## build a gallery of your own voices: VOICES=folder of a folder a voice, STRANGERS=folder of others, FPIR=1% of whom may get a name, MODEL=, OUT=
 	$(RUN) -m bundle.enrolment MODEL VOICES STRANGERS FPIR OUT ARGS
@@ -90,8 +90,8 @@ audit: setup ## list every package that serves (reports/sbom.cdx.json, CycloneDX
 	$(HERE) && .venv/bin/python -m venv build/audit && build/audit/bin/pip install -q -r deploy/audit/requirements.txt
 	$(RUN) -m bundle.audit --tools build/audit/bin
 
-image: setup ## build the image with the container engine that is there: MODEL=, VARIANT=cuda, SERVER=triton, ENGINE=docker, podman or buildah, ARGS="--tag REG/speaker-id:1.0-cpu"
-	$(RUN) -m deploy.docker MODEL REVISION VARIANT SERVER ENGINE TORCH_INDEX ARGS
+image: setup ## build the image with the container engine that is there: MODEL=, GALLERY= below models/, VARIANT=cuda, SERVER=triton, ENGINE=docker, podman or buildah, ARGS="--tag REG/speaker-id:1.0-cpu"
+	$(RUN) -m deploy.docker MODEL REVISION GALLERY VARIANT SERVER ENGINE TORCH_INDEX ARGS
 
 image-check: setup-dev ## build it, start it as each platform does, ask, scrape, stop, push and pull it: MODEL=, VARIANT=, ENGINE=, ARGS="--once --keep"
 	$(RUN) -m deploy.docker.check MODEL REVISION VARIANT ENGINE TORCH_INDEX ARGS

@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
-from pydantic import ValidationError
-from speaker_id import label_names
 from speaker_id.manifest import (
     GUARD_FILE,
     LABELS_FILE,
@@ -32,9 +30,9 @@ from speaker_id.manifest import (
     Manifest,
     verify,
 )
-from speaker_id.settings import Settings
 
-from bundle import BundleError, faults, store
+from bundle import BundleError, galleries, store
+from bundle.layout import laid_out
 from bundle.repeatable import same_bytes
 from bundle.spec import SPEC_FILE, ModelSpec
 from bundle.terminal import say
@@ -144,12 +142,7 @@ def build(
         BundleError: says what is wrong and what to do.
     """
     checkpoint = prepare(spec, checkpoints, calibration)
-    if spec.heads:
-        spec = laid_out(spec, checkpoint)
-    if spec.speaker_id.default_head and not spec.speaker_id.heads:
-        raise BundleError(
-            f"{spec.name}: default_head {spec.speaker_id.default_head!r}: the model has one head, without a name"
-        )
+    spec = laid_out(spec, checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     mar = file or folder / f"{spec.name}.mar"
     # one build at a time, so that leftovers of another build are a killed one's; in the store, since the last step is
@@ -161,6 +154,8 @@ def build(
         if _inputs_of(mar) == inputs:
             say(f"{spec.name}: {mar} is up to date")
             return mar
+        if spec.gallery:
+            galleries.check(spec.gallery, checkpoint, spec.name)
         (stage / INPUTS_FILE).write_text(inputs + "\n")
         started = time.monotonic()
         made = _pack(temporary, stage, spec)
@@ -170,21 +165,6 @@ def build(
     seconds = time.monotonic() - started
     say(f"{spec.name}: packed {mar} ({mar.stat().st_size / 1e6:.1f} MB) in {seconds:.1f} s")
     return mar
-
-
-def laid_out(spec: ModelSpec, checkpoint: Path) -> ModelSpec:
-    """The same model, with the classifiers of its heads and their numbers of labels in its settings.
-
-    Raises:
-        BundleError: its default head has no labels.
-    """
-    named = label_names.by_head(checkpoint, Manifest.read(checkpoint))
-    layout = {head: len(labels) for head, labels in named.items()}
-    try:
-        settings = Settings.model_validate({**spec.speaker_id.model_dump(), "heads": layout})
-    except ValidationError as exc:
-        raise BundleError(f"{spec.name}: {faults.words(exc)}") from exc
-    return spec.model_copy(update={"heads": {}, "speaker_id": settings})
 
 
 @contextmanager
@@ -246,6 +226,8 @@ def _stage(stage: Path, spec: ModelSpec, handler: Path, checkpoint: Path) -> Non
     (stage / store.CHECKPOINT_FOLDER).mkdir()
     for file in checkpoint.iterdir():
         (stage / store.CHECKPOINT_FOLDER / file.name).symlink_to(file.resolve())
+    if spec.gallery:
+        galleries.add(spec.gallery, spec.speaker_id, stage / store.CHECKPOINT_FOLDER)
     (stage / store.MODEL_CONFIG_FILE).write_text(spec.model_config_yaml(), encoding="utf-8")
 
 

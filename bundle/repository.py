@@ -22,7 +22,7 @@ from py_compile import PycInvalidationMode
 
 from filelock import FileLock
 from speaker_id import label_names
-from speaker_id.manifest import CONFIG_FILE, LABELS_FILE, CheckpointError, Manifest
+from speaker_id.manifest import CheckpointError, Manifest
 from speaker_id.protocol.tensors import outputs_of
 
 from bundle import BundleError, archived, exchange, shipped, store
@@ -171,30 +171,12 @@ def versions(folder: Path) -> list[int]:
 
 def labels(checkpoint: Path, spec: ModelSpec) -> dict[str, Sequence[str]]:
     """The labels in the logits' order, by the file that lists them."""
-    heads, manifest = spec.speaker_id.heads, Manifest.read(checkpoint)
     try:
-        if manifest.heads:
-            named = label_names.by_head(checkpoint, manifest)
-            return _by_file({head: list(names) for head, names in named.items()}, spec)
-        id2label = json.loads((checkpoint / CONFIG_FILE).read_text("utf-8"))["id2label"]
-        names = label_names.load(
-            {int(index): name for index, name in id2label.items()},
-            len(id2label),
-            heads,
-            checkpoint / LABELS_FILE,
-        )
+        named = label_names.answered(checkpoint, Manifest.read(checkpoint), spec.speaker_id)
     except CheckpointError as exc:
         raise BundleError(f"{spec.name}: {exc}") from exc
-    if not heads:
-        return {LABELS: names}
-    rest = iter(names)
-    return _by_file({head: [next(rest) for _ in range(count)] for head, count in heads.items()}, spec)
-
-
-def _by_file(named: dict[str, list[str]], spec: ModelSpec) -> dict[str, Sequence[str]]:
-    """Labels by head → by file; those of the default head in the file of a model of one head too."""
-    default = spec.speaker_id.default_head
-    unnamed = {"": named[default]} if default else {}
+    default = spec.speaker_id.default_head  # is answered as a model of one head too
+    unnamed = {"": named[default]} if default else {"": ()} if not named else {}
     return {labels_file(head): names for head, names in (unnamed | named).items()}
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from speaker_id.gallery_manifest import GALLERY_FILE
 
 from bundle import BundleError, faults
-from bundle.spec import NAME_RULE, SHORT_NAME, SPEC_FILE, ModelSpec, guard_file
+from bundle.spec import NAME_RULE, SHORT_NAME, SPEC_FILE, GallerySpec, ModelSpec, guard_file
 
 MODELS = Path("models")
 LOCK_FILE = "lock.yaml"
@@ -142,11 +143,41 @@ def read_spec(folder: Path) -> ModelSpec:
         if reserved in content:
             raise BundleError(f"{file}: {reserved}: not a key of this file; it follows from the folder")
     content["name"] = _short_name(folder.resolve().name, f"MODEL={folder}")
+    if isinstance(content.get("speaker_id"), dict) and "open_sets" in content["speaker_id"]:
+        raise BundleError(f"{file}: speaker_id.open_sets: not a key of this file; it follows from gallery")
+    if "gallery" in content:
+        content["gallery"] = _gallery(content["gallery"], folder)
     if "heads" in content:
         _take_heads(content, folder)
     else:
         _locate(content, folder, LOCK_FILE, "")
     return _build(content, str(file))
+
+
+def _gallery(given: Any, folder: Path) -> Any:
+    """`gallery:` of a model.yaml, with its path from there."""
+    keys = {"file": given} if isinstance(given, str) else given
+    if isinstance(keys, dict) and isinstance(keys.get("file"), str):
+        return {**keys, "file": gallery_file(folder / keys["file"], f"{folder / SPEC_FILE}: gallery")}
+    return keys
+
+
+def gallery_file(path: Path, asked: str) -> Path:
+    """The file of a gallery, given by its path or by its folder's; raises BundleError if it does not exist."""
+    found = path / GALLERY_FILE if path.is_dir() else path
+    if not found.is_file():
+        raise BundleError(f"{asked}: there is no {found}: `make enrol` writes it")
+    return found.resolve()
+
+
+def with_gallery(spec: ModelSpec, path: str) -> ModelSpec:
+    """The same model with the gallery of GALLERY=, if one is given; its head's name stays model.yaml's."""
+    if not path:
+        return spec
+    found: dict[str, Any] = {"file": gallery_file(Path(path).expanduser(), f"GALLERY={path}")}
+    if spec.gallery is not None:
+        found["head"] = spec.gallery.head
+    return spec.model_copy(update={"gallery": GallerySpec.model_validate(found)})
 
 
 def _take_heads(content: dict[str, Any], folder: Path) -> None:

@@ -137,6 +137,27 @@ class HeadSpec(BaseModel):
     lock: Path | None = None
 
 
+class GallerySpec(BaseModel):
+    """Enrolled voices, one more head; `gallery:` of model.yaml has the file's path, or these keys.
+
+    Attributes:
+        file: what `make enrol` wrote, or its folder.
+        head: name of the head.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path
+    head: str = "enrolled"
+
+    @field_validator("head")
+    @classmethod
+    def _plain(cls, head: str) -> str:
+        if not HEAD_NAME.fullmatch(head) or "." in head:
+            raise ValueError(f"{head!r} cannot be a head's name: use a-z, 0-9 and '_'")
+        return head
+
+
 class ModelSpec(BaseModel):
     """What to serve. `models/NAME/model.yaml` has these keys, except `name`, `folder` and `lock`.
 
@@ -153,6 +174,7 @@ class ModelSpec(BaseModel):
         published: what its authors report, to be compared by `make evaluate`: metric, value, dataset, reported_by.
         labels: display names, a CSV with the columns label and name; its path.
         unknown: method, fpir and file of a guard: [strangers to a head](#strangers-to-a-head).
+        gallery: path of [enrolled voices](#voices-of-your-own), as `make enrol` wrote them; or `{file: …, head: name}`.
         min_agreement: least share of calibration clips on which a precision below fp32 must give fp32's best label.
         folder: the local checkpoint, for a source that is no hub id.
         lock: where the first fetch from the hub is recorded.
@@ -172,6 +194,7 @@ class ModelSpec(BaseModel):
     published: Published | None = None
     labels: Path | None = None
     unknown: UnknownSpec | None = None
+    gallery: GallerySpec | None = None
     min_agreement: Annotated[float, Field(gt=0, le=1)] = 0.995
     torchserve: TorchServeSettings = TorchServeSettings()
     speaker_id: Settings = Settings.model_validate({})

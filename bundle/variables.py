@@ -107,6 +107,7 @@ MEANING: Dict[str, str] = {
     "VOICES": "voices to enrol, or a head's labels: a folder of recordings for each, its name the label",
     "STRANGERS": "recordings of people who are not enrolled, or of none of the labels: a folder for each, or files",
     "FPIR": "share of strangers' clips that may get a name",
+    "GALLERY": "enrolled voices, what `make enrol` wrote; over the `gallery` of model.yaml",
     "ALL": "`1` removes the archives too, and forgets what was promoted",
     "ARGS": "more options of the command, as its `--help` lists them",
 }

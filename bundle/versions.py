@@ -39,4 +39,5 @@ def current(spec: ModelSpec, *, pinned: bool = False) -> ModelSpec:
     archive.build(spec, store.STORE)
     store.forget(store.STORE, spec.name)
     # what the answers of several heads are called stands in the archive
-    return archived.read(store.STORE / f"{spec.name}.mar") if spec.heads else spec
+    several = spec.heads or spec.gallery
+    return archived.read(store.STORE / f"{spec.name}.mar") if several else spec

@@ -28,6 +28,7 @@ def parser() -> Parser:
     )
     add("--models", default="", help="several models, separated by spaces; NAME:2.0 is served as version 2.0")
     add("--revision", default="", help="of a hub model, instead of the pinned one")
+    add("--gallery", default="", help="enrolled voices, what `make enrol` wrote (default: model.yaml's)")
     add(
         "--archived",
         type=Path,

@@ -109,10 +109,14 @@ def asked_for(args: argparse.Namespace) -> list[ModelSpec]:
     if args.archived:
         return archived.read_store(args.archived)
     if not args.models:
-        return [sources.resolve(args.model, args.revision or None)]
+        return [sources.with_gallery(sources.resolve(args.model, args.revision or None), args.gallery)]
     if args.revision:
         raise BundleError(
             f"REVISION={args.revision} applies to MODEL= only; set each model's revision of MODELS= in its model.yaml"
+        )
+    if args.gallery:
+        raise BundleError(
+            f"GALLERY={args.gallery} applies to MODEL= only; of MODELS=, name each one's in its model.yaml"
         )
     return sources.resolve_all(args.models)
 

@@ -21,6 +21,7 @@ def main() -> int:
     )
     image.options(parser)
     parser.add_argument("--server", choices=image.FILES, default="torchserve", help="behind the gateway")
+    parser.add_argument("--gallery", default="", help="enrolled voices, a file below models/")
     parser.add_argument("--tag", default="", help="by default speaker-id:VERSION-VARIANT")
     args, more = parser.parse_known_args()
     return exit_status("image", lambda: make(args, more))
@@ -29,7 +30,9 @@ def main() -> int:
 def make(args: Namespace, more: Sequence[str]) -> None:
     began = time.monotonic()
     chosen = engine.find(args.engine)
-    build = image.asked(chosen, args.server, args.model, args.revision, args.variant, args.torch_index, more)
+    build = image.asked(
+        chosen, args.server, args.model, args.revision, args.variant, args.torch_index, more, args.gallery
+    )
     variant = "triton" if args.server == "triton" else args.variant
     made = image.make(chosen, replace(build, tag=args.tag), variant)
     for name, value in sorted(made.labels.items()):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bundle import BundleError
 from bundle.command_line import Parser
 from deploy.docker import engine, labels, pip_settings
 from deploy.docker.engine import Build, Engine
@@ -73,9 +74,20 @@ def asked(
     variant: str,
     torch_index: str,
     more: Sequence[str] = (),
+    gallery: str = "",
 ) -> Build:
-    """What `make image`'s variables ask for."""
-    arguments = {"MODEL": model, "REVISION": revision}
+    """What `make image`'s variables ask for.
+
+    Raises:
+        BundleError: the gallery is not below models/, the only folder of them that the build sees.
+    """
+    if gallery and Path("models").resolve() not in Path(gallery).resolve().parents:
+        raise BundleError(
+            f"GALLERY={gallery} is not below models/, of which alone an image is built: copy it there, as to "
+            "models/NAME/gallery.safetensors"
+        )
+    here = str(Path(gallery).resolve().relative_to(Path.cwd())) if gallery else ""
+    arguments = {"MODEL": model, "REVISION": revision, "GALLERY": here}
     if server == "torchserve":
         arguments["VARIANT"] = variant
     if torch_index:

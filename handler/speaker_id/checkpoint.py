@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ class Checkpoint:
     others: tuple[Any, ...] = ()
     heads: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, ScoreFunction] = field(default_factory=dict)
+
+    def by_head(self) -> dict[str, tuple[str, ...]]:
+        """Return the labels of each classifier; "" for the only one without a name, nothing where there is none."""
+        rest = iter(self.labels)
+        sizes = self.heads or ({"": len(self.labels)} if self.labels else {})
+        return {head: tuple(islice(rest, count)) for head, count in sizes.items()}
+
+    def function_of(self, head: str) -> ScoreFunction:
+        """Return how a classifier's logits become scores when the caller does not say."""
+        return self.functions.get(head, self.default_function)
 
     def embedder(self) -> tuple[str, str]:
         """Return source and revision of the weights that make the embedding; without a commit, their SHA-256."""

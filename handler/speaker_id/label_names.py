@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from speaker_id.manifest import CheckpointError, Manifest, check_config, is_xvector
+from speaker_id.gallery_manifest import UNKNOWN, read_manifest
+from speaker_id.manifest import (
+    CONFIG_FILE,
+    LABELS_FILE,
+    CheckpointError,
+    Manifest,
+    check_config,
+    is_xvector,
+)
+from speaker_id.settings import Settings
 
 
 def by_head(folder: Path, manifest: Manifest) -> dict[str, tuple[str, ...]]:
@@ -28,6 +37,33 @@ def by_head(folder: Path, manifest: Manifest) -> dict[str, tuple[str, ...]]:
         rest = iter(labels)
         groups = {f"{name}.{group}": count for group, count in card.groups.items()} or {name: len(labels)}
         found |= {part: tuple(islice(rest, count)) for part, count in groups.items()}
+    return found
+
+
+def classifiers(folder: Path, manifest: Manifest, heads: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each classifier of any checkpoint; "" for the only one without a name.
+
+    Args:
+        heads: labels of each classifier, where several share one model's vector of logits.
+    """
+    if manifest.heads:
+        return by_head(folder, manifest)
+    config = check_config((folder / CONFIG_FILE).read_bytes())
+    if is_xvector(config):
+        return {}
+    id2label = {int(index): label for index, label in config["id2label"].items()}
+    rest = iter(load(id2label, len(id2label), heads, folder / LABELS_FILE))
+    return {head: tuple(islice(rest, count)) for head, count in (heads or {"": len(id2label)}).items()}
+
+
+def answered(folder: Path, manifest: Manifest, settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each head of the answer: those of open sets are among them."""
+    found = classifiers(folder, manifest, settings.closed_heads)
+    for head, kind in settings.open_sets.items():
+        if kind == "guard":
+            found[head] = (*found[head], UNKNOWN)
+    if manifest.gallery is not None:
+        found[manifest.gallery.head] = read_manifest(folder / manifest.gallery.file).labels
     return found
 
 

@@ -148,6 +148,22 @@ class HeadCard(BaseModel):
         return self.revision or weights_of(self.source_files)
 
 
+class GalleryCard(BaseModel):
+    """Enrolled voices, one more head of the checkpoint.
+
+    Attributes:
+        head: its name; empty where the model has no other labels, and answers as one of one head.
+        file: its name beside the manifest.
+        voices: how many.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    head: str
+    file: str
+    voices: int
+
+
 def weights_of(files: Mapping[str, FileRecord]) -> str:
     """Return the SHA-256 of the weights among source files; empty if there are none."""
     return next((record.sha256 for name, record in files.items() if name not in TEXT_FILES), "")
@@ -167,6 +183,7 @@ class Manifest(BaseModel):
         precision: the check that a reduced precision passed; None for fp32.
         heads: several heads that share this checkpoint's backbone, in order; empty for a checkpoint of one model.
         guard: of a checkpoint of one model; None for one that has no "unknown".
+        gallery: None without enrolled voices.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -183,6 +200,7 @@ class Manifest(BaseModel):
     precision: PrecisionCheck | None = None
     heads: dict[str, HeadCard] = {}
     guard: GuardCard | None = None
+    gallery: GalleryCard | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -18,6 +18,7 @@ from speaker_id.inference import Inference
 from speaker_id.job import Job, Outcome
 from speaker_id.labels import Functions
 from speaker_id.open_set import OpenSet
+from speaker_id.opened import check_layout, open_sets
 from speaker_id.settings import Settings
 
 
@@ -65,16 +66,25 @@ class Pipeline:
         """
         kernels.bound_caches()
         loaded = checkpoint.load(folder, device, settings.closed_heads)
+        opened = open_sets(folder, loaded)
+        labels = loaded.by_head() | {head: each.labels for head, each in opened.items()}
+        check_layout(settings, opened, labels)
         rate, encoder = loaded.sampling_rate, choose.choose(loaded, settings, device)
         return cls(
             decoders=Decoders(settings.decoders, sampling_rate=rate, max_seconds=settings.max_clip_seconds),
             encoder=encoder,
-            labels=loaded.labels,
-            default_function=loaded.functions or loaded.default_function,
+            labels=[label for each in labels.values() for label in each],
+            default_function={
+                head: "softmax" if head in opened else loaded.function_of(head) for head in labels
+            }
+            or loaded.default_function,
             sampling_rate=rate,
-            settings=settings.model_copy(update={"heads": dict(loaded.heads)}),
+            settings=settings.model_copy(
+                update={"heads": {head: len(each) for head, each in labels.items() if head}}
+            ),
             model=model,
             space=protocol.Space(*loaded.embedder(), encoder.embedding_width),
+            open_sets=opened,
             on_hang=on_hang,
         )
 

@@ -21,6 +21,7 @@ def main() -> int:
     parser = Parser(prog="python -m serving.rollout", description="Replace the version that is served.")
     parser.add_argument("--model", default="demo", help="as for `make serve` (default: %(default)s)")
     parser.add_argument("--version", required=True, help="the new version's number, such as 2.0")
+    parser.add_argument("--gallery", default="", help="the new version's enrolled voices, over model.yaml's")
     parser.add_argument(
         "--canary",
         type=int,
@@ -41,7 +42,7 @@ def main() -> int:
             raise BundleError(
                 f"CANARY={args.canary} is not a share: allowed are 1 to 99 percent, or 0 to switch"
             )
-        declared = sources.resolve(args.model)
+        declared = sources.with_gallery(sources.resolve(args.model), args.gallery)
         spec = sources.with_version(declared, args.version, f"VERSION={args.version}")
         run, server = asked.with_folder([spec.name], args.port)
         clips = agreement.clips(args.data)

@@ -19,7 +19,7 @@ BEFORE = {
     "kernels": set(),
     "settings": set(),
     "manifest": set(),
-    "label_names": {"manifest"},
+    "label_names": {"manifest", "gallery_manifest", "settings"},
     "attach": {"manifest"},
     "checkpoint": {"settings", "manifest", "label_names", "attach", "heads"},
     "open_set": set(),
@@ -27,6 +27,7 @@ BEFORE = {
     "gallery": {"manifest", "gallery_manifest", "checkpoint", "heads"},
     "confidence": {"manifest"},
     "guard": {"settings", "manifest", "gallery_manifest", "gallery", "confidence", "checkpoint"},
+    "opened": {"manifest", "settings", "checkpoint", "open_set", "gallery"},
     "protocol": {"errors", "settings", "clip"},
     "audio": {"errors", "clip"},
     "decoders": {"errors", "clip", "audio"},
@@ -41,7 +42,7 @@ BEFORE = {
     "answering": {"errors", "settings", "protocol", "labels", "certainty", "open_set", "job"},
     "pipeline": {
         *("settings", "kernels", "checkpoint", "protocol", "decoders", "batching", "encoder"),
-        *("labels", "open_set", "job", "decoding", "inference", "answering"),
+        *("labels", "open_set", "opened", "job", "decoding", "inference", "answering"),
     },
 }
 SERVERS = {"ts", "triton_python_backend_utils", "fastapi", "mlserver"}
