@@ -25,7 +25,11 @@ TEMPORARY_GRACE_SECONDS = 10.0  # for requests in flight; the command that start
 
 @contextmanager
 def serving(
-    specs: Sequence[ModelSpec], command: str, console: Console, chosen: Chosen = model_servers.DEFAULT
+    specs: Sequence[ModelSpec],
+    command: str,
+    console: Console,
+    chosen: Chosen = model_servers.DEFAULT,
+    options: GatewayOptions | None = None,
 ) -> Iterator[Service]:
     """Build what is missing, start, and stop at the end of the block; the folder stays after a failure, for its logs.
 
@@ -34,6 +38,7 @@ def serving(
         command: the name of the command, which begins that of the folder.
         console: for progress.
         chosen: the model server.
+        options: of its gateway; a free port and the defaults where there are none.
 
     Raises:
         BundleError: an archive cannot be built, or the server does not start; the message is one line.
@@ -41,7 +46,7 @@ def serving(
     clean(command)
     specs = [versions.current(spec) for spec in specs]  # as `make serve` does: the store is the same
     run = state.RUN / f"{command}-{os.getpid()}"
-    service = Service(specs, store.STORE, run, GatewayOptions(ports.free(1)[0]), chosen)
+    service = Service(specs, store.STORE, run, options or GatewayOptions(ports.free(1)[0]), chosen)
     with ended(service.start, service.stop, run, command, console):
         yield service
 

@@ -45,7 +45,7 @@ LEAD_SECONDS = 0.1  # between the worker's being ready and the first send time
 GRACE_SECONDS = 1.0  # beyond the timeout, for the timeout itself to be reported
 
 
-Key = tuple[str, str, str]  # URL, form, clip
+Key = tuple[str, str, str, tuple[tuple[str, str], ...]]  # URL, form, clip, headers
 Outcome = dict[str, Any]  # of a request: what a record has beside the plan
 
 
@@ -166,7 +166,7 @@ class Generator:
 
 
 def key(shot: Shot) -> Key:
-    return shot.target.url, shot.target.form, shot.clip.name
+    return shot.target.url, shot.target.form, shot.clip.name, tuple(shot.target.headers.items())
 
 
 def main() -> int:
