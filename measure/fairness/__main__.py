@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 from bundle import sources
@@ -35,12 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     option = parser.add_argument
     option("--server", choices=model_servers.NAMES, default=model_servers.DEFAULT.name, help="(%(default)s)")
     option("--tokens", type=int, nargs="+", default=[2, 1000], help="in the file, at least two (%(default)s)")
-    option("--rounds", type=int, default=5, help="each with every condition once (%(default)s)")
-    option("--seconds", type=float, default=15.0, help="of a run (%(default)s)")
+    option("--rounds", type=int, default=10, help="each with every condition once (%(default)s)")
+    option("--seconds", type=float, default=10.0, help="of a run (%(default)s)")
     option(
-        "--others", type=float, default=10.0, help="requests a second of all others together (%(default)s)"
+        "--others", type=float, default=20.0, help="requests a second of all others together (%(default)s)"
     )
-    option("--share", type=float, default=4.0, help="requests a second of the greedy caller's (%(default)s)")
+    option("--share", type=float, default=2.0, help="requests a second of the greedy caller's (%(default)s)")
     option("--no-record", action="store_true", help="write neither results nor page")
     options = parser.parse_args(arguments)
     if min(options.tokens) < 2:
@@ -67,13 +68,13 @@ def measure(options: Namespace) -> None:
                     for condition, (multiple, limited) in CONDITIONS.items():
                         callers.write(limited)
                         runs.append(sending.run(callers, condition, multiple, number))
-                        screen.print(runs[-1])
+                        screen.print(f"round {number}: {callers.count} tokens, {condition}")
     settings = {name: value for name, value in vars(options).items() if name != "no_record"}
     content = {
         "provenance": provenance(*PACKAGES),
         "foreign_cores": neighbours.cores(),
         "settings": settings,
-        "runs": [run.row() for run in runs],
+        "runs": [asdict(run) for run in runs],
     }
     screen.print(page.table(runs).rich())
     if not options.no_record:

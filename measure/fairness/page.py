@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from measure import noise
 from measure.document import Page, Table, join
 from measure.fairness import FOLDER, RESULTS
 from measure.fairness.callers import CONDITIONS
 from measure.fairness.traffic import Run
+from measure.loadtest.summary import percentile
 from measure.machine import Machine
 from measure.results import load_json, save_json
 
 PAGE = Page.of("fairness", "measure.fairness.page")
-WANTED = 1.05  # of the others' p99, beside a caller that keeps to its share
+SHARES = (0.5, 0.99)
+DRAWS = 1000
 HEADINGS = (
     *("tokens", "the greedy caller sends", "sent/s", "answered/s", "429/s"),
     *("others' p50, ms", "p99, ms", "p50, times", "p99, times", "failed"),
@@ -55,40 +59,51 @@ def _server(server: str, content: dict[str, Any]) -> list[object]:
 
 
 def table(runs: Sequence[Run]) -> Table:
-    """Medians over the rounds, and of each round's ratio to the run in which the greedy caller kept to its share."""
+    """Percentiles over all rounds, and their ratios to those beside a greedy caller that keeps to its share."""
     rows = []
     for count in dict.fromkeys(run.tokens for run in runs):
+        first = _of(runs, count, FIRST)
         for condition in CONDITIONS:
             found = _of(runs, count, condition)
+            means = (
+                statistics.fmean(getattr(run, name) for run in found)
+                for name in ("sent", "answered", "refused")
+            )
             rows.append(
                 [
                     f"{count:,}",
                     condition,
-                    *(f"{_median(found, name):.1f}" for name in ("sent", "answered", "refused")),
-                    *(f"{_median(found, name):.0f}" for name in ("p50", "p99")),
-                    *(ratio(runs, count, condition, name) for name in ("p50", "p99")),
+                    *(f"{mean:.1f}" for mean in means),
+                    *(f"{pooled(found, share):.0f}" for share in SHARES),
+                    *("1" if condition == FIRST else ratio(found, first, share) for share in SHARES),
                     str(sum(run.failed for run in found)),
                 ]
             )
     return Table(HEADINGS, rows, "rl")
 
 
-def ratio(runs: Sequence[Run], count: int, condition: str, name: str) -> str:
-    """Of the medians, and the lowest and highest of a round's own."""
-    ours, first = _of(runs, count, condition), _of(runs, count, FIRST)
-    if condition == FIRST:
-        return "1"
-    each = [getattr(run, name) / getattr(base, name) for run, base in zip(ours, first, strict=True)]
-    return f"{_median(ours, name) / _median(first, name):.2f} ({min(each):.2f}–{max(each):.2f})"
+def pooled(runs: Iterable[Run], share: float) -> float:
+    """A percentile of the others' latencies in all of these runs."""
+    return percentile(sorted(each for run in runs for each in run.latencies), share)
+
+
+def ratio(ours: Sequence[Run], first: Sequence[Run], share: float) -> str:
+    """Of the percentiles, with an interval of 95 %: rounds are drawn again, with both their runs."""
+    pairs, rng = list(zip(ours, first, strict=True)), np.random.default_rng(0)
+    drawn = []
+    for _ in range(DRAWS):
+        again = [pairs[index] for index in rng.integers(len(pairs), size=len(pairs))]
+        drawn.append(_ratio(again, share))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return f"{_ratio(pairs, share):.2f} ({low:.2f}–{high:.2f})"
+
+
+def _ratio(pairs: Sequence[tuple[Run, Run]], share: float) -> float:
+    return pooled((one for one, _ in pairs), share) / pooled((other for _, other in pairs), share)
 
 
 def _of(runs: Sequence[Run], count: int, condition: str) -> list[Run]:
     return [run for run in runs if (run.tokens, run.condition) == (count, condition)]
-
-
-def _median(runs: Sequence[Run], name: str) -> float:
-    value: Callable[[Run], float] = lambda run: getattr(run, name)  # noqa: E731
-    return statistics.median(map(value, runs))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import Event
-from typing import Any
 
 from measure.fairness.callers import Callers
 from measure.loadtest import LoadTestError, arrivals
 from measure.loadtest.drive import Record, drive, plan
-from measure.loadtest.summary import percentile
 from measure.loadtest.target import Clip, Target
 
 LEAD_SECONDS = 2.0  # of the greedy caller alone: its burst is spent by then
@@ -22,11 +20,11 @@ REFUSED = 429
 
 @dataclass(frozen=True)
 class Run:
-    """Figures of one run; latencies in milliseconds, from the scheduled send time.
+    """Figures of one run.
 
     Attributes:
         sent, answered, refused: of the greedy caller, a second.
-        p50, p99: of the others.
+        latencies: of the others, in milliseconds from the scheduled send time, ascending.
         failed: requests of the others without a ranking, and those of the greedy caller that are neither answered nor
             refused.
     """
@@ -37,12 +35,8 @@ class Run:
     sent: float
     answered: float
     refused: float
-    p50: float
-    p99: float
+    latencies: tuple[float, ...]
     failed: int
-
-    def row(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,6 @@ def figures(
     if len(counted) < 2:
         raise LoadTestError("the greedy caller sent next to nothing: give a run more seconds")
     seconds = counted[-1].scheduled - counted[0].scheduled
-    latencies = sorted(1000 * each.latency for each in others)
     answered = sum(each.error is None for each in counted)
     refused = sum(each.status == REFUSED for each in counted)
     return Run(
@@ -111,7 +104,6 @@ def figures(
         sent=round((len(counted) - 1) / seconds, 2),
         answered=round(answered / seconds, 2),
         refused=round(refused / seconds, 2),
-        p50=round(percentile(latencies, 0.5), 1),
-        p99=round(percentile(latencies, 0.99), 1),
+        latencies=tuple(sorted(round(1000 * each.latency, 1) for each in others)),
         failed=sum(each.error is not None for each in others) + len(counted) - answered - refused,
     )
