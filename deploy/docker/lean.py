@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import py_compile
+import re
 import shutil
 import subprocess
 import sys
@@ -35,8 +36,8 @@ TORCH_PROGRAM = "torch_shm_manager"
 # speaker_id/manifest.py supports: a kind that is missing here ends the build.
 KINDS = ("wav2vec2", "hubert", "wavlm", "unispeech_sat", "data2vec", "wav2vec2_conformer", "wav2vec2_bert")
 KIND_LISTS = ("auto", "encoder_decoder", "vision_encoder_decoder")  # and what the lists themselves import
-# commands, what runs in Triton alone, and what needs clients/, which is not in the image
-NEVER_IMPORTED = ("__main__", "triton_model", "demo", "identify")
+NEVER_IMPORTED = ("__main__", "triton_model")  # commands, and what runs in Triton alone
+NOT_THERE = re.compile(r"^\s*(?:from|import) clients\b", re.MULTILINE)  # the image has no clients/
 
 
 def prune(venv: Path) -> None:
@@ -56,10 +57,10 @@ def prune(venv: Path) -> None:
 
 
 def modules(root: Path) -> Iterator[str]:
-    """The names of the modules below a folder that is on Python's path."""
+    """The names of the modules below a folder that can be imported in the image."""
     for file in sorted(root.rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
-        if parts[-1] not in NEVER_IMPORTED:
+        if parts[-1] not in NEVER_IMPORTED and not NOT_THERE.search(file.read_text("utf-8")):
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

@@ -16,6 +16,7 @@ from deploy.docker import bill, engine, image, labels, lean, pip_settings
 from deploy.docker.check import contents
 from deploy.docker.engine import Build, Engine
 from tests.unit.deploy import dockerfile
+from tests.unit.deploy.kustomized import ROOT
 
 BUILD = Build(
     Path("Dockerfile"),
@@ -203,6 +204,12 @@ def test_what_serving_never_reads_is_taken_from_the_packages_and_what_it_starts_
     assert sorted(
         str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()
     ) == sorted(kept)
+
+
+def test_what_needs_clients_is_not_imported_since_the_image_has_none() -> None:
+    named = set(lean.modules(ROOT / "serving"))
+    assert {"serve", "health", "gateway.envoy"} <= named
+    assert not {"batch", "demo", "identify", "rollout.__main__"} & named
 
 
 def test_a_compiled_file_of_another_source_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
