@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import strategies as st
 from speaker_id.clip import Waveform
 from speaker_id.encoder.contract import Encoder
+from speaker_id.encoder.packed import PackedEncoder
 from speaker_id.encoder.reference import ReferenceEncoder
 from torch import Tensor
 from transformers import (
@@ -21,6 +24,40 @@ from transformers import (
 
 REFERENCE_BOUND = 1e-4  # from transformers' own answer for the clip alone
 COMPANY_BOUND = 2e-5  # from the packed encoder's answer for the clip alone
+
+
+@dataclass(frozen=True)
+class Place:
+    """What computes."""
+
+    device: str
+    backend: Any
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+PORTABLE, ONEDNN, BATCHED, GPU = (
+    Place("cpu", "portable"),
+    Place("cpu", "onednn"),
+    Place("cpu", "batched"),
+    Place("cuda:0", "auto"),
+)
+ON_GPU = pytest.param(GPU, marks=needs_cuda, id="cuda")
+# the batched back end is for GPUs: on a CPU it shows its errors everywhere
+PLACES = [
+    pytest.param(PORTABLE, id="portable"),
+    pytest.param(ONEDNN, id="onednn"),
+    pytest.param(BATCHED, id="batched"),
+    ON_GPU,
+    pytest.param(Place("cuda:0", "batched"), marks=needs_cuda, id="cuda-batched"),
+    pytest.param(Place("cuda:0", "portable"), marks=needs_cuda, id="cuda-portable"),
+]
+
+
+def packed(
+    model: Any, features: Any, place: Place, precision: Any = "fp32", others: Any = ()
+) -> PackedEncoder:
+    return PackedEncoder(model, features, place.device, precision, place.backend, others)
+
 
 SMALL = {
     "conv_dim": (24,) * 7,

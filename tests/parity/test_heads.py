@@ -15,12 +15,18 @@ from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2ForX
 
 from tests.parity.families import (
     COMPANY_BOUND,
+    GPU,
+    ONEDNN,
+    PLACES,
     REFERENCE_BOUND,
     SMALL,
+    Place,
     build,
     clip,
     distance,
     extractor,
+    needs_cuda,
+    packed,
     randomised,
     small,
 )
@@ -109,12 +115,12 @@ def check(logits: Tensor, vectors: Tensor, wanted: tuple[list[Tensor], list[Tens
     assert distance(vectors[there], torch.stack(wanted[1])) < bound
 
 
-@pytest.mark.parametrize("backend", ["portable", "onednn"])
+@pytest.mark.parametrize("place", PLACES)
 def test_every_head_of_a_packed_pass_equals_its_own_model(
-    models: list[Any], batch: list[Waveform], backend: Any
+    models: list[Any], batch: list[Waveform], place: Place
 ) -> None:
     wanted = expected(models, True, batch)
-    encoder = PackedEncoder(models[0], extractor(True), "cpu", "fp32", backend, models[1:])
+    encoder = packed(models[0], extractor(True), place, others=models[1:])
     assert len(encoder.mixtures) == 3
     logits, vectors = encoder.embed(batch)
     check(logits, vectors, wanted, REFERENCE_BOUND)
@@ -138,6 +144,19 @@ def test_every_head_of_the_reference_encoder_equals_its_own_model(
         assert len(calls) == len(batch), "the backbone runs once a clip"
     for model in models:
         setattr(model, model.base_model_prefix, backbone)
+
+
+@needs_cuda
+def test_the_reference_encoder_answers_on_a_gpu_as_on_a_cpu(models: list[Any], batch: list[Waveform]) -> None:
+    wanted = expected(models, False, batch)
+    backbone = getattr(models[0], models[0].base_model_prefix)
+    check(
+        *ReferenceEncoder(models[0], extractor(False), "cuda:0", models[1:]).embed(batch),
+        wanted,
+        REFERENCE_BOUND,
+    )
+    for model in models:
+        setattr(model.cpu(), model.base_model_prefix, backbone.cpu())
 
 
 @pytest.mark.parametrize("classes", ["packed", "reference"])
@@ -186,10 +205,15 @@ def test_heads_of_base_size_equal_their_own_models(batch: list[Waveform]) -> Non
     assert distance(encoder.embed(batch[1:2])[1], vectors[1:2]) < COMPANY_BOUND
 
 
-@needs_bf16
-def test_heads_stay_in_fp32_behind_a_bf16_backbone(models: list[Any], batch: list[Waveform]) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param(ONEDNN, marks=needs_bf16, id="onednn"), pytest.param(GPU, marks=needs_cuda, id="cuda")],
+)
+def test_heads_stay_in_fp32_behind_a_bf16_backbone(
+    models: list[Any], batch: list[Waveform], place: Place
+) -> None:
     wanted = expected(models, True, batch)
-    logits, vectors = PackedEncoder(models[0], extractor(True), "cpu", "bf16", others=models[1:]).embed(batch)
+    logits, vectors = packed(models[0], extractor(True), place, "bf16", models[1:]).embed(batch)
     assert (logits.dtype, vectors.dtype) == (torch.float32, torch.float32)
     check(logits, vectors, wanted, 0.2)
 

@@ -15,12 +15,18 @@ from speaker_id.encoder.packed.probe import computes_bf16
 
 from tests.parity.families import (
     COMPANY_BOUND,
+    GPU,
+    ONEDNN,
+    PLACES,
     REFERENCE_BOUND,
+    Place,
     alone,
     clip,
     compositions,
     distance,
     extractor,
+    needs_cuda,
+    packed,
     reference,
     small,
 )
@@ -28,7 +34,6 @@ from tests.parity.families import (
 needs_bf16 = pytest.mark.skipif(
     not computes_bf16(torch.device("cpu")), reason="this processor has no bf16 arithmetic"
 )
-BACKENDS = ["portable", "onednn"]
 BASE = {"feat_extract_norm": "group", "do_stable_layer_norm": False}
 LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
 WEIGHTED = {"use_weighted_layer_sum": True}
@@ -64,9 +69,9 @@ def model(request: pytest.FixtureRequest) -> Any:
     return small(family, **config)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=PLACES)
 def encoder(request: pytest.FixtureRequest, model: Any) -> PackedEncoder:
-    return PackedEncoder(model, extractor(do_normalize=True), "cpu", backend=request.param)
+    return packed(model, extractor(do_normalize=True), request.param)
 
 
 @given(data=st.data())
@@ -80,9 +85,9 @@ def test_any_batch_gives_each_clip_the_answer_it_gets_alone(
     assert distance(logits, alone(encoder, batch)) < COMPANY_BOUND
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert"])
-def test_every_combination_of_a_familys_settings(family: str, backend: str) -> None:
+def test_every_combination_of_a_familys_settings(family: str, place: Place) -> None:
     batch = [clip(400), clip(5000, 1), clip(21_000, 2), clip(721, 3)]
     for norm, stable, bias, weighted, normalised in itertools.product(
         ("group", "layer"), (False, True), (False, True), (False, True), (False, True)
@@ -95,21 +100,21 @@ def test_every_combination_of_a_familys_settings(family: str, backend: str) -> N
         }
         model, features = small(family, **config), extractor(normalised)
         assert supports(model) is None
-        logits = PackedEncoder(model, features, "cpu", backend=backend)(batch)
+        logits = packed(model, features, place)(batch)
         assert distance(logits, reference(model, features, batch)) < REFERENCE_BOUND, config
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("tied", [None, False, True])
 def test_the_last_of_the_weighted_states_is_the_one_that_transformers_records(
-    backend: str, tied: bool | None
+    place: Place, tied: bool | None
 ) -> None:
     model = small("wav2vec2", **LARGE, **WEIGHTED)
     model.config.tie_last_hidden_states = (
         tied  # transformers 4 and s3prl: the normalised state, as True gives
     )
     batch = [clip(9000)]
-    logits = PackedEncoder(model, extractor(True), "cpu", backend=backend)(batch)
+    logits = packed(model, extractor(True), place)(batch)
     assert distance(logits, reference(model, extractor(True), batch)) < REFERENCE_BOUND
 
 
@@ -122,15 +127,23 @@ def test_the_two_candidates_for_the_last_state_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "bound"), [("fp32", REFERENCE_BOUND), pytest.param("bf16", 0.1, marks=needs_bf16)]
+    ("place", "precision", "bound"),
+    [
+        (ONEDNN, "fp32", REFERENCE_BOUND),
+        pytest.param(ONEDNN, "bf16", 0.1, marks=needs_bf16),
+        pytest.param(GPU, "fp32", REFERENCE_BOUND, marks=needs_cuda),
+        pytest.param(GPU, "bf16", 0.1, marks=needs_cuda),
+    ],
 )
-def test_logits_past_the_range_of_half_precision_stay_exact(precision: Any, bound: float) -> None:
+def test_logits_past_the_range_of_half_precision_stay_exact(
+    place: Place, precision: Any, bound: float
+) -> None:
     model = small("hubert", **BASE, **WEIGHTED)
     with torch.no_grad():
         model.classifier.weight.mul_(1e6)
     batch = [clip(16_000), clip(400)]
     expected = reference(model, extractor(False), batch)
     assert expected.abs().max() > 65_504
-    logits = PackedEncoder(model, extractor(False), "cpu", precision)(batch)
+    logits = packed(model, extractor(False), place, precision)(batch)
     assert logits.dtype == torch.float32
     assert distance(logits, expected) < bound

@@ -17,13 +17,20 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from tests.parity.families import (
     COMPANY_BOUND,
+    GPU,
+    ON_GPU,
+    ONEDNN,
+    PORTABLE,
     REFERENCE_BOUND,
+    Place,
     alone,
     build,
     clip,
     compositions,
     distance,
     extractor,
+    needs_cuda,
+    packed,
     reference,
 )
 from training.widen import widen
@@ -32,7 +39,7 @@ DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
 needs_bf16 = pytest.mark.skipif(
     not computes_bf16(torch.device("cpu")), reason="this processor has no bf16 arithmetic"
 )
-BACKENDS = ["portable", "onednn"]
+PLACES = [pytest.param(PORTABLE, id="portable"), pytest.param(ONEDNN, id="onednn"), ON_GPU]
 LARGE = {  # facebook/wav2vec2-large's and hubert-large's shape
     "hidden_size": 1024,
     "num_hidden_layers": 24,
@@ -50,9 +57,9 @@ def base() -> Any:
     return build("wav2vec2", **HEAD)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=PLACES)
 def base_encoder(request: pytest.FixtureRequest, base: Any) -> PackedEncoder:
-    return PackedEncoder(base, extractor(False), "cpu", backend=request.param)
+    return packed(base, extractor(False), request.param)
 
 
 @given(batch=compositions(longest=48_000, most=4))
@@ -65,17 +72,21 @@ def test_base_equals_transformers_in_any_batch(
     assert distance(logits, alone(base_encoder, batch)) < COMPANY_BOUND
 
 
-def test_base_equals_transformers_on_a_clip_of_forty_seconds_among_short_ones(base: Any) -> None:
+@pytest.mark.parametrize("place", [pytest.param(ONEDNN, id="onednn"), ON_GPU])
+def test_base_equals_transformers_on_a_clip_of_forty_seconds_among_short_ones(
+    base: Any, place: Place
+) -> None:
     batch = [clip(400), clip(640_000, 1), clip(16_000, 2)]
-    logits = PackedEncoder(base, extractor(False), "cpu", backend="onednn")(batch)
+    logits = packed(base, extractor(False), place)(batch)
     assert distance(logits, reference(base, extractor(False), batch)) < REFERENCE_BOUND
 
 
-def test_large_equals_transformers() -> None:
+@pytest.mark.parametrize("place", [pytest.param(ONEDNN, id="onednn"), ON_GPU])
+def test_large_equals_transformers(place: Place) -> None:
     model = build("hubert", **LARGE, **HEAD)
     batch = [clip(400), clip(40_000, 1), clip(12_345, 2), clip(400)]
     expected = reference(model, extractor(True), batch)
-    encoder = PackedEncoder(model, extractor(True), "cpu", backend="onednn")
+    encoder = packed(model, extractor(True), place)
     del model
     logits = encoder(batch)
     assert distance(logits, expected) < REFERENCE_BOUND
@@ -102,11 +113,11 @@ def voices(demo_features: Any) -> list[Waveform]:
     ]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("place", PLACES)
 def test_the_demo_model_equals_transformers_on_recorded_voices(
-    demo: Any, demo_features: Any, voices: list[Waveform], backend: str
+    demo: Any, demo_features: Any, voices: list[Waveform], place: Place
 ) -> None:
-    encoder = PackedEncoder(demo, demo_features, "cpu", backend=backend)
+    encoder = packed(demo, demo_features, place)
     batch = [*voices, clip(400), clip(640_000, 1)]
     logits = encoder(batch)
     assert distance(logits, reference(demo, demo_features, batch)) < REFERENCE_BOUND
@@ -118,12 +129,15 @@ def top(logits: Tensor) -> list[int]:
     return labels
 
 
-@needs_bf16
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param(ONEDNN, marks=needs_bf16, id="onednn"), pytest.param(GPU, marks=needs_cuda, id="cuda")],
+)
 def test_bf16_names_the_same_speakers_with_the_demo_model(
-    demo: Any, demo_features: Any, voices: list[Waveform]
+    demo: Any, demo_features: Any, voices: list[Waveform], place: Place
 ) -> None:
     expected = reference(demo, demo_features, voices)
-    logits = PackedEncoder(demo, demo_features, "cpu", precision="bf16")(voices)
+    logits = packed(demo, demo_features, place, "bf16")(voices)
     assert top(logits) == top(expected)
     assert distance(logits, expected) < 0.05
 
@@ -145,11 +159,13 @@ def widened_answers(widened: Any, demo_features: Any, widened_batch: list[Wavefo
 
 
 @pytest.mark.parametrize(
-    ("backend", "precision", "bound"),
+    ("place", "precision", "bound"),
     [
-        ("portable", "fp32", REFERENCE_BOUND),
-        ("onednn", "fp32", REFERENCE_BOUND),
-        pytest.param("onednn", "bf16", 0.05, marks=needs_bf16),
+        (PORTABLE, "fp32", REFERENCE_BOUND),
+        (ONEDNN, "fp32", REFERENCE_BOUND),
+        pytest.param(ONEDNN, "bf16", 0.05, marks=needs_bf16),
+        pytest.param(GPU, "fp32", REFERENCE_BOUND, marks=needs_cuda),
+        pytest.param(GPU, "bf16", 0.05, marks=needs_cuda),
     ],
 )
 def test_the_widened_model_equals_transformers_on_recorded_voices(
@@ -157,11 +173,11 @@ def test_the_widened_model_equals_transformers_on_recorded_voices(
     demo_features: Any,
     widened_batch: list[Waveform],
     widened_answers: Tensor,
-    backend: Any,
+    place: Place,
     precision: Any,
     bound: float,
 ) -> None:
-    encoder = PackedEncoder(widened, demo_features, "cpu", precision, backend)
+    encoder = packed(widened, demo_features, place, precision)
     logits = encoder(widened_batch)
     assert distance(logits, widened_answers) < bound
     assert top(logits) == top(widened_answers)

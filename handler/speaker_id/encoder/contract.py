@@ -46,6 +46,12 @@ class Encoder(Protocol):
         ...
 
 
+def exact() -> None:
+    """Forbid TF32, to which cuDNN rounds convolutions by default: three digits less than fp32."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def out_of_memory(exc: BaseException) -> bool:
     """Return whether an encoder failed for lack of memory; on the CPU torch has no class for that."""
     return isinstance(exc, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(exc)

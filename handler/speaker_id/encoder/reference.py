@@ -15,7 +15,7 @@ from torch import Tensor
 
 from speaker_id import heads
 from speaker_id.clip import Waveform
-from speaker_id.encoder.contract import receptive_field, samples_of
+from speaker_id.encoder.contract import exact, receptive_field, samples_of
 
 
 class ReferenceEncoder:
@@ -29,8 +29,7 @@ class ReferenceEncoder:
     """
 
     def __init__(self, model: Any, feature_extractor: Any, device: str, others: Sequence[Any] = ()) -> None:
-        # by default cuDNN rounds convolutions to TF32, three digits less than fp32
-        torch.backends.cudnn.allow_tf32 = False
+        exact()
         self.models = [each.to(device).eval() for each in (model, *others)]
         if others:
             once = Once(getattr(model, model.base_model_prefix))

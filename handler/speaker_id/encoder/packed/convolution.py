@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ class ConvolutionStack:
         self.fold: Fold | None = None
         self.blocks = [Block(layer, operators) for layer in layers]
         if layers[0].time_norm is not None:
-            self.fold = Fold(layers[0], layers[0].time_norm)
+            self.fold = Fold(layers[0], layers[0].time_norm, operators.device)
 
     def frames(self, samples: int) -> int:
         """Return how many frames a clip of `samples` samples has."""
@@ -49,7 +50,7 @@ class ConvolutionStack:
             frames = (frames - 1) * stride + kernel
         return frames
 
-    def __call__(self, clips: Sequence[Tensor], spans: Spans, team: Team) -> Tensor:
+    def __call__(self, clips: Any, spans: Spans, team: Team) -> Tensor:
         """Waveforms (samples,) fp32 → their features, (frames, channels), packed."""
         device, dtype = self.operators.device, self.operators.dtype
         out = torch.empty(spans[-1].stop, self.channels, device=device, dtype=dtype)
@@ -107,24 +108,27 @@ class Fold:
     in the norm; so does the waveform's offset, so the caller may remove it, for precision.
     """
 
-    def __init__(self, layer: Convolution, norm: Norm) -> None:
+    def __init__(self, layer: Convolution, norm: Norm, device: torch.device) -> None:
         self.layer = layer
-        self.weight = layer.affine.weight.double()
-        self.gain, self.shift, self.eps = norm.weight.double(), norm.bias.double(), norm.eps
+        self.weight = layer.affine.weight.to(device, torch.float64)
+        self.gain, self.shift = (each.to(device, torch.float64) for each in (norm.weight, norm.bias))
+        self.eps = norm.eps
 
     def __call__(self, waveform: Tensor) -> Convolution:
         patches = waveform.unfold(0, self.layer.kernel, self.layer.stride).double()
-        mean = patches.mean(0)
-        covariance = patches.t() @ patches / len(patches) - torch.outer(mean, mean)
-        variance = ((self.weight @ covariance) * self.weight).sum(1).clamp_min(0)
-        scale = self.gain / torch.sqrt(variance + self.eps)
+        weight, bias = self.of_moments(patches.mean(0), patches.t() @ patches / len(patches))
         return Convolution(
             kernel=self.layer.kernel,
             stride=self.layer.stride,
-            affine=Affine(
-                (self.weight * scale[:, None]).float(),
-                (self.shift - (self.weight @ mean) * scale).float(),
-            ),
+            affine=Affine(weight, bias),
             time_norm=None,
             channel_norm=None,
         )
+
+    def of_moments(self, mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute weights and biases from the means of patches, (…, kernel), and of their outer products."""
+        covariance = square - mean[..., :, None] * mean[..., None, :]
+        variance = ((self.weight @ covariance) * self.weight).sum(-1).clamp_min(0)
+        scale = self.gain / torch.sqrt(variance + self.eps)
+        bias = self.shift - (mean @ self.weight.t()) * scale
+        return (self.weight * scale[..., None]).float(), bias.float()

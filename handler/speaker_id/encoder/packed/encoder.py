@@ -11,22 +11,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from speaker_id import heads
 from speaker_id.clip import Waveform
-from speaker_id.encoder.contract import receptive_field, samples_of
-from speaker_id.encoder.packed import weights
-from speaker_id.encoder.packed.convolution import ConvolutionStack
+from speaker_id.encoder.contract import exact, receptive_field, samples_of
+from speaker_id.encoder.packed import batched, weights
 from speaker_id.encoder.packed.pooling import Sums
-from speaker_id.encoder.packed.positional import PositionalEmbedding
 from speaker_id.encoder.packed.probe import Backend, Precision, choose
-from speaker_id.encoder.packed.spans import Spans, spans
+from speaker_id.encoder.packed.spans import Spans, cut
+from speaker_id.encoder.packed.stages import CLIPWISE
 from speaker_id.encoder.packed.support import supports
 from speaker_id.encoder.packed.team import Team
-from speaker_id.encoder.packed.transformer import Projection, RowNorm, TransformerLayer
+from speaker_id.encoder.packed.transformer import Projection, RowNorm
 
 
 class PackedEncoder:
@@ -37,7 +35,7 @@ class PackedEncoder:
         feature_extractor: the checkpoint's own; it normalises if the checkpoint says so.
         device: "cpu" or "cuda:N".
         precision: of everything but the heads, which are always fp32.
-        backend: "onednn" (CPUs), "portable", or "auto", the fastest that the device supports.
+        backend: one of `probe.Backend`; "auto" is the fastest that the device supports.
         others: more models with the same backbone, whose heads share its pass.
 
     Raises:
@@ -56,17 +54,20 @@ class PackedEncoder:
         models = (model, *others)
         if reason := next(filter(None, map(supports, models)), None):
             raise ValueError(f"the packed encoder cannot compute this model: {reason}")
+        exact()
         operators = choose(backend, precision, torch.device(device))
-        self.operators, self.feature_extractor = operators, feature_extractor
+        self.operators = operators
+        self.stages = batched.STAGES if operators.whole else CLIPWISE
         self.min_samples = receptive_field(model.config)
-        self.convolutions = ConvolutionStack(weights.convolutions(model), operators)
+        self.convolutions = self.stages.convolutions(weights.convolutions(model), operators)
+        self.prepare = self.stages.prepare(feature_extractor, self.convolutions, operators.device)
         self.projection = Projection(weights.features_norm(model), weights.projection(model), operators)
-        self.positional = PositionalEmbedding(weights.positional(model), operators.device)
+        self.positional = self.stages.positional(weights.positional(model), operators)
         self.norm = RowNorm(weights.encoder_norm(model), operators)
         self.pre_norm = bool(model.config.do_stable_layer_norm)
         width = model.config.num_attention_heads
         self.layers = [
-            TransformerLayer(layer, width, self.pre_norm, operators) for layer in weights.layers(model)
+            self.stages.layer(layer, width, self.pre_norm, operators) for layer in weights.layers(model)
         ]
         self.heads = [heads.read(each, operators.device) for each in models]
         self.embedder = heads.of_embedding(models)
@@ -74,8 +75,8 @@ class PackedEncoder:
         self.min_embedding_samples = samples_of(self.heads[self.embedder].min_frames, model.config)
         # one sum for each distinct set of layer weights, in the order of the heads that read it first
         self.mixtures = [*dict.fromkeys(head.mixture for head in self.heads if not head.whole)]
-        threads = torch.get_num_threads() if operators.device.type == "cpu" else 1
-        self.team = Team(threads, operators.chunk, operators.step)
+        threads = torch.get_num_threads() if operators.device.type == "cpu" and not operators.whole else 1
+        self.team = self.stages.team(threads, operators.chunk, operators.step)
 
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
         return self.run(waveforms, embed=False)[0]
@@ -86,8 +87,7 @@ class PackedEncoder:
     @torch.inference_mode()
     def run(self, waveforms: Sequence[Waveform], embed: bool) -> tuple[Tensor, Tensor]:
         """Compute logits and embeddings as `embed`; without embeddings, of width 0, what only they need is left out."""
-        clips = [self.normalise(waveform) for waveform in waveforms]
-        rows = spans(self.convolutions.frames(len(clip)) for clip in clips)
+        clips, rows = self.prepare(waveforms)
         if rows[-1].stop == 1:
             # the libraries multiply a single row with other code, which rounds differently: add a second
             logits, embeddings = self.run([*waveforms, *waveforms], embed)
@@ -95,14 +95,14 @@ class PackedEncoder:
         with self.team.in_charge():
             sums = self.encode(clips, rows, self.team, whole=embed and self.heads[self.embedder].whole)
             logits = self.logits(sums)
-            embeddings = self.embeddings(sums, rows) if embed else logits.new_empty(len(clips), 0)
+            embeddings = self.embeddings(sums, rows) if embed else logits.new_empty(len(rows), 0)
         return logits.cpu(), embeddings.cpu()
 
-    def encode(self, clips: Sequence[Tensor], rows: Spans, team: Team, whole: bool) -> Sums:
+    def encode(self, clips: Any, rows: Spans, team: Team, whole: bool) -> Sums:
         """Compute the weighted sums of hidden states that the heads read.
 
         Args:
-            clips: normalised waveforms.
+            clips: normalised waveforms, as `prepare` makes them.
             rows: where each is.
             team: computes it.
             whole: whether the sum of all frames is needed too.
@@ -111,7 +111,7 @@ class PackedEncoder:
         hidden = self.positional(hidden, rows, team)
         if not self.pre_norm:
             hidden = self.norm(hidden, team)
-        sums = Sums(rows, hidden.shape[1], len(self.mixtures), whole, hidden.device)
+        sums = self.stages.sums(rows, hidden.shape[1], len(self.mixtures), whole, self.operators)
         self.add(sums, hidden, 0, team)
         for number, layer in enumerate(self.layers, 1):
             hidden = layer(hidden, rows, team)
@@ -132,11 +132,12 @@ class PackedEncoder:
         sums.add(hidden, [share(mixture) for mixture in self.mixtures], whole, team)
 
     def logits(self, sums: Sums) -> Tensor:
-        """Compute (clips, labels) of all heads side by side, clip by clip so that all are rounded alike."""
+        """Compute (clips, labels) of all heads side by side; unless batched, clip by clip: all are rounded alike."""
         labelled = [(head, self.mean(sums, head)) for head in self.heads if head.labels]
+        clips = slice(0, len(sums.spans))
         rows = [
-            torch.cat([head.logits(head.embedding(means[clip : clip + 1])) for head, means in labelled], 1)
-            for clip in range(len(sums.spans))
+            torch.cat([head.logits(head.embedding(means[some])) for head, means in labelled], 1)
+            for some in cut(clips, clips.stop if self.operators.whole else 1, smallest=1)
             if labelled
         ]
         return torch.cat(rows) if rows else torch.empty(len(sums.spans), 0)
@@ -162,12 +163,3 @@ class PackedEncoder:
         kind = "fp32" if self.operators.dtype == torch.float32 else "bf16"
         threads = f"{self.team.threads} thread{'s' * (self.team.threads > 1)}"
         return f"packed encoder: {self.operators.name} back end, {kind}, {self.operators.device}, {threads}"
-
-    def normalise(self, waveform: Waveform) -> Tensor:
-        """Normalise a clip as the checkpoint's feature extractor does: (samples,) fp32, on the device."""
-        with np.errstate(all="ignore"):  # the pipeline rejects NaN in the logits; no warning here
-            values = self.feature_extractor(
-                waveform, sampling_rate=self.feature_extractor.sampling_rate, return_tensors="pt"
-            ).input_values[0]
-        prepared: Tensor = values.to(self.operators.device, torch.float32)
-        return prepared

@@ -43,6 +43,7 @@ class Operators(Protocol):
         chunk: rows that a chain of linear maps computes at once, so that intermediate results stay in cache.
         tile: frames of a clip that the convolutions compute at once, for the same reason.
         step: a product's rows are a multiple of it, where each number of rows needs a kernel of its own.
+        whole: whether all clips are computed at once (`batched`), instead of one after the other.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Operators(Protocol):
     chunk: int
     tile: int
     step: int
+    whole: bool
 
     def linear(self, affine: Affine) -> Linear: ...
 
@@ -79,10 +81,11 @@ class PortableLinear:
 
 
 class PortableOperators:
-    """Plain torch. Measured on CPU; written for CUDA too, and not yet measured there."""
+    """Plain torch."""
 
     name = "portable"
     step = 1
+    whole = False
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device

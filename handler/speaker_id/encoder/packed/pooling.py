@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from speaker_id.encoder.packed.operators import Operators
 from speaker_id.encoder.packed.spans import Spans
 from speaker_id.encoder.packed.team import Team
 
@@ -24,15 +25,16 @@ class Sums:
         width: of the hidden states.
         means: how many sums of means.
         whole: whether there is a sum of all frames too.
-        device: of the states.
+        operators: of the encoder.
 
     Attributes:
         means: each (clips, hidden), fp32.
         frames: (frames, hidden), fp32; None if it is not asked for.
     """
 
-    def __init__(self, spans: Spans, width: int, means: int, whole: bool, device: torch.device) -> None:
-        self.spans = spans
+    def __init__(self, spans: Spans, width: int, means: int, whole: bool, operators: Operators) -> None:
+        self.spans, self.operators = spans, operators
+        device = operators.device
         self.means = [torch.zeros(len(spans), width, device=device) for _ in range(means)]
         self.frames = torch.zeros(spans[-1].stop, width, device=device) if whole else None
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from speaker_id.encoder.packed.operators import Operators
 from speaker_id.encoder.packed.spans import Spans, cut
 from speaker_id.encoder.packed.team import Team
 from speaker_id.encoder.packed.weights import Positional
@@ -24,7 +25,8 @@ BLOCKS = 8  # transformed at once, to read the spectra of the weights less often
 class PositionalEmbedding:
     """Each clip's rows plus GELU of their grouped convolution over time. Always in fp32."""
 
-    def __init__(self, weights: Positional, device: torch.device) -> None:
+    def __init__(self, weights: Positional, operators: Operators) -> None:
+        device = operators.device
         weight, bias = weights.affine.weight.to(device), weights.affine.bias
         channels, width, self.kernel = weight.shape
         self.groups = weights.groups

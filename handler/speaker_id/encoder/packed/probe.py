@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from speaker_id.encoder.packed.batched.fused import FusedOperators
+from speaker_id.encoder.packed.batched.layout import Layout
+from speaker_id.encoder.packed.batched.operators import BatchedOperators
 from speaker_id.encoder.packed.onednn import OneDnnOperators
 from speaker_id.encoder.packed.operators import Operators, PortableOperators
+from speaker_id.encoder.packed.weights import Norm, Positional
 from speaker_id.heads.affine import Affine
 
 Precision = Literal["fp32", "bf16"]
-Backend = Literal["auto", "portable", "onednn"]
+Backend = Literal["auto", "portable", "onednn", "batched", "fused"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PLAIN = {"portable": PortableOperators, "batched": BatchedOperators}
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2}  # of values near 1; a few units in the last place
 
 logger = logging.getLogger(__name__)
 
 
 def choose(backend: Backend, precision: Precision, device: torch.device) -> Operators:
-    """Return the requested back end, or the portable one with a warning where oneDNN's operators are missing or wrong.
+    """Return the requested back end, or the plain one with a warning where a fast one's operators are missing or wrong.
 
     Raises:
-        ValueError: the processor has no bf16 arithmetic, or oneDNN is requested for a GPU.
+        ValueError: the device has no bf16 arithmetic, or the back end is for another kind of device.
     """
     if precision == "bf16" and not computes_bf16(device):
         raise ValueError(f"precision bf16: {device} has no bf16 arithmetic; serve with precision fp32")
-    if backend == "onednn" and device.type != "cpu":
-        raise ValueError(f"backend onednn computes on CPUs only, not on {device}; choose auto or portable")
-    portable = PortableOperators(DTYPES[precision], device)
-    if backend == "portable" or device.type != "cpu":
-        return portable
-    fast = OneDnnOperators(DTYPES[precision], device)
-    if fault := find_fault(fast, portable):
-        logger.warning(
-            "oneDNN's fused operators cannot serve (%s): the portable back end does, slower", fault
+    if (only := {"onednn": "cpu", "fused": "cuda"}.get(backend, device.type)) != device.type:
+        kind = {"cpu": "CPUs", "cuda": "GPUs"}[only]
+        raise ValueError(
+            f"backend {backend} computes on {kind} only, not on {device}; choose auto or portable"
         )
-        return portable
-    return fast
+    plain: type[PortableOperators]
+    plain, fast = (
+        (PortableOperators, OneDnnOperators) if device.type == "cpu" else (BatchedOperators, FusedOperators)
+    )
+    if backend in PLAIN:
+        return PLAIN[backend](DTYPES[precision], device)
+    trusted, found = (kind(DTYPES[precision], device) for kind in (plain, fast))
+    if fault := find_fault(found, trusted):
+        logger.warning(
+            "the %s back end cannot serve (%s): the %s one does, slower", found.name, fault, trusted.name
+        )
+        return trusted
+    return found
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -62,7 +75,7 @@ def find_fault(operators: Operators, trusted: Operators) -> str | None:
     generator = torch.Generator().manual_seed(0)
 
     def noise(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=generator).to(operators.device)
 
     stretch = noise(40, 32).to(operators.dtype)
     stretch[7] = float("nan")  # of a neighbour: must not spread
@@ -79,12 +92,42 @@ def find_fault(operators: Operators, trusted: Operators) -> str | None:
                 "linear with residual": (found.add(windows, residual), expected.add(windows, residual)),
                 "attention": (operators.attention(*heads), trusted.attention(*heads)),
             }
-        except (AttributeError, RuntimeError, TypeError) as exc:  # missing, or with another signature
+            if isinstance(operators, BatchedOperators) and isinstance(trusted, BatchedOperators):
+                outcomes |= batched_outcomes(operators, trusted, noise)
+        except Exception as exc:  # missing, of another signature, or not to be compiled
             return f"{type(exc).__name__}: {str(exc).splitlines()[0]}"
         for name, (value, reference) in outcomes.items():
             if not agree(value, reference):
                 return f"{name} is wrong"
     return None
+
+
+def batched_outcomes(
+    operators: BatchedOperators, trusted: BatchedOperators, noise: Callable[..., Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    layout = Layout([330, 9], [37, 1], 9, operators.device)
+    signal, clips = noise(9 * 40), layout.of_hops(torch.arange(2, device=operators.device))
+    signal[331:333] = float("nan")  # between the clips
+    windows = signal.as_strided((layout.hops, 3, 5), (9, 3, 1))
+    weights = (noise(2, 5, 40), noise(2, 40), clips)
+    rows = noise(layout.rows, 40).to(operators.dtype)
+    rows[37] = float("nan")
+    qkv = noise(layout.rows, 3 * 32).to(operators.dtype)
+    norm, final = Norm(noise(40), noise(40), 1e-5), noise(layout.rows, 40).to(operators.dtype)
+    adds = [each.add_norm(norm, keep=True) for each in (operators, trusted)]
+    sums = [add(rows.clone(), final) for add in adds]
+    outcomes = {
+        "sum": (sums[0][0], sums[1][0]),
+        "norm of a sum": (sums[0][1], sums[1][1]),
+        "the first layer": (operators.first_layer(windows, *weights), trusted.first_layer(windows, *weights)),
+        "means": (operators.means(rows, layout), trusted.means(rows, layout)),
+        "attention of a batch": (operators.attend(qkv, layout, 2), trusted.attend_in_turn(qkv, layout, 2)),
+    }
+    affine, rows = Affine(noise(96, 48, 4) / 14, noise(96)), noise(50, 96).to(operators.dtype)
+    if grouped := operators.grouped(Positional(affine, groups=2)):
+        expected = F.conv1d(rows.t()[None].float(), affine.weight, affine.bias, groups=2).to(rows.dtype)
+        outcomes["the positional convolution"] = (grouped(rows), F.gelu(expected[0].T))
+    return outcomes
 
 
 def agree(value: Tensor, reference: Tensor) -> bool:

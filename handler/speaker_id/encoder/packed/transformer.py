@@ -49,6 +49,7 @@ class TransformerLayer:
     """
 
     def __init__(self, weights: Layer, heads: int, pre_norm: bool, operators: Operators) -> None:
+        self.operators = operators
         self.heads, self.pre_norm, self.step = heads, pre_norm, operators.step
         self.attention = operators.attention
         self.qkv, self.out = operators.linear(weights.qkv), operators.linear(weights.out)
@@ -60,7 +61,7 @@ class TransformerLayer:
         frames, width = hidden.shape
         qkv = team.map_rows(self.project, hidden, hidden.new_empty(frames, 3 * width))
         mixed = self.attend(qkv, spans, team)
-        team.run(partial(self.feed_forward, mixed, hidden, rows) for rows in team.chunks(frames))
+        team.run(partial(self.update, mixed, hidden, rows) for rows in team.chunks(frames))
         return hidden
 
     def project(self, rows: Tensor) -> Tensor:
@@ -82,12 +83,14 @@ class TransformerLayer:
         out = self.attention(query, key, value)
         mixed[span].view(frames, self.heads, -1)[:, heads] = out.transpose(0, 1)
 
-    def feed_forward(self, mixed: Tensor, hidden: Tensor, rows: slice) -> None:
+    def update(self, mixed: Tensor, hidden: Tensor, rows: slice) -> None:
         wide = widened(rows, self.step)
-        x = self.out.add(mixed[wide], hidden[wide])
+        hidden[rows] = self.feed_forward(mixed[wide], hidden[wide])[rows.start - wide.start :]
+
+    def feed_forward(self, mixed: Tensor, hidden: Tensor) -> Tensor:
+        """Compute the layer's output from its input and what attention mixed of it."""
+        x = self.out.add(mixed, hidden)
         if self.pre_norm:
-            x = self.down.add(self.up.gelu(self.final_norm(x)), x)
-        else:
-            x = self.norm(x)
-            x = self.final_norm(self.down.add(self.up.gelu(x), x))
-        hidden[rows] = x[rows.start - wide.start :]
+            return self.down.add(self.up.gelu(self.final_norm(x)), x)
+        x = self.norm(x)
+        return self.final_norm(self.down.add(self.up.gelu(x), x))

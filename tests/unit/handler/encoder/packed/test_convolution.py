@@ -44,14 +44,14 @@ def test_the_fold_is_a_group_norm() -> None:
     waveform = torch.randn(5000) + 0.3
     convolved = F.conv1d(waveform[None, None], torch_weight(first, 1), first.affine.bias, stride=5)
     expected = F.group_norm(convolved, 6, norm.weight, norm.bias, norm.eps)
-    folded = Fold(first, norm)(waveform)
+    folded = Fold(first, norm, torch.device("cpu"))(waveform)
     found = F.conv1d(waveform[None, None], torch_weight(folded, 1), folded.affine.bias, stride=5)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_fold_of_silence_is_the_norms_shift() -> None:
     norm = Norm(torch.randn(6), torch.randn(6), 1e-5)
-    folded = Fold(layer(10, 5, 1, 6, norm), norm)(torch.zeros(500))
+    folded = Fold(layer(10, 5, 1, 6, norm), norm, torch.device("cpu"))(torch.zeros(500))
     torch.testing.assert_close(folded.affine.bias, norm.bias)
 
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from speaker_id.encoder.packed import onednn
+from speaker_id.encoder.packed.batched.fused import FusedOperators
+from speaker_id.encoder.packed.batched.operators import BatchedOperators
 from speaker_id.encoder.packed.probe import choose, computes_bf16, find_fault, precisions
 from torch import Tensor
 
@@ -123,5 +125,12 @@ def test_onednn_is_refused_on_a_gpu() -> None:
         choose("onednn", "fp32", torch.device("cuda:0"))
 
 
-def test_a_gpu_gets_the_portable_back_end() -> None:
-    assert choose("auto", "fp32", torch.device("cuda:0")).name == "portable"
+def test_triton_is_refused_on_a_cpu() -> None:
+    with pytest.raises(ValueError, match="backend fused computes on GPUs only, not on cpu"):
+        choose("fused", "fp32", CPU)
+
+
+def test_kernels_that_are_missing_or_cannot_run_are_a_fault() -> None:
+    batched, fused = (kind(torch.float32, CPU) for kind in (BatchedOperators, FusedOperators))
+    assert find_fault(batched, batched) is None
+    assert find_fault(fused, batched)
