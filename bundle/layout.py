@@ -1,4 +1,5 @@
-"""The heads of a model's answers, as its archive's settings name them: its own classifiers, and a gallery's voices."""
+"""The heads of a model's answers, as its archive's settings name them: its own classifiers, "unknown" of those
+that have a guard, and a gallery's voices."""
 
 from __future__ import annotations
 
@@ -27,11 +28,13 @@ def laid_out(spec: ModelSpec, checkpoint: Path) -> ModelSpec:
     """
     ours = spec.speaker_id
     try:
-        named = label_names.classifiers(checkpoint, Manifest.read(checkpoint), ours.heads)
-        heads = {head: len(labels) for head, labels in named.items()}
-        kinds: dict[str, str] = {}
+        manifest = Manifest.read(checkpoint)
+        named = label_names.classifiers(checkpoint, manifest, ours.heads)
+        guarded = {head for head, card in manifest.guards().items() if card is not None}
+        heads = {head: len(labels) + (head in guarded) for head, labels in named.items()}
+        kinds = dict.fromkeys(guarded, "guard")
         if spec.gallery is not None:
-            heads, kinds = beside(spec.gallery, heads)
+            heads, kinds = beside(spec.gallery, heads, kinds)
         given = {"heads": {head: count for head, count in heads.items() if head}, "open_sets": kinds}
         settings = Settings.model_validate({**ours.model_dump(), **given})
     except CheckpointError as exc:
@@ -45,7 +48,9 @@ def laid_out(spec: ModelSpec, checkpoint: Path) -> ModelSpec:
     return spec.model_copy(update={"heads": {}, "speaker_id": settings})
 
 
-def beside(gallery: GallerySpec, heads: dict[str, int]) -> tuple[dict[str, int], dict[str, str]]:
+def beside(
+    gallery: GallerySpec, heads: dict[str, int], kinds: dict[str, str]
+) -> tuple[dict[str, int], dict[str, str]]:
     """Add a gallery's head to the model's own, or make it the only one, without a name, of a model without labels.
 
     Returns:
@@ -63,4 +68,5 @@ def beside(gallery: GallerySpec, heads: dict[str, int]) -> tuple[dict[str, int],
             f"the model has a head {gallery.head!r}: give the gallery's another name, "
             "gallery: {file: …, head: name} in model.yaml"
         )
-    return {**own, gallery.head: count}, {gallery.head: "gallery"}
+    opened = {head or CLASSIFIER: kind for head, kind in kinds.items()}
+    return {**own, gallery.head: count}, {**opened, gallery.head: "gallery"}

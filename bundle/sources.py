@@ -144,7 +144,9 @@ def read_spec(folder: Path) -> ModelSpec:
             raise BundleError(f"{file}: {reserved}: not a key of this file; it follows from the folder")
     content["name"] = _short_name(folder.resolve().name, f"MODEL={folder}")
     if isinstance(content.get("speaker_id"), dict) and "open_sets" in content["speaker_id"]:
-        raise BundleError(f"{file}: speaker_id.open_sets: not a key of this file; it follows from gallery")
+        raise BundleError(
+            f"{file}: speaker_id.open_sets: not a key of this file; it follows from gallery and unknown"
+        )
     if "gallery" in content:
         content["gallery"] = _gallery(content["gallery"], folder)
     if "heads" in content:

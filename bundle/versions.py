@@ -38,6 +38,6 @@ def current(spec: ModelSpec, *, pinned: bool = False) -> ModelSpec:
         )
     archive.build(spec, store.STORE)
     store.forget(store.STORE, spec.name)
-    # what the answers of several heads are called stands in the archive
-    several = spec.heads or spec.gallery
+    # which heads the answers have, and which of them may say unknown, stands in the archive
+    several = spec.heads or spec.gallery or spec.unknown
     return archived.read(store.STORE / f"{spec.name}.mar") if several else spec

@@ -35,7 +35,8 @@ class Classifier:
         if head not in known:
             names = ", ".join(known) if manifest.heads else "it has one, without a name"
             raise BundleError(f"HEAD={head} is no head of {manifest.name}: {names}")
-        self.labels, self.maker = guard.guardable(loaded, head), guard.maker(loaded, head)
+        _, self.labels = guard.guardable(loaded, head)
+        self.maker = guard.maker(loaded, head)
         self.sampling_rate = loaded.sampling_rate
         self._encoder = ReferenceEncoder(guard.model_of(loaded, head), loaded.feature_extractor, "cpu")
 

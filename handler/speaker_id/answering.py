@@ -12,6 +12,7 @@ from torch import Tensor
 from speaker_id import labels, protocol
 from speaker_id.certainty import Certainty, certainties
 from speaker_id.errors import InvalidParameter
+from speaker_id.heads import Source
 from speaker_id.job import Job
 from speaker_id.open_set import Joined, OpenSet, Threshold
 from speaker_id.settings import Settings
@@ -64,9 +65,10 @@ class Answering:
         )
         protocol.check_size(least, self.settings.max_response_bytes)
 
-    def embeds(self, request: protocol.Request) -> bool:
-        """Return whether an answer needs the embedding, as itself or for an open set."""
-        return request.embeds or self.joined.embeds(self.ranked(request))
+    def sources(self, request: protocol.Request) -> tuple[Source, ...]:
+        """Return whose embeddings an answer needs: the model's as itself, and those that open sets read."""
+        own: tuple[Source, ...] = (None,) if request.embeds else ()
+        return tuple(dict.fromkeys((*own, *self.joined.sources(self.ranked(request)))))
 
     def ranked(self, request: protocol.Request) -> set[str]:
         """Return the names of the heads that it gets a ranking of, that of the default one among them."""
@@ -113,7 +115,7 @@ class Answering:
         options, asked = job.request.options, self.ranked(job.request)
         threshold = Threshold(options.fpir, options.min_score)
         return [
-            self.joined.logits(job.logits[index], job.embeddings.get(index), asked, threshold)
+            self.joined.logits(job.logits[index], job.embeddings[index], asked, threshold)
             for index in range(len(job.request.clips))
         ]
 
@@ -124,7 +126,7 @@ class Answering:
 
     def embeddings(self, job: Job) -> protocol.Embeddings:
         """Each clip's, of length 1, so that a product of two is their cosine."""
-        vectors = [job.embeddings[index] for index in range(len(job.request.clips))]
+        vectors = [job.embeddings[index][None] for index in range(len(job.request.clips))]
         return protocol.Embeddings(self.space, [F.normalize(each, dim=0).tolist() for each in vectors])
 
     def scores(self, logits: Tensor, function: labels.Functions) -> dict[str, NDArray[np.float32]]:

@@ -25,7 +25,7 @@ class Decoding:
         settings: limits on one request's seconds and CPU time.
         sampling_rate: of the waveforms, in Hz.
         min_samples: fewest samples of a waveform; the encoder's receptive field.
-        min_embedding_samples: the same of a request for embeddings.
+        min_embedding_samples: the same of a request that needs the model's embedding.
         on_hang: is called for each clip that was given up because its decoder hangs.
     """
 
@@ -91,7 +91,7 @@ class Decoding:
         lent = budget.lend() if budget else 0.0
         started = time.perf_counter()
         try:
-            least = self.min_embedding_samples if job.embeds else self.min_samples
+            least = self.min_embedding_samples if None in job.sources else self.min_samples
             decoded = self.decoders.decode(
                 each.clip, min_samples=least, cpu_seconds=lent, deadline=job.deadline
             )

@@ -55,6 +55,7 @@ class Gallery:
     sounds: Tensor
     reads = 0
     embeds = True
+    source = None  # the model's
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -162,15 +161,19 @@ class Guarded:
     Attributes:
         labels: of the answer: the head's, then "unknown".
         fpir: false-alarm rate of a request that does not say.
+        source: the head's index among the model's.
     """
 
     guard: Guard
     labels: tuple[str, ...]
     method: Method
     fpir: float
+    source: int = 0
 
     @classmethod
-    def load(cls, path: Path, card: GuardCard, made: Maker, labels: tuple[str, ...]) -> Guarded:
+    def load(
+        cls, path: Path, card: GuardCard, made: Maker, labels: tuple[str, ...], source: int = 0
+    ) -> Guarded:
         """Read a head's guard, and check that it is this head's.
 
         Raises:
@@ -184,7 +187,7 @@ class Guarded:
             )
         if card.method not in guard.manifest.methods:
             raise CheckpointError(f"{path.name} has no method {card.method}: run `make guard` again")
-        return cls(guard, (*labels, UNKNOWN), card.method, card.fpir)
+        return cls(guard, (*labels, UNKNOWN), card.method, card.fpir, source)
 
     @property
     def reads(self) -> int:
@@ -227,17 +230,16 @@ def guards(folder: Path, loaded: Checkpoint) -> dict[str, Guarded]:
     Raises:
         CheckpointError: one is not of its head.
     """
-    manifest = loaded.manifest
-    cards = {name: head.guard for name, head in manifest.heads.items()} or {"": manifest.guard}
-    return {
-        name: Guarded.load(folder / card.file, card, maker(loaded, name), guardable(loaded, name))
-        for name, card in cards.items()
-        if card is not None
-    }
+    found = {}
+    for index, (head, card) in enumerate(loaded.manifest.guards().items()):
+        if card is not None:
+            name, labels = guardable(loaded, head)
+            found[name] = Guarded.load(folder / card.file, card, maker(loaded, head), labels, index)
+    return found
 
 
-def guardable(loaded: Checkpoint, head: str) -> tuple[str, ...]:
-    """Return the labels of a head that can have a guard.
+def guardable(loaded: Checkpoint, head: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name that answers have for a head that can have a guard, and its labels.
 
     Args:
         head: its name; empty for a model of one.
@@ -245,15 +247,15 @@ def guardable(loaded: Checkpoint, head: str) -> tuple[str, ...]:
     Raises:
         CheckpointError: it cannot; says why.
     """
-    rest = iter(loaded.labels)
-    sizes = loaded.heads or ({"": len(loaded.labels)} if loaded.labels else {})
-    classifiers = {name: tuple(islice(rest, count)) for name, count in sizes.items()}
+    classifiers = loaded.by_head()
     name = f"head {head}" if head else "the model"
+    if not head and len(classifiers) == 1:
+        (head,) = classifiers  # beside a gallery it has a name
     if head not in classifiers:
         groups = [each for each in classifiers if not head or each.startswith(f"{head}.")]
         why = f"has several classifiers ({', '.join(groups)})" if groups else "has no labels"
         raise CheckpointError(f"{name} {why}: a guard is of one classifier")
-    labels, function = classifiers[head], loaded.functions.get(head, loaded.default_function)
+    labels, function = classifiers[head], loaded.function_of(head)
     if function != "softmax":
         raise CheckpointError(
             f"{name} has {function} scores: a guard is of labels that exclude each other, softmax"
@@ -262,7 +264,7 @@ def guardable(loaded: Checkpoint, head: str) -> tuple[str, ...]:
         raise CheckpointError(f"{name} has a label {UNKNOWN!r} of its own: it cannot have a guard")
     if len(labels) < 2:
         raise CheckpointError(f"{name} has one label: a guard is of a head with at least two")
-    return labels
+    return head, labels
 
 
 def maker(loaded: Checkpoint, head: str) -> Maker:

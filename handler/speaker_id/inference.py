@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from speaker_id.clip import Waveform
 from speaker_id.encoder.contract import Encoder, out_of_memory
 from speaker_id.errors import NonFiniteAudio, OutOfMemory
+from speaker_id.heads import Source
 from speaker_id.job import JobClip
 
 MicroBatch = list[tuple[JobClip, Waveform]]
@@ -33,11 +36,12 @@ class Inference:
         started = time.perf_counter()
         logits: Tensor | None = None
         waveforms = [waveform for _, waveform in batch]
+        sources = [*dict.fromkeys(source for each, _ in batch for source in each.job.sources)]
         try:
-            if any(each.job.embeds for each, _ in batch):
-                logits, embeddings = self.encoder.embed(waveforms)
+            if sources:
+                logits, embeddings = self.encoder.embed(waveforms, sources)
             else:
-                logits = embeddings = self.encoder(waveforms)  # no embedding is looked at
+                logits, embeddings = self.encoder(waveforms), None
         except (MemoryError, RuntimeError) as exc:
             if not out_of_memory(exc):
                 raise
@@ -45,17 +49,26 @@ class Inference:
             self.separately(batch)
             return
         seconds = time.perf_counter() - started
-        for (each, _), row, vector in zip(batch, logits, embeddings, strict=True):
-            if not (row.isfinite().all() and (not each.job.embeds or vector.isfinite().all())):
+        vectors = self.by_source(sources, embeddings)
+        for place, ((each, _), row) in enumerate(zip(batch, logits, strict=True)):
+            own = {source: vectors[source][place] for source in each.job.sources}
+            if not all(tensor.isfinite().all() for tensor in (row, *own.values())):
                 each.fail(
                     NonFiniteAudio("the samples are finite, but overflow in the model: scale them to ±1")
                 )
             elif not each.job.failed:
                 each.job.logits[each.index] = row
-                if each.job.embeds:
-                    each.job.embeddings[each.index] = vector
+                each.job.embeddings[each.index] = own
         for outcome in {id(each.job): each.job.outcome for each, _ in batch}.values():
             outcome.inference_seconds += seconds
+
+    def by_source(self, sources: Sequence[Source], embeddings: Tensor | None) -> dict[Source, Tensor]:
+        """Take apart what stands side by side."""
+        if embeddings is None:
+            return {}
+        encoder = self.encoder
+        widths = [encoder.embedding_width if each is None else encoder.widths[each] for each in sources]
+        return dict(zip(sources, torch.split(embeddings, widths, 1), strict=True))
 
     def separately(self, batch: MicroBatch) -> None:
         """Encode clip by clip what memory did not suffice for: one that is too large costs the others nothing."""

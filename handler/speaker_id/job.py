@@ -16,6 +16,7 @@ from speaker_id.batching import Budget
 from speaker_id.certainty import Certainty
 from speaker_id.clip import Clip
 from speaker_id.errors import DeadlineExceeded, OutOfMemory, RequestError
+from speaker_id.heads import Source
 
 
 @dataclass
@@ -83,8 +84,8 @@ class Job:
         budget: CPU time that decoding its clips may still take.
         deadline: seconds since the epoch after which nobody waits for the answer; None for no deadline.
         logits: by the clip's index; each (labels,), fp32.
-        embeddings: the same of what the head makes, (width,), fp32, where `embeds`.
-        embeds: whether its answer needs them.
+        sources: whose embeddings its answer needs.
+        embeddings: those of each clip, by source; each (width,), fp32.
         decode_seconds: one a clip; several threads append.
     """
 
@@ -92,9 +93,9 @@ class Job:
     outcome: Outcome
     budget: Budget
     deadline: float | None = None
-    embeds: bool = False
+    sources: tuple[Source, ...] = ()
     logits: dict[int, Tensor] = field(default_factory=dict)
-    embeddings: dict[int, Tensor] = field(default_factory=dict)
+    embeddings: dict[int, dict[Source, Tensor]] = field(default_factory=dict)
     decode_seconds: list[float] = field(default_factory=list)
 
     @property

@@ -202,6 +202,10 @@ class Manifest(BaseModel):
     guard: GuardCard | None = None
     gallery: GalleryCard | None = None
 
+    def guards(self) -> dict[str, GuardCard | None]:
+        """Return what each head has, in order; "" is the only one of a checkpoint of one model."""
+        return {name: head.guard for name, head in self.heads.items()} or {"": self.guard}
+
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Read a folder's manifest. Raises CheckpointError if it is missing or invalid."""

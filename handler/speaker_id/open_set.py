@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from speaker_id.heads import Source
+
 
 class OpenSet(Protocol):
     """One head's logits.
@@ -21,7 +23,8 @@ class OpenSet(Protocol):
     Attributes:
         labels: of the answer, in the order of the logits; the last is "unknown".
         reads: how many logits of the model it reads: those of the classifier that it guards, or none.
-        embeds: whether it reads the embedding.
+        embeds: whether it reads an embedding.
+        source: whose that is.
     """
 
     @property
@@ -30,6 +33,8 @@ class OpenSet(Protocol):
     def reads(self) -> int: ...
     @property
     def embeds(self) -> bool: ...
+    @property
+    def source(self) -> Source: ...
 
     def logits(
         self,
@@ -43,7 +48,7 @@ class OpenSet(Protocol):
 
         Args:
             row: (reads,), the model's logits that it reads.
-            embedding: (width,), the model's; None unless `embeds`.
+            embedding: (width,), of `source`; None unless `embeds`.
             fpir: the share of strangers' clips that may get another label than "unknown" in this request; the head's
                 own if None.
             min_score: or the probability, against "unknown" alone, that a label must reach.
@@ -71,18 +76,29 @@ class Joined:
     heads: Mapping[str, int]
     sets: Mapping[str, OpenSet]
 
-    def embeds(self, asked: Collection[str]) -> bool:
-        """Return whether one of these heads reads the embedding."""
-        return any(opened.embeds for head, opened in self.sets.items() if head in asked)
+    @property
+    def reads(self) -> int:
+        """How many logits the model has."""
+        return sum(
+            self.sets[head].reads if head in self.sets else count for head, count in self.heads.items()
+        )
+
+    def sources(self, asked: Collection[str]) -> list[Source]:
+        """Return whose embeddings these heads read."""
+        return [opened.source for head, opened in self.sets.items() if head in asked and opened.embeds]
 
     def logits(
-        self, row: Tensor, embedding: Tensor | None, asked: Collection[str], threshold: Threshold
+        self,
+        row: Tensor,
+        embeddings: Mapping[Source, Tensor],
+        asked: Collection[str],
+        threshold: Threshold,
     ) -> Tensor:
         """(model's outputs,) → (labels,) of all heads.
 
         Args:
             row: the model's logits.
-            embedding: the model's; None unless `embeds(asked)`.
+            embeddings: those of `sources(asked)` at least.
             asked: heads whose answer is looked at; the logits of other open sets are zeros.
             threshold: the request's.
         """
@@ -94,7 +110,7 @@ class Joined:
             stop = start + (count if opened is None else opened.reads)
             part = row[start:stop]
             if opened is not None and head in asked:
-                given = embedding if opened.embeds else None
+                given = embeddings[opened.source] if opened.embeds else None
                 part = opened.logits(part, given, threshold.fpir, threshold.min_score)
             elif opened is not None:
                 part = row.new_zeros(count)

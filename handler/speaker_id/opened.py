@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from speaker_id import gallery
+from speaker_id import gallery, guard
 from speaker_id.checkpoint import Checkpoint
 from speaker_id.gallery import Gallery
 from speaker_id.manifest import CheckpointError
@@ -23,7 +23,7 @@ def open_sets(folder: Path, loaded: Checkpoint) -> dict[str, OpenSet]:
     Raises:
         CheckpointError: one is damaged, or of another model.
     """
-    found: dict[str, OpenSet] = {}
+    found: dict[str, OpenSet] = {**guard.guards(folder, loaded)}
     card = loaded.manifest.gallery
     if card is not None:
         voices = Gallery.read(folder / card.file)

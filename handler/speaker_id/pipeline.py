@@ -127,7 +127,7 @@ class Pipeline:
             job = Job(request, outcome, self.decoding.budget(request), deadline)
             job.check_deadline()
             self.answering.check(request)
-            job.embeds = self.answering.embeds(request)
+            job.sources = self.answering.sources(request)
             outcome.clips = len(request.clips)
             return job
         return None

@@ -104,8 +104,8 @@ class Settings(BaseModel):
         {},
         description="Heads that may answer 'unknown', as `make archive` has found them: a gallery of enrolled voices, "
         "or a guard, which adds 'unknown' to the labels of a classifier. An empty name is the only head's. Not to be "
-        "set by hand: `gallery` of model.yaml does it. Too many: a head without one is an error when the model is "
-        "loaded. Too few: a request cannot say when the answer is unknown.",
+        "set by hand: `gallery` and `unknown` of model.yaml do it. Too many: a head without one is an error when the "
+        "model is loaded. Too few: a request cannot say when the answer is unknown.",
     )
     default_head: str = Field(
         "",

@@ -26,7 +26,7 @@ class Worker(shipped.Worker):
     def load(self, *args: Any, **kwargs: Any) -> None:
         super().load(*args, **kwargs)
         self.pipeline = replace(
-            self.pipeline, encoder=NullEncoder(self.pipeline.encoder, len(self.pipeline.labels))
+            self.pipeline, encoder=NullEncoder(self.pipeline.encoder, self.pipeline.answering.joined.reads)
         )
 
 
@@ -37,10 +37,13 @@ class NullEncoder:
         self.labels = labels
         self.min_samples = encoder.min_samples
         self.min_embedding_samples = encoder.min_embedding_samples
-        self.embedding_width = encoder.embedding_width
+        self.embedding_width, self.widths = encoder.embedding_width, encoder.widths
 
     def __call__(self, waveforms: Sequence[Any]) -> torch.Tensor:
         return torch.zeros(len(waveforms), self.labels)
 
-    def embed(self, waveforms: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        return self(waveforms), torch.zeros(len(waveforms), self.embedding_width)
+    def embed(
+        self, waveforms: Sequence[Any], sources: Sequence[int | None] = (None,)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        width = sum(self.embedding_width if each is None else self.widths[each] for each in sources)
+        return self(waveforms), torch.zeros(len(waveforms), width)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from speaker_id.clip import Waveform
 from speaker_id.encoder.contract import Encoder
+from speaker_id.heads import Source
 from torch import Tensor
 
 SPARE = 64 << 20  # bytes of address space that an exhausted worker has left
@@ -23,7 +24,7 @@ class FaultyEncoder:
         self.encoder = encoder
         self.min_samples = encoder.min_samples
         self.min_embedding_samples = encoder.min_embedding_samples
-        self.embedding_width = encoder.embedding_width
+        self.embedding_width, self.widths = encoder.embedding_width, encoder.widths
         self.disarm()
 
     def arm(self, hoard: Callable[[], None], token: str, samples: int) -> None:
@@ -37,9 +38,11 @@ class FaultyEncoder:
         self.fail(waveforms)
         return self.encoder(waveforms)
 
-    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
+    def embed(
+        self, waveforms: Sequence[Waveform], sources: Sequence[Source] = (None,)
+    ) -> tuple[Tensor, Tensor]:
         self.fail(waveforms)
-        return self.encoder.embed(waveforms)
+        return self.encoder.embed(waveforms, sources)
 
     def fail(self, waveforms: Sequence[Waveform]) -> None:
         if any(len(waveform) == self.samples for waveform in waveforms) and begins(self.token):

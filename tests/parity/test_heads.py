@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -192,6 +193,26 @@ def test_without_an_x_vector_the_embedding_is_the_first_heads_pooled_projection(
         own = torch.cat([projection(model, waveform) for waveform in batch])
     assert encoder.embedding_width == SMALL["classifier_proj_size"]
     assert distance(encoder.embed(batch)[1], own) < REFERENCE_BOUND
+
+
+@pytest.mark.parametrize("classes", [PackedEncoder, ReferenceEncoder])
+def test_every_classifiers_own_embedding_equals_its_own_models_in_any_company(
+    models: list[Any], batch: list[Waveform], classes: Any
+) -> None:
+    # by itself each model's embedding is its pooled projection: the test above
+    own = [ReferenceEncoder(model, extractor(True), "cpu").embed(batch)[1] for model in models[:-1]]
+    first_model, *others = copy.deepcopy(models)  # the reference encoder takes their backbones
+    encoder = classes(first_model, extractor(True), "cpu", others=others)
+    logits, found = encoder.embed(batch, (2, None, 0))
+    assert torch.equal(logits, encoder(batch))
+    widths = [encoder.widths[2], encoder.embedding_width, encoder.widths[0]]
+    third, vectors, first = torch.split(found, widths, 1)
+    assert distance(third, own[2]) < REFERENCE_BOUND
+    assert distance(first, own[0]) < REFERENCE_BOUND
+    assert torch.equal(vectors[LONG], encoder.embed(batch)[1][LONG])
+    for index, waveform in enumerate(batch):
+        _, alone = encoder.embed([waveform], (2, 0))
+        assert distance(alone, torch.cat([third, first], 1)[index : index + 1]) < COMPANY_BOUND
 
 
 def test_heads_of_base_size_equal_their_own_models(batch: list[Waveform]) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from speaker_id.clip import Waveform
+from speaker_id.heads import Source
 
 # samples: 50 ms at 16 kHz, for models that read filter banks: their normalisation needs two frames of 25 ms
 DEFAULT_RECEPTIVE_FIELD = 800
@@ -24,11 +25,13 @@ class Encoder(Protocol):
         min_samples: fewest samples of a waveform; its receptive field.
         min_embedding_samples: fewest samples of a waveform that has an embedding.
         embedding_width: of an embedding.
+        widths: of each head's own.
     """
 
     min_samples: int
     min_embedding_samples: int
     embedding_width: int
+    widths: tuple[int, ...]
 
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
         """Compute logits of shape (clips, labels), fp32, on the CPU, from waveforms of shape (samples,), float32.
@@ -37,11 +40,16 @@ class Encoder(Protocol):
         """
         ...
 
-    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
+    def embed(
+        self, waveforms: Sequence[Waveform], sources: Sequence[Source] = (None,)
+    ) -> tuple[Tensor, Tensor]:
         """Compute, in one pass, the same logits, and embeddings of shape (clips, width), fp32, on the CPU.
 
         They are the head's own, not normalised: an x-vector where the model has one, else the first head's pooled
         projection. A clip that is too short for an x-vector gets NaN.
+
+        Args:
+            sources: whose, which stand side by side: the model's, or a classifier's own pooled projection.
         """
         ...
 

@@ -41,7 +41,8 @@ class ReferenceEncoder:
         self.labelled = [not heads.is_xvector(each) for each in self.models]
         self.embedder = heads.of_embedding(self.models)
         source = self.models[self.embedder]
-        self.embedding_width = source.classifier.in_features
+        self.widths: tuple[int, ...] = tuple(each.classifier.in_features for each in self.models)
+        self.embedding_width = self.widths[self.embedder]
         frames = heads.min_frames(source.tdnn) if heads.is_xvector(source) else 1
         self.min_embedding_samples = samples_of(frames, model.config)
 
@@ -49,20 +50,24 @@ class ReferenceEncoder:
         return self.embed(waveforms)[0]
 
     @torch.inference_mode()
-    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
-        logits, embeddings = zip(*map(self.answer, waveforms), strict=True)
+    def embed(
+        self, waveforms: Sequence[Waveform], sources: Sequence[heads.Source] = (None,)
+    ) -> tuple[Tensor, Tensor]:
+        wanted = [self.embedder if source is None else source for source in sources]
+        logits, embeddings = zip(*(self.answer(waveform, wanted) for waveform in waveforms), strict=True)
         return torch.cat(logits), torch.cat(embeddings)
 
-    def answer(self, waveform: Waveform) -> tuple[Tensor, Tensor]:
-        """Compute logits and embedding, (1, labels) and (1, width), from a waveform of shape (samples,)."""
+    def answer(self, waveform: Waveform, wanted: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Compute logits and embeddings of heads, (1, labels) and (1, width), from a waveform of shape (samples,)."""
         features = self.feature_extractor(
             waveform, sampling_rate=self.feature_extractor.sampling_rate, return_tensors="pt"
         )
         features.pop("attention_mask", None)  # all ones for a clip alone
         features = {name: value.to(self.device) for name, value in features.items()}
-        logits, embedding = [], torch.full((1, self.embedding_width), math.nan)
+        logits = []
+        embeddings = {index: torch.full((1, self.widths[index]), math.nan) for index in wanted}
         for index, (model, labelled) in enumerate(zip(self.models, self.labelled, strict=True)):
-            if not labelled and (index != self.embedder or len(waveform) < self.min_embedding_samples):
+            if not labelled and (index not in wanted or len(waveform) < self.min_embedding_samples):
                 continue
             seen: list[Tensor] = []
             # both classes' classifiers read the embedding
@@ -72,9 +77,10 @@ class ReferenceEncoder:
                 found = model(**features).logits
             if labelled:
                 logits.append(found.to(dtype=torch.float32, device="cpu"))
-            if index == self.embedder:
-                embedding = seen[0].to(dtype=torch.float32, device="cpu")
-        return torch.cat(logits, 1) if logits else torch.empty(1, 0), embedding
+            if index in wanted:
+                embeddings[index] = seen[0].to(dtype=torch.float32, device="cpu")
+        side_by_side = [torch.empty(1, 0), *(embeddings[index] for index in wanted)]
+        return torch.cat(logits, 1) if logits else torch.empty(1, 0), torch.cat(side_by_side, 1)
 
 
 class Once(torch.nn.Module):

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+# Whose embedding: a head's own, by its index among the model's; None for the model's, which is one head's for all.
+Source = int | None
+
 
 @dataclass(frozen=True)
 class Mixture:

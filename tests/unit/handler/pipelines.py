@@ -11,6 +11,7 @@ import soundfile
 import torch
 from speaker_id import audio
 from speaker_id.clip import Clip, Decoded, Waveform
+from speaker_id.heads import Source
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload, Space
 from speaker_id.settings import Settings
@@ -24,6 +25,7 @@ class LoudnessEncoder:
     min_samples = 400
     min_embedding_samples = 800
     embedding_width = 3
+    widths = (3, 1)
 
     def __init__(self) -> None:
         self.micro_batches: list[list[int]] = []
@@ -33,10 +35,13 @@ class LoudnessEncoder:
         means = torch.tensor([float(waveform.mean()) for waveform in waveforms])
         return torch.stack([means, -means], 1)
 
-    def embed(self, waveforms: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings of its mean times 3, 0 and 4."""
+    def embed(
+        self, waveforms: Sequence[Waveform], sources: Sequence[Source] = (None,)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of its mean times 3, 0 and 4; of a second head, its mean alone."""
         logits = self(waveforms)
-        return logits, logits[:, :1] * torch.tensor([3.0, 0.0, 4.0])
+        of_model = logits[:, :1] * torch.tensor([3.0, 0.0, 4.0])
+        return logits, torch.cat([logits[:, :1] if each == 1 else of_model for each in sources], 1)
 
 
 class InThisProcess:

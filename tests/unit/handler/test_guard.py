@@ -202,17 +202,7 @@ def test_a_heads_identity_is_of_all_of_its_weights() -> None:
 def test_heads_that_cannot_have_a_guard_are_refused(
     classifiers: dict[str, tuple[str, ...]], function: str, head: str, message: str
 ) -> None:
-    loaded: Any = SimpleNamespace(
-        labels=[label for labels in classifiers.values() for label in labels],
-        heads={name: len(labels) for name, labels in classifiers.items() if name},
-        functions={},
-        default_function=function,
-    )
-    loaded: Any = SimpleNamespace(
-        labels=[label for labels in classifiers.values() for label in labels],
-        heads={name: len(labels) for name, labels in classifiers.items() if name},
-        functions={},
-        default_function=function,
-    )
+    loaded: Any = SimpleNamespace(by_head=lambda: classifiers, function_of=lambda _: function)
+    loaded: Any = SimpleNamespace(by_head=lambda: classifiers, function_of=lambda _: function)
     with pytest.raises(CheckpointError, match=message):
         guardable(loaded, head)

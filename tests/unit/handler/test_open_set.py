@@ -23,6 +23,7 @@ class Voices:
     labels: tuple[str, ...] = ("loud", UNKNOWN)
     reads: int = 0
     embeds: bool = True
+    source: int | None = None
 
     def logits(
         self,
@@ -46,6 +47,7 @@ class Guard:
     labels: tuple[str, ...] = ("up", "down", UNKNOWN)
     reads: int = 2
     embeds: bool = False
+    source: int | None = 1
 
     def logits(
         self,
@@ -69,8 +71,8 @@ def alone() -> Pipeline:
     """Voices only, of a model without labels."""
 
     class Unlabelled(LoudnessEncoder):
-        def embed(self, waveforms: Any) -> tuple[Tensor, Tensor]:
-            logits, embeddings = super().embed(waveforms)
+        def embed(self, waveforms: Any, sources: Any = (None,)) -> tuple[Tensor, Tensor]:
+            logits, embeddings = super().embed(waveforms, sources)
             return logits[:, :0], embeddings
 
     made = pipeline(Unlabelled(), open_sets={"": "gallery"})
@@ -205,8 +207,9 @@ def test_outputs_of_v2_have_the_head_by_name() -> None:
 def test_joined_logits_are_in_the_heads_order_and_zeros_where_nobody_asked() -> None:
     joined = Joined({"a": 3, "enrolled": 2, "b": 2}, {"a": Guard(), "enrolled": Voices()})
     row, vector = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([7.0])
-    everything = joined.logits(row, vector, ("a", "enrolled", "b"), Threshold())
+    everything = joined.logits(row, {None: vector}, ("a", "enrolled", "b"), Threshold())
     assert everything.tolist() == [1, 2, 1, 7, 0.5, 3, 4]
-    assert joined.logits(row, None, ("b",), Threshold()).tolist() == [0, 0, 0, 0, 0, 3, 4]
-    assert joined.embeds(("enrolled",))
-    assert not joined.embeds(("a", "b"))
+    assert joined.logits(row, {}, ("b",), Threshold()).tolist() == [0, 0, 0, 0, 0, 3, 4]
+    assert joined.reads == 4
+    assert joined.sources(("a", "enrolled")) == [None]  # this guard needs none
+    assert joined.sources(("a", "b")) == []

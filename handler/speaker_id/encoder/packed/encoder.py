@@ -71,7 +71,8 @@ class PackedEncoder:
         ]
         self.heads = [heads.read(each, operators.device) for each in models]
         self.embedder = heads.of_embedding(models)
-        self.embedding_width = self.heads[self.embedder].width
+        self.widths = tuple(head.width for head in self.heads)
+        self.embedding_width = self.widths[self.embedder]
         self.min_embedding_samples = samples_of(self.heads[self.embedder].min_frames, model.config)
         # one sum for each distinct set of layer weights, in the order of the heads that read it first
         self.mixtures = [*dict.fromkeys(head.mixture for head in self.heads if not head.whole)]
@@ -79,24 +80,26 @@ class PackedEncoder:
         self.team = self.stages.team(threads, operators.chunk, operators.step)
 
     def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
-        return self.run(waveforms, embed=False)[0]
-
-    def embed(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Tensor]:
-        return self.run(waveforms, embed=True)
+        return self.embed(waveforms, ())[0]
 
     @torch.inference_mode()
-    def run(self, waveforms: Sequence[Waveform], embed: bool) -> tuple[Tensor, Tensor]:
-        """Compute logits and embeddings as `embed`; without embeddings, of width 0, what only they need is left out."""
+    def embed(
+        self, waveforms: Sequence[Waveform], sources: Sequence[heads.Source] = (None,)
+    ) -> tuple[Tensor, Tensor]:
+        # without sources what only embeddings need is left out
+        wanted = [self.heads[self.embedder if source is None else source] for source in sources]
         clips, rows = self.prepare(waveforms)
         if rows[-1].stop == 1:
             # the libraries multiply a single row with other code, which rounds differently: add a second
-            logits, embeddings = self.run([*waveforms, *waveforms], embed)
+            logits, embeddings = self.embed([*waveforms, *waveforms], sources)
             return logits[:1], embeddings[:1]
         with self.team.in_charge():
-            sums = self.encode(clips, rows, self.team, whole=embed and self.heads[self.embedder].whole)
+            sums = self.encode(clips, rows, self.team, whole=any(head.whole for head in wanted))
             logits = self.logits(sums)
-            embeddings = self.embeddings(sums, rows) if embed else logits.new_empty(len(rows), 0)
-        return logits.cpu(), embeddings.cpu()
+            vectors = [self.embeddings(sums, rows, head) for head in wanted] or [
+                logits.new_empty(len(rows), 0)
+            ]
+        return logits.cpu(), torch.cat(vectors, 1).cpu()
 
     def encode(self, clips: Any, rows: Spans, team: Team, whole: bool) -> Sums:
         """Compute the weighted sums of hidden states that the heads read.
@@ -145,11 +148,10 @@ class PackedEncoder:
     def mean(self, sums: Sums, head: heads.Head) -> Tensor:
         return sums.means[self.mixtures.index(head.mixture)]
 
-    def embeddings(self, sums: Sums, rows: Spans) -> Tensor:
-        """Compute (clips, width); a clip that is too short for one gets NaN."""
-        head = self.heads[self.embedder]
+    def embeddings(self, sums: Sums, rows: Spans, head: heads.Head) -> Tensor:
+        """Compute (clips, width) of a head; a clip that is too short for one gets NaN."""
         found = torch.full((len(rows), head.width), math.nan, device=self.operators.device)
-        states = sums.frames if sums.frames is not None else self.mean(sums, head)
+        states = self.mean(sums, head) if sums.frames is None or not head.whole else sums.frames
 
         def one(clip: int, span: slice) -> None:
             if span.stop - span.start >= head.min_frames:
