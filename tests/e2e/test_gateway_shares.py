@@ -167,6 +167,14 @@ def test_the_access_log_names_the_caller_and_the_limit_and_no_token(guarded: Gat
     assert token("logged") not in guarded.access_log.read_text()
 
 
+def test_a_large_body_that_is_refused_before_it_is_received_gets_its_answer(
+    guarded: Gateway, file: Path
+) -> None:
+    limit(file, "large", f"requests={SLOW} requests_burst=1")
+    assert ask(guarded, "large").status_code == 200
+    assert ask(guarded, "large", bytes(30 << 20)).json()["code"] == "rate_limited"
+
+
 def test_what_a_refused_body_was_charged_with_is_given_back(guarded: Gateway, file: Path) -> None:
     limit(file, "notes", f"audio={SLOW} audio_burst=10")
     for _ in range(3):
@@ -208,6 +216,18 @@ def test_a_line_that_is_wrong_has_no_token(guarded: Gateway, file: Path, words: 
     write(file, f"{token('wrong')} {words}", token("nobody"))
     assert [ask(guarded, name).status_code for name in ("wrong", "nobody")] == [401, 200]
     assert "line 1" in tokens.fault(file)
+
+
+def test_metrics_tell_a_hundred_names_apart_and_count_the_others_together(
+    guarded: Gateway, file: Path
+) -> None:
+    named = [f"{token(f'series-{number}')} name=series-{number}" for number in range(shares.MOST_NAMES + 2)]
+    write(file, *named, token("nobody"))
+    first, *_, before, last = (f"series-{number}" for number in range(len(named)))
+    nobody = counted(guarded, "unnamed").get("admitted", 0)
+    assert [ask(guarded, name).status_code for name in (first, before, last, "nobody")] == [200] * 4
+    assert [counted(guarded, name).get("admitted") for name in (first, before, last)] == [1, None, None]
+    assert (counted(guarded, "other")["admitted"], counted(guarded, "unnamed")["admitted"]) == (2, nobody + 1)
 
 
 def test_health_and_metadata_cost_nothing(guarded: Gateway, file: Path) -> None:
