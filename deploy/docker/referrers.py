@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -48,16 +49,31 @@ def attach(repository: str, digest: str, bill: bytes) -> str:
     made, listed = put(repository, digest_of(content), content, OCI_MANIFEST)
     if not listed:
         entry = descriptor(OCI_MANIFEST, made, len(content)) | {"artifactType": BILL}
-        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+        # the tag is shared: what others attached, a signature for one, stays
+        entries = [each for each in listed_by_tag(repository, digest) if each["digest"] != made] + [entry]
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
         put(repository, digest.replace(":", "-"), json.dumps(index, sort_keys=True).encode(), OCI_INDEX)
     return made
 
 
+def listed_by_tag(repository: str, digest: str) -> list[dict[str, Any]]:
+    """What refers to an image, by the tag that the specification has for registries that do not list it."""
+    try:
+        answer = _get(f"{repository}/manifests/{digest.replace(':', '-')}", OCI_INDEX)
+    except requests.HTTPError as exc:
+        if exc.response.status_code == HTTPStatus.NOT_FOUND:
+            return []
+        raise
+    found: list[dict[str, Any]] = answer.json()["manifests"]
+    return found
+
+
 def attached(repository: str, digest: str) -> bytes:
-    """The bill of materials that refers to an image, by the tag; raises requests.RequestException without one."""
-    index = _get(f"{repository}/manifests/{digest.replace(':', '-')}", OCI_INDEX).json()
-    entry = next(each for each in index["manifests"] if each["artifactType"] == BILL)
-    manifest = _get(f"{repository}/manifests/{entry['digest']}", OCI_MANIFEST).json()
+    """The bill of materials that refers to an image, by the tag; empty without one."""
+    bills = [each for each in listed_by_tag(repository, digest) if each.get("artifactType") == BILL]
+    if not bills:
+        return b""
+    manifest = _get(f"{repository}/manifests/{bills[-1]['digest']}", OCI_MANIFEST).json()
     return _get(f"{repository}/blobs/{manifest['layers'][0]['digest']}", "*/*").content
 
 
