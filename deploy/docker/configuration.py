@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bundle import BundleError
+from deploy.docker.command import run
 
 OF_ONE_BUILD = ("container", "container_config", "docker_version", "parent")
 OF_ONE_CONTAINER = ("Hostname", "Domainname", "Image")
@@ -57,11 +56,11 @@ def settle(program: str, image: str) -> None:
     """
     with tempfile.TemporaryDirectory() as written:
         folder = Path(written)
-        _run(program, "push", "--quiet", "--format=v2s2", *UNCOMPRESSED[program], image, f"dir:{folder}")
+        run(program, "push", "--quiet", "--format=v2s2", *UNCOMPRESSED[program], image, f"dir:{folder}")
         rewrite(folder)
         # of the layers none is copied: the store has them
-        made = _run(program, "pull", "--quiet", f"dir:{folder}").split()[-1]
-    _run(program, "tag", made, image)
+        made = run(program, "pull", "--quiet", f"dir:{folder}").split()[-1]
+    run(program, "tag", made, image)
 
 
 def rewrite(folder: Path) -> None:
@@ -75,10 +74,3 @@ def rewrite(folder: Path) -> None:
     (folder / digest).write_bytes(content)
     config |= {"digest": f"sha256:{digest}", "size": len(content)}
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-
-
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise BundleError(f"{' '.join(command[:2])} failed: {done.stderr.strip()}")
-    return done.stdout

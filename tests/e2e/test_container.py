@@ -21,7 +21,7 @@ from bundle import java
 from deploy.docker import lean
 from deploy.docker.check import contents_of, plays, storage
 from deploy.docker.check.clouds import SIDES
-from deploy.docker.check.container import run
+from deploy.docker.command import run
 from deploy.docker.engine import Build, Engine
 from serving.gateway.envoy import Gateway
 from tests.unit.deploy import dockerfile

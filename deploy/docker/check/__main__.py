@@ -16,13 +16,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import requests
+
 from bundle import BundleError
 from bundle.command_line import Parser
 from clients.identify import ClientError
 from deploy.docker import engine, image, referrers
 from deploy.docker.check import base, contents_of, plays, registry, storage
 from deploy.docker.check.clouds import SIDES
-from deploy.docker.check.container import run
+from deploy.docker.command import run
 from deploy.docker.engine import Build, Engine
 
 TAG = "speaker-id-check:1.0-cpu"
@@ -32,7 +34,7 @@ def check(chosen: Engine, build: Build, variant: str, once: bool, folder: Path) 
     """All of it.
 
     Raises:
-        BundleError, ClientError: what failed.
+        BundleError, ClientError, requests.RequestException: what failed.
     """
     program = engine.starting(chosen)
     print(f"image-check: {base.ensure(program, image.base(build))}", flush=True)
@@ -120,7 +122,7 @@ def main() -> int:
         )
         with tempfile.TemporaryDirectory() as folder:
             check(chosen, build, args.variant, args.once, Path(folder))
-    except (BundleError, ClientError) as exc:
+    except (BundleError, ClientError, requests.RequestException) as exc:
         print(f"image-check: {exc}", file=sys.stderr)
         return 1
     finally:

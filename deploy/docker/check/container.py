@@ -14,6 +14,7 @@ import requests
 
 from bundle import BundleError
 from deploy.docker import engine
+from deploy.docker.command import run
 from serving.host import ports
 from serving.host.polling import wait_until
 from serving.host.ports import LOOPBACK
@@ -149,15 +150,3 @@ def started(
         if container.stopping:
             container.stopping.wait(STOP_SECONDS)
         run(program, "rm", "--force", name)
-
-
-def run(program: str, *words: str, given: str | None = None) -> str:
-    """What a command of the engine prints.
-
-    Raises:
-        BundleError: it failed.
-    """
-    done = subprocess.run([program, *words], capture_output=True, text=True, input=given)
-    if done.returncode:
-        raise BundleError(f"{program} {' '.join(words[:2])} failed: {done.stderr.strip()}")
-    return done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bundle import BundleError
 from deploy.docker import engine
-from deploy.docker.check.container import run
+from deploy.docker.command import run
 from deploy.docker.engine import Build, Engine
 
 PYTHON = "/app/.venv/bin/python"
@@ -39,6 +39,8 @@ def check(program: str, image: str) -> None:
     """
     words = ["run", "--rm", "--interactive", *engine.own_limits(), f"--entrypoint={PYTHON}", image, "-"]
     said = json.loads(run(program, *words, given=INSIDE.read_text("utf-8")))
+    if not said["compiled"]:
+        raise BundleError("it holds no compiled files: every start would compile its modules")
     if said["unwanted"] or said["stale"]:
         raise BundleError(f"it holds {said['unwanted'][:5]}, and stale compiled files {said['stale'][:5]}")
     print(f"  no tests, pip, headers or doubles in it; {said['compiled']} compiled files, each of its source")
@@ -112,12 +114,18 @@ def copy_context(context: Path, target: Path) -> None:
 
 
 def copied(program: str, image: str, file: str, folder: Path) -> Path:
-    """A file of an image, copied into a folder that every user may read."""
+    """A file of an image, copied into a folder that every user may read.
+
+    Raises:
+        BundleError: it is not there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / Path(file).name
     command = [program, "run", "--rm", *engine.own_limits(), "--entrypoint=cat", image, file]
     with target.open("wb") as output:
-        subprocess.run(command, stdout=output, stderr=subprocess.DEVNULL, check=True)
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise BundleError(f"{file} of {image} cannot be read: {done.stderr.strip()}")
     target.chmod(0o644)
     folder.chmod(0o755)
     return target

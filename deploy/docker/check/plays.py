@@ -15,7 +15,7 @@ from bundle import BundleError, samples
 from bundle.store import CHECKPOINT_FOLDER
 from clients.identify import Client
 from deploy.docker.check.clouds import Side
-from deploy.docker.check.container import PORT, Container, Start, started
+from deploy.docker.check.container import PORT, READY_SECONDS, STOP_SECONDS, Container, Start, started
 from deploy.docker.check.router import CALLERS, stop_under_load
 from serving.host import ports
 from serving.host.polling import wait_until
@@ -92,7 +92,7 @@ def platform(
             seen.add(container.get(side.health))
             return 200 in seen or not container.running
 
-        wait_until(ready, KILL_SECONDS * 10)
+        wait_until(ready, READY_SECONDS)
         if seen != {0, 503, 200}:
             raise BundleError(
                 f"{name}: {side.health} answers {sorted(seen)} while it starts; {container.log}"
@@ -101,7 +101,7 @@ def platform(
         stop(container, side.health, side.predict, KILL_SECONDS)
 
 
-def stop(container: Container, health: str, predict: str, seconds: float = 100.0) -> None:
+def stop(container: Container, health: str, predict: str, seconds: float = STOP_SECONDS) -> None:
     """Stop a container under load.
 
     Raises:

@@ -14,7 +14,7 @@ import yaml
 
 from bundle import BundleError
 from deploy.docker import referrers
-from deploy.docker.check.container import run
+from deploy.docker.command import run
 from deploy.docker.engine import BUILDS_ALIKE
 from serving.host import ports
 from serving.host.leash import Leashed
@@ -69,6 +69,7 @@ def push(program: str, image: str, address: str) -> tuple[str, dict[str, Any]]:
         headers={"accept": ", ".join(referrers.MANIFESTS)},
         timeout=60,
     )
+    answer.raise_for_status()
     return answer.headers["docker-content-digest"], answer.json()
 
 
