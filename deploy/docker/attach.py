@@ -12,7 +12,8 @@ from pathlib import Path
 
 import requests
 
-from bundle.command_line import Parser
+from bundle import BundleError
+from bundle.command_line import Parser, exit_status
 from deploy.docker import referrers
 
 
@@ -26,12 +27,25 @@ def main() -> int:
     args = parser.parse_args()
     scheme, _, rest = args.repository.partition("://")
     host, _, name = rest.partition("/")
+    if scheme not in ("https", "http") or not name:
+        parser.error(f"{args.repository} is no repository: https://REGISTRY/REPOSITORY")
+    where = f"{scheme}://{host}/v2/{name}"
+    return exit_status("attach", lambda: attach(where, args.digest, args.bill), args.bill)
+
+
+def attach(repository: str, digest: str, bill: Path) -> None:
+    """Attach it, and print the artifact's digest.
+
+    Raises:
+        BundleError: the registry refuses it, or cannot be reached.
+        OSError: the file cannot be read.
+    """
     try:
-        print(referrers.attach(f"{scheme}://{host}/v2/{name}", args.digest, args.bill.read_bytes()))
-    except (OSError, requests.RequestException) as exc:
-        print(f"attach: {exc}", file=sys.stderr)
-        return 1
-    return 0
+        print(referrers.attach(repository, digest, bill.read_bytes()))
+    except requests.RequestException as exc:
+        refused = exc.response is not None and exc.response.status_code in (401, 403)
+        advice = ": where it asks for credentials, use `oras attach` or `cosign attest`" if refused else ""
+        raise BundleError(f"{exc}{advice}") from None
 
 
 if __name__ == "__main__":

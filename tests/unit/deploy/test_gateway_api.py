@@ -67,7 +67,11 @@ def test_no_host_is_that_of_both_routes(rendered: list[Document]) -> None:
     assert not set(http) & set(grpc)  # the younger route would be refused
 
 
-def test_nginx_takes_bodies_as_large_as_ours() -> None:
-    policy = yaml.safe_load((FOLDER / "nginx-body.yaml").read_text())["spec"]
-    assert policy["targetRef"]["kind"] == "HTTPRoute"
-    assert int(policy["body"]["maxSize"].removesuffix("m")) * 2**20 == shipped.shipped("max_request_size")
+def test_nginx_takes_bodies_as_large_as_ours_on_either_route(rendered: list[Document]) -> None:
+    policies = list(yaml.safe_load_all((FOLDER / "nginx-body.yaml").read_text()))
+    specs = [each["spec"] for each in policies]
+    routes = [(each["targetRef"]["kind"], each["targetRef"]["name"]) for each in specs]
+    assert [one(rendered, *route)["kind"] for route in routes] == ["HTTPRoute", "GRPCRoute"]
+    assert len({each["metadata"]["name"] for each in policies}) == len(policies)
+    for each in specs:
+        assert int(each["body"]["maxSize"].removesuffix("m")) * 2**20 == shipped.shipped("max_request_size")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
-from deploy.docker import referrers
+from deploy.docker import attach, referrers
 
 IMAGE = "sha256:" + "1" * 64
 TAG = f"/v2/voices/manifests/{IMAGE.replace(':', '-')}"
@@ -25,7 +28,7 @@ class Registry(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         kind, content = self.stored.get(self.path, ("", b""))
-        self.send_response(200 if kind else 404)
+        self.send_response(401 if "/private/" in self.path else 200 if kind else 404)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -92,3 +95,33 @@ def test_what_others_attached_stays_and_the_same_bill_is_there_once(
 def test_an_image_that_is_not_there_gets_nothing(repository: str) -> None:
     with pytest.raises(requests.HTTPError, match="404"):
         referrers.attach(repository, "sha256:" + "3" * 64, b"bill")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [
+        ("voices", 0, "sha256:"),
+        ("private/voices", 1, "401 .*: where it asks for credentials, use `oras attach` or `cosign attest`"),
+        ("", 2, "is no repository: https://REGISTRY/REPOSITORY"),
+    ],
+)
+def test_the_command_says_in_one_line_what_became_of_it(
+    name: str,
+    status: int,
+    said: str,
+    repository: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "bill").write_bytes(b"bill")
+    address = repository.replace("v2/voices", name)
+    monkeypatch.setattr(sys, "argv", ["attach", address, IMAGE, str(tmp_path / "bill")])
+    try:
+        ended = attach.main()
+    except SystemExit as exc:
+        ended = exc.code
+    printed = capsys.readouterr()
+    (line,) = (printed.out + printed.err).splitlines()
+    assert ended == status
+    assert re.search(said, line), line
