@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from speaker_id import label_names
 from speaker_id.manifest import MANIFEST_FILE, Manifest
 
 from bundle import BundleError, faults, store
 from bundle.spec import ModelSpec
 from bundle.store import CHECKPOINT_FOLDER, MODEL_CONFIG_FILE
+
+TEXTS = (".json", ".csv")
 
 
 def read_store(folder: Path) -> list[ModelSpec]:
@@ -84,3 +88,32 @@ def read_any(mar: Path) -> ModelSpec:
     except (KeyError, AttributeError, TypeError, ValueError, yaml.YAMLError) as exc:
         raise BundleError(f"{mar} was not built by `make archive`: build it again") from exc
     return spec
+
+
+def manifest(mar: Path) -> Manifest:
+    """The checkpoint's manifest in an archive.
+
+    Raises:
+        BundleError: it is not one of ours.
+    """
+    try:
+        with zipfile.ZipFile(mar) as archive:
+            return Manifest.model_validate_json(archive.read(f"{CHECKPOINT_FOLDER}/{MANIFEST_FILE}"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as exc:
+        raise BundleError(f"{mar} was not built by `make archive`: build it again") from exc
+
+
+def labels(mar: Path) -> dict[str, tuple[str, ...]]:
+    """The labels of each head of an archive's answers, "" for the only one without a name.
+
+    Raises:
+        BundleError, CheckpointError: it is not one of ours.
+    """
+    card, spec = manifest(mar), read_any(mar)
+    voices = [card.gallery.file] if card.gallery else []
+    with TemporaryDirectory() as folder, zipfile.ZipFile(mar) as archive:
+        for name in archive.namelist():  # all but the weights
+            path = Path(name)
+            if path.parent.name == CHECKPOINT_FOLDER and (path.suffix in TEXTS or path.name in voices):
+                archive.extract(name, folder)
+        return label_names.answered(Path(folder) / CHECKPOINT_FOLDER, card, spec.speaker_id)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from bundle import BundleError
+from bundle.layout import CLASSIFIER
 from bundle.samples import recordings, samples
 from serving.control import Control
 from serving.host import local_http
@@ -29,7 +30,20 @@ class Clip:
     speaker: str | None = None
 
 
-Labels = tuple[str, ...]  # the best of every head
+Labels = Mapping[str, str]  # the best of every head, by its name; "" is the only one's
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a version answers.
+
+    Attributes:
+        best: one a clip.
+        known: the labels of each head; none where they cannot be read.
+    """
+
+    best: Sequence[Labels]
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def clips(folder: Path | None) -> list[Clip]:
@@ -91,15 +105,16 @@ def ask(control: Control, model: str, version: str | None, clip: Clip) -> Answer
 
 def best(answer: Any) -> Labels:
     """The best label of a ranking, or of each of several heads."""
-    rankings = answer.values() if isinstance(answer, dict) else [answer]
-    return tuple(ranking[0]["label"] for ranking in rankings)
+    rankings = answer if isinstance(answer, dict) else {"": answer}
+    return {head: ranking[0]["label"] for head, ranking in rankings.items()}
 
 
-def judge(asked: Sequence[Clip], before: Sequence[Labels], after: Sequence[Labels], least: float) -> str:
+def judge(asked: Sequence[Clip], before: Answers, after: Answers, least: float) -> str:
     """The verdict if the new version may serve.
 
     If the speakers are known, it must be right at least as often as the old version; otherwise it must give the old
-    version's best label on a share of the clips.
+    version's best label on a share of the clips. A clip that only one of them can give its label to is left out: of a
+    voice that came into a gallery or went.
 
     Args:
         asked: the clips.
@@ -110,19 +125,68 @@ def judge(asked: Sequence[Clip], before: Sequence[Labels], after: Sequence[Label
         BundleError: it may not; the message names clips that changed.
     """
     if asked[0].speaker is not None:
-        old = sum(clip.speaker in answer for clip, answer in zip(asked, before, strict=True))
-        new = sum(clip.speaker in answer for clip, answer in zip(asked, after, strict=True))
-        verdict = f"right on {new} of {len(asked)} clips, the old version on {old}"
-        if new < old:
-            raise BundleError(f"the new version is {verdict}")
-        return f"the new version is {verdict}"
-    triples = zip(asked, before, after, strict=True)
-    changed = [(clip, old, new) for clip, old, new in triples if old != new]
-    agreement = 1 - len(changed) / len(asked)
-    verdict = f"agree on {len(asked) - len(changed)} of {len(asked)} clips"
+        return judge_right(asked, before, after)
+    pairs = [(clip, *alike(old, new)) for clip, old, new in zip(asked, before.best, after.best, strict=True)]
+    if missing := [heads for _, old, new in pairs if not (heads := old.keys() & new.keys())]:
+        old, new = (", ".join(filter(None, each.best[0])) or "one without a name" for each in (before, after))
+        raise BundleError(
+            f"{len(missing)} clips cannot be compared: the old version's heads are {old}, now {new}"
+        )
+    found = [(clip, *compared(old, new, before, after)) for clip, old, new in pairs]
+    left = [(clip, old, new) for clip, old, new in found if old]
+    changed = [(clip, old, new) for clip, old, new in left if old != new]
+    agreement = 1 - len(changed) / len(left) if left else 1.0
+    verdict = f"agree on {len(left) - len(changed)} of {len(left)} clips{_without(len(found) - len(left))}"
     if agreement < least:
         shown = "; ".join(
             f"{clip.path.name} {'/'.join(old)} → {'/'.join(new)}" for clip, old, new in changed[:SHOWN]
         )
         raise BundleError(f"old and new version {verdict}, fewer than the required {least:.1%}: {shown}")
     return f"old and new version {verdict}"
+
+
+def judge_right(asked: Sequence[Clip], before: Answers, after: Answers) -> str:
+    """The same where the speakers are known. One that the new version has no label of is no fault of it."""
+
+    def knows(answers: Answers, clip: Clip) -> bool:
+        return any(clip.speaker in labels for labels in answers.known.values())
+
+    left = [
+        at
+        for at, clip in enumerate(asked)
+        if not (knows(before, clip) and not knows(after, clip) and after.known)
+    ]
+    old, new = (sum(asked[at].speaker in each.best[at].values() for at in left) for each in (before, after))
+    verdict = (
+        f"right on {new} of {len(left)} clips, the old version on {old}{_without(len(asked) - len(left))}"
+    )
+    if new < old or not left:
+        raise BundleError(f"the new version is {verdict}")
+    return f"the new version is {verdict}"
+
+
+def alike(old: Labels, new: Labels) -> tuple[Labels, Labels]:
+    """Name the only head of one version as it is called beside a gallery's in the other."""
+    named = [
+        {CLASSIFIER if not head and CLASSIFIER in other else head: label for head, label in each.items()}
+        for each, other in ((old, new), (new, old))
+    ]
+    return named[0], named[1]
+
+
+def compared(
+    old: Labels, new: Labels, before: Answers, after: Answers
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels of the heads that both have, without those of a head where a label is one version's only."""
+    both = [
+        head
+        for head in old
+        if head in new
+        and old[head] in after.known.get(head, (old[head],))
+        and new[head] in before.known.get(head, (new[head],))
+    ]
+    return tuple(old[head] for head in both), tuple(new[head] for head in both)
+
+
+def _without(count: int) -> str:
+    return f", {count} of voices that came or went left out" if count else ""

@@ -7,10 +7,13 @@ that the server is as before. What a killed roll-out left is finished or undone 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bundle import BundleError, archive, store
+from speaker_id.gallery_manifest import GALLERY_FILE
+from speaker_id.manifest import CheckpointError, FileRecord
+
+from bundle import BundleError, archive, archived, store
 from bundle.spec import ModelSpec
 from bundle.terminal import say
 from serving import model_servers
@@ -132,6 +135,7 @@ class Rollout:
     def _load(self, change: Change) -> None:
         file = store.of_version(self.store, self.name, self.new)
         if file.is_file() and not store.marked(self.store, self.name, self.new):
+            self._same_gallery(file)
             self._say(f"{file.name} is in the store already and is used as it is")
         else:
             store.mark(self.store, self.name, self.new)
@@ -139,10 +143,38 @@ class Rollout:
         self.control.load(self.name, self.new, file.name, self.spec.torchserve.startupTimeout)
         self._say(f"{self.new} is loaded and warm, beside {change.old}")
 
+    def _same_gallery(self, file: Path) -> None:
+        """Raises BundleError for an archive without the gallery that is asked for."""
+        if self.spec.gallery is None:
+            return
+        found = archived.manifest(file).files.get(GALLERY_FILE)
+        if found != FileRecord.of(self.spec.gallery.file):
+            raise BundleError(
+                f"{file.name} is in the store already, with another gallery than {self.spec.gallery.file}: choose "
+                "another VERSION"
+            )
+
     def _check(self, change: Change, clips: Sequence[agreement.Clip]) -> None:
-        before = agreement.answers(self.control, self.name, change.old, clips)
-        after = agreement.answers(self.control, self.name, change.new, clips)
+        before, after = (
+            agreement.Answers(
+                agreement.answers(self.control, self.name, version, clips), self._labels(version)
+            )
+            for version in (change.old, change.new)
+        )
         self._say(agreement.judge(clips, before, after, self.spec.min_agreement))
+        for head in sorted({*before.known} ^ {*after.known}):
+            news = "is new" if head in after.known else "is gone"
+            self._say(
+                f"head {head or 'without a name'} {news}: /openapi.json and metadata follow at the next start"
+            )
+
+    def _labels(self, version: str) -> Mapping[str, Sequence[str]]:
+        """A version's labels by head, from its archive; none where that cannot be read."""
+        kept = store.of_version(self.store, self.name, version)
+        try:
+            return archived.labels(kept if kept.is_file() else self.store / f"{self.name}.mar")
+        except (BundleError, CheckpointError):
+            return {}
 
     def _switch(self, change: Change, clip: agreement.Clip) -> None:
         """Send requests to the new version, check that it answers them, and record it for the next start."""

@@ -129,6 +129,13 @@ def test_an_archive_says_which_heads_are_open(root: Path) -> None:
     assert archived.read(build(root, "vectors")).speaker_id.open_sets == {"": "gallery"}
 
 
+def test_an_archive_says_what_its_answers_may_be(root: Path) -> None:
+    voices, speakers = ("zoe", "yann", "unknown"), ("anna", "bernd", "chloe")
+    assert archived.labels(build(root, "single")) == {"classifier": speakers, "enrolled": voices}
+    assert archived.labels(build(root, "several")) == {"speaker": speakers, "staff": voices}
+    assert archived.labels(build(root, "vectors")) == {"": voices}
+
+
 def test_another_gallery_makes_another_archive_and_the_same_one_does_not(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,14 +8,15 @@ import pytest
 
 from bundle import BundleError
 from serving.rollout import agreement
-from serving.rollout.agreement import Clip
+from serving.rollout.agreement import Answers, Clip
 
 UNKNOWN = [Clip(Path(f"{name}.wav")) for name in "abcd"]
 KNOWN = [Clip(Path(f"{name}.wav"), speaker) for name, speaker in zip("abcd", "xxyy", strict=True)]
 
 
-def answers(text: str) -> list[agreement.Labels]:
-    return [(label,) for label in text]
+def answers(text: str, known: str = "") -> Answers:
+    """One label a clip, of one head, whose labels are known or not."""
+    return Answers([{"": label} for label in text], {"": tuple(known)} if known else {})
 
 
 def test_versions_that_agree_often_enough_pass() -> None:
@@ -44,8 +45,46 @@ def test_where_the_speakers_are_known_being_right_less_often_is_refused() -> Non
 
 def test_of_several_heads_every_best_label_counts() -> None:
     ranking = [{"label": "a", "score": 0.9}, {"label": "b", "score": 0.1}]
-    assert agreement.best(ranking) == ("a",)
-    assert agreement.best({"action": ranking, "object": ranking[::-1]}) == ("a", "b")
+    assert agreement.best(ranking) == {"": "a"}
+    assert agreement.best({"action": ranking, "object": ranking[::-1]}) == {"action": "a", "object": "b"}
+
+
+def test_a_voice_that_went_or_came_is_not_compared() -> None:
+    """a and b know x, y and unknown (u); z came, w went."""
+    before, after = answers("xwyu", "xyuw"), answers("xuyz", "xyuz")
+    assert agreement.judge(UNKNOWN, before, after, 1.0) == (
+        "old and new version agree on 2 of 2 clips, 2 of voices that came or went left out"
+    )
+    with pytest.raises(
+        BundleError, match=r"agree on 1 of 2 clips, 2 of voices .* required 100\.0%: c\.wav y → u"
+    ):
+        agreement.judge(UNKNOWN, before, answers("xuuz", "xyuz"), 1.0)
+
+
+def test_a_head_that_came_is_not_compared_and_the_others_are() -> None:
+    old = Answers([{"speaker": label} for label in "xxyy"])
+    new = Answers([{"speaker": label, "enrolled": "u"} for label in "xxyy"])
+    assert agreement.judge(UNKNOWN, old, new, 1.0) == "old and new version agree on 4 of 4 clips"
+    assert agreement.judge(UNKNOWN, new, old, 1.0) == "old and new version agree on 4 of 4 clips"
+    named = Answers([{"classifier": label, "enrolled": "u"} for label in "xxyx"])
+    with pytest.raises(BundleError, match=r"agree on 3 of 4 clips"):
+        agreement.judge(UNKNOWN, answers("xxyy"), named, 1.0)
+
+
+def test_versions_without_a_head_in_common_are_refused() -> None:
+    new = Answers([{"enrolled": "u"}] * 4)
+    with pytest.raises(BundleError, match="the old version's heads are one without a name, now enrolled"):
+        agreement.judge(UNKNOWN, answers("xxyy"), new, 0.0)
+
+
+def test_a_speaker_that_went_is_no_fault_of_the_new_version() -> None:
+    assert agreement.judge(KNOWN, answers("xxyy", "xyu"), answers("uuyy", "yu"), 1.0) == (
+        "the new version is right on 2 of 2 clips, the old version on 2, 2 of voices that came or went left out"
+    )
+    with pytest.raises(BundleError, match="right on 1 of 2 clips, the old version on 2"):
+        agreement.judge(KNOWN, answers("xxyy", "xyu"), answers("uuyu", "yu"), 1.0)
+    with pytest.raises(BundleError, match="right on 0 of 0 clips"):
+        agreement.judge(KNOWN, answers("xxyy", "xyu"), answers("uuuu", "u"), 1.0)
 
 
 def test_a_folder_of_speakers_says_who_speaks(tmp_path: Path) -> None:
