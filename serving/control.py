@@ -113,9 +113,12 @@ class Control(ABC):
         """End a version's workers and unload it. Their requests are lost, so drain before."""
 
     @abstractmethod
-    def answer(self, model: str, version: str | None, clip: bytes, seconds: float) -> Answer:
+    def answer(self, model: str, version: str | None, clip: bytes, seconds: float, heads: str = "") -> Answer:
         """What a version answers to a clip in this many seconds, as callers get it; the default if None. 503: its queue
         is full.
+
+        Args:
+            heads: names of those to answer with, separated by commas; empty for what a caller gets who names none.
 
         Raises:
             OSError, http.client.HTTPException: it does not answer.

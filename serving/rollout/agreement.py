@@ -64,14 +64,21 @@ def clips(folder: Path | None) -> list[Clip]:
     return [Clip(path, path.relative_to(folder).parts[0]) for path in found]
 
 
-def answers(control: Control, model: str, version: str, asked: Sequence[Clip]) -> list[Labels]:
-    """What one version answers to every clip.
+def answers(
+    control: Control, model: str, version: str, asked: Sequence[Clip], known: Mapping[str, Sequence[str]]
+) -> Answers:
+    """What one version answers to every clip, with all of its heads.
+
+    Args:
+        known: the labels of each head; none where they cannot be read.
 
     Raises:
         BundleError: it rejects a clip, or does not answer.
     """
     # one at a time, because callers wait for the same workers
-    return [best(json.loads(ask(control, model, version, clip).body)) for clip in asked]
+    heads = ",".join(filter(None, known))
+    found = [best(json.loads(ask(control, model, version, clip, heads).body)) for clip in asked]
+    return Answers(found, known)
 
 
 def answering_version(control: Control, model: str, clip: Clip) -> str:
@@ -79,7 +86,7 @@ def answering_version(control: Control, model: str, clip: Clip) -> str:
     return ask(control, model, None, clip).headers["x-model-version"]
 
 
-def ask(control: Control, model: str, version: str | None, clip: Clip) -> Answer:
+def ask(control: Control, model: str, version: str | None, clip: Clip, heads: str = "") -> Answer:
     """One clip's answer; retries while the queue is full.
 
     Raises:
@@ -90,7 +97,7 @@ def ask(control: Control, model: str, version: str | None, clip: Clip) -> Answer
 
     def queued() -> bool:
         nonlocal answer
-        answer = control.answer(model, version, body, CLIP_SECONDS)
+        answer = control.answer(model, version, body, CLIP_SECONDS, heads)
         return answer.status != HTTPStatus.SERVICE_UNAVAILABLE
 
     try:

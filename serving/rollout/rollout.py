@@ -156,9 +156,7 @@ class Rollout:
 
     def _check(self, change: Change, clips: Sequence[agreement.Clip]) -> None:
         before, after = (
-            agreement.Answers(
-                agreement.answers(self.control, self.name, version, clips), self._labels(version)
-            )
+            agreement.answers(self.control, self.name, version, clips, self._labels(version))
             for version in (change.old, change.new)
         )
         self._say(agreement.judge(clips, before, after, self.spec.min_agreement))

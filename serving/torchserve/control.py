@@ -60,7 +60,7 @@ class TorchServeControl(Management, Control):
         wait_until(lambda: self.versions(model)[version].workers == 0, ENDING_SECONDS)
         self.unregister(model, version)
 
-    def answer(self, model: str, version: str | None, clip: bytes, seconds: float) -> Answer:
+    def answer(self, model: str, version: str | None, clip: bytes, seconds: float, heads: str = "") -> Answer:
         path = f"/predictions/{model}/{version}" if version else f"/predictions/{model}"
-        headers = {"content-type": "application/octet-stream"}
+        headers = {"content-type": "application/octet-stream", **({"x-heads": heads} if heads else {})}
         return local_http.ask(local_http.tcp(self.url, seconds), "POST", path, clip, headers)

@@ -163,11 +163,10 @@ class TritonControl(Control):
     def unload(self, model: str, version: str) -> None:
         self._remove(model, version)
 
-    def answer(self, model: str, version: str | None, clip: bytes, seconds: float) -> Answer:
+    def answer(self, model: str, version: str | None, clip: bytes, seconds: float, heads: str = "") -> Answer:
         path = forms.path(model, version)
-        return forms.restored(
-            local_http.ask(local_http.tcp(self.url, seconds), "POST", path, clip, forms.RAW)
-        )
+        headers = {**forms.RAW, **({"x-heads": heads} if heads else {})}
+        return forms.restored(local_http.ask(local_http.tcp(self.url, seconds), "POST", path, clip, headers))
 
     def ask(self, method: str, target: str) -> Answer:
         """One question to Triton.
