@@ -214,6 +214,8 @@ class Client:
         top_k: int | None = None,
         function_to_apply: str | None = None,
         heads: str | None = None,
+        fpir: float | None = None,
+        min_score: float | None = None,
     ) -> Answer:
         """Identify the speaker of one clip.
 
@@ -222,6 +224,8 @@ class Client:
             top_k: how many labels, best first; the server's default is five.
             function_to_apply: `softmax`, `sigmoid` or `none`; the model's own if None.
             heads: names of heads with commas between them, or `all`; the model's default ones if None.
+            fpir: of a model that may answer `unknown`: the share of strangers' clips that may get another label.
+            min_score: or the probability that a label must reach; a model that never answers it refuses both.
 
         Raises:
             Unreachable, TimedOut, Refused, BadAnswer: see ClientError.
@@ -233,6 +237,8 @@ class Client:
             "X-Top-K": top_k,
             "X-Function-To-Apply": function_to_apply,
             "X-Heads": heads,
+            "X-Fpir": fpir,
+            "X-Min-Score": min_score,
             "X-Request-Timeout": self._limits[1],
         }
         headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
@@ -486,6 +492,10 @@ def main(
     add_server_options(parser)
     option("--function-to-apply", choices=["softmax", "sigmoid", "none"], help="from logits to scores")
     option("--heads", help="heads of a model of several, separated by commas, or all")
+    option(
+        "--fpir", type=float, help="share of strangers that may get another label than unknown, such as 0.01"
+    )
+    option("--min-score", type=float, help="or the probability that a label must reach, against unknown")
     option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
     option("--format", choices=FORMATS, default="table")
     args = parser.parse_args(arguments)
@@ -505,7 +515,8 @@ def main(
             failed.extend([record["clip"]] if "error" in record else [])
             yield record
 
-    options = {"top_k": args.top_k, "function_to_apply": args.function_to_apply, "heads": args.heads}
+    choices = ("top_k", "function_to_apply", "heads", "fpir", "min_score")
+    options = {name: getattr(args, name) for name in choices}
     with contextlib.suppress(AttributeError):  # where stdout was replaced by a simpler object
         # a file's name may not be text, and a terminal may lack characters
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -272,3 +272,22 @@ def test_labels_are_text_and_heads_have_a_ranking_each(browser: Browser, gateway
         assert page.locator("img").count() == 0
         expect(page.locator("#samples")).to_be_hidden()
         expect(page.locator("#demo")).to_be_hidden()
+
+
+def test_nobody_is_named_where_the_model_says_unknown(gateway: Gateway, browser: Browser) -> None:
+    """And another model's label of that name is a label."""
+    shown = {"description": "", "licence": "", "max_clip_seconds": 60, "samples": [], "demo": True}
+    models = [{"name": "open", "unknown": True, **shown}, {"name": "closed", "unknown": False, **shown}]
+    answer = [{"label": "unknown", "score": 0.9}, {"label": "anna", "score": 0.1}]
+    about = {"max_request_bytes": 1e6, "models": models}
+    with browser.new_context() as context, context.new_page() as page:
+        page.route("**/page.json", lambda route: route.fulfill(json=about))
+        page.route("**/predictions/*", lambda route: route.fulfill(json=answer))
+        page.goto(gateway.url)
+        expect(page.locator("#demo")).to_contain_text("may mistake a stranger for one of them")
+        page.set_input_files("#file", {"name": "a.wav", "mimeType": "audio/wav", "buffer": b"x"})
+        answered(page, "Nobody it knows")
+        assert page.locator("#rankings .unknown").all_inner_texts() == ["unknown"]
+        page.get_by_label("Model").select_option("closed")
+        answered(page, "unknown")
+        assert page.locator("#rankings .unknown").count() == 0

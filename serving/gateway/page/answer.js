@@ -11,7 +11,8 @@ function answered(request, total) {
   show($("found"));
   const heads = Array.isArray(answer) ? {"": answer} : answer;
   const bests = Object.values(heads).map((ranking) => ranking[0]).filter(Boolean);
-  text($("best"), bests.map((each) => each.label).join(", "));
+  text($("best"), bests.map((each) => unknown(each) ? "Nobody it knows" : each.label).join(", "));
+  $("best").classList.toggle("unknown", bests.every(unknown));
   text($("best-score"), bests.length === 1 ? score(bests[0].score) : "");
   verdict(bests[0]);
   $("rankings").replaceChildren(...Object.entries(heads).flatMap(([head, ranking]) => [
@@ -23,6 +24,10 @@ function answered(request, total) {
   text($("json"), JSON.stringify(answer, null, 2));
   text($("curl"), curl());
   text($("status"), `${$("best").textContent} ${$("best-score").textContent}. ${$("true-speaker").textContent}`);
+}
+
+function unknown(best) { // said by the model; other models may have a label of this name
+  return Boolean(model.unknown) && best.label === "unknown";
 }
 
 function verdict(best) {
@@ -45,7 +50,7 @@ function ranked(ranking, head) {
     rail.setAttribute("aria-hidden", "true");
     fill.style.width = `${(100 * (each.score - bottom)) / (full - bottom || 1)}%`;
     rail.append(fill);
-    item.append(make("bdi", each.label), make("span", score(each.score), "number"), rail);
+    item.append(make("bdi", each.label, unknown(each) ? "unknown" : ""), make("span", score(each.score), "number"), rail);
     list.append(item);
   }
   return list;

@@ -92,6 +92,7 @@ def _about(spec: ModelSpec, clips: Sequence[Sample]) -> dict[str, object]:
     return {
         "name": spec.name,
         "demo": spec.demo,
+        "unknown": bool(spec.speaker_id.open_sets),
         "description": spec.description,
         "licence": spec.licence,
         "max_clip_seconds": spec.speaker_id.max_clip_seconds,

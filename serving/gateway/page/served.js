@@ -42,7 +42,8 @@ function choose(chosen) {
   model = chosen;
   const speakers = model.samples.length;
   show($("demo"), model.demo);
-  text($("demo"), `Demo: it names one of ${speakers ? NUMBERS[speakers] : "its own"} voices for strangers and noise too.`);
+  const voices = `${speakers ? NUMBERS[speakers] : "its own"} voices`;
+  text($("demo"), model.unknown ? `Demo: it knows ${voices}, and may mistake a stranger for one of them.` : `Demo: it names one of ${voices} for strangers and noise too.`);
   text($("limits"), `WAV, FLAC, MP3, MP4, Ogg, WebM and more; up to ${longest()} and ${Math.floor(about.max_request_bytes / (1 << 20))} MiB`);
   text($("version"), about.models.length > 1 ? "" : model.name);
   const licence = model.licence ? ` Licence: ${model.licence}.` : "";

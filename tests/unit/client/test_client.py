@@ -58,6 +58,15 @@ def test_options_version_and_token_travel_with_the_request(server: Any) -> None:
     assert headers["authorization"] == "Bearer t0k"
 
 
+@pytest.mark.parametrize(("name", "header"), [("fpir", "x-fpir"), ("min_score", "x-min-score")])
+def test_how_strictly_a_clip_is_unknown_travels_too(server: Any, name: str, header: str) -> None:
+    with Client(server.url) as client:
+        client.identify(b"audio", **{name: 0.05})  # type: ignore[arg-type]
+    _, headers, _ = server.requests[0]
+    assert headers[header] == "0.05"
+    assert len({"x-fpir", "x-min-score"} & headers.keys()) == 1
+
+
 @pytest.mark.parametrize("status", [429, 503, 507])
 def test_a_busy_server_is_asked_again(client: Client, server: Any, status: int) -> None:
     server.will_refuse(status, "overloaded", times=2)
