@@ -11,7 +11,7 @@ from speaker_id.gallery_manifest import GALLERY_FILE, read_manifest
 from speaker_id.manifest import MANIFEST_FILE, CheckpointError, FileRecord, GalleryCard, Manifest
 from speaker_id.settings import Settings
 
-from bundle import BundleError
+from bundle import BundleError, archived
 from bundle.spec import GallerySpec
 from bundle.terminal import say
 
@@ -35,6 +35,16 @@ def add(gallery: GallerySpec, settings: Settings, staged: Path) -> None:
             "gallery": GalleryCard(head=head, file=GALLERY_FILE, voices=voices),
         }
     ).write(staged)
+
+
+def refuse_other(mar: Path, gallery: GallerySpec, what: str) -> None:
+    """Raise BundleError if an archive exists and has another gallery.
+
+    Args:
+        what: why it is not built again, and what to do.
+    """
+    if mar.is_file() and archived.manifest(mar).files.get(GALLERY_FILE) != FileRecord.of(gallery.file):
+        raise BundleError(f"GALLERY={gallery.file} is not the gallery of {mar.name}, {what}")
 
 
 def check(gallery: GallerySpec, checkpoint: Path, name: str) -> None:

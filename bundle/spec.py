@@ -174,7 +174,7 @@ class ModelSpec(BaseModel):
         published: what its authors report, to be compared by `make evaluate`: metric, value, dataset, reported_by.
         labels: display names, a CSV with the columns label and name; its path.
         unknown: method, fpir and file of a guard: [strangers to a head](#strangers-to-a-head).
-        gallery: path of [enrolled voices](#voices-of-your-own), as `make enrol` wrote them; or `{file: …, head: name}`.
+        gallery: path of [enrolled voices](voices.md), as `make enrol` wrote them; or `{file: …, head: name}`.
         min_agreement: least share of calibration clips on which a precision below fp32 must give fp32's best label.
         folder: the local checkpoint, for a source that is no hub id.
         lock: where the first fetch from the hub is recorded.

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from bundle import BundleError, archived, sources, store
+from bundle import BundleError, archived, galleries, sources, store
 from bundle.spec import ModelSpec
 from bundle.terminal import say
 from serving import mounted, state
@@ -45,7 +45,15 @@ def prepare(args: argparse.Namespace) -> Service:
         from bundle import versions  # the build side, which a server of archives does not need
 
         pinned = versions.named(args.models)
+        gallery = specs[0].gallery
         specs = [versions.current(spec, pinned=spec.name in pinned) for spec in specs]
+        if args.gallery and gallery:
+            mar = store.STORE / f"{specs[0].name}.mar"
+            galleries.refuse_other(mar, gallery, "which a roll-out promoted: roll this one out instead")
+    elif args.gallery:
+        raise BundleError(
+            f"GALLERY={args.gallery} joins an archive that is built, and these are served as they are"
+        )
     return Service(specs, args.archived or store.STORE, run, options, chosen)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bundle import BundleError, sources
+from bundle import BundleError, galleries, sources, store
 from bundle.command_line import Parser
 from serving import asked, state
 from serving.host import ports
@@ -45,6 +45,12 @@ def main() -> int:
         declared = sources.with_gallery(sources.resolve(args.model), args.gallery)
         spec = sources.with_version(declared, args.version, f"VERSION={args.version}")
         run, server = asked.with_folder([spec.name], args.port)
+        if args.gallery and spec.gallery and not store.marked(Path(server.store), spec.name, spec.version):
+            kept = store.of_version(Path(server.store), spec.name, spec.version)
+            # an archive in the store is used as it is
+            galleries.refuse_other(
+                kept, spec.gallery, "which is in the store already: choose another VERSION"
+            )
         clips = agreement.clips(args.data)
         with FileLock(run / state.ROLLOUT_LOCK, timeout=0, mode=0o600):
             rollout = Rollout(spec, server, run, declared.version, stopper)

@@ -10,8 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from speaker_id.gallery_manifest import GALLERY_FILE
-from speaker_id.manifest import CheckpointError, FileRecord
+from speaker_id.manifest import CheckpointError
 
 from bundle import BundleError, archive, archived, store
 from bundle.spec import ModelSpec
@@ -135,24 +134,12 @@ class Rollout:
     def _load(self, change: Change) -> None:
         file = store.of_version(self.store, self.name, self.new)
         if file.is_file() and not store.marked(self.store, self.name, self.new):
-            self._same_gallery(file)
             self._say(f"{file.name} is in the store already and is used as it is")
         else:
             store.mark(self.store, self.name, self.new)
             archive.build(self.spec, self.store, file=file)
         self.control.load(self.name, self.new, file.name, self.spec.torchserve.startupTimeout)
         self._say(f"{self.new} is loaded and warm, beside {change.old}")
-
-    def _same_gallery(self, file: Path) -> None:
-        """Raises BundleError for an archive without the gallery that is asked for."""
-        if self.spec.gallery is None:
-            return
-        found = archived.manifest(file).files.get(GALLERY_FILE)
-        if found != FileRecord.of(self.spec.gallery.file):
-            raise BundleError(
-                f"{file.name} is in the store already, with another gallery than {self.spec.gallery.file}: choose "
-                "another VERSION"
-            )
 
     def _check(self, change: Change, clips: Sequence[agreement.Clip]) -> None:
         before, after = (

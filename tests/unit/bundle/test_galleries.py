@@ -206,6 +206,19 @@ def test_what_model_yaml_cannot_say_is_refused(tmp_path: Path, text: str, words:
         read_spec(tmp_path / "m")
 
 
+def test_an_archive_that_is_used_as_it_is_must_have_the_gallery_that_is_asked_for(root: Path) -> None:
+    spec, mar = resolve(str(root / "vectors")), build(root, "vectors")
+    assert spec.gallery is not None
+    galleries.refuse_other(mar, spec.gallery, "")
+    galleries.refuse_other(mar.with_name("none.mar"), spec.gallery, "")
+    other = with_gallery(spec, str(root / "of-single")).gallery
+    assert other is not None
+    with pytest.raises(
+        BundleError, match=r"GALLERY=.*of-single.* is not the gallery of vectors\.mar, which is"
+    ):
+        galleries.refuse_other(mar, other, "which is in the store already: choose another VERSION")
+
+
 def test_a_file_that_is_no_gallery_is_refused(root: Path, tmp_path: Path) -> None:
     (tmp_path / "voices.safetensors").write_text("no")
     with pytest.raises(BundleError, match=r"voices\.safetensors is no gallery: .*; run `make enrol` again"):
