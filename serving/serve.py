@@ -31,6 +31,10 @@ def prepare(args: argparse.Namespace) -> Service:
         BundleError: says in one line why it cannot be.
     """
     options = gateway_options(args)
+    if args.gallery and (args.archived or args.weights):
+        raise BundleError(
+            f"GALLERY={args.gallery} joins an archive that is built, and these are served as they are"
+        )
     chosen = Chosen(args.server, allocator.environment(args.allocator))
     run = args.run or state.RUN / str(args.port)
     weights = mounted.read(args.weights, run, args.name) if args.weights else None
@@ -50,10 +54,6 @@ def prepare(args: argparse.Namespace) -> Service:
         if args.gallery and gallery:
             mar = store.STORE / f"{specs[0].name}.mar"
             galleries.refuse_other(mar, gallery, "which a roll-out promoted: roll this one out instead")
-    elif args.gallery:
-        raise BundleError(
-            f"GALLERY={args.gallery} joins an archive that is built, and these are served as they are"
-        )
     return Service(specs, args.archived or store.STORE, run, options, chosen)
 
 

@@ -178,6 +178,9 @@ def test_a_voice_is_removed_under_load_and_no_request_fails(
     assert sum(answers.values()) > 30
     assert best(post(service, VOICES["zoe"])) == "unknown"
     assert best(post(service, VOICES["yann"])) == "yann"
+    unpacked = [file for place in (service.run, service.server.temp) for file in place.rglob(GALLERY_FILE)]
+    assert unpacked
+    assert not [file for file in unpacked if b"zoe" in file.read_bytes()]
     kept = store.of_version(service.server.store, "voices", "1.0")
     assert kept.is_file(), "who is removed stays in the archive of the way back, until that is deleted"
     assert GALLERY_FILE in archived.manifest(kept).files

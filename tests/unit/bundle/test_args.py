@@ -96,3 +96,12 @@ def test_every_command_that_takes_it_has_such_a_parser() -> None:
         assert any(
             re.search(r"import Parser|serving\.arguments import .*\bparser?\b", each) for each in sources
         ), name
+
+
+@pytest.mark.parametrize("option", ["--archived=.", "--weights=."])
+def test_a_gallery_joins_no_archive_that_is_served_as_it_is(option: str) -> None:
+    code, said = command("serving.serve", option, "GALLERY", GALLERY="voices")
+    assert (code, said) == (
+        1,
+        "serve: GALLERY=voices joins an archive that is built, and these are served as they are\n",
+    )

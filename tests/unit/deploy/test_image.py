@@ -6,6 +6,7 @@ import json
 import sys
 import zipfile
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -231,3 +232,19 @@ def test_the_base_is_the_argument_s_or_the_file_s() -> None:
     build = Build(dockerfile.FILE)
     assert image.base(build) == "python:3.11-slim-bookworm"
     assert image.base(Build(build.file, arguments={"PYTHON_IMAGE": "other"})) == "other"
+
+
+def test_a_gallery_is_a_file_that_the_build_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = partial(image.asked, Engine("docker"), "triton", "demo", "", "cpu", "", ())
+    assert "GALLERY" not in asked("").arguments
+    for given in ("models/demo/g.safetensors", str(tmp_path / "models/demo/g.safetensors")):
+        assert asked(given).arguments["GALLERY"] == "models/demo/g.safetensors"
+    with pytest.raises(
+        BundleError, match="GALLERY=build/g is not below models/, of which alone an image is built"
+    ):
+        asked("build/g")
+    for file in image.FILES.values():
+        text = (ROOT / "deploy" / "docker" / file).read_text("utf-8")
+        assert "ARG GALLERY=\n" in text
+        assert '--gallery "$GALLERY"' in text
