@@ -17,6 +17,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from bundle import sources
+from serving.gateway import shares
 from serving.gateway.options import GatewayOptions
 from serving.gateway.tracing import Collector as Spans
 from serving.host import ports
@@ -88,7 +89,8 @@ def watched(
     spec = sources.resolve("demo", root=ROOT / "models")
     run = tmp_path_factory.mktemp("run")
     spans = Spans(LOOPBACK, collector.server_port)
-    options = GatewayOptions(ports.free(1)[0], collector=spans)
+    share = shares.read("requests=1000 audio=10000")  # so that callers are counted
+    options = GatewayOptions(ports.free(1)[0], collector=spans, share=share)
     service = Service([spec], demo_store, run, options)
     try:
         service.start()
