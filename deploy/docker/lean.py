@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import py_compile
-import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +36,8 @@ TORCH_PROGRAM = "torch_shm_manager"
 KINDS = ("wav2vec2", "hubert", "wavlm", "unispeech_sat", "data2vec", "wav2vec2_conformer", "wav2vec2_bert")
 KIND_LISTS = ("auto", "encoder_decoder", "vision_encoder_decoder")  # and what the lists themselves import
 NEVER_IMPORTED = ("__main__", "triton_model")  # commands, and what runs in Triton alone
-NOT_THERE = re.compile(r"^\s*(?:from|import) clients\b", re.MULTILINE)  # the image has no clients/
+# what a module may need that an image has not: the callers' side, and the compiler that comes with CUDA's torch alone
+NOT_THERE = ("clients", "triton")
 
 
 def prune(venv: Path) -> None:
@@ -57,10 +57,10 @@ def prune(venv: Path) -> None:
 
 
 def modules(root: Path) -> Iterator[str]:
-    """The names of the modules below a folder that can be imported in the image."""
+    """The names of the modules below a folder."""
     for file in sorted(root.rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
-        if parts[-1] not in NEVER_IMPORTED and not NOT_THERE.search(file.read_text("utf-8")):
+        if parts[-1] not in NEVER_IMPORTED:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -74,7 +74,10 @@ def imported() -> list[str]:
     names += ["ts.model_service_worker", "model_archiver.model_packaging"]
     script = (
         "import importlib, json, sys\n"
-        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"for name in {names!r}:\n"
+        "    try: importlib.import_module(name)\n"
+        "    except ModuleNotFoundError as exc:\n"
+        f"        if exc.name not in {NOT_THERE!r}: raise\n"
         # which a model's conversion and the reference encoder import late
         "import transformers\nfrom speaker_id import manifest\n"
         "kinds = (*manifest.SUPPORTED_ARCHITECTURES.values(), *manifest.XVECTOR_ARCHITECTURES.values())\n"

@@ -207,10 +207,18 @@ def test_what_serving_never_reads_is_taken_from_the_packages_and_what_it_starts_
     ) == sorted(kept)
 
 
-def test_what_needs_clients_is_not_imported_since_the_image_has_none() -> None:
-    named = set(lean.modules(ROOT / "serving"))
-    assert {"serve", "health", "gateway.envoy"} <= named
-    assert not {"batch", "demo", "identify", "rollout.__main__"} & named
+def test_the_build_imports_every_module_but_those_that_need_what_an_image_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in lean.CODE:
+        (tmp_path / name).symlink_to(ROOT / name)  # without clients/, as in the image
+    monkeypatch.setattr(lean, "APP", tmp_path)
+    files = [Path(each) for each in lean.imported()]
+    ours = {str(each.relative_to(tmp_path)) for each in files if each.is_relative_to(tmp_path)}
+    assert {"serving/serve.py", "serving/health.py", "handler/speaker_handler.py"} <= ours
+    # `from clients.identify import`, at their top
+    assert not {"serving/batch.py", "serving/demo.py", "serving/identify.py"} & ours
+    assert any(each.match("transformers/models/wav2vec2/modeling_wav2vec2.py") for each in files)
 
 
 def test_a_compiled_file_of_another_source_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
