@@ -26,7 +26,7 @@ SPDX = {
     "Apache 2.0 License": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "Apache-2.0": "Apache-2.0",
-    "BSD": "BSD-3-Clause",
+    "BSD": "BSD-3-Clause",  # without a number; jinja2, sympy and mpmath say so, whose texts have three clauses
     "BSD License": "BSD-3-Clause",
     "BSD 3-Clause License": "BSD-3-Clause",
     "BSD-3-Clause": "BSD-3-Clause",

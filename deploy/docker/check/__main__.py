@@ -53,7 +53,7 @@ def check(chosen: Engine, build: Build, variant: str, once: bool, folder: Path) 
     plays.whole(program, TAG, name)
     for platform, side in SIDES.items():
         plays.platform(program, TAG, platform, side, mar, folder)
-    digest = pushed(program, about["Id"].removeprefix("sha256:"), folder / "registry")
+    digest = pushed(program, contents_of.identity(program, TAG), folder / "registry")
     if once or chosen.name not in engine.BUILDS_ALIKE:
         print("not built again from nothing")
         return

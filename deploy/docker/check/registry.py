@@ -14,6 +14,7 @@ import yaml
 
 from bundle import BundleError
 from deploy.docker import referrers
+from deploy.docker.check.contents_of import identity
 from deploy.docker.command import run
 from deploy.docker.engine import BUILDS_ALIKE
 from serving.host import ports
@@ -78,4 +79,4 @@ def pulled(program: str, repository: str, digest: str, address: str) -> str:
     insecure = ["--tls-verify=false"] if program == "podman" else []
     name = f"{address}/{repository}@{digest}"
     run(program, "pull", "--quiet", *insecure, name)
-    return run(program, "image", "inspect", "--format", "{{.Id}}", name).strip().removeprefix("sha256:")
+    return identity(program, name)

@@ -6,6 +6,7 @@ import json
 import sys
 import zipfile
 from datetime import datetime, timedelta, timezone
+from email.message import Message
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -157,6 +158,10 @@ def test_a_licence_is_an_spdx_expression_or_is_left_out() -> None:
     packages = {each["name"]: each for each in bill.python()}
     assert packages["numpy"]["licenses"][0]["expression"].startswith("BSD-3-Clause")
     assert packages["torchserve"]["licenses"] == [{"expression": "Apache-2.0"}]
+    unclear = Message()
+    unclear["License"] = "as agreed"
+    unclear["Classifier"] = "License :: Other/Proprietary License"
+    assert bill.licence(unclear) is None
     assert packages["requests"]["purl"] == f"pkg:pypi/requests@{metadata.version('requests')}"
 
 
