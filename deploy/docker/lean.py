@@ -88,7 +88,9 @@ def imported() -> list[str]:
         "print(json.dumps(sorted(found)))\n"
     )
     environment = {**os.environ, "PYTHONPATH": f"{APP}:{APP / 'handler'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise SystemExit("lean: a module cannot be imported in the image: which one, and why, is said above")
     files: list[str] = json.loads(done.stdout.splitlines()[-1])
     return files
 

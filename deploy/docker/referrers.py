@@ -23,7 +23,7 @@ def attach(repository: str, digest: str, bill: bytes) -> str:
 
     Args:
         repository: `https://host/v2/name`.
-        digest: of the image's manifest.
+        digest: of the image's manifest or index.
         bill: CycloneDX.
 
     Returns:
@@ -33,7 +33,9 @@ def attach(repository: str, digest: str, bill: bytes) -> str:
         requests.RequestException: the registry refuses it.
     """
     answer = requests.head(
-        f"{repository}/manifests/{digest}", headers={"accept": ", ".join(MANIFESTS)}, timeout=SECONDS
+        f"{repository}/manifests/{digest}",
+        headers={"accept": ", ".join((*MANIFESTS, OCI_INDEX))},  # an index where docker built it by hand
+        timeout=SECONDS,
     )
     answer.raise_for_status()
     subject = descriptor(answer.headers["content-type"], digest, int(answer.headers["content-length"]))

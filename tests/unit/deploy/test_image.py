@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import zipfile
 from datetime import datetime, timedelta, timezone
@@ -85,6 +86,16 @@ def test_podman_by_docker_s_name_is_not_docker(tmp_path: Path, monkeypatch: pyte
     assert engine.find() == Engine("podman")
     with pytest.raises(BundleError, match=r"ENGINE=docker .* is podman by another name"):
         engine.find("docker")
+
+
+def test_docker_adds_no_provenance_which_would_be_another_at_each_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\nenv > {tmp_path}/env\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    Engine("docker").build(BUILD)
+    assert "BUILDX_NO_DEFAULT_ATTESTATIONS=1" in (tmp_path / "env").read_text().splitlines()
 
 
 SAID = """:env:.find-links='/here'
