@@ -11,17 +11,21 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from rich.progress import track
 from speaker_id import audio, checkpoint, labels
-from speaker_id.clip import EncodedAudio
+from speaker_id.clip import EncodedAudio, Waveform
+from speaker_id.encoder.contract import Encoder, by_source
 from speaker_id.encoder.packed import PackedEncoder, supports
 from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.errors import RequestError
+from speaker_id.guard import Guarded, guards
 from speaker_id.heads import is_xvector
 from speaker_id.manifest import Manifest, PrecisionCheck
+from speaker_id.open_set import Joined, Threshold
 from speaker_id.settings import ScoreFunction, Settings
 
 from bundle import BundleError
@@ -119,6 +123,7 @@ def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator
     loaded = checkpoint.load(folder, heads=settings.heads)
     if reason := next(filter(None, map(supports, (loaded.model, *loaded.others))), None):
         raise BundleError(f"precision {settings.precision} needs the packed encoder, but {reason}")
+    answers = Answers(loaded, guards(folder, loaded))  # before the reference encoder rearranges the models
     try:
         reduced = PackedEncoder(
             loaded.model, loaded.feature_extractor, "cpu", settings.precision, others=loaded.others
@@ -136,8 +141,7 @@ def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator
             ).waveform
         except RequestError as exc:
             raise BundleError(f"the calibration clip {clip} cannot be used: {exc.message}") from exc
-        (logits, vector), (ours, ours_vector) = oracle.embed([waveform]), reduced.embed([waveform])
-        expected, found = by_head(logits[0], loaded), by_head(ours[0], loaded)
+        (expected, vector), (found, ours_vector) = answers(oracle, waveform), answers(reduced, waveform)
         cosine = torch.cosine_similarity(vector, ours_vector).item()
         yield Comparison(
             clip=clip.name,
@@ -155,13 +159,37 @@ def has_xvector(loaded: checkpoint.Checkpoint) -> bool:
     return any(map(is_xvector, (loaded.model, *loaded.others)))
 
 
-def by_head(logits: torch.Tensor, loaded: checkpoint.Checkpoint) -> Scores:
-    function: ScoreFunction = "sigmoid" if loaded.default_function == "sigmoid" else "softmax"
-    if not loaded.labels:
-        return {}
-    answer = labels.answer(logits, loaded.labels, loaded.heads, len(loaded.labels), function)
-    rankings = answer if isinstance(answer, dict) else {"": answer}
-    return {(head, each["label"]): each["score"] for head, ranking in rankings.items() for each in ranking}
+@dataclass(frozen=True)
+class Answers:
+    """What a caller gets of a clip by default: every head's scores, "unknown" among those of one with a guard."""
+
+    loaded: checkpoint.Checkpoint
+    guards: Mapping[str, Guarded]
+
+    @cached_property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        return self.loaded.by_head() | {head: each.labels for head, each in self.guards.items()}
+
+    def __call__(self, encoder: Encoder, waveform: Waveform) -> tuple[Scores, torch.Tensor]:
+        """Scores and the model's embedding, (1, width)."""
+        sizes = {head: len(each) for head, each in self.names.items()}
+        joined = Joined(sizes, self.guards)
+        sources = (None, *joined.sources(sizes))
+        (row, *_), embeddings = encoder.embed([waveform], sources)
+        vectors = by_source(encoder, sources, embeddings)
+        row = joined.logits(row, {source: each[0] for source, each in vectors.items()}, sizes, Threshold())
+        return self.by_head(row), vectors[None]
+
+    def by_head(self, row: torch.Tensor) -> Scores:
+        function: ScoreFunction = "sigmoid" if self.loaded.default_function == "sigmoid" else "softmax"
+        parts = labels.parts({head: len(each) for head, each in self.names.items()})
+        rankings = {
+            head: labels.rank(row[part], self.names[head], len(self.names[head]), function)
+            for head, part in parts
+        }
+        return {
+            (head, each["label"]): each["score"] for head, ranking in rankings.items() for each in ranking
+        }
 
 
 def best(scores: Scores, loaded: checkpoint.Checkpoint) -> dict[str, str]:

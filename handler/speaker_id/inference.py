@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from speaker_id.clip import Waveform
-from speaker_id.encoder.contract import Encoder, out_of_memory
+from speaker_id.encoder.contract import Encoder, by_source, out_of_memory
 from speaker_id.errors import NonFiniteAudio, OutOfMemory
-from speaker_id.heads import Source
 from speaker_id.job import JobClip
 
 MicroBatch = list[tuple[JobClip, Waveform]]
@@ -40,8 +37,9 @@ class Inference:
         try:
             if sources:
                 logits, embeddings = self.encoder.embed(waveforms, sources)
+                vectors = by_source(self.encoder, sources, embeddings)
             else:
-                logits, embeddings = self.encoder(waveforms), None
+                logits, vectors = self.encoder(waveforms), {}
         except (MemoryError, RuntimeError) as exc:
             if not out_of_memory(exc):
                 raise
@@ -49,7 +47,6 @@ class Inference:
             self.separately(batch)
             return
         seconds = time.perf_counter() - started
-        vectors = self.by_source(sources, embeddings)
         for place, ((each, _), row) in enumerate(zip(batch, logits, strict=True)):
             own = {source: vectors[source][place] for source in each.job.sources}
             if not all(tensor.isfinite().all() for tensor in (row, *own.values())):
@@ -61,14 +58,6 @@ class Inference:
                 each.job.embeddings[each.index] = own
         for outcome in {id(each.job): each.job.outcome for each, _ in batch}.values():
             outcome.inference_seconds += seconds
-
-    def by_source(self, sources: Sequence[Source], embeddings: Tensor | None) -> dict[Source, Tensor]:
-        """Take apart what stands side by side."""
-        if embeddings is None:
-            return {}
-        encoder = self.encoder
-        widths = [encoder.embedding_width if each is None else encoder.widths[each] for each in sources]
-        return dict(zip(sources, torch.split(embeddings, widths, 1), strict=True))
 
     def separately(self, batch: MicroBatch) -> None:
         """Encode clip by clip what memory did not suffice for: one that is too large costs the others nothing."""

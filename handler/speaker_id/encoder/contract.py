@@ -60,6 +60,12 @@ def exact() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
+def by_source(encoder: Encoder, sources: Sequence[Source], embeddings: Tensor) -> dict[Source, Tensor]:
+    """Take apart the embeddings that `embed` gives side by side."""
+    widths = [encoder.embedding_width if source is None else encoder.widths[source] for source in sources]
+    return dict(zip(sources, torch.split(embeddings, widths, 1), strict=True))
+
+
 def out_of_memory(exc: BaseException) -> bool:
     """Return whether an encoder failed for lack of memory; on the CPU torch has no class for that."""
     return isinstance(exc, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(exc)

@@ -28,7 +28,7 @@ from bundle.enrolment import guard as command
 from bundle.enrolment import report
 from bundle.enrolment.guarding import Answered, calibrate, left_out
 from bundle.sources import resolve
-from bundle.spec import guard_file
+from bundle.spec import UnknownSpec, guard_file
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.galleries import tone, write_gallery
 from tests.doubles.guards import write_guard
@@ -139,6 +139,12 @@ def test_a_model_of_one_head_carries_its_guard(recorded: Path, capsys: pytest.Ca
     assert (manifest.guard.method, manifest.guard.fpir) == ("cosine", 0.01)
     assert "guard.safetensors" in manifest.files
     assert guards(folder, checkpoint.load(folder))[""].labels == ("anna", "bernd", "chloe", "unknown")
+    file = recorded / "one" / "guard.safetensors"
+    for unknown in ({"method": "msp", "fpir": 0.01}, {"method": "msp", "fpir": 0.1}):
+        changed = spec.model_copy(update={"unknown": UnknownSpec.model_validate({**unknown, "file": file})})
+        again = Manifest.read(archive.prepare(changed, checkpoints)).guard
+        assert again is not None
+        assert (again.method, again.fpir) == (unknown["method"], unknown["fpir"])
     plain = archive.prepare(spec.without_guards(), checkpoints)
     assert Manifest.read(plain).guard is None
     assert guards(plain, checkpoint.load(plain)) == {}

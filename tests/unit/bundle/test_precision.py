@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from speaker_id import checkpoint
@@ -21,6 +22,8 @@ from bundle import BundleError, archive, precision, sources
 from bundle.precision import Comparison, check_agreement, compare
 from bundle.samples import recordings
 from tests.doubles.checkpoints import write_checkpoint
+from tests.doubles.galleries import tone
+from tests.doubles.guards import write_guard
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "models" / "demo" / "samples"
@@ -181,3 +184,20 @@ def test_a_checked_precision_serves(folder: Path) -> None:
     both = BF16.model_copy(update={"encoder": "reference"})
     with pytest.raises(CheckpointError, match="needs the packed encoder"):
         choose.choose(checkpoint.load(folder), both, "cpu")
+
+
+@needs_bf16
+def test_what_a_guard_says_is_checked_too(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "m" / "speaker")
+    write_checkpoint(tmp_path / "m" / "mood", seed=1, labels=("good", "bad"))
+    heads = '{"mood": "./mood", "speaker": {"source": "./speaker", "unknown": {}}}'
+    (tmp_path / "m" / "model.yaml").write_text(f'{{"heads": {heads}}}')
+    spec = sources.resolve(str(tmp_path / "m"))
+    clips = {label: tone(hz) for label, hz in (("anna", 200), ("bernd", 1_000), ("chloe", 3_000))}
+    plain = archive.prepare(spec.without_guards(), tmp_path / "c")
+    path, silence = tmp_path / "m" / "guard-speaker.safetensors", np.zeros(16_000, np.float32)
+    write_guard(path, plain, clips, [silence], "speaker")
+    made = archive.prepare(spec, tmp_path / "c")
+    (each, *_) = compare(made, BF16, recordings("CALIBRATION", SAMPLES)[:1])
+    assert each.expected["speaker"] == "unknown"  # nobody of these
+    assert each.found["speaker"] == "unknown"
