@@ -107,6 +107,7 @@ def test_a_module_of_ours_is_run_with_the_path_that_it_needs(page: Path) -> None
     text = re.sub(r"<!-- written by .*?<!-- to here -->", "", page.read_text("utf-8"), flags=re.DOTALL)
     words = re.sub(r"\s+", " ", text)
     ran = re.findall(rf"(\S* ?\S*python3?) -m ((?:{FOLDERS})[.\w]*)", words)
+    ran = [each for each in ran if not each[1].startswith("clients.")]  # which import nothing of the handler
     bare = [module for before, module in ran if not before.startswith(WITH_PATH)]
     assert not bare or WITH_PATH in words, f"{bare} need {WITH_PATH}, and the page does not say so"
 

@@ -262,8 +262,8 @@ def test_a_gallery_is_a_file_that_the_build_sees(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     asked = partial(image.asked, Engine("docker"), "triton", "demo", "", "cpu", "", ())
     assert "GALLERY" not in asked("").arguments
-    for given in ("models/demo/g.safetensors", str(tmp_path / "models/demo/g.safetensors")):
-        assert asked(given).arguments["GALLERY"] == "models/demo/g.safetensors"
+    for given in ("models/NAME/g.safetensors", str(tmp_path / "models/NAME/g.safetensors")):
+        assert asked(given).arguments["GALLERY"] == "models/NAME/g.safetensors"
     with pytest.raises(
         BundleError, match="GALLERY=build/g is not below models/, of which alone an image is built"
     ):
