@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from struct import Struct
 from typing import Any
 
 from speaker_id.errors import MalformedRequest, RequestTooLarge
@@ -20,6 +21,7 @@ from speaker_id.settings import JSON_FLAT, JSON_STRINGS_A_CLIP, MAX_DIMENSIONS, 
 
 FORM = "application/grpc"  # what a payload's form says of such a body
 CONTENTS = {6: "fp32_contents", 8: "bytes_contents"}  # of InferTensorContents: others hold no audio
+DOUBLE = Struct("<d")
 UNREADABLE = "a name, parameter or id in the message is not text in UTF-8"
 
 
@@ -107,7 +109,7 @@ class Reader:
     def parameter(self, content: int | memoryview, into: dict[str, Any]) -> None:
         """An entry of a map of InferParameters; of two with one name, the last counts."""
         name = ""
-        value: bool | int | str | None = None
+        value: bool | int | float | str | None = None
         for number, part in self.fields(content):
             if number == 1:
                 name = text(part)
@@ -119,8 +121,10 @@ class Reader:
                         value = wire.signed(held) if kind == 2 else held
                     elif kind == 3:
                         value = text(held)
+                    elif kind == 4 and isinstance(held, memoryview) and len(held) == DOUBLE.size:
+                        (value,) = DOUBLE.unpack(held)
                     else:
-                        raise MalformedRequest(f"parameter {shown(name)} is no boolean, whole number or text")
+                        raise MalformedRequest(f"parameter {shown(name)} is no boolean, number or text")
         into[name] = value
 
 

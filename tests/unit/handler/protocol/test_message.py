@@ -95,7 +95,8 @@ def test_outputs_and_classes_are_those_asked_for() -> None:
         ),
         (tensor(b"a", b"BYTES", b"\x01", field_of(5, b"\x10\x01")), MalformedRequest, "fp32_contents or"),
         (entry(4, b"nonsense", b"\x10\x01"), InvalidParameter, "nonsense"),
-        (entry(4, b"top_k", b"\x21" + bytes(8)), MalformedRequest, "'top_k' is no boolean"),
+        (entry(4, b"top_k", b"\x25" + bytes(4)), MalformedRequest, "'top_k' is no boolean"),
+        (entry(4, b"top_k", b"\x21" + bytes(8)), InvalidParameter, "top_k must be a whole number"),
         (infer_request("demo", b"RIFF", top_k=0), InvalidParameter, "top_k"),
         (tensor(b"a", b"BYTES", bytes(4)) + field_of(7, b""), MalformedRequest, "at most 3 whole numbers"),
         (field_of(5, b"") * 100_000, RequestTooLarge, "more than 2112 fields"),
@@ -155,3 +156,17 @@ def test_an_embedding_says_over_grpc_too_whose_it_is() -> None:
         b"dim": b"\x10" + varint(300),  # int64_param = 2
     }
     assert fields[6] == [struct.pack("<300f", *[0.5] * 300)]
+
+
+def test_a_parameter_may_be_a_fraction() -> None:
+    def asked(content: bytes) -> bytes:
+        return entry(4, b"fpir", content) + infer_request("demo", b"RIFF", top_k=1)
+
+    double = bytes([4 << 3 | 1]) + struct.pack("<d", 0.01)
+    assert parsed(asked(double)).options.fpir == 0.01
+    assert parsed(asked(field_of(3, b"0.01"))).options.fpir == 0.01
+    for content in (bytes([4 << 3 | 1]) + struct.pack("<d", float("nan")), b"\x10" + varint(2)):
+        with pytest.raises(InvalidParameter, match=r"fpir must be a number from 0\.001 to 0\.5"):
+            parsed(asked(content))
+    with pytest.raises(MalformedRequest, match="parameter 'fpir' is no boolean, number or text"):
+        parsed(asked(bytes([4 << 3 | 5]) + struct.pack("<f", 0.01)))
