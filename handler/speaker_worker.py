@@ -110,7 +110,9 @@ class Worker:
             folder / "checkpoint", device, settings, model, on_hang=lambda: self.activity.renew()
         )
         self.telemetry.event("warming")
-        warm_up(self.pipeline.encoder, settings.warmup_seconds, self.pipeline.sampling_rate)
+        pipeline = self.pipeline
+        sources = pipeline.answering.joined.sources(pipeline.open_sets)
+        warm_up(pipeline.encoder, settings.warmup_seconds, pipeline.sampling_rate, sources)
         self.suspects = Suspects.from_environment()
         self.activity = Activity()  # not before: who sees it shown knows that the model is loaded
         self.telemetry.started(

@@ -91,12 +91,19 @@ def samples_of(frames: int, config: Any) -> int:
     return receptive_field(config) + (frames - 1) * math.prod(strides)
 
 
-def warm_up(encoder: Encoder, seconds: Sequence[float], sampling_rate: int) -> None:
+def warm_up(
+    encoder: Encoder, seconds: Sequence[float], sampling_rate: int, sources: Sequence[Source] = ()
+) -> None:
     """Encode noise of the given lengths, so that no request is slowed by allocation and kernel set-up.
 
     Noise rather than silence: a constant waveform divides by a variance of zero in some normalisations.
+
+    Args:
+        sources: whose embeddings requests need.
     """
     generator = torch.Generator().manual_seed(0)
     for length in seconds:
-        samples = max(encoder.min_samples, math.ceil(length * sampling_rate))
-        encoder([torch.randn(samples, generator=generator).mul_(0.1).numpy()])
+        least = encoder.min_embedding_samples if None in sources else encoder.min_samples
+        samples = max(least, math.ceil(length * sampling_rate))
+        noise = [torch.randn(samples, generator=generator).mul_(0.1).numpy()]
+        encoder.embed(noise, sources) if sources else encoder(noise)

@@ -98,6 +98,20 @@ def test_a_model_without_convolutions_needs_50_ms() -> None:
     assert receptive_field(SimpleNamespace()) == 800
 
 
+def test_warm_up_computes_the_embeddings_that_requests_need() -> None:
+    seen: list[tuple[int, Any]] = []
+
+    class Spy:
+        min_samples = 400
+        min_embedding_samples = 900
+
+        def embed(self, waveforms: Any, sources: Any) -> None:
+            seen.extend((len(wave), sources) for wave in waveforms)
+
+    warm_up(Spy(), (0.001, 1.0), 16000, [None, 1])
+    assert seen == [(900, [None, 1]), (16000, [None, 1])]
+
+
 def test_warm_up_runs_each_length_and_never_less_than_a_frame() -> None:
     seen: list[int] = []
 
