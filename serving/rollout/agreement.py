@@ -120,8 +120,8 @@ def judge(asked: Sequence[Clip], before: Answers, after: Answers, least: float) 
     """The verdict if the new version may serve.
 
     If the speakers are known, it must be right at least as often as the old version; otherwise it must give the old
-    version's best label on a share of the clips. A clip that only one of them can give its label to is left out: of a
-    voice that came into a gallery or went.
+    version's best label of every head on a share of the clips. A label that only one of them can give is left out: of
+    a voice that came into a gallery or went.
 
     Args:
         asked: the clips.
@@ -140,10 +140,11 @@ def judge(asked: Sequence[Clip], before: Answers, after: Answers, least: float) 
             f"{len(missing)} clips cannot be compared: the old version's heads are {old}, now {new}"
         )
     found = [(clip, *compared(old, new, before, after)) for clip, old, new in pairs]
+    out = sum(len(old.keys() & new.keys()) for _, old, new in pairs) - sum(len(old) for _, old, _ in found)
     left = [(clip, old, new) for clip, old, new in found if old]
     changed = [(clip, old, new) for clip, old, new in left if old != new]
     agreement = 1 - len(changed) / len(left) if left else 1.0
-    verdict = f"agree on {len(left) - len(changed)} of {len(left)} clips{_without(len(found) - len(left))}"
+    verdict = f"agree on {len(left) - len(changed)} of {len(left)} clips{_without(out, 'labels')}"
     if agreement < least:
         shown = "; ".join(
             f"{clip.path.name} {'/'.join(old)} → {'/'.join(new)}" for clip, old, new in changed[:SHOWN]
@@ -164,9 +165,8 @@ def judge_right(asked: Sequence[Clip], before: Answers, after: Answers) -> str:
         if not (knows(before, clip) and not knows(after, clip) and after.known)
     ]
     old, new = (sum(asked[at].speaker in each.best[at].values() for at in left) for each in (before, after))
-    verdict = (
-        f"right on {new} of {len(left)} clips, the old version on {old}{_without(len(asked) - len(left))}"
-    )
+    verdict = f"right on {new} of {len(left)} clips, the old version on {old}"
+    verdict += _without(len(asked) - len(left), "clips")
     if new < old or not left:
         raise BundleError(f"the new version is {verdict}")
     return f"the new version is {verdict}"
@@ -195,5 +195,5 @@ def compared(
     return tuple(old[head] for head in both), tuple(new[head] for head in both)
 
 
-def _without(count: int) -> str:
-    return f", {count} of voices that came or went left out" if count else ""
+def _without(count: int, what: str) -> str:
+    return f", {what} of voices that came or went left out: {count}" if count else ""

@@ -170,7 +170,7 @@ def test_a_voice_is_removed_under_load_and_no_request_fails(
         for thread in threads:
             thread.join()
     said = capfd.readouterr().out
-    assert "old and new version agree on 2 of 2 clips, 1 of voices that came or went left out" in said
+    assert "old and new version agree on 2 of 2 clips, labels of voices that came or went left out: 1" in said
     right = {(version, name, name) for version in ("1.0", "2.0") for name in VOICES}
     right |= {(version, "nobody", "unknown") for version in ("1.0", "2.0")}
     assert set(answers) <= right - {("2.0", "zoe", "zoe")} | {("2.0", "zoe", "unknown")}

@@ -53,10 +53,11 @@ def test_a_voice_that_went_or_came_is_not_compared() -> None:
     """a and b know x, y and unknown (u); z came, w went."""
     before, after = answers("xwyu", "xyuw"), answers("xuyz", "xyuz")
     assert agreement.judge(UNKNOWN, before, after, 1.0) == (
-        "old and new version agree on 2 of 2 clips, 2 of voices that came or went left out"
+        "old and new version agree on 2 of 2 clips, labels of voices that came or went left out: 2"
     )
     with pytest.raises(
-        BundleError, match=r"agree on 1 of 2 clips, 2 of voices .* required 100\.0%: c\.wav y → u"
+        BundleError,
+        match=r"agree on 1 of 2 clips, labels of voices .*: 2, fewer .* required 100\.0%: c\.wav y → u",
     ):
         agreement.judge(UNKNOWN, before, answers("xuuz", "xyuz"), 1.0)
 
@@ -71,6 +72,17 @@ def test_a_head_that_came_is_not_compared_and_the_others_are() -> None:
         agreement.judge(UNKNOWN, answers("xxyy"), named, 1.0)
 
 
+def test_a_voice_that_went_leaves_the_clips_other_heads_to_compare() -> None:
+    old = Answers([{"language": "en", "enrolled": label} for label in "xxyy"], {"enrolled": tuple("xyu")})
+    new = Answers([{"language": "en", "enrolled": label} for label in "uuyy"], {"enrolled": tuple("yu")})
+    assert agreement.judge(UNKNOWN, old, new, 1.0) == (
+        "old and new version agree on 4 of 4 clips, labels of voices that came or went left out: 2"
+    )
+    foreign = Answers([{"language": "de", "enrolled": label} for label in "uuyy"], {"enrolled": tuple("yu")})
+    with pytest.raises(BundleError, match="agree on 0 of 4 clips, labels"):
+        agreement.judge(UNKNOWN, old, foreign, 1.0)
+
+
 def test_versions_without_a_head_in_common_are_refused() -> None:
     new = Answers([{"enrolled": "u"}] * 4)
     with pytest.raises(BundleError, match="the old version's heads are one without a name, now enrolled"):
@@ -79,7 +91,7 @@ def test_versions_without_a_head_in_common_are_refused() -> None:
 
 def test_a_speaker_that_went_is_no_fault_of_the_new_version() -> None:
     assert agreement.judge(KNOWN, answers("xxyy", "xyu"), answers("uuyy", "yu"), 1.0) == (
-        "the new version is right on 2 of 2 clips, the old version on 2, 2 of voices that came or went left out"
+        "the new version is right on 2 of 2 clips, the old version on 2, clips of voices that came or went left out: 2"
     )
     with pytest.raises(BundleError, match="right on 1 of 2 clips, the old version on 2"):
         agreement.judge(KNOWN, answers("xxyy", "xyu"), answers("uuyu", "yu"), 1.0)
