@@ -195,14 +195,18 @@ def test_without_an_x_vector_the_embedding_is_the_first_heads_pooled_projection(
     assert distance(encoder.embed(batch)[1], own) < REFERENCE_BOUND
 
 
-@pytest.mark.parametrize("classes", [PackedEncoder, ReferenceEncoder])
+@pytest.mark.parametrize("place", [*PLACES, pytest.param(None, id="reference")])
 def test_every_classifiers_own_embedding_equals_its_own_models_in_any_company(
-    models: list[Any], batch: list[Waveform], classes: Any
+    models: list[Any], batch: list[Waveform], place: Place | None
 ) -> None:
     # by itself each model's embedding is its pooled projection: the test above
     own = [ReferenceEncoder(model, extractor(True), "cpu").embed(batch)[1] for model in models[:-1]]
     first_model, *others = copy.deepcopy(models)  # the reference encoder takes their backbones
-    encoder = classes(first_model, extractor(True), "cpu", others=others)
+    encoder: Any = (
+        ReferenceEncoder(first_model, extractor(True), "cpu", others)
+        if place is None
+        else packed(first_model, extractor(True), place, others=others)
+    )
     logits, found = encoder.embed(batch, (2, None, 0))
     assert torch.equal(logits, encoder(batch))
     widths = [encoder.widths[2], encoder.embedding_width, encoder.widths[0]]
