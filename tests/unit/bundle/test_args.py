@@ -68,6 +68,13 @@ def test_so_it_is_by_the_client(tmp_path: Path) -> None:
     )
 
 
+def test_so_it_is_by_the_client_of_archives(tmp_path: Path) -> None:
+    given = {"URL": "http://127.0.0.1:9", "IN": str(tmp_path), "OUT": str(tmp_path / "out")}
+    code, said = command("serving.batch", "URL", "--", "IN", "OUT", "ARGS", ARGS="--patience soon", **given)
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("ARGS=--patience soon is not allowed: argument --patience: invalid float value")
+
+
 @pytest.mark.parametrize(
     ("module", "given", "inherits"),
     [("pytest", "-x", None), ("serving.serve", "-x", "-x"), ("serving.serve", "", None)],
@@ -94,7 +101,10 @@ def test_every_command_that_takes_it_has_such_a_parser() -> None:
         )
         sources = [file.read_text() for file in files if file.exists()]
         assert any(
-            re.search(r"import Parser|serving\.arguments import .*\bparser?\b", each) for each in sources
+            re.search(
+                r"import Parser|serving\.arguments import .*\bparser?\b|serving\.asked import ask\b", each
+            )
+            for each in sources
         ), name
 
 
