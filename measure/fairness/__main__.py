@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
 
 from bundle import sources
@@ -74,7 +73,7 @@ def measure(options: Namespace) -> None:
         "provenance": provenance(*PACKAGES),
         "foreign_cores": neighbours.cores(),
         "settings": settings,
-        "runs": [asdict(run) for run in runs],
+        "runs": [run.row() for run in runs],
     }
     screen.print(page.table(runs).rich())
     if not options.no_record:

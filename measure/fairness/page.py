@@ -47,7 +47,7 @@ def text(results: Path) -> str:
 
 
 def _server(server: str, content: dict[str, Any]) -> list[object]:
-    runs = [Run(**run) for run in content["runs"]]
+    runs = [Run.of(run) for run in content["runs"]]
     machine, asked = Machine.model_validate(content["provenance"]["machine"]), content["settings"]
     return [
         f"### {server}",

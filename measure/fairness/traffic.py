@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Event
+from typing import Any
 
 from measure.fairness.callers import Callers
 from measure.loadtest import LoadTestError, arrivals
@@ -37,6 +38,15 @@ class Run:
     refused: float
     latencies: tuple[float, ...]
     failed: int
+
+    def row(self) -> dict[str, Any]:
+        """For a JSON file: the latencies are one line."""
+        return {**asdict(self), "latencies": " ".join(map(str, self.latencies))}
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Run:
+        """The inverse of `row`."""
+        return cls(**{**row, "latencies": tuple(map(float, row["latencies"].split()))})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +71,10 @@ def test_percentiles_are_of_all_rounds_and_ratios_have_an_interval_that_draws_ro
     assert rows[UNLIMITED][5:9] == ["60", "600", "3.00 (3.00–3.00)", "6.00 (4.00–20.00)"]
 
 
+def test_a_run_is_kept_as_it_was() -> None:
+    assert [Run.of(each.row()) for each in RUNS] == RUNS
+
+
 def test_the_page_says_where_and_with_what_each_server_was_measured(tmp_path: Path) -> None:
     assert page.text(tmp_path) == "No result is recorded: `python -m measure.fairness` records one."
     machine = {
@@ -86,7 +89,7 @@ def test_the_page_says_where_and_with_what_each_server_was_measured(tmp_path: Pa
         "provenance": {"date": "2026-01-02T03:04:05Z", "machine": machine},
         "foreign_cores": 0.5,
         "settings": {"server": "torchserve", "rounds": 2, "seconds": 15.0, "others": 10.0, "share": 4.0},
-        "runs": [asdict(each) for each in RUNS],
+        "runs": [each.row() for each in RUNS],
     }
     save_json({"torchserve": content}, tmp_path / page.RESULTS.name)
     told = page.text(tmp_path)
