@@ -99,7 +99,8 @@ class PackedEncoder:
             vectors = [self.embeddings(sums, rows, head) for head in wanted] or [
                 logits.new_empty(len(rows), 0)
             ]
-        return logits.cpu(), torch.cat(vectors, 1).cpu()
+        count = len(waveforms)  # there may be a clip more, see `batched`
+        return logits[:count].cpu(), torch.cat(vectors, 1)[:count].cpu()
 
     def encode(self, clips: Any, rows: Spans, team: Team, whole: bool) -> Sums:
         """Compute the weighted sums of hidden states that the heads read.

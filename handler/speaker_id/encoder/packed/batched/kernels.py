@@ -106,8 +106,11 @@ def first_layer_kernel(
         weight + (clip * KERNEL + tap)[:, None] * CHANNELS + column[None, :],
         mask=(tap < KERNEL)[:, None] & inside[None, :], other=0.0,
     )  # fmt: skip
-    # three products in TF32, of the numbers and of what TF32 leaves of them, are as exact as one in fp32
-    total = tl.dot(samples, shares, input_precision="tf32x3")
+    if out.dtype.element_ty == tl.float32:
+        # three products in TF32, of the numbers and of what TF32 leaves of them, are as exact as one in fp32
+        total = tl.dot(samples, shares, input_precision="tf32x3")
+    else:
+        total = tl.dot(samples, shares, input_precision="tf32")  # three bits more than the result has
     total += tl.load(bias + clip * CHANNELS + column, mask=inside, other=0.0)[None, :]
     place = (number * rows + row)[:, None] * CHANNELS + column[None, :]
     tl.store(out + place, gelu_of(total).to(out.dtype.element_ty), mask=there[:, None] & inside[None, :])
