@@ -11,7 +11,7 @@ from rich.progress import track
 from speaker_id import audio
 from speaker_id.clip import EncodedAudio, Waveform
 from speaker_id.errors import RequestError
-from speaker_id.gallery_manifest import UNKNOWN
+from speaker_id.gallery_manifest import LABEL, UNKNOWN
 
 from bundle import BundleError
 from bundle.samples import recordings
@@ -56,6 +56,10 @@ class Reader:
             if each.name == UNKNOWN:
                 raise BundleError(
                     f"no voice can be named {UNKNOWN!r}, the answer where no voice passes: rename {each}"
+                )
+            if not LABEL.fullmatch(each.name):
+                raise BundleError(
+                    f"{each.name!r} in VOICES={folder} cannot be a label: rename the folder, without control characters"
                 )
             found[each.name] = self.read("VOICES", each, each.name)
         if not found:

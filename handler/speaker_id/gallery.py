@@ -116,8 +116,8 @@ class Gallery:
             raise CheckpointError(
                 f"{path.name} holds vectors of {tuple(vectors.shape)}, not (rows, {manifest.made.dim})"
             )
-        found = sorted(set(owners.tolist()))
-        if owners.shape != vectors.shape[:1] or found != list(range(len(manifest.voices))):
+        of_rows = owners.shape == vectors.shape[:1] and owners.dtype == torch.int64
+        if not of_rows or set(owners.tolist()) != set(range(len(manifest.voices))):
             raise CheckpointError(
                 f"{path.name} does not hold vectors of each of its {len(manifest.voices)} voices"
             )

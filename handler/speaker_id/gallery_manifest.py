@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from speaker_id.manifest import CheckpointError
 
@@ -19,6 +21,9 @@ GALLERY_FILE = "gallery.safetensors"
 FORM = 1  # of the file; another is refused
 LENGTH = 8  # bytes of the header's length, little-endian: https://huggingface.co/docs/safetensors
 MOST_BYTES = 100_000_000  # of a header, as safetensors has it
+# Of a voice: one line in files that list labels, whichever characters their reader ends lines at, and text in UTF-8.
+LABEL = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+STEEPEST = 1e30  # slope, whose product with a cosine is finite in fp32
 
 
 class Part(BaseModel):
@@ -43,10 +48,17 @@ class Maker(Part):
 class Voice(Part):
     """One enrolled voice: its label, and what it was enrolled from."""
 
-    label: str = Field(pattern=r"^[^\x00-\x1f\x7f]+$")  # one line, in files that list labels
+    label: str
     clips: int = Field(ge=1)
     seconds: float = Field(gt=0)
     enrolled: str  # date, UTC
+
+    @field_validator("label")
+    @classmethod
+    def _one_line(cls, label: str) -> str:
+        if not LABEL.fullmatch(label):
+            raise ValueError(f"{label!r} cannot be a label: it is empty, or has control characters")
+        return label
 
 
 class Threshold(Part):
@@ -59,6 +71,19 @@ class Threshold(Part):
     fpir: float = Field(gt=0, lt=1)
     score: float = Field(allow_inf_nan=False)
     observed: bool
+
+
+def falling(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    """Raise ValueError unless each rate is below the one before it: `interpolated` would take a wrong score."""
+    rates = [each.fpir for each in thresholds]
+    if any(low >= high for high, low in pairwise(rates)):
+        raise ValueError(
+            f"the rates of the thresholds do not fall: {', '.join(f'{rate:g}' for rate in rates)}"
+        )
+    return thresholds
+
+
+Thresholds = Annotated[tuple[Threshold, ...], Field(min_length=2), AfterValidator(falling)]
 
 
 class GalleryManifest(Part):
@@ -74,9 +99,9 @@ class GalleryManifest(Part):
     made: Maker
     voices: tuple[Voice, ...] = Field(min_length=1)
     fpir: float = Field(gt=0, lt=1)
-    slope: float = Field(gt=0)
-    neutral: float
-    thresholds: tuple[Threshold, ...] = Field(min_length=2)
+    slope: float = Field(gt=0, le=STEEPEST)
+    neutral: float = Field(allow_inf_nan=False)
+    thresholds: Thresholds
 
     @field_validator("thresholds")
     @classmethod
@@ -121,7 +146,8 @@ def parse(file: BinaryIO, name: str) -> GalleryManifest:
             raise ValueError("its header is too long")
         text = json.loads(file.read(size)).get("__metadata__", {}).get("gallery", "")
         manifest = GalleryManifest.model_validate_json(text)
-    except (ValueError, AttributeError, TypeError) as exc:  # pydantic's and json's errors are ValueErrors
+    # pydantic's and json's errors are ValueErrors
+    except (ValueError, AttributeError, TypeError, RecursionError) as exc:
         why = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else exc
         raise CheckpointError(f"{name} is no gallery: {why}; run `make enrol` again") from exc
     if manifest.form != FORM:

@@ -30,7 +30,7 @@ from torch import Tensor
 from speaker_id.checkpoint import Checkpoint
 from speaker_id.confidence import OF_EMBEDDINGS, LabelMeans, confidence, nearness
 from speaker_id.gallery import fingerprint, of_probability
-from speaker_id.gallery_manifest import UNKNOWN, Maker, Part, Threshold, interpolated
+from speaker_id.gallery_manifest import UNKNOWN, Maker, Part, Thresholds, interpolated
 from speaker_id.manifest import CheckpointError, GuardCard, Method
 
 FORM = 1  # of the file; another is refused
@@ -49,7 +49,7 @@ class Calibrated(Part):
 
     slope: float = Field(gt=0, allow_inf_nan=False)
     neutral: float = Field(allow_inf_nan=False)
-    thresholds: tuple[Threshold, ...] = Field(min_length=2)
+    thresholds: Thresholds
 
     def threshold(self, fpir: float, min_score: float | None = None) -> float:
         """The score that a clip must pass; ±infinite for a `min_score` of 1 and 0."""
@@ -128,7 +128,12 @@ class Guard:
                 f"{path.name} has form {manifest.form}, this version reads {FORM}: run `make guard` again"
             )
         labels, dim = manifest.labels, manifest.made.dim
-        sizes = {"means": labels, "precision": dim, "directions": labels, "sounds": len(guard.sounds)}
+        sizes = {
+            "means": labels,
+            "precision": dim,
+            "directions": labels,
+            "sounds": guard.sounds.shape[0] if guard.sounds.ndim else 0,
+        }
         for name, tensor in guard.tensors().items():
             if tensor.shape != (sizes[name], dim) or tensor.dtype != torch.float32:
                 raise CheckpointError(

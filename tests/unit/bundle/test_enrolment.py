@@ -159,11 +159,17 @@ def test_what_is_no_audio_is_left_out_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "message"),
-    [("nowhere", "is no folder"), ("empty", "holds no folders"), ("taken", "can be named")],
+    [
+        ("nowhere", "is no folder"),
+        ("empty", "holds no folders"),
+        ("taken", "can be named"),
+        ("lines", "cannot be a label"),
+    ],
 )
 def test_folders_that_hold_no_voices_are_refused(tmp_path: Path, folder: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "taken" / "unknown").mkdir(parents=True)
+    (tmp_path / "lines" / "two\nlines").mkdir(parents=True)
     with pytest.raises(BundleError, match=message):
         Reader(RATE, print).voices(tmp_path / folder)
 

@@ -1,5 +1,7 @@
 """A gallery: an embedding → probabilities of the enrolled voices and of "unknown"."""
 
+import io
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,15 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 from speaker_id.gallery import Gallery, fingerprint
-from speaker_id.gallery_manifest import UNKNOWN, GalleryManifest, Maker, Threshold, Voice
+from speaker_id.gallery_manifest import (
+    UNKNOWN,
+    GalleryManifest,
+    Maker,
+    Threshold,
+    Voice,
+    parse,
+    read_manifest,
+)
 from speaker_id.manifest import CheckpointError
 
 NOTHING = torch.empty(0)  # logits of a model
@@ -90,6 +100,12 @@ def test_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
         ({"sounds": torch.eye(4)}, "holds sounds of"),
         ({"sounds": torch.ones(1, 3)}, "unit length"),
         ({"owners": torch.tensor([0, 1])}, "each of its 2 voices"),
+        (
+            {"owners": torch.tensor([0.0, 0.0, 1.0])},
+            "each of its 2 voices",
+        ),  # no index: every request would fail
+        ({"owners": torch.tensor([[0, 0, 1]])}, "each of its 2 voices"),
+        ({"owners": torch.tensor(1)}, "each of its 2 voices"),
     ],
 )
 def test_tensors_that_are_not_the_manifests_are_refused(
@@ -116,6 +132,46 @@ def test_a_threshold_that_is_no_cosine_is_refused() -> None:
     content = {**gallery().manifest.model_dump(), "thresholds": thresholds}
     with pytest.raises(ValidationError, match=r"a threshold of 1\.2 is no cosine"):
         GalleryManifest.model_validate(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"slope": math.inf}, "less than or equal to"),  # every answer would be 422
+        ({"slope": 1e39}, "less than or equal to"),  # as fp32 is
+        ({"neutral": math.nan}, "finite"),  # any min_score would name everybody
+        (
+            {"thresholds": [{"fpir": rate, "score": 0.5, "observed": True} for rate in (0.01, 0.1)]},
+            "0.01, 0.1",
+        ),
+        (
+            {"thresholds": [{"fpir": rate, "score": 0.5, "observed": True} for rate in (0.1, 0.1)]},
+            "do not fall",
+        ),
+    ],
+)
+def test_a_calibration_that_gives_no_answer_or_a_wrong_one_is_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    text = json.dumps({**gallery().manifest.model_dump(), **change})
+    save_file({"vectors": torch.eye(3)}, tmp_path / "g.safetensors", {"gallery": text})
+    with pytest.raises(CheckpointError, match=message):
+        read_manifest(tmp_path / "g.safetensors")
+
+
+@pytest.mark.parametrize("label", ["", "a\nb", "a\x85b", "a\u2028b", "\ud800", "unknown"])
+def test_labels_that_are_no_line_of_text_are_refused(tmp_path: Path, label: str) -> None:
+    content = gallery().manifest.model_dump(mode="json")
+    content["voices"][0]["label"] = label
+    save_file({"vectors": torch.eye(3)}, tmp_path / "g.safetensors", {"gallery": json.dumps(content)})
+    with pytest.raises(CheckpointError, match="no gallery"):
+        read_manifest(tmp_path / "g.safetensors")
+
+
+def test_a_header_that_is_nested_too_deep_is_refused() -> None:
+    text = b"[" * 100_000
+    with pytest.raises(CheckpointError, match="no gallery"):
+        parse(io.BytesIO(len(text).to_bytes(8, "little") + text), "g.safetensors")
 
 
 def test_a_gallery_of_another_model_is_refused() -> None:

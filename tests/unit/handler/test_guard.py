@@ -126,6 +126,7 @@ def test_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
         ({"known": replace(KNOWN, precision=torch.eye(3))}, "holds precision of"),
         ({"known": replace(KNOWN, directions=KNOWN.directions.double())}, "holds directions of"),
         ({"known": replace(KNOWN, precision=torch.full((2, 2), math.nan))}, "not finite: damaged"),
+        ({"sounds": torch.tensor(1.0)}, r"holds sounds of \(\), not \(0, 2\)"),
         ({"sounds": torch.ones(1, 3)}, r"holds sounds of \(1, 3\), not \(1, 2\)"),
     ],
 )
