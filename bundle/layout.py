@@ -37,14 +37,11 @@ def laid_out(spec: ModelSpec, checkpoint: Path) -> ModelSpec:
             heads, kinds = beside(spec.gallery, heads, kinds)
         given = {"heads": {head: count for head, count in heads.items() if head}, "open_sets": kinds}
         settings = Settings.model_validate({**ours.model_dump(), **given})
-    except CheckpointError as exc:
-        raise BundleError(f"{spec.name}: {exc}") from exc
+        settings.check_default_head(heads)
     except ValidationError as exc:
         raise BundleError(f"{spec.name}: {faults.words(exc)}") from exc
-    if settings.default_head and not settings.heads:
-        raise BundleError(
-            f"{spec.name}: default_head {settings.default_head!r}: the model has one head, without a name"
-        )
+    except (CheckpointError, ValueError) as exc:
+        raise BundleError(f"{spec.name}: {exc}") from exc
     return spec.model_copy(update={"heads": {}, "speaker_id": settings})
 
 

@@ -33,10 +33,15 @@ def open_sets(folder: Path, loaded: Checkpoint) -> dict[str, OpenSet]:
 
 
 def check_layout(settings: Settings, found: Collection[str], heads: Collection[str]) -> None:
-    """Raise CheckpointError unless the settings say which heads are open sets, and one without a name is alone."""
+    """Raise CheckpointError unless the settings say which heads are open sets, one without a name is alone, and the
+    default head is one of them."""
     if set(settings.open_sets) != set(found) or ("" in heads and len(heads) > 1):
         said, there = (", ".join(map(repr, names)) or "none" for names in (settings.open_sets, found))
         raise CheckpointError(
             f"the settings say that the open sets are {said}, the checkpoint has {there}, of the heads "
             f"{', '.join(map(repr, heads))}: build the archive again"
         )
+    try:
+        settings.check_default_head(heads)
+    except ValueError as exc:
+        raise CheckpointError(f"{exc}: build the archive again") from exc

@@ -4,9 +4,10 @@ model-config.yaml and passed in. Each description says what goes wrong when a va
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 # It stands before a dot in the names of v2 outputs. Of several models' heads it may have a group, as in intent.action.
 HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
@@ -167,17 +168,21 @@ class Settings(BaseModel):
                 raise ValueError(HEAD_NAME_RULE.format(name))
         return heads
 
-    @model_validator(mode="after")
-    def _default_is_a_head(self) -> Settings:
-        if self.default_head and self.heads and self.default_head not in self.heads:
-            raise ValueError(
-                f"default_head {self.default_head!r} is no head that has labels: {', '.join(self.heads)}"
-            )
-        return self
-
     @property
     def output_heads(self) -> tuple[str, ...]:
         """What stands before the dot in the names of v2 outputs; "" for outputs without one: those of the only head, or
         of the default one, which has them under its name too."""
         unnamed = ("",) if self.default_head or not self.heads else ()
         return (*unnamed, *self.heads)
+
+    def check_default_head(self, heads: Iterable[str]) -> None:
+        """Raise ValueError if the default head is none of `heads`: all of the model's answers, "" one without a name.
+
+        Not when the settings are made: those of model.yaml do not have the heads that `make archive` finds.
+        """
+        named = [head for head in heads if head]
+        if self.default_head and self.default_head not in named:
+            fault = (
+                f" is no head that has labels: {', '.join(named)}" if named else ": it has no heads by name"
+            )
+            raise ValueError(f"default_head {self.default_head!r}{fault}")
