@@ -9,6 +9,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from speaker_id.gallery_manifest import UNKNOWN
+
 from bundle import BundleError
 from bundle.layout import CLASSIFIER
 from bundle.samples import recordings, samples
@@ -121,7 +123,7 @@ def judge(asked: Sequence[Clip], before: Answers, after: Answers, least: float) 
 
     If the speakers are known, it must be right at least as often as the old version; otherwise it must give the old
     version's best label of every head on a share of the clips. A label that only one of them can give is left out: of
-    a voice that came into a gallery or went.
+    a voice that came into a gallery or went. "unknown" is no voice: a guard that came is judged by what it changes.
 
     Args:
         asked: the clips.
@@ -143,8 +145,11 @@ def judge(asked: Sequence[Clip], before: Answers, after: Answers, least: float) 
     out = sum(len(old.keys() & new.keys()) for _, old, new in pairs) - sum(len(old) for _, old, _ in found)
     left = [(clip, old, new) for clip, old, new in found if old]
     changed = [(clip, old, new) for clip, old, new in left if old != new]
-    agreement = 1 - len(changed) / len(left) if left else 1.0
-    verdict = f"agree on {len(left) - len(changed)} of {len(left)} clips{_without(out, 'labels')}"
+    without = _without(out, "labels")
+    if not left:
+        raise BundleError(f"old and new version cannot be compared on any clip{without}: give others, DATA=")
+    agreement = 1 - len(changed) / len(left)
+    verdict = f"agree on {len(left) - len(changed)} of {len(left)} clips{without}"
     if agreement < least:
         shown = "; ".join(
             f"{clip.path.name} {'/'.join(old)} → {'/'.join(new)}" for clip, old, new in changed[:SHOWN]
@@ -189,8 +194,8 @@ def compared(
         head
         for head in old
         if head in new
-        and old[head] in after.known.get(head, (old[head],))
-        and new[head] in before.known.get(head, (new[head],))
+        and old[head] in (*after.known.get(head, (old[head],)), UNKNOWN)
+        and new[head] in (*before.known.get(head, (new[head],)), UNKNOWN)
     ]
     return tuple(old[head] for head in both), tuple(new[head] for head in both)
 

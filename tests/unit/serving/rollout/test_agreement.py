@@ -62,6 +62,28 @@ def test_a_voice_that_went_or_came_is_not_compared() -> None:
         agreement.judge(UNKNOWN, before, answers("xuuz", "xyuz"), 1.0)
 
 
+def test_unknown_is_no_voice_that_came_or_went() -> None:
+    """A guard joins or leaves a classifier: what it makes unknown, or no more, is a change."""
+    closed, strict = [
+        Answers([{"speaker": label} for label in labels], {"speaker": known})
+        for labels, known in (
+            (tuple("xxyy"), tuple("xy")),
+            (("x", "x", "y", "unknown"), ("x", "y", "unknown")),
+        )
+    ]
+    for before, after, change in ((closed, strict, "y → unknown"), (strict, closed, "unknown → y")):
+        with pytest.raises(
+            BundleError, match=rf"agree on 3 of 4 clips, fewer .* required 80\.0%: d\.wav {change}"
+        ):
+            agreement.judge(UNKNOWN, before, after, 0.8)
+        assert agreement.judge(UNKNOWN, before, after, 0.75) == "old and new version agree on 3 of 4 clips"
+
+
+def test_a_check_that_compares_no_clip_is_refused() -> None:
+    with pytest.raises(BundleError, match=r"cannot be compared on any clip, labels .* left out: 4: .* DATA="):
+        agreement.judge(UNKNOWN, answers("xxxx", "xu"), answers("uuuu", "u"), 0.5)
+
+
 def test_a_head_that_came_is_not_compared_and_the_others_are() -> None:
     old = Answers([{"speaker": label} for label in "xxyy"])
     new = Answers([{"speaker": label, "enrolled": "u"} for label in "xxyy"])
