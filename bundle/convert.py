@@ -21,6 +21,7 @@ from speaker_id.manifest import (
     GUARD_FILE,
     LABELS_FILE,
     PREPROCESSOR_FILE,
+    TRAINING_ONLY,
     WEIGHTS_FILE,
     CheckpointError,
     FileRecord,
@@ -40,10 +41,6 @@ RENAMED = {
     ".weight_g": ".parametrizations.weight.original0",
     ".weight_v": ".parametrizations.weight.original1",
 }
-
-# Replaces masked frames in training (SpecAugment); a forward pass in eval mode never reads it. transformers leaves it
-# out of the model when the config switches masking off, and then the checkpoint's copy has no counterpart.
-TRAINING_ONLY = "masked_spec_embed"
 
 # What every later step can compute with.
 STORED = (torch.float32, torch.float16, torch.bfloat16, torch.float64)

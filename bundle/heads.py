@@ -22,6 +22,7 @@ from speaker_id.manifest import (
     CONFIG_FILE,
     LABELS_FILE,
     PREPROCESSOR_FILE,
+    TRAINING_ONLY,
     WEIGHTS_FILE,
     CheckpointError,
     FileRecord,
@@ -43,7 +44,6 @@ BACKBONE = (
     *("num_conv_pos_embedding_groups", "conv_pos_batch_norm", "feat_proj_layer_norm", "add_adapter"),
     *("adapter_attn_dim", "tie_last_hidden_states"),
 )
-TRAINING_ONLY = "masked_spec_embed"  # as in `convert`: a checkpoint may lack it
 
 
 def combine(spec: ModelSpec, parts: Mapping[str, Path], target: Path) -> None:

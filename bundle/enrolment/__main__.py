@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from speaker_id.gallery_manifest import GALLERY_FILE
@@ -19,8 +18,6 @@ from bundle.enrolment.recordings import Reader, Recording
 from bundle.enrolment.sounds import sounds
 from bundle.sources import resolve
 from bundle.terminal import say
-
-GALLERIES = Path("build/galleries")
 
 
 def embedded(embedder: Embedder, recordings: Iterable[Recording]) -> list[Embedded]:
@@ -45,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             chosen.fpir,
             np.stack([embedder(sound) for sound in sounds(embedder.sampling_rate)]),
         )
-        out = (chosen.out or GALLERIES / spec.name) / GALLERY_FILE
+        out = (chosen.out or options.FILES / spec.name) / GALLERY_FILE
         out.parent.mkdir(parents=True, exist_ok=True)
         enrolment.gallery.write(out)
     except (BundleError, CheckpointError) as exc:

@@ -6,17 +6,20 @@ A trial is one clip's scores against every enrolled voice; genuine trials know t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from speaker_id.gallery_manifest import Threshold
+from speaker_id.gallery_manifest import Threshold, interpolated
+
+from bundle import BundleError
 
 Scores = NDArray[np.float64]  # (clips, voices); -inf where a voice is left out of a clip's trial
 
 # Rates whose thresholds are carried; a request's rate is interpolated between them.
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+FEWEST_STRANGERS = 20  # clips; below, neither a threshold nor a calibration means anything
 ENOUGH = 3  # strangers expected to pass at a rate, for their own quantile to be its threshold
 EULER = 0.5772156649
 FURTHEST = 0.9999  # a cosine whose artanh is still finite
@@ -143,3 +146,33 @@ def thresholds(
         lowest = min(scale.highest, max(lowest, score))
         found.append(Threshold(fpir=rate, score=lowest, observed=observed))
     return tuple(found)
+
+
+def check_enough(strangers: int) -> None:
+    """Raise BundleError for too few clips of strangers."""
+    if strangers < FEWEST_STRANGERS:
+        raise BundleError(
+            f"{strangers} clips of strangers cannot place a threshold: give at least {FEWEST_STRANGERS}, "
+            "of as many people as you have, STRANGERS=folder/person/*.wav"
+        )
+
+
+def passing(
+    best: NDArray[np.float64],
+    people: Sequence[str],
+    fpir: float,
+    scale: Scale = COSINE,
+    floor: NDArray[np.float64] | float = -math.inf,
+) -> NDArray[np.bool_]:
+    """(clips,): which strangers' best scores pass the threshold of a rate, each person's that of the others' clips.
+
+    Args:
+        people: whose each clip is.
+        floor: of each clip, what it must pass besides.
+    """
+    names, passed = np.asarray(people), np.zeros(len(best), bool)
+    for name in sorted(set(people)):
+        own = names == name
+        if (~own).sum() > 1:
+            passed[own] = best[own] > interpolated(thresholds(best[~own], scale=scale), fpir)
+    return passed & (best > floor)

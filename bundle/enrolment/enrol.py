@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from speaker_id.gallery import Gallery
-from speaker_id.gallery_manifest import GalleryManifest, Maker, Voice, interpolated
+from speaker_id.gallery_manifest import GalleryManifest, Maker, Voice
 
 from bundle import BundleError
 from bundle.enrolment import trials
-from bundle.enrolment.calibration import Calibration, fit, thresholds
-from bundle.enrolment.intervals import Interval, by_person
-
-FEWEST_STRANGERS = 20  # clips; below, neither a threshold nor a calibration means anything
+from bundle.enrolment.calibration import Calibration, check_enough, fit, passing, thresholds
+from bundle.enrolment.intervals import Interval, share
 
 
 @dataclass(frozen=True)
@@ -94,11 +92,7 @@ def enrol(
         raise BundleError(
             "one voice alone has no strangers: give some, STRANGERS=folder of others' recordings"
         )
-    if len(outside) < FEWEST_STRANGERS:
-        raise BundleError(
-            f"{len(outside)} clips of strangers cannot place a threshold: give at least {FEWEST_STRANGERS}, "
-            "of as many people as you have, STRANGERS=folder/person/*.wav"
-        )
+    check_enough(len(outside))
     calibration = fit(scores, owners, outside)
     best = outside.max(axis=1)
     manifest = GalleryManifest(
@@ -124,7 +118,7 @@ def enrol(
             [names[owner] for owner in owners],
             np.maximum(gallery.threshold(), likeness(clips, sounds)),
         ),
-        _false_alarms(best, others, fpir),
+        share(others, passing(best, others, fpir)),
         len(scores),
         len(outside),
         len(set(others)) if strangers else 0,
@@ -151,17 +145,7 @@ def _detected(
     unknown: NDArray[np.float64],
 ) -> Interval:
     right = (scores.argmax(axis=1) == owners) & (scores.max(axis=1) > unknown)
-    return by_person([people], lambda rows: float(right[rows].mean()))
-
-
-def _false_alarms(best: NDArray[np.float64], people: Sequence[str], fpir: float) -> Interval:
-    names = np.asarray(people)
-    passed = np.zeros(len(best), bool)
-    for name in sorted(set(people)):
-        mine = names == name
-        if (~mine).sum() > 1:
-            passed[mine] = best[mine] > interpolated(thresholds(best[~mine]), fpir)
-    return by_person([people], lambda rows: float(passed[rows].mean()))
+    return share(people, right)
 
 
 def _doubts(

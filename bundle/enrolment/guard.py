@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from speaker_id.clip import Waveform
@@ -20,8 +19,6 @@ from bundle.enrolment.sounds import sounds
 from bundle.sources import resolve
 from bundle.spec import guard_file
 from bundle.terminal import say
-
-GUARDS = Path("build/galleries")
 
 
 def answered(classifier: Classifier, people: Sequence[str], waveforms: Sequence[Waveform]) -> Answered:
@@ -63,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
             classifier.maker,
             chosen.fpir,
         )
-        out = (chosen.out or GUARDS / spec.name) / guard_file(chosen.head)
+        out = (chosen.out or options.FILES / spec.name) / guard_file(chosen.head)
         out.parent.mkdir(parents=True, exist_ok=True)
         guarding.guard.write(out)
     except (BundleError, CheckpointError) as exc:

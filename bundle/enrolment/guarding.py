@@ -13,15 +13,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from speaker_id.confidence import METHODS, LabelMeans, confidence
-from speaker_id.gallery_manifest import Maker, interpolated
+from speaker_id.gallery_manifest import Maker
 from speaker_id.guard import Calibrated, Guard, GuardManifest
 from speaker_id.manifest import Method
 from torch import Tensor
 
-from bundle import BundleError
-from bundle.enrolment.calibration import COSINE, ENDLESS, Scale, Scores, fit, thresholds
-from bundle.enrolment.enrol import FEWEST_STRANGERS
-from bundle.enrolment.intervals import Interval, by_person
+from bundle.enrolment.calibration import (
+    COSINE,
+    ENDLESS,
+    Scale,
+    Scores,
+    check_enough,
+    fit,
+    passing,
+    thresholds,
+)
+from bundle.enrolment.intervals import Interval, share
 
 FOLDS = 10
 
@@ -97,11 +104,7 @@ def calibrate(
     Raises:
         BundleError: there are too few strangers to place a threshold.
     """
-    if len(strangers.people) < FEWEST_STRANGERS:
-        raise BundleError(
-            f"{len(strangers.people)} clips of strangers cannot place a threshold: give at least {FEWEST_STRANGERS}, "
-            "of as many people as you have, STRANGERS=folder/person/*.wav"
-        )
+    check_enough(len(strangers.people))
     owners = torch.tensor([labels.index(person) for person in known.people])
     means = LabelMeans.fit(known.embeddings, owners)
     right = (known.logits.argmax(1) == owners).numpy()
@@ -121,9 +124,9 @@ def calibrate(
     guard = Guard(manifest, means, sounds.embeddings.float())
     return Guarding(
         guard,
-        by_person([known.people], lambda rows: float(right[rows].mean())),
+        share(known.people, right),
         {
-            method: measured(guard, method, fpir, *scores[method], right, known, strangers, sounds)
+            method: measured(guard, method, fpir, scores[method], right, (known, strangers, sounds))
             for method in METHODS
         },
     )
@@ -183,26 +186,25 @@ def measured(
     guard: Guard,
     method: Method,
     fpir: float,
-    mine: Scores,
-    theirs: Scores,
+    scores: tuple[Scores, Scores],
     right: NDArray[np.bool_],
-    known: Answered,
-    strangers: Answered,
-    sounds: Answered,
+    heard: tuple[Answered, Answered, Answered],
 ) -> Measured:
+    """One method of a guard.
+
+    Args:
+        scores: of the known clips and of the strangers'.
+        right: (known clips,), whose label is the best.
+        heard: the known, strangers and sounds without a voice.
+    """
+    (mine, theirs), (known, strangers, sounds) = scores, heard
     threshold = guard.manifest.methods[method].threshold(fpir)
     like, unlike = (guard.soundlike(method, each.embeddings).double().numpy() for each in (known, strangers))
     named = right & (mine > np.maximum(threshold, like))
-    names = np.asarray(strangers.people)
-    passed = np.zeros(len(theirs), bool)
-    for name in sorted(set(strangers.people)):
-        own = names == name
-        if (~own).sum() > 1:
-            least = interpolated(thresholds(theirs[~own], scale=scale(method)), fpir)
-            passed[own] = theirs[own] > np.maximum(least, unlike[own])
+    passed = passing(theirs, strangers.people, fpir, scale(method), unlike)
     return Measured(
-        by_person([known.people], lambda rows: float(named[rows].mean())),
-        by_person([strangers.people], lambda rows: float(passed[rows].mean())),
+        share(known.people, named),
+        share(strangers.people, passed),
         unknown_sounds(guard, method, threshold, sounds),
         next(
             (each.observed for each in guard.manifest.methods[method].thresholds if each.fpir <= fpir),

@@ -25,6 +25,11 @@ class Interval:
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
 
 
+def share(people: Sequence[str], which: NDArray[np.bool_]) -> Interval:
+    """The share of clips that are so; `people` are whose each clip is."""
+    return by_person([people], lambda rows: float(which[rows].mean()))
+
+
 def by_person(
     people: Sequence[Sequence[str]],
     measure: Callable[..., float],

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bundle import BundleError, archive, rates
 
+FILES = Path("build/galleries")  # a folder a model, of what these commands write
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="demo", help="a name under models/, or a checkpoint's folder")
@@ -15,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fpir", type=rate, default=0.01, help="strangers' clips that may get a name (default: 1%%)"
     )
-    parser.add_argument("--out", type=Path, help="folder of the file; default: build/galleries/NAME")
+    parser.add_argument("--out", type=Path, help=f"folder of the file; default: {FILES}/NAME")
     parser.add_argument(
         "--checkpoints",
         type=Path,

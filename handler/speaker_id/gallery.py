@@ -34,7 +34,7 @@ from torch import Tensor
 from speaker_id.checkpoint import Checkpoint
 from speaker_id.gallery_manifest import GalleryManifest, Maker, interpolated, read_manifest
 from speaker_id.heads import of_embedding
-from speaker_id.manifest import CheckpointError
+from speaker_id.manifest import TRAINING_ONLY, CheckpointError
 
 UNUSED = ("classifier.", "objective.")  # tensors behind the embedding
 
@@ -171,14 +171,14 @@ def maker(loaded: Checkpoint) -> Maker:
 
 
 def fingerprint(tensors: Mapping[str, Tensor], unused: tuple[str, ...] = UNUSED) -> str:
-    """SHA-256 of a checkpoint's tensors that its embedding depends on: names, types, shapes and bytes, in order.
+    """SHA-256 of a checkpoint's tensors that its answers depend on: names, types, shapes and bytes, in order.
 
     Args:
         unused: beginnings of the names of those that it does not depend on.
     """
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        if not name.startswith(unused):
+        if not name.startswith(unused) and not name.endswith(TRAINING_ONLY):
             tensor = tensors[name].detach().cpu().contiguous()
             digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
             digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())

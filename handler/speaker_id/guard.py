@@ -35,8 +35,6 @@ from speaker_id.manifest import CheckpointError, GuardCard, Method
 
 FORM = 1  # of the file; another is refused
 SURE = 80.0  # log odds, beyond which fp32 has no probability
-# replaces masked frames in training; a head by itself may have it where one beside others does not
-TRAINING_ONLY = "masked_spec_embed"
 
 
 class Calibrated(Part):
@@ -275,12 +273,10 @@ def guardable(loaded: Checkpoint, head: str) -> tuple[str, tuple[str, ...]]:
 def maker(loaded: Checkpoint, head: str) -> Maker:
     """Return a head's identity: its guard depends on all of its tensors, the classifier's too."""
     model, manifest = model_of(loaded, head), loaded.manifest
-    tensors = model.state_dict()
-    used = {key: tensor for key, tensor in tensors.items() if not key.endswith(TRAINING_ONLY)}
     return Maker(
         model=manifest.name,
         revision=manifest.revision,
-        sha256=fingerprint(used, ()),
+        sha256=fingerprint(model.state_dict(), ()),
         dim=model.classifier.in_features,
     )
 

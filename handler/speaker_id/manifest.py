@@ -20,6 +20,9 @@ PREPROCESSOR_FILE = "preprocessor_config.json"
 WEIGHTS_FILE = "model.safetensors"
 LABELS_FILE = "labels.csv"  # optional: display names of the labels
 GUARD_FILE = "guard.safetensors"  # optional: what tells strangers from the labels
+# Replaces masked frames in training (SpecAugment); a forward pass in eval mode never reads it. transformers leaves it
+# out of the model when the config switches masking off, and then the checkpoint's copy has no counterpart.
+TRAINING_ONLY = "masked_spec_embed"
 TEXT_FILES = (CONFIG_FILE, PREPROCESSOR_FILE)
 REQUIRED_FILES = (CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
 

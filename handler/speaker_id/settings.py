@@ -29,6 +29,7 @@ MAX_NAME_CHARACTERS = 256  # of a tensor's name
 JSON_LISTS_A_CLIP = 16  # lists and objects: its array and channels; its tensor, shape and parameters
 JSON_STRINGS_A_CLIP = 32  # keys and values
 JSON_FLAT = 64  # of either, whatever the clips
+FPIR = (0.001, 0.5)  # between them open sets have thresholds, beyond them nothing is observed
 
 
 ScoreFunction = Literal["softmax", "sigmoid", "none"]  # how logits become scores

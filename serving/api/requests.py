@@ -8,8 +8,8 @@ from typing import Any
 
 from speaker_id.clip import MAX_CHANNELS, MAX_LEVEL, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from speaker_id.protocol.parse import AUDIO_PARTS
-from speaker_id.protocol.values import FPIR, FUNCTIONS, KINDS
-from speaker_id.settings import ALL_HEADS, Settings
+from speaker_id.protocol.values import FUNCTIONS, KINDS
+from speaker_id.settings import ALL_HEADS, FPIR, Settings
 
 from serving.api import example
 

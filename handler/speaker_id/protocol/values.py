@@ -14,11 +14,10 @@ import numpy as np
 from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
 from speaker_id.protocol.request import AnswerKind, Options
-from speaker_id.settings import MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFunction, Settings
+from speaker_id.settings import FPIR, MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFunction, Settings
 
 FUNCTIONS = get_args(ScoreFunction)
 OPTION_NAMES = ("top_k", "function_to_apply", "heads", "output", "fpir", "min_score")
-FPIR = (0.001, 0.5)  # between them open sets have thresholds, beyond them nothing is observed
 KINDS = get_args(AnswerKind)
 NUMBER = re.compile(r"[0-9]{0,20}[.]?[0-9]{1,20}(e-?[0-9]{1,3})?")  # in text
 NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample

@@ -184,5 +184,6 @@ def test_the_fingerprint_is_of_what_the_embedding_depends_on() -> None:
     tensors = {"a": torch.ones(2), "classifier.weight": torch.ones(1)}
     same = fingerprint(tensors)
     assert fingerprint({**tensors, "classifier.weight": torch.zeros(1)}) == same
+    assert fingerprint({**tensors, "wav2vec2.masked_spec_embed": torch.zeros(1)}) == same
     assert fingerprint({**tensors, "a": torch.tensor([1.0, 1.0000001])}) != same
     assert fingerprint({**tensors, "a": torch.ones(2, 1)}) != same
