@@ -25,7 +25,7 @@ from speaker_id.errors import RequestError
 from speaker_id.guard import Guarded, guards
 from speaker_id.heads import is_xvector
 from speaker_id.manifest import Manifest, PrecisionCheck
-from speaker_id.open_set import Joined, Threshold
+from speaker_id.open_set import Joined, OperatingPoint
 from speaker_id.settings import ScoreFunction, Settings
 
 from bundle import BundleError
@@ -177,7 +177,9 @@ class Answers:
         sources = (None, *joined.sources(sizes))
         (row, *_), embeddings = encoder.embed([waveform], sources)
         vectors = by_source(encoder, sources, embeddings)
-        row = joined.logits(row, {source: each[0] for source, each in vectors.items()}, sizes, Threshold())
+        row = joined.logits(
+            row, {source: each[0] for source, each in vectors.items()}, sizes, OperatingPoint()
+        )
         return self.by_head(row), vectors[None]
 
     def by_head(self, row: torch.Tensor) -> Scores:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from speaker_id.gallery_manifest import Threshold, interpolated
+from speaker_id.calibrated import Threshold, interpolated
 
 from bundle import BundleError
 

@@ -9,8 +9,9 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from speaker_id.calibrated import Maker
 from speaker_id.gallery import Gallery
-from speaker_id.gallery_manifest import GalleryManifest, Maker, Voice
+from speaker_id.gallery_manifest import GalleryManifest, Voice
 
 from bundle import BundleError
 from bundle.enrolment import trials

@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from speaker_id.calibrated import Calibrated, Maker
 from speaker_id.confidence import METHODS, LabelMeans, confidence
-from speaker_id.gallery_manifest import Maker
-from speaker_id.guard import Calibrated, Guard, GuardManifest
+from speaker_id.guard import Guard, GuardManifest
 from speaker_id.manifest import Method
 from torch import Tensor
 

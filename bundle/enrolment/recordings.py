@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 from speaker_id import audio
+from speaker_id.calibrated import UNKNOWN
 from speaker_id.clip import EncodedAudio, Waveform
 from speaker_id.errors import RequestError
-from speaker_id.gallery_manifest import LABEL, UNKNOWN
+from speaker_id.gallery_manifest import LABEL
 
 from bundle import BundleError
 from bundle.samples import recordings

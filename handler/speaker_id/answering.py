@@ -14,7 +14,7 @@ from speaker_id.certainty import Certainty, certainties
 from speaker_id.errors import InvalidParameter
 from speaker_id.heads import Source
 from speaker_id.job import Job
-from speaker_id.open_set import Joined, OpenSet, Threshold
+from speaker_id.open_set import Joined, OpenSet, OperatingPoint
 from speaker_id.settings import Settings
 
 
@@ -113,7 +113,7 @@ class Answering:
     def logits(self, job: Job) -> list[Tensor]:
         """Each clip's, of all heads."""
         options, asked = job.request.options, self.ranked(job.request)
-        threshold = Threshold(options.fpir, options.min_score)
+        threshold = OperatingPoint(options.fpir, options.min_score)
         return [
             self.joined.logits(job.logits[index], job.embeddings[index], asked, threshold)
             for index in range(len(job.request.clips))

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,8 +30,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from speaker_id.calibrated import Maker
 from speaker_id.checkpoint import Checkpoint
-from speaker_id.gallery_manifest import GalleryManifest, Maker, interpolated, read_manifest
+from speaker_id.gallery_manifest import GalleryManifest, read_manifest
 from speaker_id.heads import of_embedding
 from speaker_id.manifest import TRAINING_ONLY, CheckpointError
 
@@ -93,10 +93,8 @@ class Gallery:
 
     def threshold(self, fpir: float | None = None, min_score: float | None = None) -> float:
         """The cosine that a voice must pass."""
-        if min_score is not None:
-            least = of_probability(min_score, self.manifest.slope, self.manifest.neutral)
-            return min(1.0, max(-1.0, least))
-        return interpolated(self.manifest.thresholds, self.manifest.fpir if fpir is None else fpir)
+        least = self.manifest.threshold(self.manifest.fpir if fpir is None else fpir, min_score)
+        return min(1.0, max(-1.0, least))
 
     @classmethod
     def read(cls, path: Path) -> Gallery:
@@ -144,18 +142,12 @@ class Gallery:
     def check(self, made: Maker) -> None:
         """Raise CheckpointError unless `made` computes this gallery's embeddings."""
         mine = self.manifest.made
-        if (mine.sha256, mine.dim) != (made.sha256, made.dim):
+        if not mine.same(made):
             raise CheckpointError(
                 f"the gallery was enrolled with {mine.model} ({mine.sha256[:12]}…, {mine.dim} dimensions), not with "
                 f"this model ({made.sha256[:12]}…, {made.dim}): run "
                 f"`make enrol MODEL={made.model}` on the recordings again"
             )
-
-
-def of_probability(min_score: float, slope: float, neutral: float) -> float:
-    """The score at which a voice has a probability against "unknown" alone; ±infinite for 1 and 0."""
-    odds = math.log(min_score / (1 - min_score)) if 0 < min_score < 1 else math.inf * (2 * min_score - 1)
-    return neutral + odds / slope
 
 
 def maker(loaded: Checkpoint) -> Maker:

@@ -6,17 +6,15 @@ It is the safetensors file's metadata, JSON, which is read here without the tens
 from __future__ import annotations
 
 import json
-import math
 import re
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
+from speaker_id.calibrated import UNKNOWN, Calibrated, Maker, Part, Threshold
 from speaker_id.manifest import CheckpointError
 
-UNKNOWN = "unknown"  # the last label of a head that may answer it
 GALLERY_FILE = "gallery.safetensors"
 FORM = 1  # of the file; another is refused
 LENGTH = 8  # bytes of the header's length, little-endian: https://huggingface.co/docs/safetensors
@@ -24,25 +22,6 @@ MOST_BYTES = 100_000_000  # of a header, as safetensors has it
 # Of a voice: one line in files that list labels, whichever characters their reader ends lines at, and text in UTF-8.
 LABEL = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 STEEPEST = 1e30  # slope, whose product with a cosine is finite in fp32
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Maker(Part):
-    """What computed the embeddings: vectors of another model mean nothing to this one.
-
-    Attributes:
-        model, revision: as served; the revision is None for a local folder.
-        sha256: of every tensor that the embedding depends on, see `fingerprint`.
-        dim: of an embedding.
-    """
-
-    model: str
-    revision: str | None = None
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    dim: int = Field(ge=1)
 
 
 class Voice(Part):
@@ -61,38 +40,11 @@ class Voice(Part):
         return label
 
 
-class Threshold(Part):
-    """A score that strangers' best scores pass with probability `fpir`.
-
-    Attributes:
-        observed: whether as many strangers were heard as it takes to observe the rate; else it is extrapolated.
-    """
-
-    fpir: float = Field(gt=0, lt=1)
-    score: float = Field(allow_inf_nan=False)
-    observed: bool
-
-
-def falling(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
-    """Raise ValueError unless each rate is below the one before it: `interpolated` would take a wrong score."""
-    rates = [each.fpir for each in thresholds]
-    if any(low >= high for high, low in pairwise(rates)):
-        raise ValueError(
-            f"the rates of the thresholds do not fall: {', '.join(f'{rate:g}' for rate in rates)}"
-        )
-    return thresholds
-
-
-Thresholds = Annotated[tuple[Threshold, ...], Field(min_length=2), AfterValidator(falling)]
-
-
-class GalleryManifest(Part):
+class GalleryManifest(Calibrated):
     """What a gallery's vectors are, and how scores become answers.
 
     Attributes:
         fpir: false-alarm rate of a request that does not say.
-        slope, neutral: of the calibration, see the module.
-        thresholds: by falling fpir.
     """
 
     form: int = FORM
@@ -100,8 +52,6 @@ class GalleryManifest(Part):
     voices: tuple[Voice, ...] = Field(min_length=1)
     fpir: float = Field(gt=0, lt=1)
     slope: float = Field(gt=0, le=STEEPEST)
-    neutral: float = Field(allow_inf_nan=False)
-    thresholds: Thresholds
 
     @field_validator("thresholds")
     @classmethod
@@ -155,18 +105,3 @@ def parse(file: BinaryIO, name: str) -> GalleryManifest:
             f"{name} has form {manifest.form}, this version reads {FORM}: run `make enrol` again"
         )
     return manifest
-
-
-def interpolated(thresholds: tuple[Threshold, ...], fpir: float) -> float:
-    """The threshold of a rate between two known ones, linear in log odds; beyond them, the outermost."""
-    rates = [math.log(each.fpir / (1 - each.fpir)) for each in thresholds]  # falling
-    wanted = math.log(fpir / (1 - fpir))
-    if wanted >= rates[0]:
-        return thresholds[0].score
-    for (low, upper), (high, lower) in zip(
-        zip(rates[1:], thresholds[1:], strict=True), zip(rates, thresholds, strict=False), strict=False
-    ):
-        if wanted >= low:
-            share = (high - wanted) / (high - low)
-            return lower.score + share * (upper.score - lower.score)
-    return thresholds[-1].score

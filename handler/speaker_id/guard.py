@@ -27,33 +27,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from speaker_id.calibrated import UNKNOWN, Calibrated, Maker, Part
 from speaker_id.checkpoint import Checkpoint
 from speaker_id.confidence import OF_EMBEDDINGS, LabelMeans, confidence, nearness
-from speaker_id.gallery import fingerprint, of_probability
-from speaker_id.gallery_manifest import UNKNOWN, Maker, Part, Thresholds, interpolated
+from speaker_id.gallery import fingerprint
 from speaker_id.manifest import CheckpointError, GuardCard, Method
 
 FORM = 1  # of the file; another is refused
 SURE = 80.0  # log odds, beyond which fp32 has no probability
-
-
-class Calibrated(Part):
-    """How one method's scores become probabilities and decisions; see the module.
-
-    Attributes:
-        slope, neutral: of the calibration.
-        thresholds: by falling fpir.
-    """
-
-    slope: float = Field(gt=0, allow_inf_nan=False)
-    neutral: float = Field(allow_inf_nan=False)
-    thresholds: Thresholds
-
-    def threshold(self, fpir: float, min_score: float | None = None) -> float:
-        """The score that a clip must pass; ±infinite for a `min_score` of 1 and 0."""
-        if min_score is not None:
-            return of_probability(min_score, self.slope, self.neutral)
-        return interpolated(self.thresholds, fpir)
 
 
 class GuardManifest(Part):
@@ -150,7 +131,7 @@ class Guard:
     def check(self, made: Maker) -> None:
         """Raise CheckpointError unless `made` is the head that this guard was calibrated for."""
         mine = self.manifest.made
-        if (mine.sha256, mine.dim) != (made.sha256, made.dim):
+        if not mine.same(made):
             raise CheckpointError(
                 f"the guard was calibrated for {mine.model} ({mine.sha256[:12]}…, {mine.dim} dimensions), not for this "
                 f"head ({made.sha256[:12]}…, {made.dim}): run `make guard` on the recordings again"

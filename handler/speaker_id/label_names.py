@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from speaker_id.gallery_manifest import UNKNOWN, read_manifest
+from speaker_id.calibrated import UNKNOWN
+from speaker_id.gallery_manifest import read_manifest
 from speaker_id.manifest import (
     CONFIG_FILE,
     LABELS_FILE,

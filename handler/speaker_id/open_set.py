@@ -57,7 +57,7 @@ class OpenSet(Protocol):
 
 
 @dataclass(frozen=True)
-class Threshold:
+class OperatingPoint:
     """What a request asks of "unknown": at most one of the two, as `OpenSet.logits` has them."""
 
     fpir: float | None = None
@@ -92,7 +92,7 @@ class Joined:
         row: Tensor,
         embeddings: Mapping[Source, Tensor],
         asked: Collection[str],
-        threshold: Threshold,
+        threshold: OperatingPoint,
     ) -> Tensor:
         """(model's outputs,) → (labels,) of all heads.
 

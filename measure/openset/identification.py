@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from speaker_id.calibrated import Maker
 from speaker_id.confidence import METHODS, LabelMeans, confidence
 from speaker_id.gallery import Gallery
-from speaker_id.gallery_manifest import Maker
 
 from bundle.enrolment.enrol import Embedded, Enrolment, enrol
 from bundle.enrolment.sounds import sounds as without_voice

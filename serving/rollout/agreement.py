@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from speaker_id.gallery_manifest import UNKNOWN
+from speaker_id.calibrated import UNKNOWN
 
 from bundle import BundleError
 from bundle.layout import CLASSIFIER

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from speaker_id.calibrated import Threshold
 from speaker_id.clip import Waveform
 from speaker_id.gallery import Gallery
-from speaker_id.gallery_manifest import GALLERY_FILE, GalleryManifest, Threshold, Voice
+from speaker_id.gallery_manifest import GALLERY_FILE, GalleryManifest, Voice
 
 from bundle.enrolment.embedder import Embedder
 

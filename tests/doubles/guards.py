@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from speaker_id.calibrated import Calibrated, Threshold
 from speaker_id.clip import Waveform
 from speaker_id.confidence import METHODS, LabelMeans, nearness
-from speaker_id.gallery_manifest import Threshold
-from speaker_id.guard import Calibrated, Guard, GuardManifest
+from speaker_id.guard import Guard, GuardManifest
 
 from bundle.enrolment.classifier import Classifier
 

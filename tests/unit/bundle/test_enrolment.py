@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from speaker_id.calibrated import Maker
 from speaker_id.gallery import Gallery
-from speaker_id.gallery_manifest import Maker
 
 from bundle import BundleError
 from bundle.enrolment import __main__ as command

@@ -16,7 +16,7 @@ import soundfile
 import torch
 import yaml
 from speaker_id import checkpoint
-from speaker_id.gallery_manifest import Maker
+from speaker_id.calibrated import Maker
 from speaker_id.guard import Guarded, guards
 from speaker_id.manifest import CheckpointError, Manifest
 from speaker_id.pipeline import Pipeline

@@ -10,16 +10,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
+from speaker_id.calibrated import UNKNOWN, Maker, Threshold
 from speaker_id.gallery import Gallery, fingerprint
-from speaker_id.gallery_manifest import (
-    UNKNOWN,
-    GalleryManifest,
-    Maker,
-    Threshold,
-    Voice,
-    parse,
-    read_manifest,
-)
+from speaker_id.gallery_manifest import GalleryManifest, Voice, parse, read_manifest
 from speaker_id.manifest import CheckpointError
 
 NOTHING = torch.empty(0)  # logits of a model

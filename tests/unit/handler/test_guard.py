@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from speaker_id.calibrated import UNKNOWN, Calibrated, Maker, Threshold
 from speaker_id.confidence import METHODS, LabelMeans
-from speaker_id.gallery_manifest import UNKNOWN, Maker, Threshold
-from speaker_id.guard import Calibrated, Guard, Guarded, GuardManifest, guardable, maker
+from speaker_id.guard import Guard, Guarded, GuardManifest, guardable, maker
 from speaker_id.manifest import CheckpointError, GuardCard, Method
 
 MAKER = Maker(model="m", sha256="a" * 64, dim=2)

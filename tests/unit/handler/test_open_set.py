@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from speaker_id.gallery_manifest import UNKNOWN
-from speaker_id.open_set import Joined, Threshold
+from speaker_id.calibrated import UNKNOWN
+from speaker_id.open_set import Joined, OperatingPoint
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Payload, Tensors
 from torch import Tensor
@@ -207,9 +207,9 @@ def test_outputs_of_v2_have_the_head_by_name() -> None:
 def test_joined_logits_are_in_the_heads_order_and_zeros_where_nobody_asked() -> None:
     joined = Joined({"a": 3, "enrolled": 2, "b": 2}, {"a": Guard(), "enrolled": Voices()})
     row, vector = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([7.0])
-    everything = joined.logits(row, {None: vector}, ("a", "enrolled", "b"), Threshold())
+    everything = joined.logits(row, {None: vector}, ("a", "enrolled", "b"), OperatingPoint())
     assert everything.tolist() == [1, 2, 1, 7, 0.5, 3, 4]
-    assert joined.logits(row, {}, ("b",), Threshold()).tolist() == [0, 0, 0, 0, 0, 3, 4]
+    assert joined.logits(row, {}, ("b",), OperatingPoint()).tolist() == [0, 0, 0, 0, 0, 3, 4]
     assert joined.reads == 4
     assert joined.sources(("a", "enrolled")) == [None]  # this guard needs none
     assert joined.sources(("a", "b")) == []
