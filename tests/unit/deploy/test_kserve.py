@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from tests.unit.deploy.kustomized import (
+    DELIVERIES,
     KSERVE,
     KUBERNETES,
     ROOT,
@@ -188,6 +190,25 @@ def with_triton(folder: Path) -> dict[str, Document]:
     """The pods of deploy/kubernetes with Triton."""
     folder.mkdir(exist_ok=True)
     return with_components(folder, "cpu", ["triton"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[way.name] for way in DELIVERIES[KSERVE / "stored"]] + [["triton", "grpc"]],
+    ids=lambda names: names[0],
+)
+def test_a_component_changes_the_service_of_another_name_too(names: list[str], tmp_path: Path) -> None:
+    (here := tmp_path / "demo").mkdir()
+    demo = combined(here, KSERVE / "stored", [KSERVE / name for name in names])
+    shutil.copytree(here, there := tmp_path / "voices")
+    file = there / "inferenceservice.yaml"
+    file.write_text(file.read_text().replace("name: demo", "name: voices"))
+    # kustomize says nothing of a patch whose target is not there
+    (before,), (after,) = (
+        [each for each in documents if each["kind"] == "InferenceService"]
+        for documents in (demo, render(there))
+    )
+    assert after == before | {"metadata": before["metadata"] | {"name": "voices"}}
 
 
 @pytest.mark.parametrize("name", ["stored", "baked"])
