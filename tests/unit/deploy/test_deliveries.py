@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from bundle import deliver
 from tests.unit.deploy.kustomized import (
@@ -22,8 +23,10 @@ from tests.unit.deploy.kustomized import (
     option,
     overlay,
     pod,
+    render,
     server,
 )
+from tests.unit.deploy.pod_security import restricted
 from tests.unit.deploy.test_kserve import faults as kserve_faults
 
 GUIDE, PAGE = ((ROOT / "docs" / name).read_text("utf-8") for name in ("deploy.md", "deploy-models.md"))
@@ -64,6 +67,26 @@ def test_the_server_reads_what_is_mounted_and_may_not_change_it(way: Path) -> No
     assert option(container, "--weights") == mount["mountPath"]
     assert mount["readOnly"] is True
     assert "model" in [each["name"] for each in pod(documents)["spec"]["volumes"]]
+
+
+def test_a_volume_is_filled_by_a_pod_that_the_namespace_admits_as_the_server_s_user() -> None:
+    way = KUBERNETES / "components" / "model-from-volume"
+    claim, filling = documents = list(yaml.safe_load_all((way / "claim.yaml").read_text("utf-8")))
+    for document in documents:
+        kubernetes_validate.validate(document, "1.37", strict=True)
+        assert document["metadata"]["namespace"] == overlay("cpu")["Namespace"]["metadata"]["name"]
+    assert list(restricted(filling["spec"])) == []
+    there = pod(delivered(way))["spec"]
+    for key in ("runAsUser", "runAsGroup"):
+        assert filling["spec"]["securityContext"][key] == there["securityContext"][key]
+    name = claim["metadata"]["name"]
+    for volumes in (filling["spec"]["volumes"], there["volumes"]):
+        (given,) = [each["persistentVolumeClaim"] for each in volumes if each["name"] == "model"]
+        assert given["claimName"] == name
+    predictor = by_kind(render(STORED))["InferenceService"]
+    assert predictor["spec"]["predictor"]["model"]["storageUri"].startswith(f"pvc://{name}/")
+    (mount,) = filling["spec"]["containers"][0]["volumeMounts"]
+    assert f"{filling['metadata']['name']}:{mount['mountPath']}/NAME.mar" in PAGE
 
 
 @pytest.mark.parametrize("way", PODS)
