@@ -58,7 +58,7 @@ class Answering:
             raise InvalidParameter(f"{given[0]} is of a model that may answer unknown; this one never does")
         if len(given) > 1:
             raise InvalidParameter("fpir and min_score both say when the answer is unknown: send one of them")
-        if not self.names and not request.embeds:
+        if not self.names and request.ranked:
             raise InvalidParameter("the model has no labels: ask for its embedding with output embedding")
         least = protocol.least_bytes(
             request, self.sizes, self.top_k(request), self.shortest, self.space.width

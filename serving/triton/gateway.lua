@@ -178,6 +178,8 @@ local function meaning(handle, text, status)
     return "timeout", "504", "the request waited in the queue for longer than its caller allows"
   elseif text == "Unable to parse request" then
     return "malformed_request", "400", "the message is not the one that this method takes"
+  elseif text:match("^failed to parse the request JSON buffer: ") or text:match(": attempt to %l") then
+    return "malformed_request", "400", text  -- about the caller's JSON, in Triton's own form: it says 500
   elseif ended(text) then
     return "overloaded", "429"  -- so many requests wait for a worker that this one may not
   elseif status then

@@ -140,8 +140,18 @@ def test_the_embedding_is_the_x_vector_of_its_own_model_at_length_one(
 
 
 def test_a_model_without_labels_answers_with_its_embedding_only(folder: Path) -> None:
-    (outcome,) = load(folder / "voice").identify([payload({"instances": [INSTANCE]})])
-    assert outcome.body["error"] == "the model has no labels: ask for its embedding with output embedding"
+    tensor = {"name": "a", "datatype": "FP32", "shape": [1, len(WAVE)], "data": WAVE.tolist()}
+    beside = {"inputs": [tensor], "outputs": [{"name": "embedding"}, {"name": "label"}]}
+    tensors = Tensors(
+        waveforms=WAVE[None], outputs=("embedding", "scores"), parameters={"sampling_rate": 16_000}
+    )
+    asked = [
+        payload({"instances": [INSTANCE]}),
+        payload(beside | {"parameters": {"sampling_rate": 16_000}}),
+        Payload({}, tensors=tensors),  # Triton fails the whole batch over a tensor of no numbers
+    ]
+    for outcome in load(folder / "voice").identify(asked):
+        assert outcome.body["error"] == "the model has no labels: ask for its embedding with output embedding"
 
 
 def test_v2_has_rankings_and_the_embedding_by_name(several: Pipeline) -> None:
