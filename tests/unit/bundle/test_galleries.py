@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from speaker_id.clip import Waveform
 from speaker_id.gallery_manifest import GALLERY_FILE
 from speaker_id.manifest import CheckpointError, FileRecord, Manifest
 from speaker_id.pipeline import Pipeline
@@ -21,7 +20,7 @@ from bundle import BundleError, archive, archived, galleries, layout, repository
 from bundle.sources import read_spec, resolve, with_gallery
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.galleries import tone, write_gallery
-from tests.unit.handler.pipelines import payload
+from tests.doubles.served import ask, served
 
 # a model that is not trained tells tones and silence apart better than noise
 VOICES = {"zoe": tone(200), "yann": tone(3_000)}
@@ -54,21 +53,8 @@ def build(root: Path, name: str, gallery: str = "") -> Path:
     return archive.build(spec, root / "store", checkpoints=root / "checkpoints")
 
 
-def served(mar: Path, folder: Path) -> Pipeline:
-    """The pipeline of an archive's content, as a worker loads it."""
-    with zipfile.ZipFile(mar) as content:
-        content.extractall(folder)
-    settings = yaml.safe_load((folder / "model-config.yaml").read_text())["speaker_id"]
-    return Pipeline.load(
-        folder / "checkpoint", "cpu", Settings(**settings | {"decoders": 1}), Model("m", "1.0")
-    )
-
-
-def ask(asked: Pipeline, samples: Any, **parameters: Any) -> Any:
-    instances = [{"array": samples.tolist(), "sampling_rate": 16_000}]
-    (outcome,) = asked.identify([payload({"instances": instances, "parameters": parameters})])
-    assert outcome.error is None, outcome.error
-    return outcome.body["predictions"][0]
+def answer(asked: Pipeline, samples: Waveform, **parameters: Any) -> Any:
+    return ask(asked, samples, **parameters)[0]
 
 
 def best(ranking: list[dict[str, Any]]) -> str:
@@ -79,29 +65,29 @@ def best(ranking: list[dict[str, Any]]) -> str:
 def test_a_model_of_x_vectors_alone_answers_who_of_the_voices_it_is(root: Path, tmp_path: Path) -> None:
     asked = served(build(root, "vectors"), tmp_path)
     for name, samples in VOICES.items():
-        found = ask(asked, samples)
+        found = answer(asked, samples)
         assert best(found) == name
         assert {each["label"] for each in found} == {*VOICES, "unknown"}
-    assert best(ask(asked, STRANGER)) == "unknown"
-    assert best(ask(asked, STRANGER, fpir=0.5)) in VOICES
-    assert best(ask(asked, STRANGER, min_score=0)) in VOICES
+    assert best(answer(asked, STRANGER)) == "unknown"
+    assert best(answer(asked, STRANGER, fpir=0.5)) in VOICES
+    assert best(answer(asked, STRANGER, min_score=0)) in VOICES
 
 
 def test_beside_a_classifier_it_is_one_more_head_which_gives_the_other_a_name(
     root: Path, tmp_path: Path
 ) -> None:
     asked = served(build(root, "single"), tmp_path)
-    found = ask(asked, VOICES["zoe"])
+    found = answer(asked, VOICES["zoe"])
     assert list(found) == [layout.CLASSIFIER, "enrolled"]
     assert {each["label"] for each in found["classifier"]} == {"anna", "bernd", "chloe"}
     assert best(found["enrolled"]) == "zoe"
-    assert list(ask(asked, STRANGER, heads="enrolled")) == ["enrolled"]
-    assert best(ask(asked, STRANGER)["enrolled"]) == "unknown"
+    assert list(answer(asked, STRANGER, heads="enrolled")) == ["enrolled"]
+    assert best(answer(asked, STRANGER)["enrolled"]) == "unknown"
 
 
 def test_beside_several_heads_it_has_the_name_that_model_yaml_gives_it(root: Path, tmp_path: Path) -> None:
     asked = served(build(root, "several"), tmp_path)
-    found = ask(asked, VOICES["yann"])
+    found = answer(asked, VOICES["yann"])
     assert list(found) == ["speaker", "staff"]
     assert best(found["staff"]) == "yann"
     manifest = Manifest.read(tmp_path / "checkpoint")

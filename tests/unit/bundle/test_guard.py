@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import zipfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,14 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
 from speaker_id import checkpoint
 from speaker_id.calibrated import Maker
+from speaker_id.clip import Waveform
 from speaker_id.guard import Guarded, guards
 from speaker_id.manifest import CheckpointError, Manifest
 from speaker_id.pipeline import Pipeline
-from speaker_id.protocol import Model
-from speaker_id.settings import Settings
 
 from bundle import BundleError, archive, archived, repository
 from bundle.enrolment import guard as command
@@ -29,6 +26,7 @@ from bundle.enrolment import report
 from bundle.enrolment.guarding import Answered, calibrate, left_out
 from bundle.sources import resolve
 from bundle.spec import UnknownSpec, guard_file
+from tests.doubles import served as unpacked
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.galleries import tone, write_gallery
 from tests.doubles.guards import write_guard
@@ -236,18 +234,12 @@ def served(root: Path, name: str, guards: bool = True, encoder: str = "packed") 
     spec = resolve(str(root / name))
     spec = spec if guards else spec.without_guards()
     mar = archive.build(spec, root / f"store-{guards}", checkpoints=root / "checkpoints")
-    with zipfile.ZipFile(mar) as content, tempfile.TemporaryDirectory() as folder:
-        content.extractall(folder)
-        given = yaml.safe_load((Path(folder) / "model-config.yaml").read_text())["speaker_id"]
-        settings = Settings(**given | {"decoders": 1, "encoder": encoder})
-        return Pipeline.load(Path(folder) / "checkpoint", "cpu", settings, Model("m", "1.0"))
+    with tempfile.TemporaryDirectory() as folder:
+        return unpacked.served(mar, Path(folder), encoder=encoder)
 
 
-def ask(asked: Pipeline, *samples: Any, **parameters: Any) -> Any:
-    instances = [{"array": each.tolist(), "sampling_rate": 16_000} for each in samples]
-    (outcome,) = asked.identify([payload({"instances": instances, "parameters": {"top_k": 9, **parameters}})])
-    assert outcome.error is None, outcome.error
-    return outcome.body["predictions"]
+def ask(asked: Pipeline, *samples: Waveform, **parameters: Any) -> Any:
+    return unpacked.ask(asked, *samples, **{"top_k": 9, **parameters})
 
 
 def order(ranking: Any) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from speaker_id.clip import Waveform
 from speaker_id.manifest import CheckpointError
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model
@@ -21,6 +21,7 @@ from bundle.spec import guard_file
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.galleries import tone, write_gallery
 from tests.doubles.guards import write_guard
+from tests.doubles.served import ask, served
 from tests.unit.handler.pipelines import payload
 
 TONES = {"anna": tone(200), "bernd": tone(1_000), "chloe": tone(3_000)}
@@ -31,20 +32,8 @@ def built(root: Path, name: str) -> Path:
     return archive.build(resolve(str(root / name)), root / "store", checkpoints=root / "checkpoints")
 
 
-def served(mar: Path, folder: Path) -> Pipeline:
-    with zipfile.ZipFile(mar) as content:
-        content.extractall(folder)
-    settings = yaml.safe_load((folder / "model-config.yaml").read_text())["speaker_id"]
-    return Pipeline.load(
-        folder / "checkpoint", "cpu", Settings(**settings | {"decoders": 1}), Model("m", "1.0")
-    )
-
-
-def ask(asked: Pipeline, samples: Any, **parameters: Any) -> Any:
-    instances = [{"array": samples.tolist(), "sampling_rate": 16_000}]
-    (outcome,) = asked.identify([payload({"instances": instances, "parameters": parameters})])
-    assert outcome.error is None, outcome.error
-    return outcome.body["predictions"][0]
+def answer(asked: Pipeline, samples: Waveform, **parameters: Any) -> Any:
+    return ask(asked, samples, **parameters)[0]
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +70,22 @@ def everything(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline
 
 
 def test_a_gallery_may_answer_what_names_no_heads(everything: Pipeline) -> None:
-    assert ask(everything, TONES["anna"])[0]["label"] == "zoe"
-    assert ask(everything, SILENCE)[0]["label"] == "unknown"
-    assert ask(everything, SILENCE, fpir=0.5)[0]["label"] in ("zoe", "yann")
-    assert list(ask(everything, SILENCE, heads="mood")) == ["mood"]
+    assert answer(everything, TONES["anna"])[0]["label"] == "zoe"
+    assert answer(everything, SILENCE)[0]["label"] == "unknown"
+    assert answer(everything, SILENCE, fpir=0.5)[0]["label"] in ("zoe", "yann")
+    assert list(answer(everything, SILENCE, heads="mood")) == ["mood"]
 
 
 def test_every_head_answers_at_once_each_unknown_of_its_own(everything: Pipeline) -> None:
-    found = ask(everything, SILENCE, heads="all", top_k=9)
+    found = answer(everything, SILENCE, heads="all", top_k=9)
     assert list(found) == ["mood", "speaker", "enrolled"]
     assert {head: len(ranking) for head, ranking in found.items()} == {"mood": 2, "speaker": 4, "enrolled": 3}
     assert [found[head][0]["label"] for head in ("speaker", "enrolled")] == ["unknown", "unknown"]
-    known = ask(
-        everything, TONES["bernd"], heads="all"
-    )  # a label of the guarded head's, and no enrolled voice
+    # a label of the guarded head's, and no enrolled voice
+    known = answer(everything, TONES["bernd"], heads="all")
     assert known["speaker"][0]["label"] != "unknown"
     assert known["enrolled"][0]["label"] == "unknown"
-    both = ask(everything, SILENCE, heads="all", fpir=0.5)  # of every head that may answer it
+    both = answer(everything, SILENCE, heads="all", fpir=0.5)  # of every head that may answer it
     assert "unknown" not in (both["speaker"][0]["label"], both["enrolled"][0]["label"])
 
 
@@ -114,7 +102,7 @@ def test_outputs_of_v2_are_of_the_default_head_by_name_and_without(everything: P
     assert data["label"] == data["enrolled.label"]
     assert data["label"][0] == "zoe"
     assert len(data["embedding"]) == everything.space.width
-    alone = ask(everything, TONES["anna"], output="embedding")
+    alone = answer(everything, TONES["anna"], output="embedding")
     assert data["embedding"] == pytest.approx(alone["embedding"], abs=2e-5)
 
 
@@ -123,8 +111,8 @@ def test_a_gallery_stands_beside_the_classifiers_of_one_checkpoint(root: Path, t
     assert archived.read(mar).speaker_id.heads == {"first": 1, "second": 2, "enrolled": 3}
     assert archived.labels(mar)["second"] == ("bernd", "chloe")
     asked = served(mar, tmp_path)
-    assert ask(asked, TONES["anna"])[0]["label"] == "zoe"
-    assert list(ask(asked, TONES["anna"], heads="all")) == ["first", "second", "enrolled"]
+    assert answer(asked, TONES["anna"])[0]["label"] == "zoe"
+    assert list(answer(asked, TONES["anna"], heads="all")) == ["first", "second", "enrolled"]
 
 
 def test_a_default_head_that_no_answer_has_is_refused_at_build_and_at_load(
