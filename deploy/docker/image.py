@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bundle import BundleError
+from bundle import BundleError, sources
 from bundle.command_line import Parser
+from bundle.spec import SPEC_FILE
 from deploy.docker import engine, labels, pip_settings
 from deploy.docker.engine import Build, Engine
 
@@ -63,7 +64,8 @@ def base(build: Build) -> str:
     name = re.findall(r"^FROM \$\{(\w+)\} AS server$", text, re.MULTILINE)[0]
     default = re.search(rf"^ARG {name}=(\S+)$", text, re.MULTILINE)
     assert default
-    return build.arguments.get(name, default[1])
+    given = re.findall(rf"(?<!\S)--build-arg[ =]{name}=(\S+)", " ".join(build.more))
+    return given[-1] if given else build.arguments.get(name, default[1])
 
 
 def asked(
@@ -79,15 +81,14 @@ def asked(
     """What `make image`'s variables ask for.
 
     Raises:
-        BundleError: the gallery is not below models/, the only folder of them that the build sees.
+        BundleError: no such model; or it, or the gallery, is not below models/, all that the build sees.
     """
-    if gallery and Path("models").resolve() not in Path(gallery).resolve().parents:
-        raise BundleError(
-            f"GALLERY={gallery} is not below models/, of which alone an image is built: copy it there, as to "
-            "models/NAME/gallery.safetensors"
-        )
-    here = str(Path(gallery).resolve().relative_to(Path.cwd())) if gallery else ""
-    arguments = {"MODEL": model, "REVISION": revision, "GALLERY": here}
+    sources.resolve(model, revision)
+    if not (sources.MODELS / model / SPEC_FILE).is_file() and Path(model).expanduser().is_dir():
+        model = below_models(f"MODEL={model}", model, "models/NAME")
+    if gallery:
+        gallery = below_models(f"GALLERY={gallery}", gallery, "models/NAME/gallery.safetensors")
+    arguments = {"MODEL": model, "REVISION": revision, "GALLERY": gallery}
     if server == "torchserve":
         arguments["VARIANT"] = variant
     if torch_index:
@@ -106,6 +107,16 @@ def asked(
         volumes=folders,
         more=more,
     )
+
+
+def below_models(asked: str, given: str, example: str) -> str:
+    """A path as the build has it; raises BundleError if the build does not see it."""
+    path = Path(given).expanduser().resolve()
+    if sources.MODELS.resolve() not in path.parents:
+        raise BundleError(
+            f"{asked} is not below models/, of which alone an image is built: copy it there, as to {example}"
+        )
+    return str(path.relative_to(Path.cwd()))
 
 
 def options(parser: Parser) -> None:
