@@ -29,7 +29,7 @@ def test_every_step_says_what_to_look_at(step: str) -> None:
 
 
 def test_every_path_that_a_command_names_is_there() -> None:
-    paths = re.findall(r"(?:-[fk]|^python) ((?:deploy|clients)/[\w./-]+)", TEXT, re.MULTILINE)
+    paths = re.findall(r"(?:-[fk]|^python3) ((?:deploy|clients)/[\w./-]+)", TEXT, re.MULTILINE)
     assert len(paths) > 7
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
