@@ -45,6 +45,8 @@ def check(chosen: Engine, build: Build, variant: str, once: bool, folder: Path) 
         f"built by {chosen.name} in {time.monotonic() - began:.0f} s: {about['Size'] / 1e9:.2f} GB",
         flush=True,
     )
+    limited = variant == "cpu" and build.arguments["MODEL"] == "demo"
+    contents_of.check_size("unpacked", about["Size"], limited)
     labelled = replace(build, labels=made.labels)
     contents_of.check(program, TAG)
     contents_of.new_model(chosen, labelled, program, TAG, folder / "context")
@@ -53,7 +55,7 @@ def check(chosen: Engine, build: Build, variant: str, once: bool, folder: Path) 
     plays.whole(program, TAG, name)
     for platform, side in SIDES.items():
         plays.platform(program, TAG, platform, side, mar, folder)
-    digest = pushed(program, contents_of.identity(program, TAG), folder / "registry")
+    digest = pushed(program, contents_of.identity(program, TAG), folder / "registry", limited)
     if once or chosen.name not in engine.BUILDS_ALIKE:
         print("not built again from nothing")
         return
@@ -65,28 +67,30 @@ def check(chosen: Engine, build: Build, variant: str, once: bool, folder: Path) 
         print(f"  and the same digest, pushed by {by.name} to another registry")
 
 
-def pushed(program: str, identity: str, folder: Path) -> str:
+def pushed(program: str, identity: str, folder: Path, limited: bool) -> str:
     """Push it to a registry, attach its bill of materials, and pull it by its digest.
 
     Args:
         program: docker or podman.
         identity: its id.
         folder: the registry's.
+        limited: whether its size has a limit.
 
     Returns:
         The digest; empty where no registry is installed.
 
     Raises:
-        BundleError: what is pulled, or attached, is another.
+        BundleError: it is too large; what is pulled, or attached, is another.
     """
     if not registry.available():
         print(f"not pushed: no {registry.PROGRAM} is installed")
         return ""
     with registry.running(folder) as address:
         digest, manifest = registry.push(program, TAG, address)
-        sizes = [layer["size"] / 1e6 for layer in manifest["layers"]]
-        listed = ", ".join(f"{each:.1f}" for each in sizes)
-        print(f"pushed as {digest}: {sum(sizes):.0f} MB compressed, by layer {listed}", flush=True)
+        sizes = [layer["size"] for layer in manifest["layers"]]
+        listed = ", ".join(f"{each / 1e6:.1f}" for each in sizes)
+        print(f"pushed as {digest}: {sum(sizes) / 1e6:.0f} MB compressed, by layer {listed}", flush=True)
+        contents_of.check_size("compressed", sum(sizes), limited)
         repository = TAG.partition(":")[0]
         if (got := registry.pulled(program, repository, digest, address)) != identity:
             raise BundleError(f"pulled by its digest it is {got}, not {identity}")

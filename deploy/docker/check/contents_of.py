@@ -17,6 +17,8 @@ from deploy.docker.engine import Build, Engine
 PYTHON = "/app/.venv/bin/python"
 INSIDE = Path(__file__).with_name("contents.py")
 MODEL_LAYERS = 1  # the last one with files
+# Bytes of the CPU's image with the demo model. Others are larger by their packages and weights, and have no limit here.
+LARGEST = {"unpacked": 1.35e9, "compressed": 0.46e9}
 AGAIN, NEW_MODEL = "-again", "-new-model"  # of the names of an image's other builds
 
 
@@ -44,6 +46,14 @@ def check(program: str, image: str) -> None:
     if said["unwanted"] or said["stale"]:
         raise BundleError(f"it holds {said['unwanted'][:5]}, and stale compiled files {said['stale'][:5]}")
     print(f"  no tests, pip, headers or doubles in it; {said['compiled']} compiled files, each of its source")
+
+
+def check_size(kind: str, size: int, limited: bool) -> None:
+    """Raises BundleError if an image whose size is limited is larger: `unpacked`, or `compressed` as it is pushed."""
+    if limited and size > LARGEST[kind]:
+        raise BundleError(
+            f"it has {size / 1e6:.0f} MB {kind}, more than {LARGEST[kind] / 1e6:.0f} MB: see what was added to it"
+        )
 
 
 def same_again(chosen: Engine, build: Build, program: str, image: str) -> tuple[Engine, str]:
