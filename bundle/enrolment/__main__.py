@@ -43,8 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             np.stack([embedder(sound) for sound in sounds(embedder.sampling_rate)]),
         )
         out = (chosen.out or options.FILES / spec.name) / GALLERY_FILE
-        out.parent.mkdir(parents=True, exist_ok=True)
-        enrolment.gallery.write(out)
+        options.written(out, enrolment.gallery.write)
     except (BundleError, CheckpointError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

@@ -61,8 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             chosen.fpir,
         )
         out = (chosen.out or options.FILES / spec.name) / guard_file(chosen.head)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        guarding.guard.write(out)
+        options.written(out, guarding.guard.write)
     except (BundleError, CheckpointError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

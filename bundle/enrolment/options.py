@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from bundle import BundleError, archive, rates
 
@@ -38,3 +41,12 @@ def required(value: Path | None, variable: str, target: str, what: str) -> Path:
     if value is None:
         raise BundleError(f"{variable} is missing: say whose, as in make {target} {variable}=folder, {what}")
     return value
+
+
+def written(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file below a folder that need not exist; raises BundleError if it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    except (OSError, SafetensorError) as exc:  # the second is how safetensors reports a full disk
+        raise BundleError(f"{path} cannot be written: {exc}") from exc

@@ -13,7 +13,7 @@ from speaker_id.gallery import Gallery
 
 from bundle import BundleError
 from bundle.enrolment import __main__ as command
-from bundle.enrolment import report
+from bundle.enrolment import options, report
 from bundle.enrolment.calibration import fit, thresholds
 from bundle.enrolment.embedder import Embedder
 from bundle.enrolment.enrol import Embedded, enrol
@@ -172,6 +172,15 @@ def test_folders_that_hold_no_voices_are_refused(tmp_path: Path, folder: str, me
     (tmp_path / "lines" / "two\nlines").mkdir(parents=True)
     with pytest.raises(BundleError, match=message):
         Reader(RATE, print).voices(tmp_path / folder)
+
+
+@pytest.mark.parametrize("place", ["file/gallery", "folder"])
+def test_where_a_gallery_cannot_be_written_is_said_in_a_line(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    found = enrol(VOICES, STRANGERS, MAKER, 0.05, SOUNDS)
+    with pytest.raises(BundleError, match="cannot be written"):
+        options.written(tmp_path / place, found.gallery.write)
 
 
 def test_the_demo_is_enrolled_from_its_samples(tmp_path: Path) -> None:
