@@ -203,6 +203,9 @@ def test_what_serving_never_reads_is_taken_from_the_packages_and_what_it_starts_
     packages = tmp_path / "lib" / "python3.11" / "site-packages"
     kept = (
         "torch/bin/torch_shm_manager",
+        # with which Triton compiles at a worker's first start
+        "triton/backends/nvidia/bin/ptxas",
+        "triton/backends/nvidia/include/cuda.h",
         "transformers/models/wav2vec2/a.py",
         "transformers/models/__init__.py",
     )
@@ -267,7 +270,7 @@ def test_the_base_is_the_argument_s_or_the_file_s() -> None:
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the model demo, and a checkpoint elsewhere."""
-    for folder in ("clone/models/demo", "clone/models/other", "elsewhere"):
+    for folder in ("clone/models/demo", "clone/models/NAME", "elsewhere"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "models" / "demo" / "model.yaml", tmp_path / "clone/models/demo")
     monkeypatch.chdir(tmp_path / "clone")
@@ -279,12 +282,12 @@ def test_a_model_is_one_that_there_is_and_that_the_build_sees(clone: Path) -> No
         return image.asked(Engine("docker"), "triton", model, revision, "cpu", "").arguments["MODEL"]
 
     assert [asked(given) for given in ("demo", "superb/x")] == ["demo", "superb/x"]
-    for given in ("models/other", "./models/other", str(clone / "models/other")):
-        assert asked(given) == "models/other"
+    for given in ("models/NAME", "./models/NAME", str(clone / "models/NAME")):
+        assert asked(given) == "models/NAME"
     with pytest.raises(BundleError, match=r"MODEL=nonexistent is not a name under models/ \(demo\)"):
         asked("nonexistent")
     with pytest.raises(BundleError, match="REVISION=main is for models on the hub"):
-        asked("models/other", "main")
+        asked("models/NAME", "main")
     for given in ("../elsewhere", str(clone.parent / "elsewhere")):
         with pytest.raises(BundleError, match=f"MODEL={given} is not below models/, of which alone"):
             asked(given)
