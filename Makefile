@@ -199,7 +199,7 @@ s3prl: setup ## build the environment of the independent reference, for tests th
 full-size: setup ## widen the demo model to wav2vec2-base's size, for benchmarks: build/full-size
 	$(RUN) -m training.widen build/full-size
 
-demo-model: setup-dev ## train the demo model from Debian's recordings, half an hour on two cores: ARGS="--debs folder"
+demo-model: setup-dev ## train the demo model from Debian's recordings, two hours on two cores: ARGS="--debs folder"
 	# shared cores: threads that spin while they wait make training several times slower
 	export OMP_WAIT_POLICY=PASSIVE; $(RUN) -m training ARGS
 

@@ -1,4 +1,7 @@
-"""The demo model's sample clips, which are held-out recordings with their speakers, and clips of the user's own."""
+"""The demo model's sample clips, which are held-out recordings with their speakers, and clips of the user's own.
+
+`strangers` beside the samples has clips of people whom the model never heard: a right answer is "unknown".
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,21 @@ from pathlib import Path
 from bundle import BundleError
 
 FOLDER = Path("models/demo/samples")
+STRANGERS = Path("models/demo/strangers")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip; `speaker` is the label of a right answer."""
+    """One clip; `speaker` and `language` are the labels of right answers."""
 
     path: Path
     speaker: str
     seconds: float
+    language: str = ""
 
 
 def samples(folder: Path = FOLDER) -> list[Sample]:
-    """All sample clips, in the manifest's order.
+    """All sample clips of a folder, in its manifest's order.
 
     Raises:
         BundleError: there is no manifest, or it names a missing clip.
@@ -31,7 +36,7 @@ def samples(folder: Path = FOLDER) -> list[Sample]:
         raise BundleError(f"there is no {manifest}: this checkout is incomplete")
     with manifest.open(newline="", encoding="utf-8") as lines:
         found = [
-            Sample(folder / row["clip"], row["speaker"], float(row["seconds"]))
+            Sample(folder / row["clip"], row["speaker"], float(row["seconds"]), row.get("language", ""))
             for row in csv.DictReader(lines)
         ]
     for sample in found:

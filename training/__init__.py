@@ -14,6 +14,8 @@ Voices of one's own and "unknown" take more voices than six, and a second traini
 
     people_corpus  recordings of other ``people`` → clips, and the table in people.md
     joint          everybody's clips → one backbone with the ``heads`` speaker, language and voice
+    language       the same clips → the language head again, each person counting alike
+    guard          clips of the calibration people → what tells strangers from the six
 
 Two stand apart: ``recordings`` checks the split for one recording on both sides, and ``widen`` turns the small
 model into the full-size benchmark checkpoint.
@@ -23,6 +25,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 WORK_DIR = REPOSITORY / "build" / "training"  # everything intermediate; ignored by git
+FIRST_DIR = WORK_DIR / "speaker"  # the speaker model, before everybody's voices
 MODEL_DIR = REPOSITORY / "models" / "demo"  # what is committed
 
 SAMPLE_RATE = 16_000  # Hz, of every waveform in this package unless its name says otherwise

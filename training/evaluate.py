@@ -1,8 +1,10 @@
 """Held-out clips → ``evaluation.json``: accuracy, confusion matrix, recording conditions, and what strangers get.
 
-    python -m training.evaluate [--model models/demo] [--strangers FOLDER]
+    python -m training.evaluate [--model models/demo]
 
-Every clip is answered as the reference does it: alone, unpadded, no mask, in float32, whole unless it says so.
+Every clip is answered as the reference does it: alone, unpadded, no mask, in float32, whole unless it says so; by the
+speaker head's six labels, and where it says so with its guard, which adds "unknown". What is known of the language head
+stays as ``language`` wrote it.
 """
 
 import argparse
@@ -18,22 +20,32 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import track
+from speaker_id.gallery_manifest import UNKNOWN
+from speaker_id.guard import Guard, Guarded
+from torch import Tensor
 from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
-from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR
+from bundle.enrolment.intervals import Interval, by_person
+from bundle.sources import read_spec
+from bundle.spec import guard_file
+from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR, people_corpus
 from training.codecs import gsm, mp3, mu_law, opus, telephone, vorbis
-from training.corpus import Clip, Corpus, load, prompts
+from training.corpus import Clip, Corpus, load
+from training.guard import HEAD, RATES
+from training.people import HELD_OUT, Person
 from training.split import SPLITS
 from training.voices import LABELS, VOICES
-from training.waveform import Waveform, decode, resample
+from training.waveform import Waveform, resample
 
 MIN_SECONDS = 1.5  # shorter clips are reported apart
 CROP = 2 * SAMPLE_RATE
 PROBE_SECONDS = 3
 NOISE_PROBES = 20
 CONFIDENT = 0.9
+MOST = 16  # clips of one stranger
+GUARDED = "with unknown"  # a column of predictions.csv
 
-Probabilities = npt.NDArray[np.float32]  # [labels], or [clips, labels]
+Probabilities = npt.NDArray[np.float32]  # [labels + 1], the last "unknown"; or [clips, labels + 1]
 
 
 def middle(waveform: Waveform) -> Waveform:
@@ -55,7 +67,7 @@ CONDITIONS: dict[str, Callable[[Waveform], Waveform]] = {
 
 
 class Reference:
-    """The checkpoint in ``folder``, run by plain transformers."""
+    """The speaker head in ``folder``, run by plain transformers; and its guard beside it."""
 
     def __init__(self, folder: Path) -> None:
         self._extract = Wav2Vec2FeatureExtractor.from_pretrained(folder)
@@ -63,17 +75,32 @@ class Reference:
         self.labels = tuple(
             self._model.config.id2label[index] for index in range(self._model.config.num_labels)
         )
+        self._projected: list[Tensor] = []
+        self._model.projector.register_forward_hook(lambda *args: self._projected.append(args[2]))
+        unknown = read_spec(folder).heads[HEAD].unknown
+        assert unknown is not None
+        guard = Guard.read(folder / guard_file(HEAD))
+        self.fpir = unknown.fpir
+        self._guarded = Guarded(guard, (*self.labels, UNKNOWN), unknown.method, unknown.fpir)
+
+    def __call__(self, waveform: Waveform, *rates: float) -> Probabilities:
+        """float32 [samples] at 16 kHz → softmax over the labels and "unknown"; [rates, …] where rates are given."""
+        logits, pooled = self._heard(waveform)
+        rows = [self._guarded.logits(logits, pooled, fpir=rate) for rate in rates or (self.fpir,)]
+        found = np.asarray(torch.stack(rows).softmax(1).numpy(), np.float32)
+        return found if rates else found[0]
 
     @torch.inference_mode()
-    def __call__(self, waveform: Waveform) -> Probabilities:
-        """float32 [samples] at 16 kHz → softmax over the labels."""
+    def _heard(self, waveform: Waveform) -> tuple[Tensor, Tensor]:
+        """Logits, and the head's own embedding."""
         inputs = self._extract(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        logits = self._model(inputs.input_values).logits[0]
-        return np.asarray(logits.softmax(0).numpy(), np.float32)
+        self._projected.clear()
+        logits: Tensor = self._model(inputs.input_values).logits[0]
+        return logits, self._projected[0][0].mean(0)
 
 
 def held_out(reference: Reference, corpus: Corpus) -> dict[str, Probabilities]:
-    """The answers [clips, labels] to the test clips of 1.5 s and more, by condition."""
+    """The answers [clips, labels + 1] to the test clips of 1.5 s and more, by condition."""
     clips = corpus.select("test", MIN_SECONDS)
     return {
         name: np.stack(
@@ -87,22 +114,29 @@ def size(clips: Sequence[Clip]) -> dict[str, Any]:
     return {"clips": len(clips), "minutes": round(sum(clip.seconds for clip in clips) / 60, 1)}
 
 
+def closed(answers: Probabilities) -> Probabilities:
+    """The same over the labels alone, which "unknown" leaves in their ratios."""
+    known = answers[..., :-1]
+    return np.asarray(known / known.sum(-1, keepdims=True), np.float32)
+
+
 def accuracy(answers: Probabilities, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Clips, right answers, their share, and the median probability of the answer, right or wrong."""
-    right = sum(
-        LABELS[best] == clip.voice.speaker for best, clip in zip(answers.argmax(1), clips, strict=True)
-    )
+    """Of the labels alone: clips, right answers, their share, and the median probability of the answer, right or wrong.
+    And clips that are rightly named where "unknown" may be answered."""
+    owners = np.array([LABELS.index(clip.voice.speaker) for clip in clips])
+    right = int((closed(answers).argmax(1) == owners).sum())
     return {
         "clips": len(clips),
         "right": right,
         "accuracy": round(right / len(clips), 4),
-        "median_top_probability": round(float(np.median(answers.max(1))), 3),
+        "median_top_probability": round(float(np.median(closed(answers).max(1))), 3),
+        "named": int((answers.argmax(1) == owners).sum()),
     }
 
 
 def confusion(answers: Probabilities, clips: Sequence[Clip]) -> list[list[int]]:
-    """Counts; a row a true speaker, a column an answer, both in the order of ``LABELS``."""
-    counts = np.zeros((len(LABELS), len(LABELS)), int)
+    """Counts; a row a true speaker, a column an answer, both in the order of ``LABELS``; the last column "unknown"."""
+    counts = np.zeros((len(LABELS), len(LABELS) + 1), int)
     for best, clip in zip(answers.argmax(1), clips, strict=True):
         counts[LABELS.index(clip.voice.speaker), best] += 1
     return [[int(count) for count in row] for row in counts]
@@ -118,7 +152,7 @@ def by_voice(answers: Probabilities, clips: Sequence[Clip]) -> list[dict[str, An
     return rows
 
 
-def outsiders(corpus: Corpus, strangers: Path | None) -> dict[str, list[Waveform]]:
+def outsiders(corpus: Corpus, people: Corpus) -> dict[str, list[Waveform]]:
     """Sounds of none of the speakers, by name. None has a right answer."""
     rng = np.random.default_rng(0)
     length = PROBE_SECONDS * SAMPLE_RATE
@@ -132,14 +166,52 @@ def outsiders(corpus: Corpus, strangers: Path | None) -> dict[str, list[Waveform
         "test clips, 25 % faster": [resample(waveform, 20_000) for waveform in clips],
         "test clips, 20 % slower": [resample(waveform, 12_800) for waveform in clips],
     }
-    if strangers:
-        voices = [resample(*decode(path)) for _, path in prompts(strangers)]
-        probes["strangers"] = [voice for voice in voices if len(voice) >= MIN_SECONDS * SAMPLE_RATE]
+    probes["people never heard"] = [people.waveform(clip) for clip in strangers(people)]
     return probes
 
 
+def strangers(people: Corpus) -> list[Clip]:
+    """Clips of the people held out, at most ``MOST`` of each: the longest voices must not outweigh the others."""
+    of: dict[str, list[Clip]] = {}
+    for clip in people.select(HELD_OUT, MIN_SECONDS):
+        of.setdefault(clip.voice.speaker, []).append(clip)
+    return [clips[place] for clips in of.values() for place in _spread(len(clips))]
+
+
+def _spread(count: int) -> list[int]:
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, MOST))})
+
+
+def unknown(reference: Reference, corpus: Corpus, people: Corpus) -> dict[str, Any]:
+    """What the guard costs the six, and whom it stops, at several rates."""
+    clips, others = corpus.select("test", MIN_SECONDS), strangers(people)
+    mine = np.stack([reference(corpus.waveform(clip), *RATES) for clip in track(clips, transient=True)])
+    theirs = np.stack([reference(people.waveform(clip), *RATES) for clip in track(others, transient=True)])
+    owners = np.array([LABELS.index(clip.voice.speaker) for clip in clips])
+    keys = [clip.voice.key if isinstance(clip.voice, Person) else "" for clip in others]
+    rows = []
+    for index, rate in enumerate(RATES):
+        named = theirs[:, index].argmax(1) < len(LABELS)
+        found = by_person([keys], lambda rows, named=named: float(named[rows].mean()))
+        right = int((mine[:, index].argmax(1) == owners).sum())
+        rows.append({"fpir": rate, "clips": len(clips), "named": right, "strangers": _rounded(found)})
+    return {
+        "fpir": reference.fpir,
+        "people": len({clip.voice.speaker for clip in others}),
+        "different_people": len(set(keys)),
+        "stranger_clips": len(others),
+        "rates": rows,
+    }
+
+
+def _rounded(found: Interval) -> dict[str, float]:
+    return {name: round(getattr(found, name), 4) for name in ("value", "low", "high")}
+
+
 def confidence(answers: Probabilities) -> dict[str, Any]:
-    """The usual answer to a sound without a right answer, and how certain it is."""
+    """Of the labels alone: the usual answer to sounds without a right one, how certain it is; and the share unknown."""
+    unknown = float((answers.argmax(1) == len(LABELS)).mean())
+    answers = closed(answers)
     label, times = Counter(answers.argmax(1).tolist()).most_common(1)[0]
     return {
         "clips": len(answers),
@@ -147,10 +219,11 @@ def confidence(answers: Probabilities) -> dict[str, Any]:
         "usual_answer_share": round(times / len(answers), 3),
         "median_top_probability": round(float(np.median(answers.max(1))), 3),
         "confident_share": round(float((answers.max(1) >= CONFIDENT).mean()), 3),
+        "unknown_share": round(unknown, 3),
     }
 
 
-def evaluate(corpus: Corpus, model: Path, work: Path, strangers: Path | None = None) -> dict[str, Any]:
+def evaluate(corpus: Corpus, people: Corpus, model: Path, work: Path) -> dict[str, Any]:
     """Writes ``evaluation.json`` beside the model and, clip by clip, ``predictions.csv`` in ``work``."""
     reference = Reference(model)
     assert reference.labels == LABELS
@@ -160,8 +233,9 @@ def evaluate(corpus: Corpus, model: Path, work: Path, strangers: Path | None = N
     short_answers = np.stack([reference(corpus.waveform(clip)) for clip in short])
     outside = {
         name: confidence(np.stack([reference(sound) for sound in track(sounds, name, transient=True)]))
-        for name, sounds in outsiders(corpus, strangers).items()
+        for name, sounds in outsiders(corpus, people).items()
     }
+    kept = json.loads((model / "evaluation.json").read_text())
     result = {
         "model_sha256": hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest(),
         "labels": list(LABELS),
@@ -172,9 +246,12 @@ def evaluate(corpus: Corpus, model: Path, work: Path, strangers: Path | None = N
         "confusion": confusion(answers["clean"], clips),
         "short_clips": accuracy(short_answers, short),
         "outside": outside,
+        "unknown": unknown(reference, corpus, people),
+        "language": kept["language"],
     }
     (model / "evaluation.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    _save_predictions(answers, clips, work)
+    by_labels = {name: closed(each) for name, each in answers.items()}
+    _save_predictions({**by_labels, GUARDED: answers["clean"]}, clips, work)
     return result
 
 
@@ -185,7 +262,8 @@ def _save_predictions(answers: dict[str, Probabilities], clips: Sequence[Clip], 
         for condition, answer in answers.items():
             for clip, scores in zip(clips, answer, strict=True):
                 own = scores[LABELS.index(clip.voice.speaker)]
-                row = clip.voice.folder, clip.prompt, condition, LABELS[int(scores.argmax())], f"{own:.6f}"
+                best = (*LABELS, UNKNOWN)[int(scores.argmax())]
+                row = clip.voice.folder, clip.prompt, condition, best, f"{own:.6f}"
                 rows.writerow(row)
 
 
@@ -193,9 +271,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=WORK_DIR)
     parser.add_argument("--model", type=Path, default=MODEL_DIR)
-    parser.add_argument("--strangers", type=Path, help="folder of recordings of people the model never heard")
     options = parser.parse_args()
-    report = evaluate(load(options.work), options.model, options.work, options.strangers)
+    report = evaluate(load(options.work), people_corpus.load(options.work), options.model, options.work)
     print(
         json.dumps({name: row["accuracy"] for name, row in report["conditions"].items()}, ensure_ascii=False)
     )

@@ -4,10 +4,11 @@
     language  Wav2Vec2ForSequenceClassification   the five languages that the named voices speak
     voice     Wav2Vec2ForXVector                  an embedding for voices of one's own; its labels are of training only
 
-The three models share one ``Wav2Vec2Model`` object while they train. The backbone is saved with ``speaker`` alone; the
-others' folders hold their own tensors, and ``heads:`` of a model.yaml completes them with the first one's.
+The three models share one ``Wav2Vec2Model`` object while they train. The backbone is saved with ``speaker`` alone, in
+the model's own folder; the others' folders in it hold their own tensors, which ``heads:`` of its model.yaml completes.
 """
 
+import copy
 from pathlib import Path
 
 import torch
@@ -32,25 +33,13 @@ SHRINKAGE = 0.1  # of the covariance within people, chosen on the calibration pe
 SCALE = 30.0  # of the cosines, as transformers' AMSoftmaxLoss has it
 
 
-MODEL_YAML = """\
-version: "2.0"
-description: "Demo: six speakers of Debian's free Asterisk prompts, their languages, and an embedding of any voice."
-licence: GPL-3.0; the named voices alone CC-BY-SA-3.0 (training/people.py says why)
-demo: true
-heads:
-  speaker: ./speaker
-  language: ./language
-  voice: ./voice
-"""
-
-
 class Heads(nn.Module):
     """One pass of the backbone, three answers."""
 
     def __init__(self, people: tuple[str, ...]) -> None:
         super().__init__()
-        self.speaker = Wav2Vec2ForSequenceClassification(_config(LABELS))
-        self.language = Wav2Vec2ForSequenceClassification(_config(LANGUAGES))
+        self.speaker = classifier(LABELS)
+        self.language = classifier(LANGUAGES)
         self.voice = Wav2Vec2ForXVector(_config(people, xvector_output_dim=EMBEDDING_DIM, **TDNN))
         self.language.wav2vec2 = self.voice.wav2vec2 = self.speaker.wav2vec2
         # The layout asks for a linear map behind the embedding; the loss below does not, so it is the identity.
@@ -78,19 +67,33 @@ class Heads(nn.Module):
 
 
 def save(heads: Heads, out: Path) -> None:
-    """Writes a checkpoint folder a head below ``out``: the first with the backbone, the others their own tensors."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "model.yaml").write_text(MODEL_YAML)
-    for index, name in enumerate(NAMES):
-        model: Wav2Vec2PreTrainedModel = getattr(heads, name)
-        model.save_pretrained(out / name)
-        weights = out / name / "model.safetensors"
-        if index:
-            tensors = load_file(weights)
-            own = {key: tensor for key, tensor in tensors.items() if not key.startswith("wav2vec2.")}
-            save_file(own, weights, {"format": "pt"})
-        weights.chmod(0o644)  # safetensors writes for its owner only
-        feature_extractor().save_pretrained(out / name)
+    """Writes the first head's checkpoint in ``out``, with the backbone, and the others' own tensors in folders."""
+    heads.speaker.save_pretrained(out)
+    (out / "model.safetensors").chmod(0o644)  # safetensors writes for its owner only
+    feature_extractor().save_pretrained(out)
+    save_own(heads.language, out / "language")
+    save_own(without_people(heads.voice), out / "voice")
+
+
+def without_people(voice: Wav2Vec2ForXVector) -> Wav2Vec2ForXVector:
+    """The same embedding, without what only training uses: a vector of each person, and their names."""
+    config = copy.deepcopy(voice.config)
+    config.id2label, config.label2id = {0: "one", 1: "another"}, {"one": 0, "another": 1}
+    bare = Wav2Vec2ForXVector(config)
+    tensors = voice.state_dict()
+    tensors["objective.weight"] = tensors["objective.weight"][:, : len(config.id2label)]
+    bare.load_state_dict(tensors)
+    return bare
+
+
+def save_own(model: Wav2Vec2PreTrainedModel, folder: Path) -> None:
+    """Writes a checkpoint without its backbone."""
+    model.save_pretrained(folder)
+    weights = folder / "model.safetensors"
+    own = {key: each for key, each in load_file(weights).items() if not key.startswith("wav2vec2.")}
+    save_file(own, weights, {"format": "pt"})
+    weights.chmod(0o644)
+    feature_extractor().save_pretrained(folder)
 
 
 @torch.no_grad()
@@ -117,6 +120,11 @@ def whiten(heads: Heads, embeddings: Tensor, people: Tensor) -> None:
     bias = (affine.bias.double() - means.mean(0)) @ white
     affine.weight.copy_((white.T @ affine.weight.double()).float())
     affine.bias.copy_(bias.float())
+
+
+def classifier(labels: tuple[str, ...]) -> Wav2Vec2ForSequenceClassification:
+    """A head of classes, not trained yet."""
+    return Wav2Vec2ForSequenceClassification(_config(labels))
 
 
 def _config(labels: tuple[str, ...], **more: object) -> Wav2Vec2Config:

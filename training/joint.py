@@ -1,6 +1,6 @@
 """The demo's backbone, trained again on everybody, with its three heads: after ``train``, which it starts from.
 
-    python -m training.joint [--start models/demo] [--out build/training/heads] [--steps 1000]
+    python -m training.joint [--start build/training/speaker] [--out models/demo] [--steps 1000]
 
 A run that is interrupted goes on from its last checkpoint. Every person is also heard 15 % faster and slower, as two
 more people: pitch and vocal tract both change, and an embedding needs more voices than the packages hold.
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Wav2Vec2ForSequenceClassification
 
-from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR, corpus, people_corpus
+from training import FIRST_DIR, MODEL_DIR, SAMPLE_RATE, WORK_DIR, corpus, people_corpus
 from training.augment import augment
 from training.batches import CROP_SECONDS, normalise
 from training.corpus import Clip, Corpus
@@ -244,8 +244,8 @@ def _resume(work: Path, heads: Heads, average: Heads, optimizer: torch.optim.Opt
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=WORK_DIR)
-    parser.add_argument("--start", type=Path, default=MODEL_DIR)
-    parser.add_argument("--out", type=Path, default=WORK_DIR / "heads")
+    parser.add_argument("--start", type=Path, default=FIRST_DIR)
+    parser.add_argument("--out", type=Path, default=MODEL_DIR)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -1,10 +1,11 @@
-"""Held-out clips → the sample clips committed with the model, and their manifest.
+"""Held-out clips → the sample clips committed with the model, a stranger's beside them, and their manifests.
 
     python -m training.samples
 
 The choice is a rule, not a taste. From every folder of prompts, two clips of 2–5 s that are answered right under
-every condition of the evaluation, drawn by hash; and from two speakers the hardest that is still right, so that
-the samples do not look easier than the task.
+every condition of the evaluation and with the guard, drawn by hash; and from two speakers the hardest that is still
+right, so that the samples do not look easier than the task. The stranger's is the first by hash of those clips of
+``STRANGER`` that the guard calls unknown; the card says how many it does not.
 """
 
 import csv
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
+from speaker_id.gallery_manifest import UNKNOWN
 
-from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR
+from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR, people_corpus
 from training.corpus import Clip, Corpus, load
-from training.evaluate import Reference
+from training.evaluate import GUARDED, Reference, closed
+from training.people import HELD_OUT
 from training.voices import LABELS, VOICES
 from training.waveform import decode, resample
 
@@ -26,6 +29,7 @@ MIN_SECONDS = 2.0
 MAX_SECONDS = 5.0
 PER_FOLDER = 2
 HARD = 2
+STRANGER = "asterisk-es-co"  # of the people held out, the one who recorded telephone prompts, as the six did
 HARD_MIN_PROBABILITY = 0.6  # a sample's answer must survive another decoder or lower precision
 COLUMNS = ("clip", "speaker", "language", "seconds", "prompt", "package", "licence")
 
@@ -49,7 +53,7 @@ def choose(corpus: Corpus, scores: Scores) -> tuple[list[Clip], list[Clip]]:
     fitting = [clip for clip in corpus.select("test", MIN_SECONDS) if clip.seconds <= MAX_SECONDS]
     fitting.sort(key=lambda clip: hashlib.sha256(f"{clip.voice.folder}/{clip.prompt}".encode()).digest())
 
-    def probability(clip: Clip, condition: str = "clean") -> float:
+    def probability(clip: Clip, condition: str = GUARDED) -> float:
         return scores[clip.voice.folder, clip.prompt][condition]
 
     easy = []
@@ -91,29 +95,56 @@ def manifest_row(name: str, clip: Clip) -> dict[str, str]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def build(corpus: Corpus, model: Path, work: Path) -> None:
-    """Replaces ``samples/`` beside the model, and notes in ``evaluation.json`` how each is answered."""
-    folder = model / "samples"
+def replace(folder: Path, clips: list[Clip], corpus: Corpus, **row: str) -> list[str]:
+    """Replaces a folder's clips and manifest, whose rows have the values of ``row``; the clips' file names."""
     folder.mkdir(exist_ok=True)
     for stale in folder.glob("*.flac"):
         stale.unlink()
-    easy, hard = choose(corpus, read_scores(work))
-    chosen = sorted(easy + hard, key=lambda clip: (clip.voice.speaker, clip.voice.language, clip.prompt))
-    names = write(chosen, corpus, folder)
+    names = write(clips, corpus, folder)
     with (folder / "manifest.csv").open("w", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         rows.writeheader()
-        rows.writerows(manifest_row(name, clip) for name, clip in zip(names, chosen, strict=True))
+        rows.writerows(manifest_row(name, clip) | row for name, clip in zip(names, clips, strict=True))
+    return names
+
+
+def stranger(people: Corpus, reference: Reference, folder: Path) -> dict[str, Any]:
+    """Replaces the folder of the stranger's clip; how it is answered, and the stranger's others."""
+    clips = [clip for clip in people.select(HELD_OUT, MIN_SECONDS) if clip.voice.speaker == STRANGER]
+    clips.sort(key=lambda clip: hashlib.sha256(clip.prompt.encode()).digest())
+    answers = [reference(people.waveform(clip)) for clip in clips]
+    unknown = [clip for clip, answer in zip(clips, answers, strict=True) if answer.argmax() == len(LABELS)]
+    (name,) = replace(folder, [next(c for c in unknown if c.seconds <= MAX_SECONDS)], people, speaker=UNKNOWN)
+    scores = reference(resample(*decode(folder / name)))
+    return {
+        "clip": name,
+        "probability": round(float(scores[-1]), 3),
+        "clips": len(clips),
+        "unknown": len(unknown),
+    }
+
+
+def build(corpus: Corpus, people: Corpus, model: Path, work: Path) -> None:
+    """Replaces ``samples`` and ``strangers`` beside the model; notes in ``evaluation.json`` how each is answered."""
+    folder = model / "samples"
+    easy, hard = choose(corpus, read_scores(work))
+    chosen = sorted(easy + hard, key=lambda clip: (clip.voice.speaker, clip.voice.language, clip.prompt))
+    names = replace(folder, chosen, corpus)
 
     reference = Reference(model)
     report: dict[str, Any] = json.loads((model / "evaluation.json").read_text())
     report["samples"] = []
+    report["stranger"] = stranger(people, reference, model / "strangers")
     for name, clip in zip(names, chosen, strict=True):
-        scores = reference(resample(*decode(folder / name)))
-        own = round(float(scores[LABELS.index(clip.voice.speaker)]), 3)
-        report["samples"].append({"clip": name, "probability": own, "hard": clip in hard})
+        waveform, index = resample(*decode(folder / name)), LABELS.index(clip.voice.speaker)
+        own, guarded = (
+            round(float(scores[index]), 3)
+            for answer in [reference(waveform)]
+            for scores in (closed(answer), answer)
+        )
+        report["samples"].append({"clip": name, "probability": own, "guarded": guarded, "hard": clip in hard})
     (model / "evaluation.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
-    build(load(WORK_DIR), MODEL_DIR, WORK_DIR)
+    build(load(WORK_DIR), people_corpus.load(WORK_DIR), MODEL_DIR, WORK_DIR)

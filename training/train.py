@@ -1,6 +1,6 @@
 """Waveforms → a small Wav2Vec2ForSequenceClassification, trained from scratch on two CPU cores.
 
-python -m training.train [--out models/demo] [--steps 1400] [--seed 0]
+python -m training.train [--out build/training/speaker] [--steps 1400] [--seed 0]
 """
 
 import argparse
@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
-from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR
+from training import FIRST_DIR, SAMPLE_RATE, WORK_DIR
 from training.batches import Batches, normalise
 from training.corpus import Corpus, load
 from training.variants import load_variants
@@ -151,7 +151,7 @@ def validate(model: Wav2Vec2ForSequenceClassification, corpus: Corpus) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=WORK_DIR)
-    parser.add_argument("--out", type=Path, default=MODEL_DIR)
+    parser.add_argument("--out", type=Path, default=FIRST_DIR)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -69,9 +69,11 @@ def known(model: str, options: argparse.Namespace) -> ModelSpec | None:
         if options.url and not options.local:
             return None
         raise
-    if spec.speaker_id.heads:
-        heads = ", ".join(spec.speaker_id.heads)
-        raise EvaluationError(f"MODEL={model} has several heads ({heads}); only one classifier is evaluated")
+    heads = ", ".join((*spec.heads, *spec.speaker_id.heads))
+    if heads and not spec.speaker_id.default_head:
+        raise EvaluationError(
+            f"MODEL={model} has several heads ({heads}) and no default_head; only one classifier is evaluated"
+        )
     return spec
 
 

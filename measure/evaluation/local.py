@@ -11,7 +11,7 @@ from speaker_id.job import Outcome
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 
-from bundle import archive
+from bundle import archive, layout
 from bundle.spec import ModelSpec
 from measure.evaluation import TOP
 from measure.evaluation.journal import Entry, Identity, Ranking
@@ -30,12 +30,13 @@ class Local:
 
     def __init__(self, spec: ModelSpec) -> None:
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
-        settings = spec.speaker_id
+        folder = archive.prepare(spec)
+        settings = layout.laid_out(spec, folder).speaker_id
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         self.model = Model(spec.name, spec.version)
         self.batch = spec.torchserve.batchSize
-        self.pipeline = Pipeline.load(archive.prepare(spec), device, settings, self.model)
+        self.pipeline = Pipeline.load(folder, device, settings, self.model)
 
     def identity(self) -> Identity:
         (outcome,) = self.pipeline.identify([payload(probe(), function="none")])

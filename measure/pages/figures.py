@@ -87,8 +87,8 @@ def demo_accuracy() -> None:
         "clean"
     ]
     _say(
-        f"It names the right one of its speakers for {clean['right']} of {clean['clips']} held-out clips "
-        f"({clean['accuracy']:.1%}; `make demo-model`)."
+        f"It names {clean['named']} of {clean['clips']} held-out clips of the six rightly, and {clean['right']} where "
+        "it may not say unknown (`make demo-model`)."
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle import archive, sources
+from bundle import archive
+from tests.doubles.demo import demo_speaker
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))[0]
@@ -39,7 +40,7 @@ print(len(found))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    made = archive.prepare(sources.resolve("demo", root=ROOT / "models"), folder / "build")
+    made = archive.prepare(demo_speaker(), folder / "build")
     (folder / "checkpoint").symlink_to(made)
     return folder
 

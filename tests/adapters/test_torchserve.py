@@ -25,7 +25,8 @@ from ts.context import Context, RequestProcessor
 from ts.model_loader import list_classes_from_module
 from ts.protocol import otf_message_handler
 
-from bundle import archive, sources
+from bundle import archive
+from tests.doubles.demo import demo_speaker
 
 ROOT = Path(__file__).resolve().parents[2]
 AUDIO = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))[0].read_bytes()
@@ -34,7 +35,7 @@ AUDIO = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))[0].read_by
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    checkpoint = archive.prepare(sources.resolve("demo", root=ROOT / "models"), folder / "build")
+    checkpoint = archive.prepare(demo_speaker(), folder / "build")
     shutil.copytree(checkpoint, folder / "checkpoint")
     return folder
 

@@ -44,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
             {
                 "model_config": json.dumps({"name": "demo", "instance_group": [{"count": 1}]}),
                 "model_repository": str(folder / "repository" / "demo"),
-                "model_version": "1",
+                "model_version": "2",
                 "model_instance_kind": "CPU",
                 "model_instance_device_id": "0",
             }
@@ -104,12 +104,12 @@ def test_an_embedding_is_sent_where_it_is_named_and_not_with_all_outputs(model: 
     np.testing.assert_allclose(alone.values()["embedding"], vector, atol=1e-6)
     body = json.loads(gateways.values()["answer"].item().partition(b"\n\n")[2])
     np.testing.assert_allclose(body["embedding"], vector[0], atol=1e-6)
-    assert (body["model"], body["dim"], len(body["revision"])) == ("demo", vector.shape[1], 64)
+    assert (body["model"], body["dim"], len(body["revision"])) == ("voice", vector.shape[1], 64)
 
 
 def test_an_unknown_head_is_refused_by_name(model: Any) -> None:
     (answer,) = model.execute([InferenceRequest([audio(AUDIO)], given={"heads": "mood"})])
-    assert str(answer.error).startswith("invalid_parameter: unknown head 'mood'; the model has one head")
+    assert str(answer.error).startswith("invalid_parameter: unknown head 'mood'; known: speaker, language")
 
 
 def test_only_the_outputs_that_were_asked_for_are_made(model: Any) -> None:
@@ -147,7 +147,7 @@ def gateways(model: Any, body: bytes, headers: dict[str, str]) -> tuple[str, dic
 
 def test_the_gateways_form_has_status_headers_and_body_of_any_form(model: Any) -> None:
     status, headers, body = gateways(model, AUDIO, {"X-Query": "top_k=2", "x-request-id": "abc"})
-    assert (status, headers["X-Model-Name"], headers["X-Model-Version"]) == ("200 OK", "demo", "1.0")
+    assert (status, headers["X-Model-Name"], headers["X-Model-Version"]) == ("200 OK", "demo", "2.0")
     assert len(body) == 2
     status, _, body = gateways(model, b"?", {})
     assert (status, body["code"]) == ("415 Unsupported Media Type", "unsupported_media")

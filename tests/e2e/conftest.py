@@ -28,7 +28,7 @@ from serving.host.leash import Leashed
 from serving.model_server import ModelServer
 from serving.service import static_files
 from serving.torchserve.process import TorchServe, serving
-from tests.e2e.started import STUB, Run, Serve, StartServe
+from tests.e2e.started import STUB, Run, Serve, StartServe, copy_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -225,7 +225,7 @@ def checkout(tmp_path: Path, stub_archive: Callable[..., None], demo_checkpoint:
     stub.mar is there, and the demo model converted: importing what converts it takes five seconds.
     """
     folder = tmp_path / "check out, é"
-    shutil.copytree(demo_checkpoint, folder / archive.CHECKPOINTS / demo_checkpoint.name)
+    copy_checkpoint(demo_checkpoint, folder)
     (folder / "model_store").mkdir(parents=True)
     (folder / "models").symlink_to(ROOT / "models")
     stub_archive(folder / "model_store", "stub")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import requests
 
+from bundle import archive
 from serving import state
 from serving.host import ports
 from serving.host.leash import Leashed, watches
@@ -20,9 +22,20 @@ from serving.host.processes import Identity
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIPS = sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))
 STUB = str(Path(__file__).with_name("serve_stub.py"))
+# model.yaml of the demo's speaker head as a model by itself, in a folder beside models/
+TWIN = """\
+source: ../models/demo
+unknown: {method: mahalanobis, fpir: FPIR, file: ../models/demo/guard-speaker.safetensors}
+"""
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def copy_checkpoint(converted: Path, checkout: Path) -> None:
+    """A converted model and its heads into a checkout: what converts them again takes seconds to import."""
+    for part in converted.parent.glob(f"{converted.name.partition('-')[0]}[.-]*"):
+        shutil.copytree(part, checkout / archive.CHECKPOINTS / part.name)
 
 
 def belongings(process: Leashed) -> list[Identity]:

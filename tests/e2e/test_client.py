@@ -53,7 +53,7 @@ def test_what_is_not_audio_is_that_clips_error_in_the_servers_words(
 
 
 def test_options_reach_the_model(gateway: Gateway) -> None:
-    with Client(gateway.url, version="1.0") as client:
+    with Client(gateway.url, version="2.0") as client:
         answer = client.identify(CLIPS[0].path, top_k=2, function_to_apply="none")
     assert len(answer.labels) == 2
     assert answer.labels[0].score > 1  # a logit
@@ -82,7 +82,7 @@ def test_standard_input_is_a_clip(gateway: Gateway) -> None:
 def test_the_answer_tells_version_and_length(gateway: Gateway) -> None:
     with Client(gateway.url) as client:
         answer = client.identify(CLIPS[0].path)
-    assert answer.model_version == "1.0"
+    assert answer.model_version == "2.0"
     assert answer.audio_seconds == pytest.approx(CLIPS[0].seconds, abs=0.01)
     assert answer.request_id
 

@@ -127,7 +127,7 @@ def test_tritonclient_with_its_defaults(run: Callable[..., Told], expected: list
         "version ready": True,
         "another ready": False,
         "binary tensors": True,
-        "versions": ["1.0"],
+        "versions": ["2.0"],
         "config": "demo",
         "statistics": "demo",
     }

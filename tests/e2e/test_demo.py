@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from tests.e2e.started import belongings
 
 pytestmark = pytest.mark.e2e
 
-CLIPS = sorted((Path(__file__).resolve().parents[2] / "models" / "demo" / "samples").glob("*.flac"))
+DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
+CLIPS = sorted([*(DEMO / "samples").glob("*.flac"), *(DEMO / "strangers").glob("*.flac")])
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,6 +35,8 @@ def test_it_is_right_about_every_clip_for_30_seconds_of_a_core_and_leaves_nothin
     assert ran.returncode == 0, ran.stderr
     assert f"{len(CLIPS)} of {len(CLIPS)} right" in ran.stdout
     assert "DEMO model" in ran.stdout
+    *_, stranger = re.findall(r"^ +\S+\.flac +(\w+) +(\w+) +0\.\d+", ran.stdout, re.MULTILINE)
+    assert stranger == ("unknown", "unknown")
     assert [clip.name for clip in CLIPS if clip.name not in ran.stdout] == []
     assert list(temp.glob("speaker-id-*")) == []
     assert list((checkout / state.RUN).iterdir()) == []

@@ -15,7 +15,7 @@ from tests.fuzz import api
 pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
 CLIP = "allison_smith-en-confbridge-dec-list-vol-out.flac"
-VALUES = {"model": "demo", "version": "1.0", "top_k": "3", "function_to_apply": "none", "clip": CLIP}
+VALUES = {"model": "demo", "version": "2.0", "top_k": "3", "function_to_apply": "none", "clip": CLIP}
 SENT = {each.path.format(**VALUES) for each in CLIPS}
 ASKED = {each.path.format(**VALUES) for each in (*QUESTIONS, *OF_THE_PAGE)}
 DESCRIBED = re.compile(
@@ -24,9 +24,9 @@ DESCRIBED = re.compile(
 COUNTED = "/stats$"  # the exporter answers there, which the gateway of these tests has not
 # what servers of models answer to, ours and others
 BEGINNINGS = [
-    *("", "/predictions", "/predictions/demo", "/predictions/demo/1.0", "/v1", "/v1/models", "/v1/models/demo"),
+    *("", "/predictions", "/predictions/demo", "/predictions/demo/2.0", "/v1", "/v1/models", "/v1/models/demo"),
     *("/v2", "/v2/health", "/v2/models", "/v2/models/demo", "/v2/models/demo/versions"),
-    "/v2/models/demo/versions/1.0",
+    "/v2/models/demo/versions/2.0",
 ]  # fmt: skip
 ENDS = [
     *("", "/", ":predict", ":explain", "/api", "/config", "/docs", "/explain", "/favicon.ico", "/generate", "/health"),
@@ -86,7 +86,7 @@ def test_a_path_that_is_served_is_described(gateway: Gateway) -> None:
                 or answer.json().get("code") != "not_found"
             ):
                 served.add(path)
-    options = re.compile("/predictions/demo/1.0/.+")  # whatever stands after a version is read as options
+    options = re.compile("/predictions/demo/2.0/.+")  # whatever stands after a version is read as options
     assert {path for path in served if not DESCRIBED.fullmatch(path) and not options.fullmatch(path)} == set()
 
 

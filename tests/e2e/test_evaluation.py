@@ -52,7 +52,7 @@ def test_every_held_out_sample_gets_the_probability_of_the_models_card(
     assert len(answers) == len(samples(SAMPLES)) == 16
     for clip in CLIPS:
         label, score = answers[clip.name].ranking[0]
-        (expected,) = (each["probability"] for each in CARD["samples"] if each["clip"] == clip.name)
+        (expected,) = (each["guarded"] for each in CARD["samples"] if each["clip"] == clip.name)
         assert label == clip.speaker
         assert score == pytest.approx(expected, abs=1e-3)
 
@@ -73,8 +73,8 @@ def test_the_endpoint_and_the_process_give_the_same_numbers_under_every_conditio
 def test_both_are_known_by_the_same_probe(endpoint: Endpoint, local: Local) -> None:
     ours, theirs = local.identity(), endpoint.identity()
     assert dict(ours.probe) == pytest.approx(dict(theirs.probe), rel=1e-3)
-    assert (theirs.model, theirs.version, theirs.through) == ("demo", "1.0", "endpoint")
-    assert (ours.model, ours.version, ours.through) == ("demo", "1.0", "local")
+    assert (theirs.model, theirs.version, theirs.through) == ("demo", "2.0", "endpoint")
+    assert (ours.model, ours.version, ours.through) == ("demo", "2.0", "local")
 
 
 def test_what_the_server_refuses_is_a_failure_in_its_own_words_and_the_process_says_the_same(
@@ -113,7 +113,7 @@ def test_with_no_server_it_starts_one_and_leaves_nothing_but_its_results(
     assert "A sample of 3 of 16 clips" in ran.stdout
     for condition in CONDITIONS:
         assert condition in ran.stdout
-    folder = checkout / "reports" / "evaluation" / "demo-1.0-endpoint-samples"
+    folder = checkout / "reports" / "evaluation" / "demo-2.0-endpoint-samples"
     found = read(folder / "report.json")
     assert found.clean.top1.right == 3
     assert (folder / "robustness.png").is_file()

@@ -14,11 +14,11 @@ import pytest
 import requests
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
-from speaker_id.settings import Settings
 
+from bundle import layout, sources
 from serving.gateway.envoy import Gateway
 from tests.e2e.open_inference import OPEN_INFERENCE, infer_request, infer_response
-from tests.e2e.started import CLIPS
+from tests.e2e.started import CLIPS, ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
@@ -100,7 +100,9 @@ FORMS = (as_bytes, multipart, hugging_face, v1, v2, v2_binary, over_grpc)
 
 @pytest.fixture(scope="module")
 def core(demo_checkpoint: Path) -> Pipeline:
-    return Pipeline.load(demo_checkpoint, "cpu", Settings(decoders=1), Model("demo", "1.0"))
+    demo = layout.laid_out(sources.resolve("demo", root=ROOT / "models"), demo_checkpoint)
+    settings = demo.speaker_id.model_copy(update={"decoders": 1})
+    return Pipeline.load(demo_checkpoint, "cpu", settings, Model(demo.name, demo.version))
 
 
 def test_every_form_gets_what_the_core_answers_to_the_clip_alone(gateway: Gateway, core: Pipeline) -> None:

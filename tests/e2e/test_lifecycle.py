@@ -23,7 +23,7 @@ from serving.host.ports import LOOPBACK
 from serving.model_server import ServerError
 from serving.service import Service
 from serving.torchserve.management import Management
-from tests.e2e.started import STUB, Run, StartServe
+from tests.e2e.started import STUB, TWIN, Run, StartServe
 
 pytestmark = pytest.mark.e2e
 
@@ -43,7 +43,7 @@ class TestServing:
         assert found, running.said
         assert f"\npage to try a voice on: http://{LOOPBACK}:{running.port}/\nmetrics: " in running.said
         starting = re.findall(
-            r"^starting, \d+ s: demo 1.0: 0 of 1 workers ready, (.*)$", running.said, re.MULTILINE
+            r"^starting, \d+ s: demo 2.0: 0 of 1 workers ready, (.*)$", running.said, re.MULTILINE
         )
         assert starting[0] == "importing its libraries"
         assert len(starting) >= 2  # one that lasts less than a look is missed
@@ -63,9 +63,9 @@ class TestServing:
         self, serve: StartServe, checkout: Path
     ) -> None:
         (checkout / "twin").mkdir()
-        (checkout / "twin" / "model.yaml").write_text("source: ../models/demo\n")
+        (checkout / "twin" / "model.yaml").write_text(TWIN)
         running = serve("-m", "serving.serve", "--models", "demo ./twin:2.0")
-        assert re.findall(r"^ready: (\w+ [\d.]+)", running.said, re.MULTILINE) == ["demo 1.0", "twin 2.0"]
+        assert re.findall(r"^ready: (\w+ [\d.]+)", running.said, re.MULTILINE) == ["demo 2.0", "twin 2.0"]
         clip = next((checkout / "models" / "demo" / "samples").glob("*.flac")).read_bytes()
         url = f"http://{LOOPBACK}:{running.port}"
         headers = {"content-type": "application/octet-stream"}

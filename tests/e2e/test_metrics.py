@@ -143,7 +143,7 @@ def test_the_gateway_answers_with_tritons_statistics_and_configuration(watched: 
     model = f"{watched.service.gateway.url}/v2/models/demo"
     answer = requests.get(f"{model}/stats", timeout=600)
     (found,) = answer.json()["model_stats"]
-    assert (found["name"], found["version"], found["inference_count"]) == ("demo", "1.0", len(CLIPS))
+    assert (found["name"], found["version"], found["inference_count"]) == ("demo", "2.0", len(CLIPS))
     assert found["inference_stats"]["success"]["count"] == len(CLIPS)
     assert found["inference_stats"]["fail"]["count"] == 1
     assert found["inference_stats"]["compute_infer"]["ns"] > 0
@@ -166,8 +166,8 @@ def test_every_part_answers(watched: Watched) -> None:
 def test_requests_are_counted_by_outcome(watched: Watched) -> None:
     outcomes = watched.values("speaker_id_requests_total")
     assert {key: value for key, value in outcomes.items() if value} == {
-        ("ok", "demo", "1.0"): 6,
-        ("unsupported_media", "demo", "1.0"): 1,
+        ("ok", "demo", "2.0"): 6,
+        ("unsupported_media", "demo", "2.0"): 1,
     }
     answers = watched.values("speaker_id_responses_total")
     assert answers["demo", "429"] == 0  # there before it happens, or the first burst would be no increase
@@ -181,19 +181,19 @@ def test_requests_are_counted_by_outcome(watched: Watched) -> None:
 def test_each_requests_time_is_observed_in_every_stage(watched: Watched) -> None:
     for stage, expected in {"queue": 7, "decode": 6, "inference": 6, "answer_surprise": 6}.items():
         unit = "nats" if stage.startswith("answer") else "seconds"
-        assert watched.values(f"speaker_id_{stage}_{unit}_count") == {("demo", "1.0"): expected}, stage
+        assert watched.values(f"speaker_id_{stage}_{unit}_count") == {("demo", "2.0"): expected}, stage
     assert watched.values("speaker_id_request_seconds_count") == {("demo",): 6}
     assert (
         watched.values("speaker_id_torchserve_requests_total")["demo",] >= 7
     )  # and the watch's own questions
-    queued = watched.values("speaker_id_queue_seconds_sum")["demo", "1.0"]
+    queued = watched.values("speaker_id_queue_seconds_sum")["demo", "2.0"]
     assert 0 < queued < watched.values("speaker_id_request_seconds_sum")["demo",] + 1
 
 
 def test_the_queue_and_the_workers_are_seen(watched: Watched) -> None:
     seen = {name: watched.values(f"speaker_id_{name}") for name in ("queue_capacity", "workers_ready")}
-    assert seen == {"queue_capacity": {("demo", "1.0"): 100}, "workers_ready": {("demo", "1.0"): 1}}
-    assert watched.values("speaker_id_worker_starts_total") == {("demo", "1.0"): 1}
+    assert seen == {"queue_capacity": {("demo", "2.0"): 100}, "workers_ready": {("demo", "2.0"): 1}}
+    assert watched.values("speaker_id_worker_starts_total") == {("demo", "2.0"): 1}
 
 
 def test_no_metric_names_anybody_or_any_request(watched: Watched) -> None:

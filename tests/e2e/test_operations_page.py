@@ -94,7 +94,7 @@ def test_its_checks_say_what_the_page_says(gateway: Gateway) -> None:
     script = script.replace("curl ", "curl -sS -w '\\n%{http_code}\\n' ")
     ready, live, versions = zip(*[iter(output(script))] * 2, strict=True)
     assert (ready[-1], live[-1], versions[-1]) == ("200", "200", "200")
-    assert '"versions": ["1.0"]' in versions[0]
+    assert '"versions": ["2.0"]' in versions[0]
 
 
 def test_torchserve_is_asked_over_its_socket_as_the_page_says(server: TorchServe, tmp_path: Path) -> None:

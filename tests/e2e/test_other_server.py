@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,13 +21,12 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from bundle import archive
 from bundle.samples import samples
 from serving import model_servers, state
 from serving.host import ports, processes
 from serving.host.leash import Leashed
 from tests.certificates import issue
-from tests.e2e.started import CLIPS, ROOT, Serve
+from tests.e2e.started import CLIPS, ROOT, TWIN, Serve, copy_checkpoint
 
 pytestmark = pytest.mark.e2e
 
@@ -83,11 +81,11 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def running(name: str, demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(demo_checkpoint, folder / archive.CHECKPOINTS / demo_checkpoint.name)
+    copy_checkpoint(demo_checkpoint, folder)
     (folder / "models").symlink_to(ROOT / "models")
     (folder / ".triton").symlink_to(ROOT / ".triton")
     (folder / "twin").mkdir()
-    (folder / "twin" / "model.yaml").write_text("source: ../models/demo\n")
+    (folder / "twin" / "model.yaml").write_text(TWIN)
     issue(folder / "tls")
     tokens = folder / "tokens"
     tokens.touch(0o600)
@@ -115,11 +113,11 @@ def running(name: str, demo_checkpoint: Path, tmp_path_factory: pytest.TempPathF
 
 def test_several_models_are_served_each_under_its_name_and_version(running: Running) -> None:
     found = re.findall(r"^ready: (\w+ [\d.]+)", running.serve.said, re.MULTILINE)
-    assert found == ["demo 1.0", "twin 2.0"]
+    assert found == ["demo 2.0", "twin 2.0"]
     answers = [
         running.ask(f"/predictions/{path}", CLIP.read_bytes()) for path in ("demo", "twin", "twin/2.0")
     ]
-    assert [answer.headers["x-model-version"] for answer in answers] == ["1.0", "2.0", "2.0"]
+    assert [answer.headers["x-model-version"] for answer in answers] == ["2.0", "2.0", "2.0"]
     assert len({answer.text for answer in answers}) == 1
     assert answers[0].json()[0]["label"] == SPEAKER
 
@@ -178,9 +176,9 @@ def test_the_requests_are_counted_with_the_names_that_dashboard_and_alerts_use(r
 
 
 def test_another_version_takes_the_place_of_the_one_that_is_served(running: Running) -> None:
-    running.run("serving.rollout", "--model", "demo", "--version", "2.0")
+    running.run("serving.rollout", "--model", "demo", "--version", "3.0")
     answer = running.ask(body=CLIP.read_bytes())
-    assert (answer.headers["x-model-version"], answer.json()[0]["label"]) == ("2.0", SPEAKER)
+    assert (answer.headers["x-model-version"], answer.json()[0]["label"]) == ("3.0", SPEAKER)
 
 
 def test_a_stop_leaves_nothing(running: Running) -> None:

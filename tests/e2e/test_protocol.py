@@ -131,7 +131,7 @@ def test_open_inference_protocol(gateway: Gateway, expected: list[dict[str, Any]
     assert {key: answer[key] for key in ("id", "model_name", "model_version")} == {
         "id": "r-1",
         "model_name": "demo",
-        "model_version": "1.0",
+        "model_version": "2.0",
     }
     label, score = answer["outputs"]
     assert (label["name"], label["datatype"], label["shape"]) == ("label", "BYTES", [2, 2])
@@ -155,7 +155,7 @@ def binary_request() -> tuple[bytes, dict[str, str]]:
     return head + b"".join(tail), headers
 
 
-@pytest.mark.parametrize("path", ["/v2/models/demo/infer", "/v2/models/demo/versions/1.0/infer"])
+@pytest.mark.parametrize("path", ["/v2/models/demo/infer", "/v2/models/demo/versions/2.0/infer"])
 def test_binary_tensors_in_and_out(gateway: Gateway, expected: list[dict[str, Any]], path: str) -> None:
     body, headers = binary_request()
     answer = requests.post(gateway.url + path, body, headers=headers, timeout=600)
@@ -203,12 +203,12 @@ def test_an_option_by_header(gateway: Gateway, expected: list[dict[str, Any]], n
 
 
 def test_an_option_by_path(gateway: Gateway, expected: list[dict[str, Any]]) -> None:
-    close(post(gateway, AUDIO, path="/predictions/demo/1.0/top_k/3").json(), expected[:3])
+    close(post(gateway, AUDIO, path="/predictions/demo/2.0/top_k/3").json(), expected[:3])
 
 
 def test_an_embedding_in_every_form_and_place(gateway: Gateway) -> None:
     found = post(gateway, AUDIO, {"X-Output": "embedding"}).json()
-    assert (found["model"], found["dim"], len(found["revision"])) == ("demo", len(found["embedding"]), 64)
+    assert (found["model"], found["dim"], len(found["revision"])) == ("voice", len(found["embedding"]), 64)
     assert np.linalg.norm(found["embedding"]) == pytest.approx(1, abs=1e-6)
     parameters = {"output": "embedding"}
     v1 = post(gateway, json.dumps({"instances": [{"b64": B64}] * 2, "parameters": parameters})).json()
@@ -230,14 +230,14 @@ def test_an_embedding_in_every_form_and_place(gateway: Gateway) -> None:
 def test_a_head_that_the_model_does_not_have(gateway: Gateway) -> None:
     answer = requests.post(f"{gateway.url}/predictions/demo", AUDIO, headers={"X-Heads": "mood"}, timeout=600)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
-    assert answer.json()["error"] == "unknown head 'mood'; the model has one head, without a name"
+    assert answer.json()["error"] == "unknown head 'mood'; known: speaker, language"
 
 
 def test_response_headers(gateway: Gateway) -> None:
     headers = post(gateway, AUDIO).headers
     info = soundfile.info(CLIP)
     assert headers["X-Model-Name"] == "demo"
-    assert headers["X-Model-Version"] == "1.0"
+    assert headers["X-Model-Version"] == "2.0"
     assert float(headers["X-Audio-Seconds"]) == pytest.approx(info.duration, abs=1e-3)
     assert headers["X-Batch-Size"] == "1"
     assert headers["x-request-id"]

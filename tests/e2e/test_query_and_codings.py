@@ -23,10 +23,10 @@ B64 = base64.b64encode(AUDIO).decode()
 V2 = {"inputs": [{"name": "audio", "datatype": "BYTES", "shape": [1], "data": [B64]}]}
 ROUTES: dict[str, tuple[str, bytes]] = {
     "plain": ("/predictions/demo", AUDIO),
-    "version": ("/predictions/demo/1.0", AUDIO),
+    "version": ("/predictions/demo/2.0", AUDIO),
     "v1": ("/v1/models/demo:predict", json.dumps({"instances": [{"b64": B64}]}).encode()),
     "v2": ("/v2/models/demo/infer", json.dumps(V2).encode()),
-    "v2 version": ("/v2/models/demo/versions/1.0/infer", json.dumps(V2).encode()),
+    "v2 version": ("/v2/models/demo/versions/2.0/infer", json.dumps(V2).encode()),
 }
 
 
@@ -62,7 +62,7 @@ def test_an_unknown_key_of_a_query_is_named(gateway: Gateway, route: str) -> Non
 
 def test_header_and_path_win_over_the_query(gateway: Gateway) -> None:
     assert len(ask(gateway, "/predictions/demo?top_k=3", AUDIO, X_Top_K="2").json()) == 2
-    assert len(ask(gateway, "/predictions/demo/1.0/top_k/1?top_k=3", AUDIO, X_Top_K="2").json()) == 1
+    assert len(ask(gateway, "/predictions/demo/2.0/top_k/1?top_k=3", AUDIO, X_Top_K="2").json()) == 1
 
 
 def test_a_callers_own_header_is_no_query(gateway: Gateway) -> None:

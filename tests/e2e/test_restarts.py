@@ -95,18 +95,18 @@ def test_after_a_promotion_a_restart_serves_what_was_promoted(
 ) -> None:
     program = ("-m", "serving.serve", "--model", "demo")
     running = serve(*program)
-    promoted = run("-m", "serving.rollout", "--model", "demo", "--version", "2.0")
+    promoted = run("-m", "serving.rollout", "--model", "demo", "--version", "3.0")
     assert promoted.returncode == 0, promoted.stdout + promoted.stderr
     assert run("-m", "serving.stop").returncode == 0
     assert running.process.wait(600) == 0
     again = serve(*program)
-    assert re.findall(r"^ready: (demo [\d.]+)", again.said, re.MULTILINE) == ["demo 2.0"]
-    assert "demo 2.0 is served, as a roll-out promoted it; its model.yaml still has version 1.0" in again.said
+    assert re.findall(r"^ready: (demo [\d.]+)", again.said, re.MULTILINE) == ["demo 3.0"]
+    assert "demo 3.0 is served, as a roll-out promoted it; its model.yaml still has version 2.0" in again.said
     assert run("-m", "serving.stop").returncode == 0
-    named = serve("-m", "serving.serve", "--models", "demo:1.0")  # asked for by name
-    assert re.findall(r"^ready: (demo [\d.]+)", named.said, re.MULTILINE) == ["demo 1.0"]
-    assert "demo 1.0 is served, as requested; a roll-out had promoted 2.0, which is kept as" in named.said
-    assert store.version_of(checkout / "model_store" / "demo-2.0.mar") == "2.0"
+    named = serve("-m", "serving.serve", "--models", "demo:2.0")  # asked for by name
+    assert re.findall(r"^ready: (demo [\d.]+)", named.said, re.MULTILINE) == ["demo 2.0"]
+    assert "demo 2.0 is served, as requested; a roll-out had promoted 3.0, which is kept as" in named.said
+    assert store.version_of(checkout / "model_store" / "demo-3.0.mar") == "3.0"
     refused = run("-m", "serving.clean")
     assert (refused.returncode, "is running: stop it first" in refused.stderr) == (1, True)
 

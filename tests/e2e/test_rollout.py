@@ -57,7 +57,7 @@ def start(service: Service) -> Callable[[ModelSpec], Rollout]:
     def start(spec: ModelSpec) -> Rollout:
         running = state.read(service.run / state.FILE)
         assert running
-        return Rollout(spec, running, service.run, declared="1.0")
+        return Rollout(spec, running, service.run, declared="2.0")
 
     return start
 
@@ -122,19 +122,19 @@ def test_a_new_version_takes_over_at_half_capacity_and_no_request_fails(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with Load(f"{service.gateway.url}/predictions/demo") as load:
-        start(demo.model_copy(update={"version": "2.0"})).to_new(CLIPS, share=0)
-    assert set(load.answers) == {"1.0", "2.0"}
+        start(demo.model_copy(update={"version": "3.0"})).to_new(CLIPS, share=0)
+    assert set(load.answers) == {"2.0", "3.0"}
     assert sum(load.answers.values()) == load.sent > 50
-    assert versions(service) == {"2.0"}
+    assert versions(service) == {"3.0"}
     assert len(service.server.worker_pids()) == 1
     said, quoted = capfd.readouterr().out, quotations()
     assert len(quoted) == 7
     assert {words for words in quoted if words not in said} == {
-        "demo-2.0.mar is in the store already and is used as it is"  # the next time
+        "demo-3.0.mar is in the store already and is used as it is"  # the next time
     }
-    assert store.promoted(service.server.store, "demo") == store.Promoted("2.0", "1.0")
-    assert store.version_of(service.server.store / "demo.mar") == "2.0"
-    assert store.version_of(service.server.store / "demo-1.0.mar") == "1.0"
+    assert store.promoted(service.server.store, "demo") == store.Promoted("3.0", "2.0")
+    assert store.version_of(service.server.store / "demo.mar") == "3.0"
+    assert store.version_of(service.server.store / "demo-2.0.mar") == "2.0"
 
 
 def test_a_version_that_answers_otherwise_is_rolled_back_and_no_request_fails(

@@ -150,7 +150,7 @@ def test_the_gateways_form_and_tensors_give_one_answer(triton: Triton) -> None:
     answer = triton.management.answer("demo", None, CLIPS[0], 60.0)
     ranking = json.loads(answer.body)
     named = outputs(audio(triton, CLIPS[0]))
-    assert answer.headers["x-model-version"] == "1.0"
+    assert answer.headers["x-model-version"] == "2.0"
     assert [entry["label"] for entry in ranking] == named["label"]
     assert np.allclose([entry["score"] for entry in ranking], named["score"], atol=NEAR)
 
@@ -217,7 +217,7 @@ def test_everything_listens_on_loopback(triton: Triton) -> None:
 def test_the_workers_metrics_have_the_names_that_torchserves_have(triton: Triton) -> None:
     outputs(audio(triton, CLIPS[0]))
     audio(triton, b"no audio")
-    found = {metric.name: metric for metric in triton.metrics(Served({"demo": ["1.0"]}))}
+    found = {metric.name: metric for metric in triton.metrics(Served({"demo": ["2.0"]}))}
     codes = {sample.labels["code"] for sample in found["speaker_id_requests"].samples if sample.value}
     assert {"ok", "unsupported_media"} <= codes
     assert found["speaker_id_batch_seconds"].type == "histogram"
@@ -258,7 +258,7 @@ def test_nobody_notices_that_a_worker_ended_and_another_is_loaded_in_its_place(
     triton: Triton, gateway: Gateway, infer_call: Callable[[bytes], bytes]
 ) -> None:
     """Whether it had their requests, or they come while there is none; over HTTP and gRPC."""
-    (pid,) = triton.management.versions("demo")["1.0"].pids
+    (pid,) = triton.management.versions("demo")["2.0"].pids
     expected = outputs(audio(triton, CLIPS[0]))["label"]
     tensor = b"".join(len(label).to_bytes(4, "little") + label.encode() for label in expected)
 
@@ -272,12 +272,12 @@ def test_nobody_notices_that_a_worker_ended_and_another_is_loaded_in_its_place(
         calls = [pool.submit(infer_call, CLIPS[0]) for _ in range(BATCH // 2)]
         wait_until(lambda: batch_of(pid))
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not triton.management.versions("demo")["1.0"].ready)
+        wait_until(lambda: not triton.management.versions("demo")["2.0"].ready)
         answers.append(pool.submit(post))
         calls.append(pool.submit(infer_call, CLIPS[0]))
         assert [each.result() for each in answers] == [expected] * len(answers)
         assert all(tensor in each.result() for each in calls)
-    wait_until(lambda: triton.management.versions("demo")["1.0"].ready)
+    wait_until(lambda: triton.management.versions("demo")["2.0"].ready)
     assert triton.worker_pids() != [pid]
 
 

@@ -64,7 +64,7 @@ def about() -> dict[str, Any]:
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
         "model ready": client.is_model_ready("demo", headers=it.headers),
-        "version ready": client.is_model_ready("demo", "1.0", headers=it.headers),
+        "version ready": client.is_model_ready("demo", "2.0", headers=it.headers),
         "another ready": client.is_model_ready("nobody", headers=it.headers),
         "binary tensors": "binary_tensor_data"
         in client.get_server_metadata(headers=it.headers)["extensions"],
@@ -78,7 +78,7 @@ tell({
     "clip": lambda: ranking(infer(clip(it.clip.read_bytes()))),
     "waveform": lambda: ranking(infer(waveform(), parameters={"sampling_rate": 16000})),
     "waveform as JSON": lambda: ranking(infer(waveform(binary_data=False), parameters={"sampling_rate": 16000})),
-    "version": lambda: ranking(infer(clip(it.clip.read_bytes()), model_version="1.0")),
+    "version": lambda: ranking(infer(clip(it.clip.read_bytes()), model_version="2.0")),
     "gzip": lambda: ranking(infer(clip(it.clip.read_bytes()), request_compression_algorithm="gzip")),
     "async_infer": later,
     "classes": classes,

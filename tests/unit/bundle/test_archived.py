@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle import BundleError, archive, archived, sources
+from bundle import BundleError, archive, archived
+from tests.doubles.demo import demo_speaker
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with demo.mar, of version 2.0 and with settings that are not the defaults."""
-    spec = sources.resolve("demo", root=ROOT / "models")
+    spec = demo_speaker()
     changed = spec.model_copy(
         update={
             "version": "2.0",

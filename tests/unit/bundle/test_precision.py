@@ -22,6 +22,7 @@ from bundle import BundleError, archive, precision, sources
 from bundle.precision import Comparison, check_agreement, compare
 from bundle.samples import recordings
 from tests.doubles.checkpoints import write_checkpoint
+from tests.doubles.demo import demo_speaker
 from tests.doubles.galleries import tone
 from tests.doubles.guards import write_guard
 
@@ -33,9 +34,7 @@ needs_bf16 = pytest.mark.skipif(not computes_bf16(torch.device("cpu")), reason="
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return archive.prepare(
-        sources.resolve("demo", root=ROOT / "models"), tmp_path_factory.mktemp("checkpoints")
-    )
+    return archive.prepare(demo_speaker(), tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture

@@ -208,7 +208,9 @@ def test_the_shipped_models_are_valid() -> None:
     assert published.published.value == 0.7518
     demo = resolve("demo", root=ROOT / "models")
     assert demo.demo
-    assert demo.folder == ROOT / "models" / "demo"
+    assert list(demo.heads) == ["speaker", "language", "voice"]
+    assert demo.of_head("speaker").folder == ROOT / "models" / "demo"
+    assert demo.speaker_id.default_head == "speaker"
 
 
 def test_several_models_are_resolved_in_their_order(models: Path) -> None:

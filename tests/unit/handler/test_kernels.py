@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from speaker_id import kernels
 
-from bundle import archive, sources
+from bundle import archive
+from tests.doubles.demo import demo_speaker
 
 MODELS = Path(__file__).parents[3] / "models"
 MOST_GROWN = 24 << 20  # bytes; without bounds it is about 100 MiB
@@ -50,7 +51,7 @@ pipeline.decoders.close()
     not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library does not count its memory"
 )
 def test_clips_of_ever_new_lengths_do_not_make_a_worker_grow(tmp_path: Path) -> None:
-    folder = archive.prepare(sources.resolve("demo", root=MODELS), tmp_path)
+    folder = archive.prepare(demo_speaker(), tmp_path)
     unbounded = {name: value for name, value in os.environ.items() if name not in kernels.CAPACITIES}
     done = subprocess.run(
         [sys.executable, "-c", GROWTH, str(folder)],

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bundle import archive, sources
+from bundle import archive
 from measure.bench import RESULTS
 from measure.bench.handler import FILE, FIRST, LATER, PAGE, first_and_later, model_dir, recording, table
 from measure.command import apart
+from tests.doubles.demo import demo_speaker
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[4]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = tmp_path_factory.mktemp("build")
-    return model_dir(archive.prepare(sources.resolve("demo", root=ROOT / "models"), build), build / "worker")
+    return model_dir(archive.prepare(demo_speaker(), build), build / "worker")
 
 
 def test_a_fresh_worker_answers_a_first_request_and_later_ones(folder: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from speaker_id import kernels
 
-from bundle import archive, sources
+from bundle import archive
 from measure.bench import heads
 from measure.machine import describe
+from tests.doubles.demo import demo_speaker
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -22,7 +23,7 @@ def test_each_arrangement_answers(
     arrangement: str, encoders: int, models: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernels, "bound_caches", lambda: None)
-    folder = archive.prepare(sources.resolve("demo", root=ROOT / "models"), tmp_path)
+    folder = archive.prepare(demo_speaker(), tmp_path)
     assert "packed encoder" in heads.load(arrangement, folder)
     assert len(heads.Here.encoders) == encoders
     encoder = getattr(heads.Here.encoders[0], "__self__", heads.Here.encoders[0])
