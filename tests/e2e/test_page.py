@@ -80,13 +80,13 @@ def test_a_sample_is_identified_and_everything_about_it_is_shown(
 ) -> None:
     with opened(browser, gateway.url) as page:
         expect(page.locator("#demo")).to_have_text(
-            "Demo: it names one of six voices for strangers and noise too."
+            "Demo: it knows six voices, and may mistake a stranger for one of them."
         )
         expect(page.locator("#health")).to_have_text("Ready")
         page.get_by_role("button", name=CLIP.speaker).click()
         answered(page, CLIP.speaker)
         expect(page.locator("#true-speaker")).to_have_text("✓ Right: the sample is this voice.")
-        expect(page.locator("#version")).to_have_text("demo, version 1.0")
+        expect(page.locator("#version")).to_have_text("demo, version 2.0")
         expect(page.locator("#rankings li")).to_have_count(5)
         assert page.locator("#times dt").all_inner_texts() == [
             *("Queue", "Decoding", "Inference", "Transfer", "Total", "Clip"),
