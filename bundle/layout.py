@@ -35,7 +35,12 @@ def laid_out(spec: ModelSpec, checkpoint: Path) -> ModelSpec:
         kinds = dict.fromkeys(guarded, "guard")
         if spec.gallery is not None:
             heads, kinds = beside(spec.gallery, heads, kinds)
-        given = {"heads": {head: count for head, count in heads.items() if head}, "open_sets": kinds}
+        given: dict[str, object] = {
+            "heads": {head: count for head, count in heads.items() if head},
+            "open_sets": kinds,
+        }
+        if spec.gallery is not None and "" in named and not ours.default_head:
+            given["default_head"] = CLASSIFIER  # it keeps answering callers who name no heads
         settings = Settings.model_validate({**ours.model_dump(), **given})
         settings.check_default_head(heads)
     except ValidationError as exc:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import track
-from speaker_id.gallery_manifest import UNKNOWN
+from speaker_id.calibrated import UNKNOWN
 from speaker_id.guard import Guard, Guarded
 from torch import Tensor
 from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification

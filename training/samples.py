@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from speaker_id.gallery_manifest import UNKNOWN
+from speaker_id.calibrated import UNKNOWN
 
 from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR, people_corpus
 from training.corpus import Clip, Corpus, load

@@ -73,16 +73,17 @@ def test_a_model_of_x_vectors_alone_answers_who_of_the_voices_it_is(root: Path, 
     assert best(answer(asked, STRANGER, min_score=0)) in VOICES
 
 
-def test_beside_a_classifier_it_is_one_more_head_which_gives_the_other_a_name(
+def test_beside_a_classifier_it_is_one_more_head_and_whoever_names_none_is_answered_as_before(
     root: Path, tmp_path: Path
 ) -> None:
     asked = served(build(root, "single"), tmp_path)
-    found = answer(asked, VOICES["zoe"])
+    assert {each["label"] for each in answer(asked, VOICES["zoe"])} == {"anna", "bernd", "chloe"}
+    found = answer(asked, VOICES["zoe"], heads="all")
     assert list(found) == [layout.CLASSIFIER, "enrolled"]
     assert {each["label"] for each in found["classifier"]} == {"anna", "bernd", "chloe"}
     assert best(found["enrolled"]) == "zoe"
     assert list(answer(asked, STRANGER, heads="enrolled")) == ["enrolled"]
-    assert best(answer(asked, STRANGER)["enrolled"]) == "unknown"
+    assert best(answer(asked, STRANGER, heads="enrolled")["enrolled"]) == "unknown"
 
 
 def test_beside_several_heads_it_has_the_name_that_model_yaml_gives_it(root: Path, tmp_path: Path) -> None:
@@ -111,6 +112,7 @@ def test_triton_has_its_outputs_and_its_labels(root: Path, tmp_path: Path) -> No
 def test_an_archive_says_which_heads_are_open(root: Path) -> None:
     spec = archived.read(build(root, "single"))
     assert spec.speaker_id.heads == {"classifier": 3, "enrolled": 3}
+    assert spec.speaker_id.default_head == "classifier"
     assert spec.speaker_id.open_sets == {"enrolled": "gallery"}
     assert archived.read(build(root, "vectors")).speaker_id.open_sets == {"": "gallery"}
 
