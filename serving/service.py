@@ -18,12 +18,11 @@ from serving.gateway import canary, model_config, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.gateway.page import assembly as page
-from serving.gateway.static import StaticFile
 from serving.host import local_http, logs, orphans
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
 from serving.metrics.assembly import exporter
-from serving.model_server import ServerError, Upstream
+from serving.model_server import ModelServer, ServerError
 from serving.model_servers import Chosen
 from serving.readiness.repair import Repair
 from serving.readiness.watch import LOOK_SECONDS
@@ -64,11 +63,8 @@ class Service:
         self._lock: FileLock | None = None
         self._rotate_at, self._rotation_fault = 0.0, ""
         self.server = chosen.server(store, [spec.name for spec in specs], run)
-        heads = {spec.name: spec.speaker_id.output_heads for spec in specs if spec.speaker_id.heads}
-        longest = max(spec.torchserve.responseTimeout for spec in specs)
         limits = replace(options.limits, max_requests=room(specs))
-        static = static_files(specs, options, self.server.upstream)
-        self.gateway = Gateway(self.server, replace(options, limits=limits), longest, heads, static)
+        self.gateway = gateway_of(specs, self.server, replace(options, limits=limits))
         # seconds that the workers may take to load, one model after the other, and the server to start
         self.patience = sum(spec.torchserve.startupTimeout for spec in specs) + 30.0
         self.tokens = tokens.Watch(options.tokens)
@@ -224,12 +220,14 @@ class Service:
         ).write(self.run)
 
 
-def static_files(
-    specs: Sequence[ModelSpec], options: GatewayOptions, upstream: Upstream
-) -> tuple[StaticFile, ...]:
-    """What the gateway answers by itself: configurations of the models, the API's description, the page."""
-    described = model_config.files(specs, upstream.platform)
-    return (*described, *files.files(specs, options, upstream), *page.files(specs, options))
+def gateway_of(specs: Sequence[ModelSpec], server: ModelServer, options: GatewayOptions) -> Gateway:
+    """The gateway in front of a server of these models, with what it answers by itself: their configurations and
+    metadata, the API's description, the page."""
+    heads = {spec.name: spec.speaker_id.output_heads for spec in specs if spec.speaker_id.heads}
+    longest = max(spec.torchserve.responseTimeout for spec in specs)
+    described = model_config.files(specs, server.upstream.platform)
+    static = (*described, *files.files(specs, options, server.upstream), *page.files(specs, options))
+    return Gateway(server, options, longest, heads, static)
 
 
 def room(specs: Sequence[ModelSpec]) -> int:

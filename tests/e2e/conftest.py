@@ -19,14 +19,14 @@ import requests
 import yaml
 from filelock import FileLock
 
-from bundle import archive, sources
+from bundle import archive, archived, sources
 from serving import model_servers, state
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports, processes
 from serving.host.leash import Leashed
 from serving.model_server import ModelServer
-from serving.service import static_files
+from serving.service import gateway_of
 from serving.torchserve.process import TorchServe, serving
 from tests.e2e.started import STUB, Run, Serve, StartServe, copy_checkpoint
 
@@ -113,12 +113,11 @@ def server(request: pytest.FixtureRequest, demo_server: Callable[[str], ModelSer
 
 
 @pytest.fixture(scope="session")
-def gateway(server: ModelServer) -> Iterator[Gateway]:
+def gateway(server: ModelServer, demo_store: Path) -> Iterator[Gateway]:
     """The gateway in front of `server`, with its page; `.url` is its base address, HTTP and gRPC alike."""
     options = GatewayOptions(ports.free(1)[0])
-    specs = [sources.resolve("demo", root=ROOT / "models")]
-    static = static_files(specs, options, server.upstream)
-    with Gateway(server, options, response_timeout=120, static=static) as running:
+    specs = [archived.read(demo_store / "demo.mar")]  # as `make serve` has it
+    with gateway_of(specs, server, options) as running:
         running.start()
         yield running
 

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 import soundfile
 
-from bundle import sources
+from bundle import archived
 from serving.gateway import tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.metrics.assembly import exporter
 from serving.model_server import ModelServer
-from serving.service import static_files
+from serving.service import gateway_of
 from tests.e2e.clients import installed
 from tests.e2e.open_inference import OPEN_INFERENCE
 
@@ -42,14 +42,15 @@ Told = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def gateway(server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    server: ModelServer, demo_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     file = tmp_path_factory.mktemp("tokens") / "tokens"
     file.touch(0o600)
     file.write_text(f"{TOKEN}\n")
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
-    specs = [sources.resolve("demo", root=ROOT / "models")]
-    static = static_files(specs, options, server.upstream)  # a client that asks for / gets no page
-    with Gateway(server, options, response_timeout=120, static=static) as running:
+    specs = [archived.read(demo_store / "demo.mar")]
+    with gateway_of(specs, server, options) as running:  # a client that asks for / gets no page
         counting = exporter(server, running, specs)  # it answers /v2/models/NAME/stats
         running.start()
         counting.start()

@@ -66,7 +66,8 @@ def test_a_worker_whose_thread_in_java_has_ended_gets_another(served: Serve) -> 
             with contextlib.suppress(grpc.RpcError):
                 list(stream(iter([MESSAGE]), timeout=30))
             with contextlib.suppress(psutil.TimeoutExpired):
-                psutil.Process(pid).wait(5)
+                with contextlib.suppress(psutil.NoSuchProcess):  # it ended, and was replaced
+                    psutil.Process(pid).wait(5)
                 break
     mended(served, "told to restart its workers")
 

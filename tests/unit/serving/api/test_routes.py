@@ -18,7 +18,14 @@ from tests.unit.serving.gateway.configured import connection_manager, rendered
 
 HEALTH = re.sub(r"--.*", "", (FOLDER / "health.lua").read_text("utf-8"))
 CLASSES = {"%w": "a-zA-Z0-9", "%d": "0-9", "%.": r"\."}  # of Lua's patterns, what a path is written with
-VALUES = {"model": "demo", "version": "1.0", "top_k": "3", "function_to_apply": "none", "clip": "NAME"}
+DEMO = sources.resolve("demo", root=Path(__file__).resolve().parents[4] / "models")
+VALUES = {
+    "model": DEMO.name,
+    "version": DEMO.version,
+    "top_k": "3",
+    "function_to_apply": "none",
+    "clip": "NAME",
+}
 DESCRIBED = {each.path.format(**VALUES) for each in (*CLIPS, *QUESTIONS, *OF_THE_PAGE)}
 GRPC = "/org.pytorch.serve.grpc."  # OpenAPI describes no gRPC; its text names the service
 
@@ -65,7 +72,7 @@ def test_whatever_is_routed_elsewhere_is_described(regex: str) -> None:
 
 
 def test_so_is_every_file_that_a_server_answers_with(tmp_path: Path) -> None:
-    service = Service([sources.resolve("demo")], tmp_path, tmp_path, GatewayOptions(8080))
+    service = Service([DEMO], tmp_path, tmp_path, GatewayOptions(8080))
     files = {re.sub("(/samples/demo/).*", r"\1NAME", file.path) for file in service.gateway.static}
     assert {"/openapi.json", "/page", "/samples/demo/NAME"} <= files <= DESCRIBED
 
