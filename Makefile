@@ -38,7 +38,7 @@ endif
 
 ifneq ($(filter rollout,$(MAKECMDGOALS)),)
 ifeq ($(strip $(VERSION)),)
-$(error VERSION is missing: say which version the model gets, as in make rollout MODEL=demo VERSION=2.0)
+$(error VERSION is missing: say which version the model gets, as in make rollout MODEL=demo VERSION=3.0)
 endif
 endif
 
@@ -77,7 +77,7 @@ setup-dev:
 archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, GALLERY= of enrolled voices, CALIBRATION= clips for bf16, SERVER=triton for model_store/triton/NAME too
 	$(RUN) -m serving.archive MODEL REVISION GALLERY SERVER CALIBRATION ARGS
 
-rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=2.0, GALLERY= of other voices, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
+rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=3.0, GALLERY= of other voices, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
 	$(RUN) -m serving.rollout MODEL VERSION GALLERY CANARY PORT DATA ARGS
 
 enrol: setup ## build a gallery of your own voices: VOICES=folder of a folder a voice, STRANGERS=folder of others, FPIR=1% of whom may get a name, MODEL=, OUT=

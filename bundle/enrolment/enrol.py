@@ -18,6 +18,8 @@ from bundle.enrolment import trials
 from bundle.enrolment.calibration import Calibration, check_enough, fit, passing, thresholds
 from bundle.enrolment.intervals import Interval, share
 
+OUTVOTED = 0.1  # of the enrolled clips: the most that a sound may be nearer to than their own voice is
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -49,6 +51,7 @@ class Enrolment:
         genuine, strangers: trials.
         people: strangers; 0 where the enrolled voices stood in for them.
         doubts: clips to listen to.
+        unheard: sounds without a voice that lie amidst the voices, and may therefore be named.
     """
 
     gallery: Gallery
@@ -58,6 +61,7 @@ class Enrolment:
     strangers: int
     people: int
     doubts: tuple[Doubt, ...]
+    unheard: int
 
 
 def enrol(
@@ -105,11 +109,12 @@ def enrol(
         thresholds=thresholds(best),
     )
     vectors = torch.from_numpy(trials.centroids(stacked)).float()
+    kept = apart(clips, sounds, scores[np.arange(len(clips)), owners])
     gallery = Gallery(
         manifest,
         torch.nn.functional.normalize(vectors, dim=1),
         torch.arange(len(names)),
-        torch.from_numpy(sounds).float(),
+        torch.from_numpy(kept).float(),
     )
     return Enrolment(
         gallery,
@@ -117,19 +122,35 @@ def enrol(
             scores,
             owners,
             [names[owner] for owner in owners],
-            np.maximum(gallery.threshold(), likeness(clips, sounds)),
+            np.maximum(gallery.threshold(), likeness(clips, kept)),
         ),
         share(others, passing(best, others, fpir)),
         len(scores),
         len(outside),
         len(set(others)) if strangers else 0,
         _doubts(clips, scores, owners, names, calibration),
+        len(sounds) - len(kept),
     )
 
 
+def apart(
+    clips: Sequence[Embedded], sounds: NDArray[np.float64], own: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The sounds, of shape (sounds, dim), that lie apart from the voices: clips are nearer to their own voice.
+
+    An embedding that no sound trained may put one amidst voices. As a vector of "unknown" it would refuse their clips.
+
+    Args:
+        own: cosine of each clip to its own voice.
+    """
+    cosines = np.stack([clip.vector for clip in clips]) @ sounds.T
+    return np.asarray(sounds[(cosines >= own[:, None]).mean(axis=0) <= OUTVOTED])
+
+
 def likeness(clips: Sequence[Embedded], sounds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(clips,): cosine to the nearest of the sounds without a voice."""
-    return np.asarray((np.stack([clip.vector for clip in clips]) @ sounds.T).max(axis=1))
+    """(clips,): cosine to the nearest of the sounds without a voice; -1 where there is none."""
+    cosines = np.stack([clip.vector for clip in clips]) @ sounds.T
+    return np.asarray(cosines.max(axis=1, initial=-1.0))
 
 
 def _voice(name: str, clips: Sequence[Embedded], date: str | None) -> Voice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,9 +119,10 @@ def missing(name: str, clips: Sequence[Recording]) -> str:
     speech = sum(clip.speech for clip in clips)
     lacks = []
     if len(clips) < MIN_CLIPS:
-        lacks.append(f"{MIN_CLIPS - len(clips)} more clips")
+        more = MIN_CLIPS - len(clips)
+        lacks.append(f"{more} more clip{'s' * (more > 1)}")
     if speech < MIN_SPEECH_SECONDS:
-        lacks.append(f"{MIN_SPEECH_SECONDS - speech:.1f} s more speech")
+        lacks.append(f"{math.ceil(10 * (MIN_SPEECH_SECONDS - speech)) / 10:.1f} s more speech")
     if not lacks:
         return ""
     have = f"{name} has {speech:.1f} s of speech in {len(clips)} clips"

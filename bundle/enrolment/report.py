@@ -34,6 +34,11 @@ def lines(enrolment: Enrolment) -> Iterator[str]:
     yield f"named wrongly: {enrolment.false_alarms.percent()} of {enrolment.strangers} clips of {whose}"
     if not enrolment.people:
         yield "  give STRANGERS=folder for a threshold from people who will not be enrolled"
+    if enrolment.unheard:
+        yield (
+            f"{enrolment.unheard} sounds without a voice are as near to enrolled clips as their own voice is, and may "
+            "be named: an embedding that was trained on more people tells them apart"
+        )
     if enrolment.doubts:
         yield "clips that do not match their own voice: listen to them, or leave them out"
     for doubt in enrolment.doubts[:SHOWN]:

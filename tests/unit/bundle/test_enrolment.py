@@ -101,6 +101,19 @@ def test_without_strangers_the_voices_stand_in_for_them() -> None:
     assert "give STRANGERS=folder" in "\n".join(report.lines(found))
 
 
+def test_a_sound_amidst_a_voice_does_not_outvote_it() -> None:
+    """An embedding may put a hum where a voice is: as a vector of "unknown" it would refuse that voice's clips."""
+    amidst = np.stack([clip.vector for clip in VOICES["anna"]]).mean(axis=0)
+    found = enrol(VOICES, STRANGERS, MAKER, 0.05, np.vstack([SOUNDS, amidst / np.linalg.norm(amidst)]))
+    assert found.unheard == 1
+    assert np.allclose(found.gallery.sounds, SOUNDS)
+    assert found.detected.value == 1
+    assert "1 sounds without a voice are as near" in "\n".join(report.lines(found))
+    alone = enrol(VOICES, STRANGERS, MAKER, 0.05, np.stack([amidst / np.linalg.norm(amidst)]))
+    assert len(alone.gallery.sounds) == 0
+    assert alone.detected.value == 1
+
+
 def test_a_clip_of_another_voice_is_named() -> None:
     wrong = Embedded("anna", "mixed-up.wav", 3.0, VOICES["ben"][0].vector)
     found = enrol({**VOICES, "anna": [*VOICES["anna"], wrong]}, STRANGERS, MAKER, 0.05, SOUNDS)
