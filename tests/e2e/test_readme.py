@@ -147,7 +147,7 @@ def test_what_the_demo_prints_ends_as_the_readme_says(clone: Path) -> None:
     assert f"{shown[1]} of {shown[1]} right. {shown[2]}" in said
     voices = len(list((clone / "models" / "demo" / "samples").glob("*.flac")))
     assert int(shown[1]) == voices + 1, "and a stranger"
-    assert f"identifies {voices} recorded voices" in README
+    assert f"identifies {voices} clips of six voices" in README
     row = re.compile(r"^ +(\S+\.flac) +(\w+) +(\w+) +(0\.\d+) ", re.MULTILINE)
     printed = {name: (who, answer, float(score)) for name, who, answer, score in row.findall(said)}
     quoted = row.findall(README)
