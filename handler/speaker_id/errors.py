@@ -5,6 +5,8 @@ RequestError
 ├── InvalidParameter        an option or key is unknown, or its value is not allowed
 ├── EmptyAudio              a clip of no bytes, or a recording of zero samples
 ├── AudioTooLong            a clip is longer than `max_clip_seconds`
+├── RecordingTooLong        a recording for windows is longer than `max_recording_seconds`, or its windows would outlast
+│                           `responseTimeout`; `seconds` of the body says how much fits
 ├── RequestTooLarge         more clips than `max_request_clips`, more audio than `max_request_seconds`, an answer of
 │                           more than `max_response_bytes`, or another limit exceeded
 ├── UnsupportedMedia        the bytes are no audio format that is decoded here, or the content encoding is not supported
@@ -86,6 +88,23 @@ class EmptyAudio(RequestError):
 
 class AudioTooLong(RequestError):
     code = "audio_too_long"
+
+
+class RecordingTooLong(RequestError):
+    """
+    Attributes:
+        seconds: of the longest recording that is accepted with the same windows; None where it is not known.
+    """
+
+    code = "recording_too_long"
+
+    def __init__(self, message: str, *, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+    def body(self) -> dict[str, Any]:
+        fits = {} if self.seconds is None else {"seconds": self.seconds}
+        return {**super().body(), **fits}
 
 
 class RequestTooLarge(RequestError):

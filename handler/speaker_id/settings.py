@@ -60,6 +60,14 @@ class Settings(BaseModel):
         description="Most clips that one request may carry. Too high: one request of many tiny clips costs much "
         "parsing. Too low: bulk callers must split their requests.",
     )
+    max_recording_seconds: float = Field(
+        3600.0,
+        gt=0,
+        le=14_400,
+        description="Longest recording that is answered in windows, in seconds. Too high: one recording takes a part "
+        "of the worker, and room on the disk, for that much longer. Too low: callers must split their recordings, and "
+        "a turn is cut where they do.",
+    )
     max_batch_audio_seconds: float = Field(
         120.0,
         gt=0,

@@ -10,6 +10,7 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
     errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
     errors.AudioTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.RecordingTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.EmptyAudio: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -44,3 +44,11 @@ def test_a_body_names_code_message_and_instance() -> None:
 
 def test_a_request_as_a_whole_has_no_instance() -> None:
     assert "instance" not in errors.MalformedRequest("x").body()
+
+
+def test_a_recording_too_long_says_how_much_fits() -> None:
+    error = errors.RecordingTooLong(
+        "the windows of 3600 s would outlast responseTimeout: send 900 s", seconds=900.0
+    )
+    assert error.body() == {"error": error.message, "code": "recording_too_long", "seconds": 900.0}
+    assert "seconds" not in errors.RecordingTooLong("x").body()
