@@ -155,7 +155,7 @@ def build(
             say(f"{spec.name}: {mar} is up to date")
             return mar
         if spec.gallery:
-            galleries.check(spec.gallery, checkpoint, spec.name)
+            galleries.check(spec, spec.gallery, checkpoint, calibration)
         (stage / INPUTS_FILE).write_text(inputs + "\n")
         started = time.monotonic()
         made = _pack(temporary, stage, spec)

@@ -12,7 +12,7 @@ from speaker_id.manifest import MANIFEST_FILE, CheckpointError, FileRecord, Gall
 from speaker_id.settings import Settings
 
 from bundle import BundleError, archived
-from bundle.spec import GallerySpec
+from bundle.spec import GallerySpec, ModelSpec
 from bundle.terminal import say
 
 
@@ -47,15 +47,21 @@ def refuse_other(mar: Path, gallery: GallerySpec, what: str) -> None:
         raise BundleError(f"GALLERY={gallery.file} is not the gallery of {mar.name}, {what}")
 
 
-def check(gallery: GallerySpec, checkpoint: Path, name: str) -> None:
-    """Raise BundleError unless the gallery was enrolled with this checkpoint. Loads the model: some seconds."""
+def check(spec: ModelSpec, gallery: GallerySpec, checkpoint: Path, calibration: Path | None = None) -> None:
+    """Raise BundleError unless the gallery was enrolled with this checkpoint, and answers alike in its precision.
+
+    Loads the model: some seconds.
+    """
     # here, not above: torch and transformers take seconds to import, and an unchanged archive needs neither
     from speaker_id import checkpoint as loading
     from speaker_id.gallery import Gallery, maker
+
+    from bundle import precision
 
     try:
         found = Gallery.read(gallery.file)
         found.check(maker(loading.load(checkpoint)))
     except CheckpointError as exc:
-        raise BundleError(f"{name}: {gallery.file.name}: {exc}") from exc
-    say(f"{name}: {len(found.manifest.voices)} enrolled voices, of this model: {gallery.file}")
+        raise BundleError(f"{spec.name}: {gallery.file.name}: {exc}") from exc
+    say(f"{spec.name}: {len(found.manifest.voices)} enrolled voices, of this model: {gallery.file}")
+    precision.check_gallery(checkpoint, spec.speaker_id, spec.min_agreement, found, calibration)

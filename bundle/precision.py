@@ -22,10 +22,11 @@ from speaker_id.encoder.contract import Encoder, by_source
 from speaker_id.encoder.packed import PackedEncoder, supports
 from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.errors import RequestError
-from speaker_id.guard import Guarded, guards
+from speaker_id.gallery import Gallery
+from speaker_id.guard import guards
 from speaker_id.heads import is_xvector
 from speaker_id.manifest import Manifest, PrecisionCheck
-from speaker_id.open_set import Joined, OperatingPoint
+from speaker_id.open_set import Joined, OpenSet, OperatingPoint
 from speaker_id.settings import ScoreFunction, Settings
 
 from bundle import BundleError
@@ -35,6 +36,7 @@ from bundle.terminal import say
 
 SHOWN = 20  # changed clips that a report lists
 MIN_SIMILARITY = 0.99  # cosine from which two embeddings of a clip count as the same
+VOICES = "enrolled voices"  # a gallery's head here, which no other head's name can be
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,32 @@ def check_agreement(
     manifest.model_copy(update={"precision": outcome}).write(folder)
 
 
+def check_gallery(
+    folder: Path, settings: Settings, threshold: float, gallery: Gallery, calibration: Path | None = None
+) -> None:
+    """Compare the voices that a gallery names in the reduced precision with those of fp32.
+
+    Args:
+        folder, settings, threshold, calibration: as of `check_agreement`.
+
+    Raises:
+        BundleError: fewer clips get the same voice, or "unknown", than the threshold requires.
+    """
+    if settings.precision == "fp32":
+        return
+    comparisons = list(compare(folder, settings, recordings("CALIBRATION", calibration or SAMPLES), gallery))
+    changed = [each for each in comparisons if each.expected[VOICES] != each.found[VOICES]]
+    agreement, count = 1 - len(changed) / len(comparisons), len(comparisons)
+    said = f"{settings.precision} gives the enrolled voice of fp32, or unknown, on {agreement:.1%} of {count}"
+    if agreement < threshold:
+        first = changed[0]
+        raise BundleError(
+            f"{said} clips, fewer than the required {threshold:.1%} ({first.clip}: {first.expected[VOICES]} became "
+            f"{first.found[VOICES]}): serve it with precision fp32"
+        )
+    say(f"{said} clips")
+
+
 def fingerprint(clips: Sequence[Path]) -> str:
     total = hashlib.sha256()
     for clip in clips:
@@ -118,12 +146,15 @@ def fingerprint(clips: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def compare(folder: Path, settings: Settings, clips: Sequence[Path]) -> Iterator[Comparison]:
-    """Both encoders' answers to every clip."""
-    loaded = checkpoint.load(folder, heads=settings.heads)
+def compare(
+    folder: Path, settings: Settings, clips: Sequence[Path], gallery: Gallery | None = None
+) -> Iterator[Comparison]:
+    """Both encoders' answers to every clip, with a gallery's among them."""
+    loaded = checkpoint.load(folder, heads=settings.closed_heads)
     if reason := next(filter(None, map(supports, (loaded.model, *loaded.others))), None):
         raise BundleError(f"precision {settings.precision} needs the packed encoder, but {reason}")
-    answers = Answers(loaded, guards(folder, loaded))  # before the reference encoder rearranges the models
+    # before the reference encoder rearranges the models
+    answers = Answers(loaded, {**guards(folder, loaded), **({VOICES: gallery} if gallery else {})})
     try:
         reduced = PackedEncoder(
             loaded.model, loaded.feature_extractor, "cpu", settings.precision, others=loaded.others
@@ -161,19 +192,19 @@ def has_xvector(loaded: checkpoint.Checkpoint) -> bool:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a caller gets of a clip by default: every head's scores, "unknown" among those of one with a guard."""
+    """What a caller gets of a clip by default: every head's scores, "unknown" among those of open sets."""
 
     loaded: checkpoint.Checkpoint
-    guards: Mapping[str, Guarded]
+    sets: Mapping[str, OpenSet]
 
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:
-        return self.loaded.by_head() | {head: each.labels for head, each in self.guards.items()}
+        return self.loaded.by_head() | {head: each.labels for head, each in self.sets.items()}
 
     def __call__(self, encoder: Encoder, waveform: Waveform) -> tuple[Scores, torch.Tensor]:
         """Scores and the model's embedding, (1, width)."""
         sizes = {head: len(each) for head, each in self.names.items()}
-        joined = Joined(sizes, self.guards)
+        joined = Joined(sizes, self.sets)
         sources = (None, *joined.sources(sizes))
         (row, *_), embeddings = encoder.embed([waveform], sources)
         vectors = by_source(encoder, sources, embeddings)
@@ -201,7 +232,8 @@ def best(scores: Scores, loaded: checkpoint.Checkpoint) -> dict[str, str]:
         first.setdefault(head, label)
     joined: dict[str, list[str]] = {}
     for head, label in first.items():
-        joined.setdefault(head.split(".")[0] if loaded.manifest.heads else "", []).append(label)
+        of = head if head == VOICES else head.split(".")[0] if loaded.manifest.heads else ""
+        joined.setdefault(of, []).append(label)
     return {head: ", ".join(labels) for head, labels in joined.items()}
 
 

@@ -18,5 +18,6 @@ def rate(given: object) -> float:
         value = 0.0
     least, most = FPIR
     if not least <= value <= most:
-        raise ValueError(f"{text} is not a rate from {least:.1%} to {most:.0%}")
+        percent = f": write {text}% if percent are meant" if least <= value / 100 <= most else ""
+        raise ValueError(f"{text} is not a rate from {least:.1%} to {most:.0%}{percent}")
     return value

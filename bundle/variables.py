@@ -57,7 +57,7 @@ CHECKED: Dict[str, Check] = {
     "DURATION": written(r"(?=.*[1-9])[0-9]{1,6}([.][0-9]{1,6})?[sm]?", "30, 30s or 2m"),
     "FPIR": written(
         r"(?=.*[1-9])(([0-4]?[0-9]([.][0-9])?|50)%|0?[.](00[1-9]|[0-4][0-9]{0,2}))",
-        "a share of strangers from 0.1% to 50%, such as 1% or 0.01",
+        "a share of strangers from 0.1% to 50%, such as 1% or 0.01: percent need the sign",
     ),
     "SPLIT": whole(1, 3, ": VoxCeleb1's train, dev and test"),
     "SERVER": one_of("torchserve", "triton"),

@@ -40,7 +40,8 @@ def _ready(spec: ModelSpec, options: GatewayOptions) -> str:
         trust = f" --cacert {shlex.quote(str(options.certificate.trust))}"
     if options.tokens:
         bearer = ' -H "Authorization: Bearer $TOKEN"'
-    demo = ", the DEMO model, which knows six voices and no other" if spec.demo else ""
+    others = "those of its gallery" if "gallery" in spec.speaker_id.open_sets.values() else "no other"
+    demo = f", the DEMO model, which knows six voices and {others}" if spec.demo else ""
     return (
         f"ready: {spec.name} {spec.version}{demo}, at {base}{path} (Ctrl-C stops)\n\n"
         f"  curl{trust} -T {clip}{bearer} {base}{path}\n  {answer}\n"

@@ -13,7 +13,7 @@ from bundle import BundleError, archive
 from bundle.command_line import Parser
 from bundle.enrolment import options, report
 from bundle.enrolment.embedder import Embedder
-from bundle.enrolment.enrol import Embedded, enrol
+from bundle.enrolment.enrol import Embedded, check_strangers, enrol
 from bundle.enrolment.recordings import Reader, Recording
 from bundle.enrolment.sounds import sounds
 from bundle.sources import resolve
@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         reader = Reader(embedder.sampling_rate, say)
         voices = reader.voices(folder)
         strangers = reader.strangers(chosen.strangers) if chosen.strangers else []
+        check_strangers(voices, strangers)  # before the minutes that embedding takes
         enrolment = enrol(
             {name: embedded(embedder, clips) for name, clips in voices.items()},
             embedded(embedder, strangers),

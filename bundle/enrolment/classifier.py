@@ -34,7 +34,11 @@ class Classifier:
         known = [*manifest.heads] or [""]
         if head not in known:
             names = ", ".join(known) if manifest.heads else "it has one, without a name"
-            raise BundleError(f"HEAD={head} is no head of {manifest.name}: {names}")
+            raise BundleError(
+                f"HEAD={head} is no head of {manifest.name}: {names}"
+                if head
+                else f"HEAD is missing: {manifest.name} has several heads, say which gets the guard, one of {names}"
+            )
         _, self.labels = guard.guardable(loaded, head)
         self.maker = guard.maker(loaded, head)
         self.sampling_rate = loaded.sampling_rate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -84,20 +84,17 @@ def enrol(
     Raises:
         BundleError: there are too few strangers to place a threshold.
     """
+    check_strangers(voices, strangers)
     names = sorted(voices)
     clips = [clip for name in names for clip in voices[name]]
     stacked = [np.stack([clip.vector for clip in voices[name]]) for name in names]
     scores, owners = trials.genuine(stacked)
     if strangers:
         outside = trials.strangers(stacked, np.stack([clip.vector for clip in strangers]))
-        others = [clip.person for clip in strangers]
     else:
-        outside, others = trials.against_each_other(stacked), [clip.person for clip in clips]
-    if len(names) < 2 and not strangers:
-        raise BundleError(
-            "one voice alone has no strangers: give some, STRANGERS=folder of others' recordings"
-        )
-    check_enough(len(outside))
+        outside = trials.against_each_other(stacked)
+    heard = strangers or clips
+    others = [clip.person for clip in heard]
     calibration = fit(scores, owners, outside)
     best = outside.max(axis=1)
     manifest = GalleryManifest(
@@ -124,13 +121,22 @@ def enrol(
             [names[owner] for owner in owners],
             np.maximum(gallery.threshold(), likeness(clips, kept)),
         ),
-        share(others, passing(best, others, fpir)),
+        share(others, passing(best, others, fpir, floor=likeness(heard, kept))),
         len(scores),
         len(outside),
         len(set(others)) if strangers else 0,
         _doubts(clips, scores, owners, names, calibration),
         len(sounds) - len(kept),
     )
+
+
+def check_strangers(voices: Mapping[str, Sized], strangers: Sized) -> None:
+    """Raise BundleError for too few clips of strangers to place a threshold; needs no clip's embedding."""
+    if len(voices) < 2 and not len(strangers):
+        raise BundleError(
+            "one voice alone has no strangers: give some, STRANGERS=folder of others' recordings"
+        )
+    check_enough(len(strangers) or sum(map(len, voices.values())))
 
 
 def apart(

@@ -12,6 +12,7 @@ from speaker_id.manifest import CheckpointError
 from bundle import BundleError, archive
 from bundle.command_line import Parser
 from bundle.enrolment import options, report
+from bundle.enrolment.calibration import check_enough
 from bundle.enrolment.classifier import Classifier
 from bundle.enrolment.guarding import Answered, calibrate
 from bundle.enrolment.recordings import Reader, Recording
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         reader = Reader(classifier.sampling_rate, say)
         known = [clip for clips in classifier.labelled(reader.voices(voices)).values() for clip in clips]
         strangers = reader.strangers(others)
+        check_enough(len(strangers))  # before the minutes that embedding takes
         without_voice = list(sounds(classifier.sampling_rate))
         guarding = calibrate(
             of_recordings(classifier, known),

@@ -1,4 +1,9 @@
-"""Intervals of measures over clips of few people: people are drawn again, not clips, which are alike within one."""
+"""Intervals of measures over clips of few people: people are drawn again, not clips, which are alike within one.
+
+What no clip showed, or every clip, is so in every draw, which would make an interval of no width of it. There the bound
+is exact, by people: where one of n persons in the population has a clip that shows it with probability p, none of n
+shows it with probability (1 − p)^n, which is 2.5 % at p = 1 − 0.025^(1/n) (Clopper & Pearson 1934).
+"""
 
 from __future__ import annotations
 
@@ -25,9 +30,12 @@ class Interval:
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
 
 
-def share(people: Sequence[str], which: NDArray[np.bool_]) -> Interval:
+def share(people: Sequence[str], which: NDArray[np.bool_], draws: int = DRAWS) -> Interval:
     """The share of clips that are so; `people` are whose each clip is."""
-    return by_person([people], lambda rows: float(which[rows].mean()))
+    if which.all() or not which.any():
+        margin = 1 - ((1 - LEVEL) / 2) ** (1 / len(set(people)))
+        return Interval(1.0, 1 - margin, 1.0) if which.all() else Interval(0.0, 0.0, margin)
+    return by_person([people], lambda rows: float(which[rows].mean()), draws)
 
 
 def by_person(

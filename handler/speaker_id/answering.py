@@ -50,12 +50,20 @@ class Answering:
         """Raise RequestTooLarge if the answer would be too large, before any of the work is done.
 
         Raises:
-            InvalidParameter: labels of a model that has none; a threshold of one that knows no "unknown", or two.
+            InvalidParameter: labels of a model that has none; two thresholds, or one where no head that is asked
+                for may answer "unknown".
         """
         options = request.options
         given = [name for name in ("fpir", "min_score") if getattr(options, name) is not None]
-        if given and not self.joined.sets:
-            raise InvalidParameter(f"{given[0]} is of a model that may answer unknown; this one never does")
+        if given and not self.joined.sets.keys() & self.ranked(request):
+            may = ", ".join(filter(None, self.joined.sets))
+            raise InvalidParameter(
+                f"{given[0]} is of heads that may answer unknown, {may}: this request asks for none of them"
+                if may
+                else f"{given[0]} says when a ranking has unknown first: this request asks for no ranking"
+                if self.joined.sets
+                else f"{given[0]} is of a model that may answer unknown; this one never does"
+            )
         if len(given) > 1:
             raise InvalidParameter("fpir and min_score both say when the answer is unknown: send one of them")
         if not self.names and request.ranked:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.enrolment.enrol import Embedded
-from bundle.enrolment.intervals import by_person
+from bundle.enrolment.intervals import by_person, share
 from measure.openset.answers import Answers
 from measure.openset.cuts import Cuts, Voiced
 from training import SAMPLE_RATE
@@ -45,5 +45,9 @@ class Heard:
 
 
 def interval(people: Sequence[Sequence[str]], measure: Callable[..., float]) -> Table:
-    found = by_person(people, measure, DRAWS)
-    return {"value": found.value, "low": found.low, "high": found.high}
+    return asdict(by_person(people, measure, DRAWS))
+
+
+def of_clips(people: Sequence[str], which: NDArray[np.bool_]) -> Table:
+    """The share of clips that are so."""
+    return asdict(share(people, which, DRAWS))

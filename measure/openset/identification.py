@@ -13,7 +13,7 @@ from bundle.enrolment.enrol import Embedded, Enrolment, enrol
 from bundle.enrolment.sounds import sounds as without_voice
 from bundle.enrolment.trials import centroids
 from measure.openset import RATES, measures
-from measure.openset.heard import Heard, Model, Table, interval
+from measure.openset.heard import Heard, Model, Table, interval, of_clips
 from training import SAMPLE_RATE
 from training.voices import LABELS
 
@@ -42,8 +42,8 @@ def in_gallery(enrolment: Enrolment, named: Heard, strangers: Heard) -> Table:
     passed_mine, passed_theirs = (
         probabilities(gallery, each).argmax(axis=1) < len(means) for each in (named, strangers)
     )
-    found["detected"] = interval([named.cuts.people], lambda rows: float((right & passed_mine)[rows].mean()))
-    found["false_alarms"] = interval([strangers.cuts.keys], lambda rows: float(passed_theirs[rows].mean()))
+    found["detected"] = of_clips(named.cuts.people, right & passed_mine)
+    found["false_alarms"] = of_clips(strangers.cuts.keys, passed_theirs)
     before = np.clip(np.concatenate([mine, theirs]).max(axis=1), 0, 1)
     neutral = [probabilities(gallery, each, min_score=0.5) for each in (named, strangers)]
     after = np.concatenate(neutral)[:, :-1].max(axis=1)

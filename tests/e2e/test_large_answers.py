@@ -97,7 +97,10 @@ def test_heads_that_share_a_pass_answer_by_name_and_are_chosen_by_name(
     assert several(X_Heads="keyword") == {"predictions": [{"keyword": everything["keyword"]}]}
     (vector,) = several(X_Output="embedding")["predictions"]
     assert (vector["model"], vector["dim"], len(vector["embedding"])) == ("voice", 12, 12)
-    assert several(X_Heads="mood")["error"] == "unknown head 'mood'; known: speaker, keyword"
+    assert (
+        several(X_Heads="mood")["error"]
+        == "unknown head 'mood'; known: speaker, keyword; an embedding is output embedding"
+    )
     outputs = requests.get(f"{gateway.url}/v2/models/several", timeout=600).json()["outputs"]
     names = ["speaker.label", "speaker.score", "keyword.label", "keyword.score", "embedding"]
     assert [output["name"] for output in outputs] == names

@@ -97,6 +97,9 @@ def test_a_sample_is_identified_and_everything_about_it_is_shown(
         page.locator("#play").click()
         expect(page.locator("#play")).to_have_accessible_name("Pause")
         expect(page.locator("#time")).to_have_text("0:01 / 0:04")
+        page.get_by_role("button", name="a stranger").click()
+        answered(page, "Nobody it knows")
+        expect(page.locator("#true-speaker")).to_have_text("✓ Right: the sample is a stranger.")
     ran = subprocess.run(["sh", "-ec", command], cwd=tmp_path, capture_output=True, check=True)
     assert json.loads(ran.stdout) == shown
     assert shown[0]["label"] == CLIP.speaker

@@ -230,7 +230,10 @@ def test_an_embedding_in_every_form_and_place(gateway: Gateway) -> None:
 def test_a_head_that_the_model_does_not_have(gateway: Gateway) -> None:
     answer = requests.post(f"{gateway.url}/predictions/demo", AUDIO, headers={"X-Heads": "mood"}, timeout=600)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
-    assert answer.json()["error"] == "unknown head 'mood'; known: speaker, language"
+    assert (
+        answer.json()["error"]
+        == "unknown head 'mood'; known: speaker, language; an embedding is output embedding"
+    )
 
 
 def test_response_headers(gateway: Gateway) -> None:

@@ -34,7 +34,9 @@ def chosen(options: Options, known: Iterable[str]) -> tuple[str, ...]:
     for asked in options.heads:
         if not any(is_of(name, asked) for name in names):
             groups = dict.fromkeys(name.split(".")[0] for name in names if "." in name)
-            raise InvalidParameter(f"unknown head {shown(asked)}; known: {', '.join((*names, *groups))}")
+            raise InvalidParameter(
+                f"unknown head {shown(asked)}; known: {', '.join((*names, *groups))}; an embedding is output embedding"
+            )
     return tuple(name for name in names if any(is_of(name, asked) for asked in options.heads))
 
 

@@ -34,7 +34,8 @@ function verdict(best) {
   const node = $("true-speaker");
   const right = best && best.label === clip.speaker;
   node.className = `verdict ${right ? "right" : "wrong"}`;
-  text(node, !clip.speaker ? "" : right ? "✓ Right: the sample is this voice." : `✗ Wrong: the sample is ${clip.speaker}.`);
+  const whose = stranger(clip) ? "a stranger" : clip.speaker;
+  text(node, !whose ? "" : right ? `✓ Right: the sample is ${whose === clip.speaker ? "this voice" : whose}.` : `✗ Wrong: the sample is ${whose}.`);
 }
 
 function ranked(ranking, head) {

@@ -104,10 +104,15 @@ def _about(spec: ModelSpec, clips: Sequence[Sample]) -> dict[str, object]:
 
 
 def _clips(spec: ModelSpec) -> list[Sample]:
-    """The first clip of each of a model's speakers; none where the model has no manifest of samples."""
-    folder = (spec.folder or MODELS / spec.name) / samples.FOLDER.name
+    """The first clip of each of a model's speakers, and a stranger's where it may answer "unknown"."""
+    voices = _manifest(spec, samples.FOLDER.name)[:MOST_SAMPLES]
+    return voices + (_manifest(spec, samples.STRANGERS.name)[:1] if spec.speaker_id.open_sets else [])
+
+
+def _manifest(spec: ModelSpec, folder: str) -> list[Sample]:
+    """The first clip of each speaker that a folder beside the model lists; none where there is no manifest."""
     try:
-        return list(_first_of_each(samples.samples(folder)))[:MOST_SAMPLES]
+        return list(_first_of_each(samples.samples((spec.folder or MODELS / spec.name) / folder)))
     except BundleError:
         return []
 

@@ -40,7 +40,7 @@ $("access").addEventListener("submit", (event) => {
 
 function choose(chosen) {
   model = chosen;
-  const speakers = model.samples.length;
+  const speakers = model.samples.filter((each) => !stranger(each)).length;
   show($("demo"), model.demo);
   const voices = `${speakers ? NUMBERS[speakers] : "its own"} voices`;
   text($("demo"), model.unknown ? `Demo: it knows ${voices}, and may mistake a stranger for one of them.` : `Demo: it names one of ${voices} for strangers and noise too.`);
@@ -48,13 +48,17 @@ function choose(chosen) {
   text($("version"), about.models.length > 1 ? "" : model.name);
   const licence = model.licence ? ` Licence: ${model.licence}.` : "";
   text($("about"), `${model.description || `The model ${model.name}.`}${licence}`);
-  show($("samples"), speakers > 0);
+  show($("samples"), model.samples.length > 0);
   $("samples").querySelector("ul").replaceChildren(...model.samples.map(sample));
 }
 
 function longest() {
   const seconds = model.max_clip_seconds;
   return seconds % 60 || seconds < 60 ? `${seconds} s` : seconds === 60 ? "a minute" : `${seconds / 60} minutes`;
+}
+
+function stranger(each) { // whose right answer is "unknown"
+  return Boolean(model.unknown) && each.speaker === "unknown";
 }
 
 function sample(each) {
@@ -68,7 +72,7 @@ function sample(each) {
   icon.setAttribute("viewBox", "0 0 24 24");
   icon.setAttribute("aria-hidden", "true");
   icon.append(path);
-  button.append(icon, make("bdi", each.speaker), make("span", `${each.seconds.toFixed(1)} s`, "number"));
+  button.append(icon, make("bdi", stranger(each) ? "a stranger" : each.speaker), make("span", `${each.seconds.toFixed(1)} s`, "number"));
   button.addEventListener("click", async () => {
     const name = each.path.split("/").pop();
     start({name, path: each.path, speaker: each.speaker});

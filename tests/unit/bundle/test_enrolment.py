@@ -17,7 +17,7 @@ from bundle.enrolment import options, report
 from bundle.enrolment.calibration import fit, thresholds
 from bundle.enrolment.embedder import Embedder
 from bundle.enrolment.enrol import Embedded, enrol
-from bundle.enrolment.intervals import by_person
+from bundle.enrolment.intervals import by_person, share
 from bundle.enrolment.recordings import Reader, speech_seconds
 from bundle.enrolment.sounds import sounds
 from bundle.enrolment.trials import against_each_other, genuine
@@ -136,6 +136,22 @@ def test_an_interval_is_over_people_not_clips() -> None:
     assert (of_two.value, of_two.low, of_two.high) == (0.8, 0.0, 1.0)  # one of two people drawn twice
 
 
+def test_what_no_clip_showed_has_an_exact_bound_by_people() -> None:
+    people = ["a", "a", "b", "c"]
+    none, every = share(people, np.zeros(4, bool)), share(people, np.ones(4, bool))
+    # none of three people shows it with probability 0.975 or less, up to p = 1 − 0.025^(1/3)
+    assert (none.value, none.low, none.high) == (0, 0, pytest.approx(0.7076, abs=1e-4))
+    assert (every.value, every.low, every.high) == (1, pytest.approx(0.2924, abs=1e-4), 1)
+
+
+def test_a_stranger_who_is_nearer_to_a_sound_than_to_a_voice_is_no_false_alarm() -> None:
+    between = np.eye(DIM)[0] + 1.1 * np.eye(DIM)[12]  # near anna, nearer to a sound
+    humming = [Embedded("h", f"h{index}.wav", 3.0, between / np.linalg.norm(between)) for index in range(8)]
+    outside = [*STRANGERS, *humming]
+    assert enrol(VOICES, outside, MAKER, 0.05, SOUNDS).false_alarms.value == 0
+    assert enrol(VOICES, outside, MAKER, 0.05, SOUNDS[1:]).false_alarms.value > 0
+
+
 def save(path: Path, seconds: float, level: float = 0.1) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
@@ -185,6 +201,21 @@ def test_folders_that_hold_no_voices_are_refused(tmp_path: Path, folder: str, me
     (tmp_path / "lines" / "two\nlines").mkdir(parents=True)
     with pytest.raises(BundleError, match=message):
         Reader(RATE, print).voices(tmp_path / folder)
+
+
+def test_too_few_strangers_are_refused_before_anything_is_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Embedder, "__call__", lambda *_: pytest.fail("embedded"))
+    for number in range(3):
+        save(tmp_path / "voices" / "ben" / f"{number}.wav", 4.0)
+        save(tmp_path / "others" / f"{number}.wav", 4.0)
+    arguments = ["--model", str(DEMO), "--voices", str(tmp_path / "voices")]
+    arguments += ["--checkpoints", str(tmp_path / "checkpoints"), "--out", str(tmp_path)]
+    assert command.main(arguments) == 1
+    assert "one voice alone has no strangers" in capsys.readouterr().err
+    assert command.main([*arguments, "--strangers", str(tmp_path / "others")]) == 1
+    assert "3 clips of strangers cannot place a threshold" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["file/gallery", "folder"])

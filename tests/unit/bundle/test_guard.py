@@ -158,7 +158,7 @@ def test_a_head_of_several_carries_its_guard(recorded: Path, tmp_path: Path) -> 
     ("model", "head", "message"),
     [
         ("one", "speaker", "HEAD=speaker is no head of one: it has one, without a name"),
-        ("two", "", "HEAD= is no head of two: mood, speaker"),
+        ("two", "", "HEAD is missing: two has several heads, say which gets the guard, one of mood, speaker"),
         ("two", "mood", "VOICES= has a folder anna, which is no label of the head: its labels are good, bad"),
     ],
 )

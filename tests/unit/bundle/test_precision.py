@@ -15,15 +15,16 @@ from speaker_id.encoder import choose
 from speaker_id.encoder.packed import PackedEncoder
 from speaker_id.encoder.packed.probe import computes_bf16
 from speaker_id.encoder.reference import ReferenceEncoder
+from speaker_id.gallery import Gallery
 from speaker_id.manifest import CheckpointError, Manifest
 from speaker_id.settings import Settings
 
 from bundle import BundleError, archive, precision, sources
-from bundle.precision import Comparison, check_agreement, compare
+from bundle.precision import Comparison, check_agreement, check_gallery, compare
 from bundle.samples import recordings
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.demo import demo_speaker
-from tests.doubles.galleries import tone
+from tests.doubles.galleries import tone, write_gallery
 from tests.doubles.guards import write_guard
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -200,3 +201,28 @@ def test_what_a_guard_says_is_checked_too(tmp_path: Path) -> None:
     (each, *_) = compare(made, BF16, recordings("CALIBRATION", SAMPLES)[:1])
     assert each.expected["speaker"] == "unknown"  # nobody of these
     assert each.found["speaker"] == "unknown"
+
+
+@needs_bf16
+def test_what_a_gallery_says_is_checked_too(
+    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voices, silence = {"zoe": tone(200), "yann": tone(3_000)}, np.zeros(16_000, np.float32)
+    gallery = Gallery.read(write_gallery(tmp_path, converted, voices, [silence]))
+    check_gallery(converted, Settings.model_validate({}), 1.0, gallery)
+    assert capsys.readouterr().out == "", "fp32 needs no check"
+    check_gallery(converted, BF16, 0.995, gallery, SAMPLES)
+    assert (
+        "bf16 gives the enrolled voice of fp32, or unknown, on 100.0% of 16 clips" in capsys.readouterr().out
+    )
+    (each, *_) = compare(converted, BF16, recordings("CALIBRATION", SAMPLES)[:1], gallery)
+    assert each.expected == {"": "allison_smith", "enrolled voices": "unknown"}
+
+    def compared(*_: Any) -> Iterator[Comparison]:
+        for index in range(10):
+            found = {"": "anna", "enrolled voices": "zoe" if index < 2 else "unknown"}
+            yield Comparison(f"{index}.wav", {"": "anna", "enrolled voices": "unknown"}, found, 0.5)
+
+    monkeypatch.setattr(precision, "compare", compared)
+    with pytest.raises(BundleError, match=r"on 80.0% of 10 clips, fewer .* \(0.wav: unknown became zoe\)"):
+        check_gallery(converted, BF16, 0.995, gallery)

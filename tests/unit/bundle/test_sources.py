@@ -167,6 +167,7 @@ def test_the_intent_models_have_three_heads_under_their_hub_id_too(models: Path)
         ("source: .\nunknown: {rate: 1%}", "gamma/model.yaml: unknown.rate: unknown key"),
         ("heads: {a: ./a}\nunknown: {}", "gamma/model.yaml: unknown: with heads, each head has its own"),
         ("heads: {a: {source: ./a, unknown: {fpir: 0}}}", "heads.a.unknown.fpir: 0 is not a rate"),
+        ("source: .\nunknown: {fpir: 5}", "5 is not a rate from 0.1% to 50%: write 5% if percent are meant"),
     ],
 )
 def test_a_fault_in_model_yaml_names_file_and_key(text: str, said: str, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_an_unknown_variable_is_refused_and_not_run(folder: Path, tmp_path: Path
         ("SHAPE=saw", "SHAPE=saw is not allowed: poisson, constant, step or spike"),
         (
             "FPIR=60%",
-            "FPIR=60% is not allowed: a share of strangers from 0.1% to 50%, such as 1% or 0.01",
+            "FPIR=60% is not allowed: a share of strangers from 0.1% to 50%, such as 1% or 0.01: percent need the sign",
         ),
         ("SPLIT=4", "SPLIT=4 is not allowed: a whole number from 1 to 3: VoxCeleb1's train, dev and test"),
     ],

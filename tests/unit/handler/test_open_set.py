@@ -177,6 +177,17 @@ def test_a_model_that_never_answers_unknown_refuses_them() -> None:
     assert refusal(pipeline(), min_score=0.1).startswith("min_score is of a model that may")
 
 
+def test_a_threshold_that_no_head_of_the_request_reads_is_refused() -> None:
+    assert best(ask(beside(), 0.1, heads="level,enrolled", fpir=0.1)["enrolled"]) == "loud"
+    assert refusal(beside(), heads="level", fpir=0.1) == (
+        "fpir is of heads that may answer unknown, enrolled: this request asks for none of them"
+    )
+    assert refusal(beside(), output="embedding", min_score=0.1).startswith("min_score is of heads that may")
+    assert refusal(alone(), output="embedding", fpir=0.1) == (
+        "fpir says when a ranking has unknown first: this request asks for no ranking"
+    )
+
+
 def test_the_embedding_is_computed_where_a_head_that_reads_it_is_asked_for() -> None:
     """A clip is long enough for logits at 400 samples, for an embedding at 800."""
     short = {"array": [0.5] * 400, "sampling_rate": 16_000}

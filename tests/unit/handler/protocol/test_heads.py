@@ -79,7 +79,8 @@ def test_a_head_of_several_classifiers_stands_for_them() -> None:
 
 def test_an_unknown_head_is_named_with_what_there_is() -> None:
     assert refusal({"heads": ["speaker", "mood"]}) == (
-        "unknown head 'mood'; known: speaker, emotion, intent.action, intent.object, intent"
+        "unknown head 'mood'; known: speaker, emotion, intent.action, intent.object, intent; "
+        "an embedding is output embedding"
     )
     assert refusal({"heads": "x"}, Settings()) == "unknown head 'x'; the model has one head, without a name"
 

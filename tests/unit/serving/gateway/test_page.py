@@ -112,3 +112,12 @@ def test_page_off_serves_neither_page_nor_samples(tmp_path: Path, on: bool) -> N
     service = Service([spec], tmp_path, tmp_path, GatewayOptions(8080, page=on))
     paths = {each.path.split("/")[1] for each in service.gateway.static} & {"page", "page.json", "samples"}
     assert paths == ({"page", "page.json", "samples"} if on else set())
+
+
+def test_a_stranger_is_offered_where_the_model_may_answer_unknown() -> None:
+    demo = sources.resolve("demo", root=ROOT / "models")
+    assert [each["speaker"] for each in about(demo)["models"][0]["samples"]].count("unknown") == 0
+    guarded = demo.speaker_id.model_copy(update={"open_sets": {"speaker": "guard"}})
+    served = about(demo.model_copy(update={"speaker_id": guarded}))["models"][0]["samples"]
+    assert [each["speaker"] for each in served].count("unknown") == 1
+    assert served[-1]["speaker"] == "unknown"
