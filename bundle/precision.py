@@ -26,7 +26,7 @@ from speaker_id.gallery import Gallery
 from speaker_id.guard import guards
 from speaker_id.heads import is_xvector
 from speaker_id.manifest import Manifest, PrecisionCheck
-from speaker_id.open_set import Joined, OpenSet, OperatingPoint
+from speaker_id.open_set import Joined, OpenSet, OperatingPoint, answered
 from speaker_id.settings import ScoreFunction, Settings
 
 from bundle import BundleError
@@ -199,7 +199,7 @@ class Answers:
 
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:
-        return self.loaded.by_head() | {head: each.labels for head, each in self.sets.items()}
+        return answered(self.loaded.by_head(), self.sets)
 
     def __call__(self, encoder: Encoder, waveform: Waveform) -> tuple[Scores, torch.Tensor]:
         """Scores and the model's embedding, (1, width)."""

@@ -15,7 +15,7 @@ import torch
 from bundle import archive
 from bundle.enrolment import report
 from bundle.enrolment.classifier import Classifier
-from bundle.enrolment.guarding import Answered, Guarding, calibrate
+from bundle.enrolment.guarding import Answered, Guarding, Heard, calibrate
 from bundle.enrolment.sounds import sounds
 from bundle.sources import read_spec
 from bundle.spec import ModelSpec, guard_file
@@ -62,12 +62,12 @@ def _of_head(spec: ModelSpec, head: Classifier, name: str, model: Path, work: Pa
     unknown = spec.heads[name].unknown
     assert unknown is not None
     without_voice = list(sounds(SAMPLE_RATE))
-    answers = (
+    answers = Heard(
         heard(head, corpus.load(work), "validation", LABEL[name]),
         heard(head, people_corpus.load(work), CALIBRATION, person),
         answered(head, [""] * len(without_voice), without_voice),
     )
-    found = {rate: calibrate(*answers, head.labels, head.maker, rate) for rate in {unknown.fpir, *RATES}}
+    found = {rate: calibrate(answers, head.labels, head.maker, rate) for rate in {unknown.fpir, *RATES}}
     found[unknown.fpir].guard.write(model / guard_file(name))
     for rate in sorted(found):
         print(f"{name}, fpir {rate:g}")

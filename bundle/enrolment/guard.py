@@ -14,7 +14,7 @@ from bundle.command_line import Parser
 from bundle.enrolment import options, report
 from bundle.enrolment.calibration import check_enough
 from bundle.enrolment.classifier import Classifier
-from bundle.enrolment.guarding import Answered, calibrate
+from bundle.enrolment.guarding import Answered, Heard, calibrate
 from bundle.enrolment.recordings import Reader, Recording
 from bundle.enrolment.sounds import sounds
 from bundle.sources import resolve
@@ -54,14 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
         strangers = reader.strangers(others)
         check_enough(len(strangers))  # before the minutes that embedding takes
         without_voice = list(sounds(classifier.sampling_rate))
-        guarding = calibrate(
+        heard = Heard(
             of_recordings(classifier, known),
             of_recordings(classifier, strangers),
             answered(classifier, [""] * len(without_voice), without_voice),
-            classifier.labels,
-            classifier.maker,
-            chosen.fpir,
         )
+        guarding = calibrate(heard, classifier.labels, classifier.maker, chosen.fpir)
         out = (chosen.out or options.FILES / spec.name) / guard_file(chosen.head)
         options.written(out, guarding.guard.write)
     except (BundleError, CheckpointError) as exc:

@@ -49,6 +49,21 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """What a guard is made from.
+
+    Attributes:
+        known: clips of every label, at least two of each.
+        strangers: clips of none of them.
+        sounds: without a voice.
+    """
+
+    known: Answered
+    strangers: Answered
+    sounds: Answered
+
+
+@dataclass(frozen=True)
 class Measured:
     """One method at the wanted rate.
 
@@ -83,20 +98,11 @@ class Guarding:
 
 
 def calibrate(
-    known: Answered,
-    strangers: Answered,
-    sounds: Answered,
-    labels: Sequence[str],
-    made: Maker,
-    fpir: float,
-    date: str | None = None,
+    heard: Heard, labels: Sequence[str], made: Maker, fpir: float, date: str | None = None
 ) -> Guarding:
     """Build a guard.
 
     Args:
-        known: clips of every label, at least two of each.
-        strangers: clips of none of them.
-        sounds: without a voice.
         labels: the head's, in the logits' order.
         made: the head.
         fpir: wanted share of strangers' clips that get a label.
@@ -104,6 +110,7 @@ def calibrate(
     Raises:
         BundleError: there are too few strangers to place a threshold.
     """
+    known, strangers = heard.known, heard.strangers
     check_enough(len(strangers.people))
     owners = torch.tensor([labels.index(person) for person in known.people])
     means = LabelMeans.fit(known.embeddings, owners)
@@ -121,14 +128,11 @@ def calibrate(
         calibrated=date or datetime.now(timezone.utc).date().isoformat(),
         methods=found,
     )
-    guard = Guard(manifest, means, sounds.embeddings.float())
+    guard = Guard(manifest, means, heard.sounds.embeddings.float())
     return Guarding(
         guard,
         share(known.people, right),
-        {
-            method: measured(guard, method, fpir, scores[method], right, (known, strangers, sounds))
-            for method in METHODS
-        },
+        {method: measured(guard, method, fpir, scores[method], right, heard) for method in METHODS},
     )
 
 
@@ -188,16 +192,15 @@ def measured(
     fpir: float,
     scores: tuple[Scores, Scores],
     right: NDArray[np.bool_],
-    heard: tuple[Answered, Answered, Answered],
+    heard: Heard,
 ) -> Measured:
     """One method of a guard.
 
     Args:
         scores: of the known clips and of the strangers'.
         right: (known clips,), whose label is the best.
-        heard: the known, strangers and sounds without a voice.
     """
-    (mine, theirs), (known, strangers, sounds) = scores, heard
+    (mine, theirs), known, strangers = scores, heard.known, heard.strangers
     threshold = guard.manifest.methods[method].threshold(fpir)
     like, unlike = (guard.soundlike(method, each.embeddings).double().numpy() for each in (known, strangers))
     named = right & (mine > np.maximum(threshold, like))
@@ -205,7 +208,7 @@ def measured(
     return Measured(
         share(known.people, named),
         share(strangers.people, passed),
-        unknown_sounds(guard, method, threshold, sounds),
+        unknown_sounds(guard, method, threshold, heard.sounds),
         next(
             (each.observed for each in guard.manifest.methods[method].thresholds if each.fpir <= fpir),
             False,

@@ -56,6 +56,13 @@ class OpenSet(Protocol):
         ...
 
 
+def answered(
+    classifiers: Mapping[str, tuple[str, ...]], sets: Mapping[str, OpenSet]
+) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each head of the answer: those of the model's classifiers, open sets in their places."""
+    return {**classifiers, **{head: each.labels for head, each in sets.items()}}
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """What a request asks of "unknown": at most one of the two, as `OpenSet.logits` has them."""

@@ -17,7 +17,7 @@ from speaker_id.encoder.contract import Encoder
 from speaker_id.inference import Inference
 from speaker_id.job import Job, Outcome
 from speaker_id.labels import Functions
-from speaker_id.open_set import OpenSet
+from speaker_id.open_set import OpenSet, answered
 from speaker_id.opened import check_layout, open_sets
 from speaker_id.settings import Settings
 
@@ -67,7 +67,7 @@ class Pipeline:
         kernels.bound_caches()
         loaded = checkpoint.load(folder, device, settings.closed_heads)
         opened = open_sets(folder, loaded)
-        labels = loaded.by_head() | {head: each.labels for head, each in opened.items()}
+        labels = answered(loaded.by_head(), opened)
         check_layout(settings, opened, labels)
         rate, encoder = loaded.sampling_rate, choose.choose(loaded, settings, device)
         return cls(

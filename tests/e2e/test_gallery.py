@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -12,25 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-import soundfile
 from speaker_id.clip import Waveform
 from speaker_id.gallery_manifest import GALLERY_FILE
 
-from bundle import BundleError, archive, archived, sources, store
+from bundle import archive, archived, sources, store
 from bundle.spec import ModelSpec
 from serving import state
-from serving.gateway.options import GatewayOptions
-from serving.host import ports
-from serving.model_servers import Chosen
 from serving.rollout.agreement import Clip
 from serving.rollout.rollout import Rollout
 from serving.service import Service
-from serving.torchserve.process import TorchServe
-from serving.triton import setup
-from serving.triton.installation import FOLDER
-from serving.triton.process import Triton
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.galleries import tone, write_gallery
+from tests.e2e.open_sets import on_each_server, served, wav
 
 pytestmark = pytest.mark.e2e
 
@@ -39,15 +31,7 @@ VOICES = {"zoe": tone(200), "yann": tone(3_000)}
 STRANGER = np.zeros(16_000, np.float32)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    other = metafunc.config.getoption("--server")
-    metafunc.parametrize("service", dict.fromkeys((TorchServe.name, other)), indirect=True, scope="module")
-
-
-def wav(waveform: Waveform) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, waveform, 16_000, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
+pytest_generate_tests = on_each_server
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +57,8 @@ def of(root: Path, gallery: str, version: str = "1.0") -> ModelSpec:
 def service(
     root: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    if request.param == Triton.name:
-        try:
-            setup.set_up(FOLDER)
-        except BundleError as exc:
-            pytest.skip(f"no Triton: {exc}")
-    store = tmp_path_factory.mktemp("store")
-    spec = archived.read(archive.build(of(root, "both"), store, checkpoints=root / "checkpoints"))
-    options = GatewayOptions(ports.free(1)[0], metrics_port=ports.free(1)[0])
-    service = Service([spec], store, tmp_path_factory.mktemp("run"), options, Chosen(request.param))
-    try:
-        service.start()
-        yield service
-    finally:
-        service.stop(0, hurry=lambda: True)
+    with served(of(root, "both"), request.param, root / "checkpoints", tmp_path_factory) as running:
+        yield running
 
 
 def post(service: Service, clip: Waveform, query: str = "", **headers: str) -> requests.Response:
@@ -111,6 +83,8 @@ def test_a_clip_is_of_a_voice_or_unknown_and_a_request_says_how_strictly(service
     assert (both.status_code, both.json()["code"]) == (400, "invalid_parameter")
     assert post(service, STRANGER, "?fpir=2").status_code == 400
     assert post(service, STRANGER, **{"X-Fpir": "0.1%"}).status_code == 400
+    vector = post(service, STRANGER, "?fpir=0.5&output=embedding")
+    assert (vector.status_code, vector.json()["code"]) == (400, "invalid_parameter")
 
 
 def test_open_inference_has_it_as_any_head(service: Service) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,22 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-import soundfile
 from speaker_id.clip import Waveform
 
-from bundle import BundleError, archive, archived, sources
+from bundle import archive, sources
 from bundle.spec import guard_file
-from serving.gateway.options import GatewayOptions
-from serving.host import ports
-from serving.model_servers import Chosen
 from serving.service import Service
-from serving.torchserve.process import TorchServe
-from serving.triton import setup
-from serving.triton.installation import FOLDER
-from serving.triton.process import Triton
 from tests.doubles.checkpoints import write_checkpoint
 from tests.doubles.galleries import tone
 from tests.doubles.guards import write_guard
+from tests.e2e.open_sets import on_each_server, served, wav
 
 pytestmark = pytest.mark.e2e
 
@@ -36,9 +28,7 @@ STRANGER = np.zeros(16_000, np.float32)
 HEADS = {"mood": "./mood", "speaker": {"source": "./speaker", "unknown": {}}}
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    other = metafunc.config.getoption("--server")
-    metafunc.parametrize("service", dict.fromkeys((TorchServe.name, other)), indirect=True, scope="module")
+pytest_generate_tests = on_each_server
 
 
 @pytest.fixture(scope="module")
@@ -57,28 +47,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(
     root: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    if request.param == Triton.name:
-        try:
-            setup.set_up(FOLDER)
-        except BundleError as exc:
-            pytest.skip(f"no Triton: {exc}")
-    store = tmp_path_factory.mktemp("store")
     spec = sources.resolve(str(root / "guarded"))
-    spec = archived.read(archive.build(spec, store, checkpoints=root / "checkpoints"))
-    options = GatewayOptions(ports.free(1)[0], metrics_port=ports.free(1)[0])
-    service = Service([spec], store, tmp_path_factory.mktemp("run"), options, Chosen(request.param))
-    try:
-        service.start()
-        yield service
-    finally:
-        service.stop(0, hurry=lambda: True)
+    with served(spec, request.param, root / "checkpoints", tmp_path_factory) as running:
+        yield running
 
 
 def post(service: Service, clip: Waveform, query: str = "") -> Any:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, clip, 16_000, format="WAV", subtype="FLOAT")
     url = f"{service.gateway.url}/predictions/guarded{query}"
-    answer = requests.post(url, buffer.getvalue(), timeout=600)
+    answer = requests.post(url, wav(clip), timeout=600)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -98,6 +74,10 @@ def test_a_stranger_is_unknown_and_a_request_says_how_strictly(service: Service)
     assert best(post(service, STRANGER, "?fpir=0.5")) != "unknown"
     assert best(post(service, KNOWN["anna"], "?min_score=1")) == "unknown"
     assert list(post(service, STRANGER, "?heads=mood")) == ["mood"]
+    url = f"{service.gateway.url}/predictions/guarded?heads=mood&fpir=0.5"
+    refused = requests.post(url, wav(STRANGER), timeout=600)
+    assert refused.status_code == 400
+    assert "fpir is of heads that may answer unknown, speaker: this request asks" in refused.json()["error"]
 
 
 def test_open_inference_has_unknown_among_the_heads_labels(service: Service) -> None:

@@ -17,7 +17,7 @@ from speaker_id.manifest import CheckpointError, Manifest
 from bundle import BundleError, archive
 from bundle.enrolment import guard as command
 from bundle.enrolment import report
-from bundle.enrolment.guarding import Answered, calibrate, left_out
+from bundle.enrolment.guarding import Answered, Heard, calibrate, left_out
 from bundle.sources import resolve
 from bundle.spec import UnknownSpec
 from tests.doubles.checkpoints import write_checkpoint
@@ -42,7 +42,7 @@ SOUNDS = answered(["", "", ""], [7, 7, 7], 2)
 
 
 def test_strangers_are_unknown_and_labels_are_named() -> None:
-    found = calibrate(KNOWN, STRANGERS, SOUNDS, LABELS, MAKER, 0.05, "2026-01-01")
+    found = calibrate(Heard(KNOWN, STRANGERS, SOUNDS), LABELS, MAKER, 0.05, "2026-01-01")
     manifest = found.guard.manifest
     assert (manifest.labels, manifest.clips, manifest.strangers, manifest.people) == (3, 60, 80, 4)
     assert (manifest.calibrated, manifest.made) == ("2026-01-01", MAKER)
@@ -56,12 +56,12 @@ def test_strangers_are_unknown_and_labels_are_named() -> None:
     assert "mahalanobis: 100.0 %" in text
     assert "extrapolated" not in text
     assert "extrapolated: 80 clips of strangers are too few to observe 1.0%; 300 would do" in "\n".join(
-        report.of_guard(calibrate(KNOWN, STRANGERS, SOUNDS, LABELS, MAKER, 0.01), 0.01, 3)
+        report.of_guard(calibrate(Heard(KNOWN, STRANGERS, SOUNDS), LABELS, MAKER, 0.01), 0.01, 3)
     )
 
 
 def test_the_neutral_threshold_lies_between_the_labels_and_the_strangers() -> None:
-    found = calibrate(KNOWN, STRANGERS, SOUNDS, LABELS, MAKER, 0.05).guard
+    found = calibrate(Heard(KNOWN, STRANGERS, SOUNDS), LABELS, MAKER, 0.05).guard
     for name, calibrated in found.manifest.methods.items():
         assert calibrated.slope > 0, name
     # the squared distance of a label's clip is about 8, of a stranger's 8 + 128
@@ -79,7 +79,7 @@ def test_a_known_clip_is_left_out_of_its_labels_mean() -> None:
 def test_too_few_strangers_are_refused() -> None:
     few = Answered(STRANGERS.people[:5], STRANGERS.logits[:5], STRANGERS.embeddings[:5])
     with pytest.raises(BundleError, match="5 clips of strangers cannot place a threshold: give at least 20"):
-        calibrate(KNOWN, few, SOUNDS, LABELS, MAKER, 0.01)
+        calibrate(Heard(KNOWN, few, SOUNDS), LABELS, MAKER, 0.01)
 
 
 @pytest.fixture(scope="module")
