@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from speaker_id import attach, checkpoint, guard
+from speaker_id import checkpoint, guard, pretrained
 from speaker_id.manifest import (
     CONFIG_FILE,
     GUARD_FILE,
@@ -149,8 +149,8 @@ def _accounted_for(tensors: Tensors, folder: Path, weights: str) -> Tensors:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):  # names and shapes only
-            model = attach.class_of(config.to_dict()).from_config(config)
-    except checkpoint.UNLOADABLE as exc:
+            model = pretrained.class_of(config.to_dict()).from_config(config)
+    except pretrained.UNLOADABLE as exc:
         raise BundleError(f"{CONFIG_FILE} describes no model: {type(exc).__name__}: {exc}") from exc
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     for name in sorted(tensors.keys() - expected.keys()):

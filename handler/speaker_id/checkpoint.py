@@ -6,21 +6,13 @@ nothing from the network and nothing from a pickle.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-from transformers import AutoFeatureExtractor
-from transformers.utils import logging as transformers_logging
-
-from speaker_id import label_names
-from speaker_id.attach import attach, class_of
+from speaker_id import label_names, parameters
 from speaker_id.heads import of_embedding
 from speaker_id.manifest import (
     CONFIG_FILE,
@@ -37,17 +29,15 @@ from speaker_id.settings import ScoreFunction
 
 __all__ = ["Checkpoint", "CheckpointError", "Manifest", "load", "verify"]
 
-# what transformers raises for an invalid config or weights file
-UNLOADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
-
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A loaded model.
 
     Attributes:
-        model: `Wav2Vec2ForSequenceClassification`, its HuBERT twin or `Wav2Vec2ForXVector`, fp32, eval mode.
-        feature_extractor: the checkpoint's own, which normalises as the checkpoint says.
+        model: `Wav2Vec2ForSequenceClassification`, its HuBERT twin or `Wav2Vec2ForXVector`, fp32, eval mode; or its
+            `Parameters`.
+        feature_extractor: the checkpoint's own, which normalises as the checkpoint says; or its `Preparation`.
         labels: what to answer for each logit, in the logits' order, those of several heads one after the other.
         default_function: how logits become scores when the caller does not say.
         sampling_rate: in Hz, of the waveform that the model expects.
@@ -86,39 +76,30 @@ class Checkpoint:
         return card.source, card.identity()
 
 
-def load(folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = None) -> Checkpoint:
+def load(
+    folder: Path, device: str = "cpu", heads: Mapping[str, int] | None = None, computes: bool = True
+) -> Checkpoint:
     """Verify every hash, then load strictly: every tensor used, none missing, none of another shape.
 
     Args:
         folder: the checkpoint, with its manifest.
         device: "cpu" or "cuda:N".
         heads: labels of each classifier, where several share one model's vector of logits.
+        computes: whether the models must compute by themselves. If not, those that the packed encoder computes are
+            `Parameters`, which need no transformers.
 
     Raises:
         CheckpointError: what is wrong with the folder, in one line.
     """
     manifest = verify(folder)
     content = check_config((folder / CONFIG_FILE).read_bytes())
-    offline = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with _quiet_transformers():
-            model, info = class_of(content).from_pretrained(
-                folder,
-                dtype=torch.float32,  # without it transformers 5 keeps the stored type
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,  # so that they are listed in `info`, and named below
-                output_loading_info=True,
-                **offline,
-            )
-            feature_extractor = AutoFeatureExtractor.from_pretrained(folder, **offline)
-            backbone = getattr(model, model.base_model_prefix)
-            others = [attach(folder, card, backbone) for card in [*manifest.heads.values()][1:]]
-    except UNLOADABLE as exc:
-        raise CheckpointError(
-            f"transformers cannot load the checkpoint: {type(exc).__name__}: {exc}"
-        ) from exc
-    _check_loading(info)
-    models = (model, *others)
+    read = None if computes else parameters.read(folder, manifest, content)
+    if read is None:
+        from speaker_id import pretrained  # here, not above: it imports transformers, which takes seconds
+
+        read = pretrained.read(folder, manifest, content)
+    models, feature_extractor = read
+    model, *others = models
     for each in models:
         _settle(each.config)
         assert not each.config.use_weighted_layer_sum or (
@@ -155,20 +136,6 @@ def _settle(config: Any) -> None:
         config.tie_last_hidden_states = True
 
 
-def _check_loading(info: Mapping[str, Any]) -> None:
-    """Raise unless every tensor of the file is used, every parameter is in the file, and all shapes agree."""
-    for fault, keys in (
-        ("lacks", info["missing_keys"]),
-        ("holds tensors that the model has no place for:", info["unexpected_keys"]),
-        ("holds tensors of another shape:", info["mismatched_keys"]),
-    ):
-        if keys:
-            # a mismatch is (name, shape in the file, shape in the model)
-            names = sorted(" ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in keys)
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"the weights file {fault} {', '.join(names[:3])}{more}")
-
-
 def _default_function(problem_type: str | None) -> ScoreFunction:
     """As `AudioClassificationPipeline.postprocess` of transformers chooses."""
     if problem_type == "regression":
@@ -183,17 +150,3 @@ def _sampling_rate(feature_extractor: Any) -> int:
             f"{PREPROCESSOR_FILE} has sampling_rate {rate!r}; it must be a whole number of Hz"
         )
     return rate
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Suppress progress bars and load reports: what is wrong is reported once, by this module."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

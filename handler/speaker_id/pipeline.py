@@ -65,7 +65,9 @@ class Pipeline:
             CheckpointError: the folder is not what its manifest says, or cannot be served as the settings ask.
         """
         kernels.bound_caches()
-        loaded = checkpoint.load(folder, device, settings.closed_heads)
+        loaded = checkpoint.load(
+            folder, device, settings.closed_heads, computes=settings.encoder == "reference"
+        )
         opened = open_sets(folder, loaded)
         labels = answered(loaded.by_head(), opened)
         check_layout(settings, opened, labels)

@@ -17,6 +17,7 @@ from speaker_id.encoder.packed.positional import PositionalEmbedding
 from speaker_id.encoder.packed.spans import Spans, spans
 from speaker_id.encoder.packed.team import Team
 from speaker_id.encoder.packed.transformer import TransformerLayer
+from speaker_id.preparation import Preparation
 
 
 class Prepare:
@@ -38,6 +39,8 @@ class Prepare:
 
 def normalised(feature_extractor: Any, waveform: Waveform) -> Tensor:
     """Normalise a clip as the checkpoint's feature extractor does: (samples,) fp32."""
+    if preparation := Preparation.of(feature_extractor):
+        return preparation(waveform)
     with np.errstate(all="ignore"):  # the pipeline rejects NaN in the logits; no warning here
         values: Tensor = feature_extractor(
             waveform, sampling_rate=feature_extractor.sampling_rate, return_tensors="pt"

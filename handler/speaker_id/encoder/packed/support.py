@@ -14,8 +14,8 @@ ACTIVATION = "gelu"  # the exact one, by the error function: every published che
 
 def supports(model: Any) -> str | None:
     """Return None for a model that the packed encoder computes, else the reason why not, for a log line."""
-    config, kind = model.config, type(model).__name__
-    # the exact class: a subclass may override forward()
+    # the exact class: a subclass may override forward(). Parameters say whose they are.
+    config, kind = model.config, getattr(model, "architecture", type(model).__name__)
     if kind not in CLASSES:
         return f"{kind} (model_type {config.model_type}) is none of {', '.join(sorted(CLASSES))}"
     for name in ("feat_extract_activation", "hidden_act"):

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import varlen
 
 from speaker_id.encoder.packed.batched.layout import Index, Layout
 from speaker_id.encoder.packed.operators import Map, PortableOperators
 from speaker_id.encoder.packed.weights import Norm, Positional
 
-# sums over keys, whose number of parts would depend on the longest clip of the batch; older versions never split them
-UNSPLIT = {"num_splits": 1} if "num_splits" in inspect.signature(varlen.varlen_attn).parameters else {}
+
+@cache
+def varlen_attention() -> Callable[..., Any]:
+    """Attention over clips of several lengths. Imported only where it is computed: it imports torch's compiler, which
+    takes a worker a second and 90 MB."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    # sums over keys, whose number of parts would depend on the longest clip of the batch; older versions never split
+    unsplit = "num_splits" in inspect.signature(varlen_attn).parameters
+    attend: Callable[..., Any] = varlen_attn
+    return partial(attend, num_splits=1) if unsplit else attend
 
 
 class BatchedOperators(PortableOperators):
@@ -37,8 +46,7 @@ class BatchedOperators(PortableOperators):
             return self.attend_in_turn(qkv, layout, heads)
         query, key, value = qkv.view(len(qkv), 3, heads, -1).unbind(1)
         ends, longest = layout.ends, layout.longest
-        attend: Callable[..., Any] = varlen.varlen_attn
-        mixed: Tensor = attend(query, key, value, ends, ends, longest, longest, scale=1.0, **UNSPLIT)
+        mixed: Tensor = varlen_attention()(query, key, value, ends, ends, longest, longest, scale=1.0)
         return mixed.flatten(1)
 
     def attend_in_turn(self, qkv: Tensor, layout: Layout, heads: int) -> Tensor:

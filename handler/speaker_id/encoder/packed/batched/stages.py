@@ -19,9 +19,7 @@ from speaker_id.encoder.packed.stages import Prepare, Stages, normalised
 from speaker_id.encoder.packed.team import Team
 from speaker_id.encoder.packed.transformer import TransformerLayer
 from speaker_id.encoder.packed.weights import Layer
-
-EXTRACTOR = "Wav2Vec2FeatureExtractor"  # whose normalisation the device computes
-EPSILON = 1e-7  # of the variance, in transformers' zero_mean_unit_var_norm
+from speaker_id.preparation import EPSILON, Preparation
 
 
 class BatchedPrepare(Prepare):
@@ -34,8 +32,8 @@ class BatchedPrepare(Prepare):
     convolutions: BatchedConvolutions
 
     def __call__(self, waveforms: Sequence[Waveform]) -> tuple[Tensor, Layout]:
-        known = type(self.feature_extractor).__name__ == EXTRACTOR
-        if not known:
+        known = Preparation.of(self.feature_extractor)  # which the device computes
+        if known is None:
             waveforms = [normalised(self.feature_extractor, each).numpy() for each in waveforms]
         surplus = -(rows := sum(self.convolutions.frames(len(each)) for each in waveforms)) % coarse(rows)
         if surplus:
@@ -44,7 +42,7 @@ class BatchedPrepare(Prepare):
         frames = [self.convolutions.frames(each) for each in samples]
         layout = Layout(samples, frames, self.convolutions.hop, self.device)
         signal = layout.signal(waveforms, self.convolutions.spare)
-        if known and self.feature_extractor.do_normalize:
+        if known and known.do_normalize:
             signal = self.unit_variance(signal, layout)
         return signal, layout
 
