@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import requests
 from urllib3.exceptions import NewConnectionError
@@ -21,6 +21,7 @@ class Reply:
     Attributes:
         status: of HTTP; 0 means no answer.
         failure: why there is no answer, in a word or two.
+        headers: names in any case.
     """
 
     sent: float
@@ -28,6 +29,7 @@ class Reply:
     status: int = 0
     body: bytes = b""
     failure: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Status, and the failure or the beginning of the body."""
@@ -35,10 +37,11 @@ class Reply:
 
 
 class Sender:
-    """Sends to one address, with one kept connection a thread."""
+    """Sends to one address, with one kept connection a thread, as the caller whose token is given."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._threads = threading.local()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -55,11 +58,11 @@ class Sender:
         sent = time.monotonic()
         try:
             answer = session.request(
-                method, self.url + path, data=body, headers=dict(headers), timeout=TIMEOUT
+                method, self.url + path, data=body, headers=self._headers | dict(headers), timeout=TIMEOUT
             )
         except requests.RequestException as exc:
             return Reply(sent, time.monotonic(), failure=reason(exc))
-        return Reply(sent, time.monotonic(), answer.status_code, answer.content)
+        return Reply(sent, time.monotonic(), answer.status_code, answer.content, "", answer.headers)
 
 
 def reason(exc: requests.RequestException) -> str:

@@ -21,9 +21,9 @@ from measure.chaos.endurance import endure
 from measure.chaos.load import EVERY_LABEL, KnownClip
 from measure.chaos.scene import SHORT, Fault, FaultRow, Size, play
 from measure.chaos.server import Server, serving
+from measure.chaos.sharing import bulk, greedy
 from measure.chaos.storage import corrupt_archive, full_disk
 from measure.chaos.verdict import scores
-from measure.http import Sender
 from measure.results import save_json
 from serving import model_servers
 from serving.model_servers import Chosen
@@ -41,6 +41,8 @@ FAULTS = (
     Fault("hostile-clips", DEMO, hostile_clips),
     Fault("kill-decoder", DEMO, processes.kill_decoder),
     Fault("kill-fork-server", DEMO, processes.kill_fork_server),
+    Fault("greedy", DEMO, greedy),
+    Fault("bulk", DEMO, bulk),
     Fault("endurance", DEMO, endure, rate=2.0),
     # last: it ends the server that the others share
     Fault("kill-server", DEMO, processes.kill_server, unnoticed=False),
@@ -54,7 +56,7 @@ def undisturbed(server: Server) -> list[KnownClip]:
     Raises:
         BundleError: one does not, so that nothing could be held against these answers.
     """
-    sender, clips = Sender(server.url), []
+    sender, clips = server.sender(), []
     for sample in samples():
         content = sample.path.read_bytes()
         found = {

@@ -14,7 +14,7 @@ from measure.chaos.attacks import attacks
 from measure.chaos.fuzz import OCTETS, Body, bodies
 from measure.chaos.scene import Scene
 from measure.chaos.verdict import Verdict, error
-from measure.http import Reply, Sender
+from measure.http import Reply
 from serving.host.ports import LOOPBACK
 
 AT_ONCE = 8  # bodies: a full batch
@@ -39,6 +39,7 @@ def hang_up(scene: Scene, upload: float, reset: bool) -> None:
     content = scene.random.choice(scene.load.clips).content
     head = (
         f"POST /predictions/{scene.load.model} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {scene.server.token}\r\n"
         f"Content-Type: application/octet-stream\r\nContent-Length: {len(content)}\r\n\r\n"
     )
     with socket.create_connection((LOOPBACK, scene.server.port), timeout=10) as caller:
@@ -72,7 +73,7 @@ def post(scene: Scene, what: str, made: Sequence[Body]) -> int:
 
     Bodies with a bad answer are kept beside the report.
     """
-    sender = Sender(scene.server.url)
+    sender = scene.server.sender()
     with scene.same_workers(), ThreadPoolExecutor(AT_ONCE, thread_name_prefix=what) as pool:
         replies = list(pool.map(lambda body: sender.post(body.path, body.content, body.headers), made))
     verdicts = [verdict(reply) for reply in replies]

@@ -25,7 +25,7 @@ def endure(scene: Scene) -> str:
     warm = min(WARM, WARM_SHARE * seconds)
     looks: list[tuple[float, float]] = []
     scene.strike()
-    with Load(scene.server.url, scene.load.model, scene.load.clips, rate, scene.seed + 1) as load:
+    with Load(scene.server.sender(), scene.load.model, scene.load.clips, rate, scene.seed + 1) as load:
         began = time.monotonic()
         while (now := time.monotonic() - began) < seconds:
             looks.append((now, scene.server.memory()))

@@ -30,18 +30,20 @@ class Load:
     """Poisson arrivals of clips at one model, for as long as the block lasts.
 
     Args:
-        url: the gateway's address.
+        sender: to the gateway.
         model: who is asked, unless `ask` says otherwise.
         clips: what is sent, in random order.
         rate: arrivals a second.
         seed: of arrivals and clips.
     """
 
-    def __init__(self, url: str, model: str, clips: Sequence[KnownClip], rate: float, seed: int) -> None:
+    def __init__(
+        self, sender: Sender, model: str, clips: Sequence[KnownClip], rate: float, seed: int
+    ) -> None:
         self.model, self.clips, self.rate = model, clips, rate
         self.down = threading.Event()  # set while the whole server is known to be gone
         self.replies: list[tuple[Reply, Verdict]] = []
-        self._sender = Sender(url)
+        self._sender = sender
         self._random = random.Random(seed)  # noqa: S311  # arrivals, no secret
         self._pool = ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="load")
         self._over = threading.Event()

@@ -10,7 +10,7 @@ import psutil
 from measure.chaos.archives import RESPONSE_TIMEOUT
 from measure.chaos.scene import MATES, RECOVERY_SECONDS, Scene
 from measure.chaos.verdict import Verdict, error
-from measure.http import REFUSED, Sender
+from measure.http import REFUSED
 from serving.host.polling import wait_until
 from serving.host.processes import ENDED
 
@@ -118,7 +118,7 @@ def kill_server(scene: Scene) -> str:
     """
     scene.server.main().kill()
     scene.strike()
-    sender = Sender(scene.server.url)
+    sender = scene.server.sender()
     unready = wait_until(lambda: sender.get("/v2/health/ready").status == 503, UNREADY_SECONDS)
     scene.expect(unready, f"ready {UNREADY_SECONDS:.0f} s after the model server's end")
     noticed = wait_until(lambda: scene.server.service.fault() is not None, PATIENCE)

@@ -157,7 +157,7 @@ def play(
 ) -> FaultRow:
     """Cause the fault under load; returns its line of the report."""
     before = server.memory()
-    with Load(server.url, fault.model, clips, fault.rate, seed) as load:
+    with Load(server.sender(), fault.model, clips, fault.rate, seed) as load:
         scene = Scene(server, load, size, seed, out)
         settled = wait_until(lambda: load.count(Verdict.RIGHT) >= SETTLED, RECOVERY_SECONDS)
         scene.expect(settled, "no right answers before the fault")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,28 +13,34 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from bundle import BundleError
+from bundle import BundleError, private
 from bundle.spec import ModelSpec
+from measure.http import Sender
 from serving import state
+from serving.gateway import tokens
 from serving.gateway.options import GatewayOptions
+from serving.gateway.tokens import Tokens
 from serving.host import ports
 from serving.model_servers import Chosen
 from serving.service import Service
 from serving.temporary import TEMPORARY_GRACE_SECONDS, clean, ended
 
 COMMAND = "chaos"
+GREEDY_SHARE = 2.0  # requests a second, and its burst
 TEND_SECONDS = 0.2  # between two looks, as of `make serve`
 
 
 class Server:
     """What `make serve` runs, and what a supervisor does when it ends: restart it on the same port."""
 
-    def __init__(self, specs: Sequence[ModelSpec], store: Path, run: Path, chosen: Chosen) -> None:
+    def __init__(
+        self, specs: Sequence[ModelSpec], store: Path, run: Path, chosen: Chosen, tokens: Tokens
+    ) -> None:
         self.chosen = chosen
-        self._new: Callable[[], Service] = lambda: Service(
-            specs, store, run, GatewayOptions(self.port), chosen
-        )
         self.port = ports.free(1)[0]
+        options = GatewayOptions(self.port, tokens=tokens)
+        self._new: Callable[[], Service] = lambda: Service(specs, store, run, options, chosen)
+        self.token, self.greedy = tokens.each
         self.service = self._new()
         self._over = threading.Event()
         self._tended = threading.Lock()
@@ -40,6 +48,10 @@ class Server:
     @property
     def url(self) -> str:
         return self.service.gateway.url
+
+    def sender(self, greedy: bool = False) -> Sender:
+        """Who sends as the greedy caller, or as one who has no limits."""
+        return Sender(self.url, self.greedy if greedy else self.token)
 
     def restart(self) -> None:
         """Stop what is left of it, and start it again."""
@@ -99,6 +111,17 @@ class Server:
 
 
 @contextlib.contextmanager
+def two_tokens() -> Iterator[Tokens]:
+    """A file of two tokens for the length of the block: of a caller without limits, and of one with a small share."""
+    token, greedy = (secrets.token_urlsafe(24) for _ in range(2))
+    with tempfile.TemporaryDirectory(prefix=f"{COMMAND}-") as folder:
+        file = Path(folder) / "tokens"
+        share = f"requests={GREEDY_SHARE:g} requests_burst={GREEDY_SHARE:g}"
+        private.write(file, f"{token} name=others\n{greedy} name=greedy {share}\n")
+        yield tokens.read(file)
+
+
+@contextlib.contextmanager
 def serving(specs: Sequence[ModelSpec], store: Path, chosen: Chosen, console: Console) -> Iterator[Server]:
     """A server for the length of the block, ended whatever happens; its folder stays after a failure, for its logs.
 
@@ -107,9 +130,10 @@ def serving(specs: Sequence[ModelSpec], store: Path, chosen: Chosen, console: Co
     """
     clean(COMMAND)
     run = state.RUN / f"{COMMAND}-{os.getpid()}"
-    server = Server(specs, store, run, chosen)
     # the current service: a fault may have replaced it
     with (
+        two_tokens() as accepted,
+        contextlib.nullcontext(Server(specs, store, run, chosen, accepted)) as server,
         ended(server.service.start, lambda grace: server.service.stop(grace), run, COMMAND, console),
         server.tended(lambda text: console.print(f"{COMMAND}: {text}", markup=False)),
     ):

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from measure import ROOT
 from measure.answer import parsed
@@ -69,8 +70,13 @@ def error(body: bytes) -> tuple[str, str] | None:
 
 def scores(body: bytes) -> Scores | None:
     """A ranking's labels with their scores, best first; None if the body is no ranking."""
+    return ranked(parsed(body))
+
+
+def ranked(content: Any) -> Scores | None:
+    """The same of a ranking as JSON has it."""
     try:
-        return {str(entry["label"]): float(entry["score"]) for entry in parsed(body)} or None
+        return {str(entry["label"]): float(entry["score"]) for entry in content} or None
     except (ValueError, TypeError, KeyError):
         return None
 
