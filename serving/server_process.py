@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 import subprocess
 from abc import abstractmethod
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import psutil
+from speaker_id.plan import FOLDER_VARIABLE
 
 from bundle import private
 from serving.host import logs, processes, scratch
@@ -102,6 +104,14 @@ class ServerProcess(ModelServer):
 
         if not wait_until(ready, timeout):
             raise ServerError(f"not ready after {timeout:.0f} s: {waiting} (logs: {self.run})")
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its workers' environment has beside what is inherited, which may name another folder of kernels."""
+        assert self.temp is not None
+        # beside the archives, for the next start; else for the workers of this one
+        kernels = (self.store if os.access(self.store, os.W_OK) else self.temp) / ".kernels"
+        return {FOLDER_VARIABLE: os.environ.get(FOLDER_VARIABLE, str(kernels)), **self.environment}
 
     @property
     def pid(self) -> int | None:

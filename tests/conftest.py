@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from speaker_id.plan import FOLDER_VARIABLE
 
+from measure import ROOT
 from measure.machine import processor
 from serving import model_servers
 
@@ -29,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    kernels = ROOT / "build" / "kernels"  # measured once for all servers and runs
+    kernels.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault(FOLDER_VARIABLE, str(kernels))
     if config.getoption("--processor") == "avx2":
         os.environ |= AVX2  # before anybody imports torch, which reads it then
         import torch

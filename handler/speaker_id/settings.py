@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from speaker_id.plan import AUTO, Plan
+
 # It stands before a dot in the names of v2 outputs. Of several models' heads it may have a group, as in intent.action.
 HEAD_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
 ALL_HEADS = "all"  # what a request says for every head of a model
@@ -135,6 +137,15 @@ class Settings(BaseModel):
         "processors that support it, and changes scores slightly: an archive with it is built only if its answers "
         "agree with fp32's on the calibration clips.",
     )
+    kernels: str = Field(
+        AUTO,
+        description="With which kernels a processor computes the packed encoder: auto times the candidates for the "
+        "model's shapes on the worker's own processor at its first start, a second or two before READY, and keeps the "
+        "outcome beside the archive. A log line has it in the form that this setting takes, such as "
+        "`rows=512 tile=48 fused 3072x768=separate`, which pins it; `fused` alone is what is served unmeasured. A "
+        "plan of another processor is slower, and no less exact. Too high numbers of rows and frames: intermediate "
+        "results do not fit in the cache. Too low: weights are read more often.",
+    )
     torch_threads: int = Field(
         0,
         ge=0,
@@ -168,6 +179,13 @@ class Settings(BaseModel):
                 "use bf16, whose range is fp32's"
             )
         return precision
+
+    @field_validator("kernels")
+    @classmethod
+    def _a_plan(cls, kernels: str) -> str:
+        if kernels != AUTO:
+            Plan.parse(kernels)
+        return kernels
 
     @field_validator("heads")
     @classmethod

@@ -106,7 +106,7 @@ class TorchServe(ServerProcess):
         cwd = self.temp / "cwd"  # TorchServe writes to its working directory
         cwd.mkdir()
         command = launch.command(runtime, self.temp, config, self.store, self.models)
-        self.launch(command, cwd, launch.environment(self.temp, self.logs, self.environment))
+        self.launch(command, cwd, launch.environment(self.temp, self.logs, self.variables))
 
     @property
     def traces(self) -> tuple[str, ...]:

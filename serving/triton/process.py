@@ -110,7 +110,7 @@ class Triton(ServerProcess):
         found = installation.find()
         patience = sum(self._startup_seconds(model) for model in self.models)
         command = launch.command(found, self.temp, self.ports, self.stop_seconds, patience)
-        environment = launch.environment(found, self.temp, self.logs, self.environment)
+        environment = launch.environment(found, self.temp, self.logs, self.variables)
         self.launch(command, self.temp, environment)
         self._over.clear()
         self._revival = threading.Thread(target=self._revive, name="revival", daemon=True)

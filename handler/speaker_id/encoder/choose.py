@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+from pathlib import Path
 
 from speaker_id.checkpoint import Checkpoint
+from speaker_id.encoder import plans
 from speaker_id.encoder.contract import Encoder
 from speaker_id.encoder.packed import PackedEncoder, supports
 from speaker_id.encoder.reference import ReferenceEncoder
 from speaker_id.manifest import CheckpointError
+from speaker_id.plan import FOLDER_VARIABLE
 from speaker_id.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,8 +40,21 @@ def choose(loaded: Checkpoint, settings: Settings, device: str) -> Encoder:
     reason = "the settings ask for it" if settings.encoder == "reference" else fault
     if reason is None:
         try:
+            kept = os.environ.get(FOLDER_VARIABLE)
+            plan = plans.plan(
+                settings.kernels,
+                loaded.model.config,
+                settings.precision,
+                device,
+                Path(kept) if kept else None,
+            )
             packed = PackedEncoder(
-                loaded.model, loaded.feature_extractor, device, settings.precision, others=loaded.others
+                loaded.model,
+                loaded.feature_extractor,
+                device,
+                settings.precision,
+                others=loaded.others,
+                plan=plan,
             )
         except ValueError as exc:
             raise CheckpointError(str(exc)) from exc

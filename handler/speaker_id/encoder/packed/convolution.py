@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from speaker_id.encoder.packed.operators import Operators
+from speaker_id.encoder.packed.operators import Operators, gelu
 from speaker_id.encoder.packed.spans import Spans, even, widened
 from speaker_id.encoder.packed.team import Piece, Team
 from speaker_id.encoder.packed.weights import Convolution, Norm
@@ -96,7 +96,7 @@ class Block:
         windows = rows.as_strided((count, self.kernel * channels), (self.stride * channels, 1))
         if self.norm is None:
             return self.linear.gelu(windows)
-        return torch.nn.functional.gelu(self.norm(self.linear(windows)))
+        return gelu(self.norm(self.linear(windows)))
 
 
 class Fold:

@@ -25,6 +25,7 @@ from speaker_id.encoder.packed.stages import CLIPWISE
 from speaker_id.encoder.packed.support import supports
 from speaker_id.encoder.packed.team import Team
 from speaker_id.encoder.packed.transformer import Projection, RowNorm
+from speaker_id.plan import Plan
 
 
 class PackedEncoder:
@@ -37,6 +38,7 @@ class PackedEncoder:
         precision: of everything but the heads, which are always fp32.
         backend: one of `probe.Backend`; "auto" is the fastest that the device supports.
         others: more models with the same backbone, whose heads share its pass.
+        plan: with which kernels a processor computes; the usual ones if None.
 
     Raises:
         ValueError: a model is of another architecture, or the device cannot compute as asked.
@@ -50,12 +52,13 @@ class PackedEncoder:
         precision: Precision = "fp32",
         backend: Backend = "auto",
         others: Sequence[Any] = (),
+        plan: Plan | None = None,
     ) -> None:
         models = (model, *others)
         if reason := next(filter(None, map(supports, models)), None):
             raise ValueError(f"the packed encoder cannot compute this model: {reason}")
         exact()
-        operators = choose(backend, precision, torch.device(device))
+        operators = choose(backend, precision, torch.device(device), plan)
         self.operators = operators
         self.stages = batched.STAGES if operators.whole else CLIPWISE
         self.min_samples = receptive_field(model.config)

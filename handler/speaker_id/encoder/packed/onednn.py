@@ -1,7 +1,7 @@
-"""The fast back end for CPUs: oneDNN's linear maps, prepared once, with GELU or the residual fused into the product.
+"""The fast back end for CPUs: linear maps of the kind that is fastest on the processor, as a plan names it.
 
-torch exposes them as private operators of its compiler (`torch.ops.mkldnn`), which may change with any version. So
-`probe.choose()` tests each before a model is served with them.
+oneDNN's are prepared once. torch exposes them as private operators of its compiler (`torch.ops.mkldnn`), which may
+change with any version. So `probe.choose()` tests each before a model is served with them.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from speaker_id.encoder.packed.operators import Linear, PortableOperators
+from speaker_id.encoder.packed.operators import Linear, PortableLinear, PortableOperators, gelu
 from speaker_id.encoder.packed.spans import cut
 from speaker_id.heads.affine import Affine
+from speaker_id.plan import Kind, Plan
 
 mkldnn = torch.ops.mkldnn
 SCORES = 1 << 20  # of bf16 attention, computed at once: about as many as fit in the second-level cache
@@ -19,7 +20,9 @@ ROWS = 256  # of queries: with fewer, preparing the keys for each product costs 
 
 
 class FusedLinear:
-    def __init__(self, affine: Affine, dtype: torch.dtype) -> None:
+    """oneDNN's product, with GELU or the residual fused into it."""
+
+    def __init__(self, affine: Affine, dtype: torch.dtype, _: torch.device) -> None:
         weight = affine.weight.to(dtype).contiguous()
         self.weight = mkldnn._reorder_linear_weight(weight, None)
         self.bias = None if affine.bias is None else affine.bias.to(dtype)
@@ -38,12 +41,34 @@ class FusedLinear:
         return out
 
 
+class SeparateLinear(FusedLinear):
+    """The same product, followed by torch's GELU or sum: with AVX2 oneDNN's GELU takes three times as long."""
+
+    def gelu(self, rows: Tensor) -> Tensor:
+        return gelu(self(rows))
+
+    def add(self, rows: Tensor, residual: Tensor) -> Tensor:
+        return self(rows).add_(residual)
+
+
+LINEARS: dict[Kind, type[FusedLinear] | type[PortableLinear]] = {
+    "fused": FusedLinear,
+    "separate": SeparateLinear,
+    "plain": PortableLinear,
+}
+
+
 class OneDnnOperators(PortableOperators):
     name = "onednn"
-    step = 8  # 32 different shapes up to a chunk, for at most 7 rows computed twice
+    step = 8  # so that few different shapes occur, for at most 7 rows computed twice
+
+    def __init__(self, dtype: torch.dtype, device: torch.device, plan: Plan | None = None) -> None:
+        super().__init__(dtype, device)
+        self.plan = plan or Plan()
+        self.chunk, self.tile = self.plan.rows, self.plan.tile
 
     def linear(self, affine: Affine) -> Linear:
-        return FusedLinear(affine, self.dtype)
+        return LINEARS[self.plan.of(*affine.weight.shape)](affine, self.dtype, self.device)
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         if self.dtype == torch.float32:

@@ -74,10 +74,16 @@ class PortableLinear:
         return F.linear(rows, self.weight, self.bias)
 
     def gelu(self, rows: Tensor) -> Tensor:
-        return F.gelu(self(rows))
+        return gelu(self(rows))
 
     def add(self, rows: Tensor, residual: Tensor) -> Tensor:
         return self(rows).add_(residual)
+
+
+def gelu(rows: Tensor) -> Tensor:
+    """Compute GELU by the error function, in place."""
+    out: Tensor = torch.ops.aten.gelu_(rows)
+    return out
 
 
 class PortableOperators:

@@ -17,6 +17,7 @@ from speaker_id.encoder.packed.onednn import OneDnnOperators
 from speaker_id.encoder.packed.operators import Operators, PortableOperators
 from speaker_id.encoder.packed.weights import Norm, Positional
 from speaker_id.heads.affine import Affine
+from speaker_id.plan import KINDS, Kind, Plan
 
 Precision = Literal["fp32", "bf16"]
 Backend = Literal["auto", "portable", "onednn", "batched", "fused"]
@@ -28,8 +29,14 @@ TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2}  # of values near 1; a 
 logger = logging.getLogger(__name__)
 
 
-def choose(backend: Backend, precision: Precision, device: torch.device) -> Operators:
+def choose(
+    backend: Backend, precision: Precision, device: torch.device, plan: Plan | None = None
+) -> Operators:
     """Return the requested back end, or the plain one with a warning where a fast one's operators are missing or wrong.
+
+    Args:
+        backend, precision, device: of the encoder.
+        plan: for a CPU's fast back end.
 
     Raises:
         ValueError: the device has no bf16 arithmetic, or the back end is for another kind of device.
@@ -41,14 +48,20 @@ def choose(backend: Backend, precision: Precision, device: torch.device) -> Oper
         raise ValueError(
             f"backend {backend} computes on {kind} only, not on {device}; choose auto or portable"
         )
-    plain: type[PortableOperators]
-    plain, fast = (
-        (PortableOperators, OneDnnOperators) if device.type == "cpu" else (BatchedOperators, FusedOperators)
-    )
+    dtype = DTYPES[precision]
     if backend in PLAIN:
-        return PLAIN[backend](DTYPES[precision], device)
-    trusted, found = (kind(DTYPES[precision], device) for kind in (plain, fast))
-    if fault := find_fault(found, trusted):
+        return PLAIN[backend](dtype, device)
+    trusted: Operators
+    found: Operators
+    if device.type == "cpu":
+        trusted, found = PortableOperators(dtype, device), OneDnnOperators(dtype, device, plan)
+        trials: list[Operators] = [
+            OneDnnOperators(dtype, device, Plan(kind=kind)) for kind in found.plan.kinds
+        ]
+    else:
+        trusted, found = BatchedOperators(dtype, device), FusedOperators(dtype, device)
+        trials = [found]
+    if fault := next(filter(None, (find_fault(trial, trusted) for trial in trials)), None):
         logger.warning(
             "the %s back end cannot serve (%s): the %s one does, slower", found.name, fault, trusted.name
         )
@@ -56,12 +69,27 @@ def choose(backend: Backend, precision: Precision, device: torch.device) -> Oper
     return found
 
 
+def usable(dtype: torch.dtype) -> tuple[Kind, ...]:
+    """Return the kinds of linear maps that a CPU's fast back end may use here."""
+    cpu = torch.device("cpu")
+    trusted = PortableOperators(dtype, cpu)
+    return tuple(
+        kind for kind in KINDS if find_fault(OneDnnOperators(dtype, cpu, Plan(kind=kind)), trusted) is None
+    )
+
+
 def computes_bf16(device: torch.device) -> bool:
-    """Return whether the device computes bf16 in hardware; emulated, it is slower than fp32."""
+    """Return whether the device computes bf16 in hardware; emulated, it is slower than fp32.
+
+    A processor has it only if oneDNN uses it too: ONEDNN_MAX_CPU_ISA may forbid that.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    if not any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16")):
+        return False
+    allowed = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return allowed is None or bool(allowed())
 
 
 def precisions(device: torch.device) -> list[Precision]:
