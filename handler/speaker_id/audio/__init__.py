@@ -13,8 +13,9 @@ counted in `damage`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from typing import cast
 
 import numpy as np
 
@@ -23,11 +24,12 @@ from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_layout, check_length
 from speaker_id.audio.media import Media
 from speaker_id.audio.sniff import sniff
-from speaker_id.audio.waveform import assemble
-from speaker_id.clip import Decoded, EncodedAudio, RawAudio
+from speaker_id.audio.span import Span
+from speaker_id.audio.waveform import assemble, waveforms
+from speaker_id.clip import Decoded, EncodedAudio, RawAudio, Waveform
 from speaker_id.errors import EmptyAudio, UnsupportedLayout
 
-__all__ = ["decode"]
+__all__ = ["Damage", "Span", "decode", "most_frames", "stream"]
 
 SHORTEST_FRAME = 0.001  # s; the shortest blocks of any codec here are Vorbis's, 64 samples at 48 kHz
 
@@ -50,7 +52,7 @@ def decode(
         EmptyAudio, UnsupportedMedia, CorruptAudio, TruncatedAudio, UnsupportedLayout, AudioTooLong,
         AudioTooShort, NonFiniteAudio: what is wrong with this clip. Nothing else is raised.
     """
-    damage = Damage(int(max_seconds / SHORTEST_FRAME) + 1)
+    damage = Damage(most_frames(max_seconds))
     if isinstance(clip, RawAudio):
         blocks, padding = _raw_blocks(clip, max_seconds), 0
     else:
@@ -66,6 +68,37 @@ def decode(
             padding=padding,
         )
     return Decoded(waveform, damage.skipped)
+
+
+def stream(
+    file: Span, *, sampling_rate: int, max_seconds: float, min_samples: int, damage: Damage
+) -> Iterator[Waveform]:
+    """Decode a recording of any length in constant memory; the parts together are what `decode` returns of its bytes.
+
+    Bytes between the frames of AAC or AMR, and tags within MPEG audio, are left out of a copy in memory.
+
+    Args:
+        file: the recording; other arguments are those of `decode`.
+        damage: counts the frames that are skipped.
+
+    Raises:
+        As `decode`; what is wrong with a later part is raised after the parts before it.
+    """
+    recordings = sniff(cast(bytes, file))
+    file.forget()
+    with closing(_encoded_blocks(recordings, max_seconds, damage)) as blocks:
+        yield from waveforms(
+            blocks,
+            sampling_rate=sampling_rate,
+            max_seconds=max_seconds,
+            min_samples=min_samples,
+            padding=max(media.padding for media in recordings),
+        )
+
+
+def most_frames(max_seconds: float) -> int:
+    """Return the most frames of a codec that a clip of so many seconds has."""
+    return int(max_seconds / SHORTEST_FRAME) + 1
 
 
 def _encoded_blocks(recordings: list[Media], max_seconds: float, damage: Damage) -> Generator[Block]:

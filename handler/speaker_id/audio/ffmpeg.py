@@ -16,7 +16,7 @@ import av.logging
 from speaker_id.audio import frames, isobmff, matroska
 from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_length
-from speaker_id.audio.media import Media, MediaBytes
+from speaker_id.audio.media import Media
 from speaker_id.errors import CorruptAudio, UnsupportedMedia
 
 av.logging.set_level(None)  # a decoder process discards messages about a caller's bytes: do not format them
@@ -56,7 +56,7 @@ def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]
     assert media.demuxer is not None
     try:
         with av.open(
-            MediaBytes(media.data),
+            media.open(),
             "r",
             format=media.demuxer,
             container_options={

@@ -19,6 +19,7 @@ LONGEST_FRAME = 1 << 21  # bytes: 65535 samples of 8 channels and 32 bits, and a
 SYNCS = (b"\xff\xf8", b"\xff\xf9")  # of streams of fixed and of variable block size
 # Sync words that are tried: bytes full of them would cost twenty times as much, 1.5 s for 2 MB.
 CANDIDATES = 1024
+SIGNATURE = b"fLaC"
 NEXT = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # signature and the header of a stream info
 
 
@@ -34,8 +35,7 @@ def inspect(data: bytes) -> Media:
         TruncatedAudio: the last frame ends before the declared length.
     """
     check_size("FLAC header", STREAM_INFO_END, len(data))
-    behind = NEXT.search(data, STREAM_INFO_END)
-    end = behind.start() if behind else None
+    end = _next_stream(data)
     block_size = int.from_bytes(data[8:10], "big")
     # 20 bits sampling rate, 3 channels less one, 5 bits a sample less one, 36 samples
     packed = int.from_bytes(data[18:26], "big")
@@ -52,6 +52,14 @@ def inspect(data: bytes) -> Media:
     if received is not None and received > declared:  # libsndfile would stop at what is declared
         return Media("FLAC", "flac", end=end, elementary=True)
     return Media("FLAC", end=end)
+
+
+def _next_stream(data: bytes) -> int | None:
+    """Return where a second stream begins; None if there is none."""
+    at = data.find(SIGNATURE, STREAM_INFO_END)
+    while at >= 0 and NEXT.match(data, at) is None:
+        at = data.find(SIGNATURE, at + 1)
+    return at if at >= 0 else None
 
 
 def _last_sample(data: bytes, block_size: int) -> int | None:

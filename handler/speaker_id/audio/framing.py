@@ -5,6 +5,7 @@ FFmpeg's demuxers for AMR and ADTS go on too, but then decode noise, or lose fra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from speaker_id.errors import CorruptAudio
 
 # Offsets in one recording that are tried, in Python, for a next frame.
 MOST_TRIES = 1 << 16
+NOT_ZERO = re.compile(rb"[^\0]")
 
 
 class Framed(NamedTuple):
@@ -81,7 +83,7 @@ def follow(
         lost = (end - at) / usual
         if end < len(data):
             lost = max(1, round(lost))
-        elif not data[at:].strip(b"\0"):
+        elif NOT_ZERO.search(data, at) is None:
             lost = 0  # padding
         if lost >= 1 and not skipped:
             first = frames

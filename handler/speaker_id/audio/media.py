@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import NamedTuple
 
+from speaker_id.audio.span import Span, SpanFile
 from speaker_id.errors import TruncatedAudio
 
 # Chunks, boxes, pages or elements that an inspector walks, in Python. 120 s of 20 ms blocks are 6000; a body
@@ -29,7 +30,7 @@ class Media(NamedTuple):
 
     name: str
     demuxer: str | None = None
-    data: bytes = b""
+    data: bytes | Span = b""
     end: int | None = None
     seconds: float | None = None
     elementary: bool = False
@@ -37,6 +38,10 @@ class Media(NamedTuple):
     empty: bool = False
     skipped_frames: int = 0
     first_skipped: float = 0.0
+
+    def open(self) -> io.IOBase:
+        """Return the recording's bytes as a file for a C library."""
+        return SpanFile(self.data) if isinstance(self.data, Span) else MediaBytes(self.data)
 
 
 def check_size(what: str, declared: int, received: int) -> None:

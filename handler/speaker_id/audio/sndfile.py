@@ -12,7 +12,7 @@ import soundfile
 
 from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_layout, check_length
-from speaker_id.audio.media import Media, MediaBytes
+from speaker_id.audio.media import Media
 from speaker_id.errors import CorruptAudio, TruncatedAudio
 
 BLOCK_VALUES = 1 << 22  # float32 values decoded at once: 16 MiB, 47 s of 44.1 kHz stereo
@@ -27,7 +27,7 @@ def blocks(media: Media, max_seconds: float, _: Damage) -> Generator[Block]:
         TruncatedAudio: fewer samples than the header declares.
     """
     try:
-        with soundfile.SoundFile(MediaBytes(media.data)) as sound:
+        with soundfile.SoundFile(media.open()) as sound:
             check_layout(sound.samplerate, sound.channels)
             declared = sound.frames
             check_length(declared, sound.samplerate, max_seconds)

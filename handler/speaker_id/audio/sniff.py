@@ -50,7 +50,8 @@ def sniff(data: bytes) -> list[Media]:
         media = form.inspect(rest)
         behind = b"" if media.end is None else rest[media.end :]
         if by_signature(behind) is None:
-            behind = behind.lstrip(b"\0")  # padding
+            sound = tags.NOT_ZERO.search(behind)
+            behind = behind[sound.start() :] if sound else b""  # without padding
         if by_signature(behind) is None:
             behind = b""  # such as a tag, which decoders ignore
         recordings.append(media._replace(data=media.data or rest[: media.end if behind else None]))

@@ -39,5 +39,7 @@ def inspect(data: bytes) -> Media:
             check_layout(sampling_rate, channels)
             sample_frame = max(1, sample_frame)
         position = (start + size + 7) & ~7
-    check_size("W64 header", struct.unpack_from("<Q", data.ljust(FIRST_CHUNK, b"\0"), 16)[0], len(data))
+    check_size(
+        "W64 header", struct.unpack_from("<Q", data[:FIRST_CHUNK].ljust(FIRST_CHUNK, b"\0"), 16)[0], len(data)
+    )
     raise CorruptAudio("W64 without a data chunk")

@@ -6,7 +6,7 @@ and its stream gives bit for bit what one call on the whole signal gives, in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from speaker_id.audio.layout import Block
 from speaker_id.clip import MAX_LEVEL, Waveform, max_frames
 from speaker_id.errors import AudioTooLong, AudioTooShort, CorruptAudio, EmptyAudio, NonFiniteAudio
 
+NOTHING: Waveform = np.zeros(0, np.float32)
 MOST_RATES = 64  # stretches of one sampling rate in a clip; each costs a resampler
 
 
@@ -31,34 +32,60 @@ def assemble(
         min_samples: fewest samples of the result.
         padding: frames that the codec may have added to the end; beyond `max_seconds` they are cut off silently.
     """
-    stretches: list[_Stretch] = []
+    parts = waveforms(
+        blocks, sampling_rate=sampling_rate, max_seconds=max_seconds, min_samples=min_samples, padding=padding
+    )
+    return np.concatenate(list(parts))
+
+
+def waveforms(
+    blocks: Iterable[Block], *, sampling_rate: int, max_seconds: float, min_samples: int, padding: int
+) -> Iterator[Waveform]:
+    """Yield the parts of the same waveform as blocks are drawn; arguments are those of `assemble`.
+
+    What is wrong with a later block is raised after the parts before it.
+    """
+    stretch: _Stretch | None = None
+    rates = samples = 0
     for block in blocks:
-        if not stretches or stretches[-1].rate != block.sampling_rate:
-            if len(stretches) == MOST_RATES:
+        if stretch is None or stretch.rate != block.sampling_rate:
+            if rates == MOST_RATES:
                 raise CorruptAudio(f"the sampling rate changes {MOST_RATES} times within the clip")
-            began = stretches[-1].began + stretches[-1].drawn / stretches[-1].rate if stretches else 0.0
-            stretches.append(_Stretch(block.sampling_rate, sampling_rate, began))
-        last = stretches[-1]
-        limit = max_frames(last.rate, max_seconds - last.began)
-        last.drawn += block.samples.shape[1]
+            began = 0.0
+            if stretch is not None:
+                began = stretch.began + stretch.drawn / stretch.rate
+                samples += len(tail := stretch.finish())
+                yield tail
+            stretch, rates = _Stretch(block.sampling_rate, sampling_rate, began), rates + 1
+        limit = max_frames(stretch.rate, max_seconds - stretch.began)
+        stretch.drawn += block.samples.shape[1]
         # count what is drawn, not what is kept: else a body of frames as short as the padding would have no end
-        if last.drawn > limit + padding:
+        if stretch.drawn > limit + padding:
             raise AudioTooLong(f"more than {max_seconds:g} s of audio, the limit: send a shorter clip")
-        last.add(block.samples[:, : max(0, limit - last.frames)])
-    if not any(each.frames for each in stretches):
+        samples += len(part := stretch.add(block.samples[:, : max(0, limit - stretch.frames)]))
+        yield part
+    if stretch is not None:
+        samples += len(tail := stretch.finish())
+        yield tail
+    if not samples:
         raise EmptyAudio("the recording contains no samples")
-    parts = [each.finish() for each in stretches if each.frames]
-    waveform = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if len(waveform) < min_samples:
+    if samples < min_samples:
         raise AudioTooShort(
-            f"{1e3 * len(waveform) / sampling_rate:.4g} ms of audio; at least "
+            f"{1e3 * samples / sampling_rate:.4g} ms of audio; at least "
             f"{1e3 * min_samples / sampling_rate:.4g} ms ({min_samples} samples at {sampling_rate} Hz) are needed"
         )
-    if (level := max(waveform.max(), -waveform.min())) > MAX_LEVEL:
+
+
+def checked(samples: Waveform) -> Waveform:
+    """Raise NonFiniteAudio for samples that the model cannot process."""
+    level = max(samples.max(initial=0), -samples.min(initial=0))
+    if not np.isfinite(level):
+        raise NonFiniteAudio("the samples overflow float32 when resampled; scale them to ±1")
+    if level > MAX_LEVEL:
         raise NonFiniteAudio(
             f"samples of up to {level:.3g} overflow in the model; at most {MAX_LEVEL:g} is accepted: scale them to ±1"
         )
-    return waveform
+    return samples
 
 
 class _Stretch:
@@ -75,39 +102,40 @@ class _Stretch:
         self.frames = 0  # of them that are kept
         self._target = target
         self._stream = soxr.ResampleStream(rate, target, 1, dtype="float32", quality="HQ")
-        self._parts: list[Waveform] = []
+        self._given = 0  # samples of the result
         self._non_finite = 0
         self._first_non_finite = 0
 
-    def add(self, samples: npt.NDArray[np.float32]) -> None:
+    def add(self, samples: npt.NDArray[np.float32]) -> Waveform:
+        """Return what is known of the result; nothing once a sample is not finite."""
         mixed = downmix(samples)
+        part = NOTHING
         finite = np.isfinite(mixed)
         if not finite.all():
             if not self._non_finite:
                 self._first_non_finite = self.frames + int(np.argmin(finite))
             self._non_finite += int(np.count_nonzero(~finite))
-        elif self.rate == self._target:
-            self._parts.append(mixed)
-        else:
-            self._parts.append(self._stream.resample_chunk(mixed))
+        elif not self._non_finite:
+            part = mixed if self.rate == self._target else self._stream.resample_chunk(mixed)
         self.frames += len(mixed)
+        self._given += len(part)
+        return checked(part)
 
     def finish(self) -> Waveform:
+        """Return the rest of the result."""
         if self._non_finite:
             raise NonFiniteAudio(
                 f"{self._non_finite} of {self.frames} samples are NaN, infinite or too large to mix: first at sample "
                 f"{self._first_non_finite} ({self.began + self._first_non_finite / self.rate:.6g} s)"
             )
         if self.rate == self._target:
-            return np.ascontiguousarray(np.concatenate(self._parts))
+            return NOTHING
         tail = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         # librosa's own expression, rounding included: the length is part of the contract.
         length = int(np.ceil(self.frames * (float(self._target) / self.rate)))
-        waveform = np.concatenate([*self._parts, tail])[:length]
-        waveform = np.pad(waveform, (0, length - len(waveform)))
-        if not np.isfinite(waveform).all():
-            raise NonFiniteAudio("the samples overflow float32 when resampled; scale them to ±1")
-        return waveform
+        missing = length - self._given
+        assert missing >= 0, "the resampler gave more than its input has"
+        return checked(np.pad(tail[:missing], (0, max(0, missing - len(tail)))))
 
 
 def downmix(samples: npt.NDArray[np.float32]) -> Waveform:

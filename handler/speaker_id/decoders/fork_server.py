@@ -18,8 +18,8 @@ import soundfile
 
 from speaker_id import audio
 from speaker_id.clip import EncodedAudio
-from speaker_id.decoders import decoder, sandbox
-from speaker_id.decoders.wire import ANSWER, COMMAND, DESCRIPTORS, FILTERED, FORK, UNFILTERED, UNKNOWN
+from speaker_id.decoders import decoder, sandbox, streaming
+from speaker_id.decoders.wire import ANSWER, COMMAND, DESCRIPTORS, FILTERED, FORK, STREAM, UNFILTERED, UNKNOWN
 
 # A container each for libsndfile and FFmpeg: what they import or allocate at first use exists before the first fork.
 WARM_UP = (("WAV", "PCM_16", 44100), ("MP3", "MPEG_LAYER_III", 44100))
@@ -38,14 +38,14 @@ def main(descriptor: int, memory: int, file_bytes: int) -> None:
         connection.sendall(FILTERED if sandbox.FILTERED else UNFILTERED)
         while command := receive(connection):
             kind, pid, descriptors = command
-            if kind == FORK:
+            if kind in (FORK, STREAM):
                 try:
                     child = os.fork()
                 except OSError:  # no process or no memory is left: the next command may succeed
                     child = UNKNOWN
                 if not child:
                     connection.close()
-                    run(own, descriptors, memory, file_bytes)
+                    run(own, kind, descriptors, memory, file_bytes)
                 for each in descriptors:
                     os.close(each)
                 children |= {child} - {UNKNOWN}
@@ -68,7 +68,7 @@ def receive(connection: socket.socket) -> tuple[bytes, int, list[int]] | None:
     return (*COMMAND.unpack(data), descriptors) if data else None
 
 
-def run(parent: int, descriptors: list[int], memory: int, file_bytes: int) -> None:
+def run(parent: int, kind: bytes, descriptors: list[int], memory: int, file_bytes: int) -> None:
     """Run as a decoder process; never return."""
     status = 1
     try:
@@ -77,9 +77,15 @@ def run(parent: int, descriptors: list[int], memory: int, file_bytes: int) -> No
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)  # what the libraries say about a caller's bytes
         os.close(quiet)
-        connection, body, samples = socket.socket(fileno=descriptors[0]), *descriptors[1:]
-        sandbox.confine(memory, file_bytes)
-        decoder.serve(connection, body, samples)
+        connection = socket.socket(fileno=descriptors[0])
+        if kind == STREAM:
+            file = audio.Span.of(descriptors[1])
+            sandbox.confine(memory, 0)  # it writes to no file
+            streaming.serve(connection, file)
+        else:
+            body, samples = descriptors[1:]
+            sandbox.confine(memory, file_bytes)
+            decoder.serve(connection, body, samples)
         status = 0
     except (BrokenPipeError, ConnectionResetError):
         status = 0  # the worker is gone

@@ -57,8 +57,12 @@ class ForkServer:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    def fork(self, descriptors: Sequence[int]) -> int:
+    def fork(self, descriptors: Sequence[int], kind: bytes = FORK) -> int:
         """Start a decoder with these descriptors, and return its process id.
+
+        Args:
+            descriptors: those that `wire` says.
+            kind: FORK or STREAM.
 
         Raises:
             Lost: the fork server does not start.
@@ -67,10 +71,10 @@ class ForkServer:
             pid = UNKNOWN
             if self._connection is not None:
                 with contextlib.suppress(Lost):
-                    pid = self._ask(FORK, 0, descriptors)
+                    pid = self._ask(kind, 0, descriptors)
             if self._connection is None:
                 self._start()
-                pid = self._ask(FORK, 0, descriptors)
+                pid = self._ask(kind, 0, descriptors)
             if pid == UNKNOWN:
                 raise Lost("no more processes can be started")
             return pid

@@ -2,7 +2,8 @@
 
 The worker sends the fork server a command: `F` with the three descriptors of a new decoder (its connection, the
 shared memory of the clip, that of the samples), answered with a process id; `E` with a process id, which ends that
-decoder and is answered with its wait status. A decoder receives one line of JSON for each clip and replies with one.
+decoder and is answered with its wait status; `S` with the two descriptors of a process that decodes one recording (its
+connection, the file), answered as `F` is. A decoder receives one line of JSON for each clip and replies with one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import tempfile
 
 COMMAND = struct.Struct("<cI")  # what, and a process id
 ANSWER = struct.Struct("<I")
-FORK, END = b"F", b"E"
+FORK, END, STREAM = b"F", b"E", b"S"
 # Sent once by the fork server, when it is ready: whether system calls are filtered.
 FILTERED, UNFILTERED = b"F", b"U"
 UNKNOWN = 0xFFFF_FFFF  # answer to END: no such decoder; to FORK: none can be started
 DESCRIPTORS = 3
 LONGEST_LINE = 4096  # bytes of a request or a reply
+# Of a recording's process: what follows, and how many samples or bytes of JSON. Then it has ended.
+PART = struct.Struct("<cI")
+SAMPLES, RESULT = b"S", b"R"
 
 
 class Lost(Exception):

@@ -1,0 +1,132 @@
+"""A file that is decoded as it is read gives the waveform, or the error, that its bytes give."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from speaker_id import audio
+from speaker_id.audio import span
+from speaker_id.clip import EncodedAudio
+from speaker_id.errors import AudioTooLong, RequestError
+
+from measure.chaos.recordings import FORMATS, recording
+
+CASES = sorted((Path(__file__).parent / "cases").iterdir())
+RATE, SECONDS = 16_000, 120.0
+
+
+def by_bytes(data: bytes) -> tuple[np.ndarray, int]:
+    decoded = audio.decode(EncodedAudio(data), sampling_rate=RATE, max_seconds=SECONDS, min_samples=400)
+    return decoded.waveform, decoded.skipped_frames
+
+
+def by_file(data: bytes) -> tuple[np.ndarray, int]:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        damage = audio.Damage(audio.most_frames(SECONDS))
+        parts = audio.stream(
+            audio.Span.of(file.fileno()),
+            sampling_rate=RATE,
+            max_seconds=SECONDS,
+            min_samples=400,
+            damage=damage,
+        )
+        return np.concatenate(list(parts)), damage.skipped
+
+
+def outcome(decode, data: bytes) -> tuple[str, object]:
+    try:
+        waveform, skipped = decode(data)
+    except RequestError as error:
+        return error.code, error.message
+    return str(skipped), waveform.tobytes()
+
+
+def damaged(data: bytes, seed: int) -> bytes:
+    """With 40 bytes changed somewhere."""
+    random = np.random.default_rng(seed)
+    changed = np.frombuffer(data, np.uint8).copy()
+    changed[random.integers(0, len(data), 40)] = random.integers(0, 256, 40)
+    return changed.tobytes()
+
+
+@pytest.fixture(autouse=True)
+def ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the shortest slices of a file are ranges, and a search takes many steps."""
+    monkeypatch.setattr(span, "LONGEST_COPY", 64)
+    monkeypatch.setattr(span, "STEP", 1000)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_of_every_format_whole_joined_truncated_and_damaged(name: str) -> None:
+    data = recording(name, 0.7)
+    for each in (data, data + data, data[: 2 * len(data) // 3], *(damaged(data, seed) for seed in range(3))):
+        assert outcome(by_file, each) == outcome(by_bytes, each)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.name)
+def test_of_files_that_people_have(path: Path) -> None:
+    data = path.read_bytes()
+    assert outcome(by_file, data) == outcome(by_bytes, data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"<html>", b"\0" * 5000, b"ID3\4\0\0\0\0\0\0", b"OggS" * 3000, b"fLaC" * 3000]
+)
+def test_of_what_is_no_recording(data: bytes) -> None:
+    assert outcome(by_file, data) == outcome(by_bytes, data)
+
+
+def test_parts_come_before_the_limit_is_found_to_be_passed() -> None:
+    data = recording("MP3 bare", 20.0)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        damage = audio.Damage(audio.most_frames(10.0))
+        parts = audio.stream(
+            audio.Span.of(file.fileno()), sampling_rate=RATE, max_seconds=10.0, min_samples=400, damage=damage
+        )
+        assert len(next(parts))
+        with pytest.raises(AudioTooLong):
+            list(parts)
+
+
+def test_a_range_is_like_its_bytes() -> None:
+    data = bytes(range(256)) * 20
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        whole = audio.Span.of(file.fileno())
+        for part, same in (
+            (whole, data),
+            (whole[100:3000], data[100:3000]),
+            (whole[100:][1:-9], data[100:][1:-9]),
+        ):
+            assert bytes(part) == same
+            assert (len(part), part[0], part[-1], part[3:9]) == (len(same), same[0], same[-1], same[3:9])
+            for wanted in (b"\x63\x64", b"\xff\0", b"absent", same[-3:], same[:3]):
+                assert part.find(wanted) == same.find(wanted)
+                assert part.find(wanted, 700) == same.find(wanted, 700)
+                assert part.rfind(wanted) == same.rfind(wanted)
+                assert part.rfind(wanted, 50, 900) == same.rfind(wanted, 50, 900)
+                assert part.count(wanted) == same.count(wanted)
+            assert part.startswith((b"xx", same[5:9]), 5)
+            assert part[5000:9000] == same[5000:9000]
+            assert span.SpanFile(part).read() == same
+
+
+def test_a_file_moves_only_to_positions_that_are_possible() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(1000))
+        file.flush()
+        opened = span.SpanFile(audio.Span.of(file.fileno()))
+        assert opened.seek(-10, 2) == 990
+        assert opened.seek(-2000, 1) == 990
+        assert opened.seek(5, 9) == 990
+        assert len(opened.read(100)) == 10
+        assert opened.seek(5000) == 5000
+        assert opened.read(1) == b""
