@@ -3,6 +3,7 @@
     python identify.py interview.wav recordings/ --top-k 3
     arecord -d 5 -f cd | python identify.py -
     python identify.py recordings/ --format jsonl > answers.jsonl
+    python identify.py meeting.wav --windows 3,1.5 --rttm > meeting.rttm
 
 One file on purpose, though long, so that it can be copied: Python 3.10+ and `requests`, with the urllib3 2.2 or newer
 that it brings, are all it needs; `rich` or `tqdm` shows progress where one is installed.
@@ -20,16 +21,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import io
 import json
+import math
 import os
 import random
 import re
 import sys
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
 from ssl import SSLCertVerificationError
 from typing import Any
@@ -45,6 +50,8 @@ LARGEST_ANSWER = 16 << 20  # bytes; all labels of a large model need far less
 # Seconds; sockets take no much larger number, so beyond it there is no limit.
 LONGEST_TIMEOUT = 1e6
 WORK = re.compile(r"\b(?:decode|inference);dur=([0-9]+(?:[.][0-9]+)?)")  # ms, in Server-Timing
+TOO_LONG, TOO_SHORT = "recording_too_long", "audio_too_short"
+UNKNOWN = "unknown"
 PIECE = 64 << 10  # bytes of an answer that are read at a time
 ENVIRONMENT_TOKEN = "SPEAKER_ID_TOKEN"  # noqa: S105  # the variable's name
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -64,6 +71,7 @@ class ClientError(Exception):
     ├── Unreachable   no connection, or it broke
     │   └── TimedOut  no whole answer in time
     ├── Refused       the server answered with an error: `status`, `code`
+    ├── Unsplittable  a recording that is too long, in a format that cannot be cut here
     └── BadAnswer     something answered that is no speaker identification server
     """
 
@@ -83,9 +91,15 @@ class BadAnswer(ClientError):
 
 
 class Refused(ClientError):
-    def __init__(self, status: int, code: str, message: str) -> None:
+    """`seconds` says how much of a recording fits, where it is too long."""
+
+    def __init__(self, status: int, code: str, message: str, seconds: float | None = None) -> None:
         super().__init__(f"{message} ({status} {code})")
-        self.status, self.code = status, code
+        self.status, self.code, self.seconds = status, code, seconds
+
+
+class Unsplittable(ClientError):
+    code = "unsplittable"
 
 
 @dataclass(frozen=True)
@@ -232,36 +246,17 @@ class Client:
             OSError: the file cannot be read.
         """
         data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
-        # the last is how long the caller waits: after that the server does not work on the request
-        options = {
-            "X-Top-K": top_k,
-            "X-Function-To-Apply": function_to_apply,
-            "X-Heads": heads,
-            "X-Fpir": fpir,
-            "X-Min-Score": min_score,
-            "X-Request-Timeout": self._limits[1],
-        }
-        headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
         began = time.monotonic()
-        try:
-            with self._session().post(
-                self.url,
-                data,
-                headers=headers,
-                timeout=self._limits,
-                allow_redirects=False,
-                stream=True,
-                verify=self._trusted,
-            ) as response:
-                body = self._read(response)
-        except (requests.ReadTimeout, ReadTimeoutError) as exc:
-            raise TimedOut(f"no answer from {self.url} within {self._timeout[1]:g} s") from exc
-        except DecodeError as exc:
-            raise BadAnswer(f"{self.url} answered with a body that does not decode: {_why(exc)}") from exc
-        except (requests.ConnectionError, HTTPError) as exc:
-            raise Unreachable(f"cannot reach {self.url}: {_why(exc)}") from exc
-        except (requests.RequestException, ValueError) as exc:
-            raise BadAnswer(f"cannot send to {self.url}: {_why(exc)}") from exc
+        response, body = self._ask(
+            data,
+            {
+                "X-Top-K": top_k,
+                "X-Function-To-Apply": function_to_apply,
+                "X-Heads": heads,
+                "X-Fpir": fpir,
+                "X-Min-Score": min_score,
+            },
+        )
         length = response.headers.get("x-audio-seconds", "")
         work = WORK.findall(response.headers.get("server-timing", ""))
         return Answer(
@@ -274,6 +269,94 @@ class Client:
             audio_seconds=float(length) if length.replace(".", "", 1).isdecimal() else None,
             work_seconds=sum(map(float, work)) / 1000 if work else None,
         )
+
+    def windows(
+        self, recording: str | Path | bytes, windows: tuple[float, float], **options: Any
+    ) -> list[dict[str, Any]]:
+        """Identify who speaks in each window of a recording; one that is too long for a request is split.
+
+        Args:
+            recording: as of `identify`.
+            windows: seconds of a window, and from one's start to the next one's.
+            options: those of `identify`.
+
+        Returns:
+            `[{"start", "end", "ranking"}, …]`; of several heads, `ranking` has one for each by its name.
+
+        Raises:
+            Unsplittable: it is too long, and no PCM WAV.
+            As `identify`.
+        """
+        data = recording if isinstance(recording, bytes) else Path(recording).read_bytes()
+        seconds, hop = windows
+        try:
+            return self._windows(data, windows, options)
+        except Refused as refusal:
+            if refusal.code != TOO_LONG or not refusal.seconds:
+                raise
+            fits = refusal.seconds
+        whole, number = Wav(data, fits), 0  # of the window that is next
+        found: list[dict[str, Any]] = []
+        while not number or (number - 1) * hop + seconds < whole.seconds:
+            count = 1 + math.floor((fits - seconds) / hop + 1e-9)
+            if count < 1:
+                raise Unsplittable(f"only {fits:g} s fit in a request, less than a window of {seconds:g} s")
+            start = number * hop
+            part = whole.part(start, start + (count - 1) * hop + seconds)
+            try:
+                answered = self._windows(part, windows, options)
+            except Refused as refusal:
+                if refusal.code == TOO_LONG and refusal.seconds and refusal.seconds < fits:
+                    fits = refusal.seconds  # the server is busier than before
+                    continue
+                if refusal.code == TOO_SHORT and found:
+                    break  # a rest that makes no window
+                raise
+            found += [
+                {**each, "start": round(each["start"] + start, 6), "end": round(each["end"] + start, 6)}
+                for each in answered
+            ]
+            number += count
+        return found
+
+    def _windows(
+        self, data: bytes, windows: tuple[float, float], options: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        named = {f"X-{name.replace('_', '-').title()}": value for name, value in options.items()}
+        response, body = self._ask(data, {**named, "X-Windows": "{:g};hop={:g}".format(*windows)})
+        answer = _checked(response, body)
+        with contextlib.suppress(TypeError, KeyError, ValueError):
+            return [
+                {"start": float(each["start"]), "end": float(each["end"]), "ranking": each["ranking"]}
+                for each in answer["windows"]
+            ]
+        raise BadAnswer(
+            f"{self.url} answered {response.status_code} without windows: does it know X-Windows?"
+        )
+
+    def _ask(self, data: bytes, options: dict[str, Any]) -> tuple[requests.Response, bytes]:
+        # how long the caller waits: after that the server does not work on the request
+        options = {**options, "X-Request-Timeout": self._limits[1]}
+        headers = self._headers | {name: str(value) for name, value in options.items() if value is not None}
+        try:
+            with self._session().post(
+                self.url,
+                data,
+                headers=headers,
+                timeout=self._limits,
+                allow_redirects=False,
+                stream=True,
+                verify=self._trusted,
+            ) as response:
+                return response, self._read(response)
+        except (requests.ReadTimeout, ReadTimeoutError) as exc:
+            raise TimedOut(f"no answer from {self.url} within {self._timeout[1]:g} s") from exc
+        except DecodeError as exc:
+            raise BadAnswer(f"{self.url} answered with a body that does not decode: {_why(exc)}") from exc
+        except (requests.ConnectionError, HTTPError) as exc:
+            raise Unreachable(f"cannot reach {self.url}: {_why(exc)}") from exc
+        except (requests.RequestException, ValueError) as exc:
+            raise BadAnswer(f"cannot send to {self.url}: {_why(exc)}") from exc
 
     def _read(self, response: requests.Response) -> bytes:
         """The whole body, bounded in time and size: `requests` bounds only the time between two bytes."""
@@ -305,12 +388,24 @@ def identify(clip: str | Path | bytes, top_k: int | None = None, **server: Any) 
         return client.identify(clip, top_k=top_k)
 
 
-def _labels(response: requests.Response, content: bytes) -> list[Label]:
-    """The labels of an answer; raises the error that it states."""
+def _checked(response: requests.Response, content: bytes) -> Any:
+    """The JSON of an answer, None if it is none; raises the error that it states."""
     body: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(content)
-    if response.ok and (isinstance(body, list) or (isinstance(body, dict) and body and "error" not in body)):
+    if isinstance(body, dict) and "error" in body and "code" in body:
+        seconds = body.get("seconds")
+        fits = float(seconds) if isinstance(seconds, (int, float)) else None
+        raise Refused(response.status_code, str(body["code"]), str(body["error"]), fits)
+    if response.status_code >= 400:
+        raise Refused(response.status_code, "http_error", response.reason or "no reason given")
+    return body if response.ok else None
+
+
+def _labels(response: requests.Response, content: bytes) -> list[Label]:
+    """The labels of an answer; raises the error that it states."""
+    body = _checked(response, content)
+    if isinstance(body, list) or (isinstance(body, dict) and body and "error" not in body):
         rankings = body.items() if isinstance(body, dict) else [(None, body)]
         with contextlib.suppress(TypeError, KeyError, ValueError):
             return [
@@ -318,11 +413,58 @@ def _labels(response: requests.Response, content: bytes) -> list[Label]:
                 for head, ranking in rankings
                 for entry in ranking
             ]
-    if isinstance(body, dict) and "error" in body and "code" in body:
-        raise Refused(response.status_code, str(body["code"]), str(body["error"]))
-    if response.status_code >= 400:
-        raise Refused(response.status_code, "http_error", response.reason or "no reason given")
     raise BadAnswer(f"{response.url} answered {response.status_code} without a list of labels")
+
+
+class Wav:
+    """A PCM WAV, to be cut. Raises Unsplittable for anything else.
+
+    Args:
+        data: the file.
+        fits: seconds that the server takes, for the message.
+    """
+
+    def __init__(self, data: bytes, fits: float) -> None:
+        self._data = data
+        try:
+            with wave.open(io.BytesIO(data)) as reader:
+                self._rate = reader.getframerate()
+                self.seconds = reader.getnframes() / self._rate
+        except (wave.Error, EOFError) as exc:
+            raise Unsplittable(
+                f"the server takes {fits:g} s at a time, and only PCM WAV can be cut here: convert it, with "
+                "ffmpeg -i RECORDING -ac 1 -ar 16000 recording.wav"
+            ) from exc
+
+    def part(self, start: float, end: float) -> bytes:
+        """The file of a part, in seconds."""
+        first = round(start * self._rate)
+        cut = io.BytesIO()
+        with wave.open(io.BytesIO(self._data)) as reader, wave.open(cut, "wb") as writer:
+            reader.setpos(first)
+            writer.setparams(reader.getparams())
+            writer.writeframes(reader.readframes(round(end * self._rate) - first))
+        return cut.getvalue()
+
+
+def turns_of(windows: list[dict[str, Any]], head: str | None = None) -> list[dict[str, Any]]:
+    """Adjacent windows of one label as `[{"start", "end", "label", "score"}, …]`, as the server merges them.
+
+    Where windows overlap, one ends and the next begins in the middle of what they share; the score is their mean.
+    """
+    bounds = [(before["end"] + after["start"]) / 2 for before, after in pairwise(windows)]
+    starts, ends = (
+        [*(each["start"] for each in windows[:1]), *bounds],
+        [*bounds, *(each["end"] for each in windows[-1:])],
+    )
+    best = [(each["ranking"][head] if head else each["ranking"])[0] for each in windows]
+    turns = []
+    for label, group in groupby(range(len(windows)), key=lambda at: best[at]["label"]):
+        run = list(group)
+        score = sum(best[at]["score"] for at in run) / len(run)
+        times = {"start": round(starts[run[0]], 6), "end": round(ends[run[-1]], 6)}
+        turns.append({**times, "label": label, "score": score})
+    return turns
 
 
 def _limit(seconds: float) -> float | None:
@@ -343,11 +485,18 @@ def _why(exc: BaseException) -> str:
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
-Record = dict[str, Any]  # {"clip", "labels", "seconds"} or {"clip", "error", "code"}
+# {"clip", "labels", "seconds"}, of a recording {"clip", "windows", "turns"}, or {"clip", "error", "code"}
+Record = dict[str, Any]
 
 
-def run(client: Client, names: list[str], concurrency: int, **options: Any) -> Iterator[Record]:
-    """Identify clips, `concurrency` at a time; records come in the clips' order.
+def run(
+    client: Client,
+    names: list[str],
+    concurrency: int,
+    windows: tuple[float, float] | None = None,
+    **options: Any,
+) -> Iterator[Record]:
+    """Identify clips, or windows of recordings, `concurrency` at a time; records come in the clips' order.
 
     Raises:
         Unreachable: the server is not there, so that the remaining clips need not be tried.
@@ -355,7 +504,10 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
 
     def one(name: str) -> Record:
         try:
-            answer = client.identify(sys.stdin.buffer.read() if name == "-" else name, **options)
+            audio = sys.stdin.buffer.read() if name == "-" else name
+            if windows:
+                return recorded(name, client.windows(audio, windows, **options))
+            answer = client.identify(audio, **options)
         except (ClientError, OSError) as exc:
             if isinstance(exc, Unreachable) and not isinstance(exc, TimedOut):  # not only this clip's error
                 raise
@@ -367,6 +519,13 @@ def run(client: Client, names: list[str], concurrency: int, **options: Any) -> I
         yield from pool.map(one, names)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def recorded(name: str, windows: list[dict[str, Any]]) -> Record:
+    """A recording's record: `turns` is a list, or an object of such lists by the heads' names."""
+    heads = windows[0]["ranking"] if windows and isinstance(windows[0]["ranking"], dict) else None
+    turns = {head: turns_of(windows, head) for head in heads} if heads else turns_of(windows)
+    return {"clip": name, "windows": windows, "turns": turns}
 
 
 def record(label: Label) -> dict[str, Any]:
@@ -414,6 +573,14 @@ def print_table(records: Iterable[Record]) -> None:
         if "error" in record:
             print(f"{record['clip']}: error: {record['error']}", flush=True)
             continue
+        if "turns" in record:
+            print(f"{record['clip']}:", flush=True)
+            for turn in _turns(record):
+                print(
+                    f"{turn['start']:10.2f} {turn['end']:10.2f}  {_name(turn)} {turn['score']:.3f}",
+                    flush=True,
+                )
+            continue
         ranking = "  ".join(f"{_name(each)} {each['score']:.3f}" for each in record["labels"])
         print(f"{record['clip']}: {ranking}  ({1000 * record['seconds']:.0f} ms)", flush=True)
 
@@ -443,6 +610,45 @@ def print_csv(records: Iterable[Record]) -> None:
             rows.writerow([record["clip"], rank, _name(each), each["score"], ""])
         if "error" in record:
             rows.writerow([record["clip"], "", "", "", record["error"]])
+
+
+def print_csv_of_turns(records: Iterable[Record]) -> None:
+    """One row a turn; a failed recording has one row with its error alone."""
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(["clip", "start", "end", "label", "score", "error"])
+    for record in records:
+        for turn in _turns(record):
+            rows.writerow([record["clip"], turn["start"], turn["end"], _name(turn), turn["score"], ""])
+        if "error" in record:
+            rows.writerow([record["clip"], "", "", "", "", record["error"]])
+
+
+def of_one_head(record: Record) -> Record:
+    """The record, or an error where RTTM cannot say what it holds."""
+    if isinstance(record.get("turns"), list) or "error" in record:
+        return record
+    error = f"RTTM is of one head: choose it with --heads, of {', '.join(record['turns'])}"
+    return {"clip": record["clip"], "error": error, "code": "several_heads"}
+
+
+def print_rttm(records: Iterable[Record]) -> None:
+    """NIST's RTTM, a line a turn; `unknown` has none, as on the server."""
+    for record in records:
+        if "error" in record:
+            print(f"{record['clip']}: error: {record['error']}", file=sys.stderr, flush=True)
+        for turn in record.get("turns", []):
+            if turn["label"] != UNKNOWN:
+                name, label = ("_".join(text.split()) for text in (Path(record["clip"]).stem, turn["label"]))
+                times = f"{turn['start']:.3f} {turn['end'] - turn['start']:.3f}"
+                print(f"SPEAKER {name} 1 {times} <NA> <NA> {label} {turn['score']:.4f} <NA>", flush=True)
+
+
+def _turns(record: Record) -> list[dict[str, Any]]:
+    """The turns of a recording, with their heads' names where there are several."""
+    found = record.get("turns", [])
+    if isinstance(found, list):
+        return found
+    return [{**turn, "head": head} for head, turns in found.items() for turn in turns]
 
 
 FORMATS: dict[str, Callable[[Iterable[Record]], None]] = {
@@ -483,6 +689,11 @@ def server_options(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     }
 
 
+def seconds_and_hop(text: str) -> tuple[float, float]:
+    seconds, _, hop = text.partition(",")
+    return float(seconds), float(hop or seconds)
+
+
 def main(
     arguments: list[str] | None = None, parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser
 ) -> int:
@@ -496,6 +707,13 @@ def main(
         "--fpir", type=float, help="share of strangers that may get another label than unknown, such as 0.01"
     )
     option("--min-score", type=float, help="or the probability that a label must reach, against unknown")
+    option(
+        "--windows",
+        type=seconds_and_hop,
+        metavar="SECONDS[,HOP]",
+        help="who speaks when, in a long recording",
+    )
+    option("--rttm", action="store_true", help="print the turns of --windows as RTTM")
     option("--concurrency", type=int, default=4, help="clips in flight at once (%(default)s)")
     option("--format", choices=FORMATS, default="table")
     args = parser.parse_args(arguments)
@@ -507,6 +725,8 @@ def main(
         parser.error("no audio files")
     if args.concurrency < 1:
         parser.error("--concurrency must be 1 or more")
+    if args.rttm and not args.windows:
+        parser.error("--rttm is of --windows")
     server = server_options(parser, args)
     failed: list[str] = []
 
@@ -522,8 +742,12 @@ def main(
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with Client(args.url, args.model, **server) as client:
-            records = run(client, names, args.concurrency, **options)
-            FORMATS[args.format](watched(with_progress(records, len(names))))
+            records = run(client, names, args.concurrency, args.windows, **options)
+            show = FORMATS[args.format]
+            if args.windows:
+                records = map(of_one_head, records) if args.rttm else records
+                show = print_rttm if args.rttm else print_csv_of_turns if args.format == "csv" else show
+            show(watched(with_progress(records, len(names))))
         sys.stdout.flush()
     except Unreachable as exc:
         print(f"identify: {exc}", file=sys.stderr)

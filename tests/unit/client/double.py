@@ -117,9 +117,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    """The server for as long as the block runs."""
-    with Server() as running:
+def serving(kind: type[Server] = Server) -> Iterator[Any]:
+    """The server, of some kind, for as long as the block runs."""
+    with kind() as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         try:
