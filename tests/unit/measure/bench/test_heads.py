@@ -38,7 +38,7 @@ def arranged(rates: dict[str, list[float]], megabytes: dict[str, float]) -> dict
         name: {
             "audio_seconds_per_second": rates[name],
             "lone_ms": [5.0, 6.0],
-            "peak_mb": megabytes[name],
+            "peak_mb": [megabytes[name]] * 2,
         }
         for name in rates
     }
