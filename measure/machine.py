@@ -12,12 +12,18 @@ from typing import Any
 
 import psutil
 from pydantic import BaseModel, ConfigDict
+from speaker_id.plan import RESTRICTIONS
 
 from measure import ROOT
 
 # what decides a product's speed: on x86-64, then on arm64
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "sve", "sve2", "bf16", "i8mm")
 LIBRARIES = ("torch", "transformers", "numpy")
+# An approximation of a processor that has no AVX-512: units, caches and clock stay this one's. To be set before torch
+# is imported.
+AVX2 = dict(zip(RESTRICTIONS, ("AVX2", "AVX2", "avx2"), strict=True))
+HELD = "held to AVX2"  # stands after its name
+BEYOND = ("avx512", "amx")
 
 
 class Machine(BaseModel):
@@ -41,7 +47,7 @@ class Machine(BaseModel):
 
 def describe(*packages: str) -> Machine:
     """This machine and checkout; `packages` are those whose versions matter beside torch and what it computes with."""
-    model, flags = processor(Path("/proc/cpuinfo").read_text())
+    model, flags = restricted(*processor(Path("/proc/cpuinfo").read_text()))
     return Machine(
         cpu=model,
         cpu_flags=flags,
@@ -80,6 +86,19 @@ def processor(cpuinfo: str) -> tuple[str, str]:
         family, model = entries.get("cpu family", "?"), entries.get("model", "?")
         name = f"{entries.get('model name', 'unknown')} (family {family}, model {model})"
     return name, " ".join(flag for flag in FLAGS if flag in present)
+
+
+def restrictions() -> dict[str, str]:
+    """The variables of the environment that forbid some of the processor's instructions."""
+    return {name: os.environ[name] for name in RESTRICTIONS if os.environ.get(name)}
+
+
+def restricted(model: str, flags: str) -> tuple[str, str]:
+    """Name and flags of a processor, as the environment allows it to be used."""
+    found = restrictions()
+    if found == AVX2:
+        return f"{model} {HELD}", " ".join(flag for flag in flags.split() if not flag.startswith(BEYOND))
+    return ", ".join([model, *(f"{name}={value}" for name, value in found.items())]), flags
 
 
 def versions() -> str:

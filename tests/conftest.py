@@ -9,10 +9,8 @@ import pytest
 from speaker_id.plan import FOLDER_VARIABLE
 
 from measure import ROOT
-from measure.machine import processor
+from measure.machine import AVX2, processor
 from serving import model_servers
-
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 
 AUTO = "auto"  # of the setting: what is fastest here
 FOLDER_VARIABLE = "SPEAKER_ID_KERNELS"  # of the environment: where measured plans are kept
+# of the environment: with which a user restricts the instructions that oneDNN, MKL and torch use
+RESTRICTIONS = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY")
 Kind = Literal["fused", "separate", "plain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FORM = "rows=N, tile=N, and fused, separate or plain, alone or after OUTPUTSxINPUTS="

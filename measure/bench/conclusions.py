@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from measure.bench import RESULTS
-from measure.bench.findings import HF, jemalloc, more, reached, two_workers
+from measure.bench.findings import HF, grows, jemalloc, more, reached, two_workers
 from measure.bench.results import newest_run
 from measure.document import Page
 
@@ -30,7 +30,7 @@ def text(folder: Path) -> str:
         "threads of its own that share a clip's rows and heads, so that one worker keeps two cores as busy as two "
         f"workers do; Hugging Face's model has none, and answers {more(rows, HF):.0f} % more in two workers.",
         f"**Allocator**: glibc is the default. {jemalloc(rows)}",
-        f"**Why targets are missed**: {reached(rows)}",
+        f"**Why targets are missed**: {reached(rows)} {grows()}",
     )
     return "\n".join(wrapped(f"- {it}") for it in points)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=CLIPS, help="default: %(default)s")
     only = f"of {','.join(engines.NAMES)}; hf-one always runs"
     parser.add_argument("--only", type=command.names, default=engines.NAMES, help=only)
+    parser.add_argument(
+        "--processor",
+        choices=("own", "avx2"),
+        default="own",
+        help="avx2: this one held to AVX2, without the engines that cannot be (%(default)s)",
+    )
     command.add_run_options(parser, quick="3 clips, one round")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.only) - set(engines.NAMES):
@@ -42,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
+    if chosen.processor == "avx2":
+        os.environ |= machine.AVX2
     began = machine.provenance()
     cores = began["machine"]["cores"]
     check_quiet(say)
@@ -50,9 +59,13 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     rate = json.loads((folder / "preprocessor_config.json").read_text())["sampling_rate"]
     count, rounds = (3, 1) if chosen.quick else (chosen.clips, chosen.rounds)
     plan, work = planned(count, rounds, rate, QUICK_GROWTH if chosen.quick else GROWTH)
-    entrants = engines.choose(engines.QUICK if chosen.quick else engines.CONTESTANTS, chosen.only)
     say("measuring the machine's large matrix products")
     before = peak.measure(cores)
+    contestants = engines.QUICK if chosen.quick else engines.CONTESTANTS
+    possible = engines.able(contestants, before, bool(machine.restrictions()))
+    if left := [str(it) for it in contestants if it not in possible]:
+        say(f"not on this processor: {', '.join(left)}")
+    entrants = engines.choose(possible, chosen.only)
     with EncoderContest(plan, folder, say) as contest:
         contest.enter(entrants)
         contest.play()

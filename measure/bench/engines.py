@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from speaker_id.clip import Waveform
+from speaker_id.plan import KINDS
 
 from serving.host.allocator import Allocator
 
@@ -90,6 +91,10 @@ PACKED_FP32 = Engine("packed-fp32", "packed-fp32", "fp32", BATCH)
 PACKED_BF16 = Engine("packed-bf16", "packed-bf16", "bf16", BATCH)
 PACKED_FP32_ALONE = Engine("packed-fp32-alone", "packed-fp32", "fp32", batch=1)
 PACKED_BF16_ALONE = Engine("packed-bf16-alone", "packed-bf16", "bf16", batch=1)
+# ours with kernels that are not measured but pinned, of one kind for every product
+PINNED = tuple(Engine(f"packed-fp32-{kind}", f"packed-fp32-{kind}", "fp32", BATCH) for kind in KINDS)
+
+UNHELD = ("onnxruntime", "openvino")  # loaders
 
 BASE = Contestant(HF_ONE, ONE_BY_TWO, "glibc")  # the reference of every ratio and answer
 
@@ -103,6 +108,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Contestant(PACKED_FP32, TWO_BY_ONE, "jemalloc", lone=False),
     Contestant(PACKED_FP32_ALONE, ONE_BY_TWO, "glibc", lone=False),
     Contestant(PACKED_FP32_ALONE, TWO_BY_ONE, "glibc", lone=False),
+    *(Contestant(each, ONE_BY_TWO, "glibc", lone=False) for each in PINNED),
     Contestant(PACKED_BF16, ONE_BY_TWO, "glibc"),
     Contestant(PACKED_BF16, TWO_BY_ONE, "glibc"),
     Contestant(PACKED_BF16, TWO_BY_ONE, "jemalloc", lone=False),
@@ -119,6 +125,19 @@ CONTESTANTS: tuple[Contestant, ...] = (
 )
 QUICK: tuple[Contestant, ...] = (BASE, Contestant(PACKED_FP32, TWO_BY_ONE, "glibc"))
 NAMES = tuple(dict.fromkeys(contestant.engine.name for contestant in CONTESTANTS))
+
+
+def able(contestants: Iterable[Contestant], precisions: Collection[str], held: bool) -> list[Contestant]:
+    """Those that this processor allows: in precisions that it has, and of what can be held to its instructions.
+
+    Args:
+        held: whether it may use some of its own instructions only, which ONNX Runtime and OpenVINO do not know of.
+    """
+    return [
+        it
+        for it in contestants
+        if it.engine.precision in precisions and not (held and it.engine.loader.startswith(UNHELD))
+    ]
 
 
 def choose(contestants: Iterable[Contestant], only: Collection[str]) -> list[Contestant]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from measure.bench.flops import flops
 from measure.bench.results import BenchmarkRow
 from measure.results import ratio
 
@@ -53,6 +54,19 @@ def reached(rows: Sequence[BenchmarkRow]) -> str:
         f"{ours[0].peak_fraction:.0%}, bf16 {ours[1].peak_fraction:.0%}: at 100 % the ratio in 2×1 would be "
         f"{limits[0]:.2f} in fp32 and {limits[1]:.2f} in bf16. The rest is spent outside matrix products, on norms, "
         "GELU, softmax and memory traffic."
+    )
+
+
+def grows() -> str:
+    """Why a second of audio costs more in a longer clip."""
+    from transformers import Wav2Vec2Config  # its defaults are wav2vec2-base
+
+    config = Wav2Vec2Config().to_dict()
+    short, long = (flops(config, seconds * 16_000) / seconds for seconds in (5, 60))
+    return (
+        f"A second of audio in a clip of 60 s is {long / short:.2f} times the arithmetic of one in a clip of 5 s, as "
+        "attention grows with the square of the length: a lower growth than that means that attention is computed "
+        "faster than the rest."
     )
 
 

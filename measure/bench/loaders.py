@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from speaker_id.clip import Waveform
+from speaker_id.plan import AUTO, KINDS
 
 from measure import Unavailable
 from measure.bench import peers
@@ -80,20 +82,22 @@ def pipeline(folder: Path, threads: int) -> Loaded:
     return Loaded(encode, "transformers pipeline")
 
 
-def packed(folder: Path, threads: int, precision: Precision) -> Loaded:
-    """Ours, as the handler serves it."""
+def packed(folder: Path, threads: int, precision: Precision, pinned: str = AUTO) -> Loaded:
+    """Ours, as the handler serves it; kernels are measured anew in each process, as at a worker's first start."""
     from speaker_id import kernels
+    from speaker_id.encoder import plans
     from speaker_id.encoder.packed import PackedEncoder
 
     kernels.bound_caches()
     loaded = checkpoint(folder, threads)
+    plan = plans.plan(pinned, loaded.model.config, precision, "cpu", None)
     try:
-        encoder = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", precision)
+        encoder = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", precision, plan=plan)
     except ValueError as exc:
         raise Unavailable(str(exc)) from exc
     del loaded
     gc.collect()  # the encoder has weights of its own
-    return Loaded(lambda waveforms: encoder(waveforms).numpy(), f"torch {encoder.operators.name}")
+    return Loaded(lambda waveforms: encoder(waveforms).numpy(), f"torch {encoder.operators.name}: {plan}")
 
 
 LOADERS: dict[str, Callable[[Path, int], Loaded]] = {
@@ -101,6 +105,7 @@ LOADERS: dict[str, Callable[[Path, int], Loaded]] = {
     "hf-padded": padded,
     "pipeline": pipeline,
     "packed-fp32": lambda folder, threads: packed(folder, threads, "fp32"),
+    **{f"packed-fp32-{kind}": partial(packed, precision="fp32", pinned=kind) for kind in KINDS},
     "packed-bf16": lambda folder, threads: packed(folder, threads, "bf16"),
     "onnxruntime-fp32": peers.onnxruntime,
     "openvino-fp32": lambda folder, threads: peers.openvino(folder, threads, "fp32"),

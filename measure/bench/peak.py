@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,23 +17,27 @@ REPEATS = 6
 
 
 def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[str, float]:
-    """GFLOP/s by precision, the best of several runs, of torch's own product and of oneDNN's prepacked one."""
+    """GFLOP/s by precision, the best of several runs of torch's product, and of oneDNN's and MKL's prepacked ones."""
     import torch
     from speaker_id.encoder.packed.probe import DTYPES
 
     torch.set_num_threads(threads)
     mkldnn: Any = torch.ops.mkldnn
+    mkl: Any = torch.ops.mkl
     found: dict[str, float] = {}
     with torch.inference_mode():
         for name in precisions:
             dtype = DTYPES[name]
             left, right = torch.randn(SIZE, SIZE).to(dtype), torch.randn(SIZE, SIZE).to(dtype)
             products = [partial(torch.mm, left, right)]
-            try:
+            with suppress(AttributeError, RuntimeError):  # torch without MKL, which has fp32 only
+                weight = right.t().contiguous()
+                prepacked = mkl._mkl_reorder_linear_weight(weight, SIZE)
+                products.append(partial(mkl._mkl_linear, left, prepacked, weight, None, SIZE))
+            # torch without these operators, or a processor without this type
+            with suppress(AttributeError, RuntimeError):
                 packed = mkldnn._reorder_linear_weight(right, SIZE)
                 products.append(partial(mkldnn._linear_pointwise, left, packed, None, "none", [], ""))
-            except (AttributeError, RuntimeError):
-                pass  # torch without these operators, or a processor without this type: torch's own product stands
             seconds = []
             for product in products:
                 product()

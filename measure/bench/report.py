@@ -1,4 +1,4 @@
-"""The newest complete run → the tables between the markers of docs/results/benchmark.md:
+"""The newest complete run of each processor → the tables between the markers of docs/results/benchmark.md:
 
 python -m measure.bench.report
 """
@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from measure import noise
 from measure.bench import RESULTS
 from measure.bench.plots import GROWTH_PLOT, THROUGHPUT_FILE
-from measure.bench.results import BenchmarkRow, GrowthRow, newest_run
+from measure.bench.results import BenchmarkRow, GrowthRow, Run, runs
 from measure.bench.targets import verdicts
 from measure.document import Columns, Page, Table, join, known
+from measure.machine import HELD
 
 PAGE = Page.of("benchmark", "measure.bench.report")
 NOTHING = "No complete run is committed: `make bench` makes one."
@@ -34,16 +35,54 @@ COLUMNS: Columns[BenchmarkRow] = [
 ]
 
 
-def report(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> str:
-    """The Markdown of one run; ratios are the first columns."""
-    if not rows:
+SIMULATED = (
+    "**An approximation**: this processor, whose libraries are told by environment variables to use AVX2 alone "
+    "(`--processor avx2`). Its caches, clock and units are its own. ONNX Runtime and OpenVINO cannot be told, and are "
+    "left out."
+)
+
+
+def report(runs: Sequence[Run]) -> str:
+    """The Markdown: processors side by side, then each one's run."""
+    if not runs:
         return NOTHING
+    newest = max(rows[0].run for rows, _ in runs)
+    return join(side_by_side(runs) if len(runs) > 1 else "", *(one(*run, newest) for run in runs))
+
+
+def side_by_side(runs: Sequence[Run]) -> str:
+    """Each engine's fastest set-up, by processor."""
+    best = [fastest(rows) for rows, _ in runs]
+    names = dict.fromkeys(name for each in best for name in each)
+
+    def cell(row: BenchmarkRow | None) -> str:
+        return f"**{row.ratio_best:.2f}**, {row.peak_fraction:.0%}" if row else ""
+
+    columns = ["engine, in its fastest set-up", *(rows[0].cpu for rows, _ in runs)]
+    return join(
+        "Against Hugging Face one clip at a time at its best, and of what one large product reaches; each column is a "
+        "run of its own, so that figures compare within a column:",
+        Table(columns, [[name, *(cell(each.get(name)) for each in best)] for name in names]),
+    )
+
+
+def fastest(rows: Sequence[BenchmarkRow]) -> dict[str, BenchmarkRow]:
+    return {row.engine: row for row in sorted(rows, key=lambda row: row.throughput)}
+
+
+def one(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow], newest: str) -> str:
+    """One processor's run; ratios are the first columns."""
     first, lengths = rows[0], sorted({row.clip_seconds for row in growth})
     peaks = {row.precision: row.peak_gflops for row in rows}
     ceilings = ", ".join(f"{precision} {peak:.0f} GFLOP/s" for precision, peak in peaks.items())
     costs = {(row.name, row.clip_seconds): f"{row.ms_per_audio_second:.0f}" for row in growth}
     names = dict.fromkeys(row.name for row in growth)
+    plans = {row.engine: plan for row in rows if (plan := row.backend.partition(": ")[2])}
+    pictured = first.run == newest  # the plots are the newest run's
     return join(
+        f"### {first.cpu}",
+        SIMULATED if HELD in first.cpu else "",
+        "" if pictured else f"Not run again: measured at commit {first.commit}.",
         f"{first.words(flags=True)}; {first.run}. Model: {first.model}. Work: {first.clips}. One large matrix product "
         f"reaches {ceilings}. {noise.words(first.foreign_cores)}",
         Table.of(sorted(rows, key=lambda row: -row.throughput), COLUMNS, "rrlll"),
@@ -52,17 +91,20 @@ def report(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> str:
             [(it.what, *it.cells(".2f")) for it in verdicts(rows, growth)],
             "lrrl",
         ),
+        Table(("kernels of", ""), [[engine, f"`{plan}`"] for engine, plan in plans.items()], "ll"),
         Table(
             ["ms a second of audio, by clip length", *(f"{it:g} s" for it in lengths)],
             [[name, *(costs[name, length] for length in lengths)] for name in names],
         ),
-        PAGE.image("Throughput of every contestant", RESULTS / THROUGHPUT_FILE),
-        PAGE.image("What a second of audio costs as clips grow", RESULTS / GROWTH_PLOT) if growth else "",
+        PAGE.image("Throughput of every contestant", RESULTS / THROUGHPUT_FILE) if pictured else "",
+        PAGE.image("What a second of audio costs as clips grow", RESULTS / GROWTH_PLOT)
+        if growth and pictured
+        else "",
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return PAGE.main(lambda results: report(*newest_run(results)), RESULTS, arguments)
+    return PAGE.main(lambda results: report(runs(results)), RESULTS, arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 from measure.bench.contest import EncoderContest, MeasuredEncoder, agreement, difference
 from measure.bench.engines import BASE, HF_ONE, LATENCIES, Contestant
 from measure.bench.flops import flops
-from measure.results import CsvRow, Maybe, Measurement, newest, ratio, read
+from measure.results import CsvRow, Maybe, Measurement, ratio, read
 
 ENCODER_FILE, GROWTH_FILE = "encoder.csv", "growth.csv"
 
@@ -127,7 +127,26 @@ def growth_rows(contest: EncoderContest, shared: Mapping[str, Any]) -> list[Grow
     ]
 
 
-def newest_run(folder: Path) -> tuple[list[BenchmarkRow], list[GrowthRow]]:
-    """Of the newest complete run; nothing where there is no such run."""
-    found = newest(folder / ENCODER_FILE, BenchmarkRow)
-    return found, [row for row in read(folder / GROWTH_FILE, GrowthRow) if found and row.run == found[0].run]
+Run = tuple[list[BenchmarkRow], list[GrowthRow]]
+
+
+def runs(folder: Path) -> list[Run]:
+    """The newest complete run of each processor: first those that have bf16, then by date, the newest first."""
+    found: dict[str, list[BenchmarkRow]] = {}
+    complete = [row for row in read(folder / ENCODER_FILE, BenchmarkRow) if row.complete]
+    for row in sorted(complete, key=lambda row: row.run, reverse=True):
+        mine = found.setdefault(f"{row.cpu} {row.cpu_flags} {row.cores}", [])
+        if not mine or mine[0].run == row.run:
+            mine.append(row)
+    growth = read(folder / GROWTH_FILE, GrowthRow)
+    in_order = sorted(found.values(), key=has_bf16, reverse=True)
+    return [(rows, [each for each in growth if each.run == rows[0].run]) for rows in in_order]
+
+
+def has_bf16(rows: Sequence[BenchmarkRow]) -> bool:
+    return any(row.precision == "bf16" for row in rows)
+
+
+def newest_run(folder: Path) -> Run:
+    """The one that the pages quote: of a processor with bf16, if there is one; nothing where there is no run."""
+    return next(iter(runs(folder)), ([], []))

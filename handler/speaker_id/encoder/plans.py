@@ -25,7 +25,7 @@ import torch
 
 from speaker_id.encoder.packed import tuning
 from speaker_id.encoder.packed.probe import DTYPES, Precision, precisions, usable
-from speaker_id.plan import AUTO, Plan
+from speaker_id.plan import AUTO, RESTRICTIONS, Plan
 
 WAIT_SECONDS = 20.0  # for another worker's measurement, which takes a few
 CPUINFO = Path("/proc/cpuinfo")
@@ -34,8 +34,6 @@ IDENTITY = (
     *("vendor_id", "cpu family", "model", "model name", "stepping", "cache size", "flags"),
     *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features"),
 )
-# with which a user restricts the libraries' choice of instructions
-RESTRICTIONS = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY")
 
 logger = logging.getLogger(__name__)
 

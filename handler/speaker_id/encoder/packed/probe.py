@@ -88,8 +88,12 @@ def computes_bf16(device: torch.device) -> bool:
     capabilities = torch.cpu.get_capabilities()
     if not any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16")):
         return False
-    allowed = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return allowed is None or bool(allowed())
+    return onednn_may_use_bf16()
+
+
+def onednn_may_use_bf16() -> bool:
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is None or bool(supported())
 
 
 def precisions(device: torch.device) -> list[Precision]:

@@ -14,7 +14,17 @@ from measure import Unavailable
 from measure.bench import RESULTS
 from measure.bench.contest import agreement, difference
 from measure.bench.encoder import main
-from measure.bench.engines import BASE, CONTESTANTS, HF_ONE, NAMES, ONE_BY_TWO, Contestant, Engine, choose
+from measure.bench.engines import (
+    BASE,
+    CONTESTANTS,
+    HF_ONE,
+    NAMES,
+    ONE_BY_TWO,
+    Contestant,
+    Engine,
+    able,
+    choose,
+)
 from measure.bench.loaders import LOADERS
 from measure.bench.results import ENCODER_FILE, GROWTH_FILE, BenchmarkRow, GrowthRow
 from measure.bench.team import Team, variables
@@ -80,9 +90,19 @@ def test_the_reference_always_takes_part() -> None:
     assert {it.engine.name for it in chosen[1:]} == {"packed-bf16"}
 
 
+def test_a_processor_without_bf16_is_measured_without_it() -> None:
+    names = {it.engine.name for it in able(CONTESTANTS, ["fp32"], held=False)}
+    assert set(NAMES) - names == {"packed-bf16", "packed-bf16-alone", "openvino-bf16"}
+
+
+def test_what_cannot_be_held_to_avx2_takes_no_part_there() -> None:
+    names = {it.engine.name for it in able(CONTESTANTS, ["fp32", "bf16"], held=True)}
+    assert set(NAMES) - names == {"onnxruntime-fp32", "openvino-fp32", "openvino-bf16"}
+
+
 def test_every_engine_has_its_loader() -> None:
     assert {it.engine.loader for it in CONTESTANTS} == set(LOADERS)
-    assert len(NAMES) == 11
+    assert len(NAMES) == 14
 
 
 def test_no_two_contestants_are_the_same() -> None:

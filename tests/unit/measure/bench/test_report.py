@@ -6,7 +6,7 @@ import pytest
 
 from measure.bench import RESULTS, conclusions
 from measure.bench.report import PAGE, main, report
-from measure.bench.results import ENCODER_FILE, GROWTH_FILE, newest_run
+from measure.bench.results import ENCODER_FILE, GROWTH_FILE, newest_run, runs
 from measure.bench.targets import verdicts
 from measure.document import END
 from measure.results import append
@@ -14,9 +14,7 @@ from tests.unit.measure.bench.rows import growth, row
 
 
 def test_the_document_is_the_newest_complete_runs() -> None:
-    assert PAGE.path.read_text("utf-8") == PAGE.filled(report(*newest_run(RESULTS))), (
-        f"run python -m {PAGE.command}"
-    )
+    assert PAGE.path.read_text("utf-8") == PAGE.filled(report(runs(RESULTS))), f"run python -m {PAGE.command}"
 
 
 def test_the_conclusions_are_those_of_the_newest_complete_run() -> None:
@@ -32,18 +30,18 @@ def test_no_partial_or_quick_run_is_committed_with_the_results() -> None:
 
 
 def test_the_fastest_comes_first_with_its_ratio() -> None:
-    text = report([row(), row(engine="packed-bf16", ratio_best=2.5, throughput=12.0)], [])
+    text = report([([row(), row(engine="packed-bf16", ratio_best=2.5, throughput=12.0)], [])])
     table = [line for line in text.splitlines() if line.startswith("| **")]
     assert [line.split(" | ")[0] for line in table] == ["| **2.50**", "| **1.00**"]
 
 
 def test_a_latency_that_was_not_measured_is_blank() -> None:
-    text = report([row(latency_3s=None, latency_8s=None, latency_20s=None)], [])
+    text = report([([row(latency_3s=None, latency_8s=None, latency_20s=None)], [])])
     assert "|  |  |  | 1000 MB |" in text
 
 
 def test_growth_has_a_row_an_engine_and_a_column_a_length() -> None:
-    text = report([row()], growth("hf-one 1×2 glibc", s5=100.0, s60=150.0))
+    text = report([([row()], growth("hf-one 1×2 glibc", s5=100.0, s60=150.0))])
     assert "| ms a second of audio, by clip length | 5 s | 60 s |" in text
     assert "| hf-one 1×2 glibc | 100 | 150 |" in text
 
@@ -86,5 +84,46 @@ def test_memory_is_met_below_the_wanted_ratio() -> None:
 
 
 def test_growth_is_judged_from_5_s_to_60_s() -> None:
-    (verdict,) = verdicts([], growth("packed-fp32 1×2 glibc", s1=300.0, s5=100.0, s60=159.0, s120=400.0))
-    assert (verdict.measured, verdict.met) == (1.59, True)
+    (verdict,) = verdicts([], growth("packed-fp32 1×2 glibc", s1=300.0, s5=100.0, s60=124.0, s120=400.0))
+    assert (verdict.measured, verdict.met) == (1.24, True)
+
+
+def test_processors_stand_side_by_side_and_what_was_not_run_again_says_so() -> None:
+    ours = {"engine": "packed-fp32", "throughput": 8.0, "ratio_best": 1.35, "peak_fraction": 0.9}
+    older = [
+        row(cpu="first"),
+        row(cpu="first", **ours),
+        row(cpu="first", engine="packed-bf16", precision="bf16"),
+    ]
+    later = {"cpu": "second held to AVX2", "cpu_flags": "avx2", "run": "2030-02-01T00:00:00Z"}
+    text = report([(older, []), ([row(**later), row(**later | ours | {"ratio_best": 1.5})], [])])
+    assert "| engine, in its fastest set-up | first | second held to AVX2 |" in text
+    assert "| packed-fp32 | **1.35**, 90% | **1.50**, 90% |" in text
+    assert "| packed-bf16 | **1.00**, 36% |  |" in text
+    first, second = text.split("### ")[1:]
+    assert "Not run again: measured at commit 0123456789ab." in first
+    assert "Not run again" not in second
+    assert "**An approximation**" in second
+    assert ".png" not in first
+
+
+def test_kernels_that_were_measured_are_listed() -> None:
+    text = report([([row(), row(engine="packed-fp32", backend="torch onednn: rows=512 tile=48 fused")], [])])
+    assert "| packed-fp32 | `rows=512 tile=48 fused` |" in text
+
+
+def test_ours_is_judged_by_what_the_processor_allows() -> None:
+    rows = [row(), row(engine="packed-fp32", peak_fraction=0.8, throughputs="5.6 7.0 8.4")]
+    found = {it.what: it for it in verdicts(rows, [])}
+    assert found["packed-fp32 against hf-one, each at its best"].wanted == 1.35
+    assert not found["packed-fp32 against one large product"].met
+    plain = [each.model_copy(update={"cpu_flags": "avx2"}) for each in rows]
+    assert {it.what: it for it in verdicts(plain, [])}[
+        "packed-fp32 against hf-one, each at its best"
+    ].wanted == 1.4
+
+
+def test_ours_is_never_below_one_of_its_own_candidates() -> None:
+    rows = [row(engine="packed-fp32"), row(engine="packed-fp32-plain", throughputs="4.2 5.2 6.2")]
+    (verdict,) = [it for it in verdicts(rows, []) if "packed-fp32-plain" in it.what]
+    assert (verdict.wanted, verdict.met) == (0.98, False)

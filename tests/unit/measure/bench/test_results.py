@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from measure.bench.results import ENCODER_FILE, GROWTH_FILE, BenchmarkRow, newest_run
+from measure.bench.results import ENCODER_FILE, GROWTH_FILE, BenchmarkRow, newest_run, runs
 from measure.results import append, read
 from tests.unit.measure.bench.rows import growth, row
 
@@ -38,3 +38,20 @@ def test_the_newest_complete_run_is_quoted_with_its_growth(tmp_path: Path) -> No
 
 def test_an_empty_folder_holds_no_run(tmp_path: Path) -> None:
     assert newest_run(tmp_path) == ([], [])
+
+
+def test_each_processor_has_its_own_newest_run_and_one_with_bf16_is_quoted(tmp_path: Path) -> None:
+    older, newer, newest = (f"2030-01-0{day}T00:00:00Z" for day in (1, 2, 3))
+    append(
+        tmp_path / ENCODER_FILE,
+        [
+            row(run=older, precision="bf16"),
+            row(run=newer, precision="bf16"),
+            row(run=newer, cpu="AVX2 alone", cpu_flags="avx2"),
+            row(run=newest, cpu="AVX2 alone", cpu_flags="avx2"),
+            row(run=newest, cpu="third", complete=False),
+        ],
+    )
+    found = [(rows[0].cpu, rows[0].run) for rows, _ in runs(tmp_path)]
+    assert found == [("a processor", newer), ("AVX2 alone", newest)]
+    assert newest_run(tmp_path)[0][0].run == newer

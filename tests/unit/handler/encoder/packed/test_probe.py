@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from speaker_id.encoder.packed import onednn
+from speaker_id.encoder.packed import onednn, probe
 from speaker_id.encoder.packed.batched.fused import FusedOperators
 from speaker_id.encoder.packed.batched.operators import BatchedOperators
 from speaker_id.encoder.packed.probe import choose, computes_bf16, find_fault, precisions
@@ -116,8 +116,11 @@ def test_bf16_is_refused_where_it_would_be_emulated(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("capability", ["avx512_bf16", "amx_bf16", "bf16"])
 def test_each_kind_of_bf16_arithmetic_counts(capability: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
+    monkeypatch.setattr(probe, "onednn_may_use_bf16", lambda: True)
     assert computes_bf16(CPU)
     assert precisions(CPU) == ["fp32", "bf16"]
+    monkeypatch.setattr(probe, "onednn_may_use_bf16", lambda: False)  # as ONEDNN_MAX_CPU_ISA has it
+    assert precisions(CPU) == ["fp32"]
 
 
 def test_onednn_is_refused_on_a_gpu() -> None:
