@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from speaker_id.protocol import Model
 from speaker_id.settings import Settings
-from speaker_telemetry import TorchServeSink
+from speaker_telemetry import RECEIVED_HEADER, TorchServeSink
 from speaker_worker import Asked, Worker, fair_share, payload
 
 
@@ -55,4 +56,11 @@ def asked(row: Mapping[str, Any], context: Any, index: int) -> Asked:
     """
     given = context.get_all_request_header(index)
     headers = {name: value for name, value in given.items() if isinstance(value, str)}
-    return Asked(payload(row, headers, headers.get("url_path", "")), str(context.get_request_id(index)))
+    parts = dict(row)
+    key = parts.pop(
+        RECEIVED_HEADER, None
+    )  # the gateway writes it among the inputs of a call, whose headers end here
+    read = payload(parts, headers, headers.get("url_path", ""))
+    if isinstance(key, bytes | bytearray):
+        read = replace(read, key=key.decode("ascii", "replace"))
+    return Asked(read, str(context.get_request_id(index)))

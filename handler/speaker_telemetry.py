@@ -25,9 +25,10 @@ from speaker_id.protocol.request import header
 
 logger = logging.getLogger(__name__)
 
-# set by the gateway: seconds since the epoch when the request began, milliseconds until it was complete
+# set by the gateway: seconds since the epoch when the request began, milliseconds until it was complete, and the number
+# of its connection; no two requests have the same
 RECEIVED_HEADER = "x-received"
-_RECEIVED = re.compile(r"(\d{1,12}\.\d{1,9}) (\d{1,9})", re.ASCII)
+_RECEIVED = re.compile(r"(\d{1,12}\.\d{1,9}) (\d{1,9})(?: \d{1,20})?", re.ASCII)
 # metric, value, and the code of a counter that has one
 Observation = tuple[str, float] | tuple[str, float, str]
 

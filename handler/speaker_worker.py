@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from speaker_id.activity import Activity
+from speaker_id.cancellations import Cancellations
 from speaker_id.encoder.contract import warm_up
 from speaker_id.errors import WorkerDied
 from speaker_id.job import Outcome
@@ -53,13 +54,6 @@ class Asked:
     def again(self) -> bool:
         """Whether the gateway has sent it before, and had no answer."""
         return (header(self.payload.headers, ATTEMPT_HEADER) or "1") != "1"
-
-    @property
-    def key(self) -> str:
-        """What it is known by at each attempt: callers choose ids, and two may choose the same."""
-        return " ".join(
-            header(self.payload.headers, name) or "" for name in (RECEIVED_HEADER, "x-request-id")
-        )
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,12 @@ class Worker:
         self.telemetry = Telemetry(sink, model)
         self.telemetry.event("loading")  # and verifying the hashes
         self.pipeline = Pipeline.load(
-            folder / "checkpoint", device, settings, model, on_hang=lambda: self.activity.renew()
+            folder / "checkpoint",
+            device,
+            settings,
+            model,
+            on_hang=lambda: self.activity.renew(),
+            cancelled=Cancellations.from_environment(),
         )
         self.telemetry.event("warming")
         pipeline = self.pipeline
@@ -128,16 +127,16 @@ class Worker:
 
         Those that a worker had when it ended are processed after the others, one by one.
         """
-        again = [each.key for each in batch if each.again]
+        again = [each.payload.key for each in batch if each.again]
         ended = self.suspects.ended() if again else {}
-        times = [ended.get(each.key, 0) if each.again else 0 for each in batch]
+        times = [ended.get(each.payload.key, 0) if each.again else 0 for each in batch]
         groups = [[index for index, count in enumerate(times) if not count]]
         groups += [[index] for index, count in enumerate(times) if count]
         answers: dict[int, Answer] = {}
         for group in filter(None, groups):
             asked = [batch[index] for index in group]
             identify = self.identify if times[group[0]] < MOST_WORKERS else refused
-            with self.activity, self.suspects.noted([each.key for each in asked]):
+            with self.activity, self.suspects.noted([each.payload.key for each in asked]):
                 answers |= zip(group, self._answers(asked, identify), strict=True)
         return [answers[index] for index in range(len(batch))]
 
@@ -207,8 +206,10 @@ def payload(parts: Mapping[str, Bytes], headers: Mapping[str, str], path: str = 
     """
     lowered = {name.lower(): value for name, value in headers.items()}
     began, _ = received(headers) or (None, None)
-    within, form, query = (lowered.get(name, "") for name in ("x-answer-within", "x-form", "x-query"))
-    return Payload(parts, headers, path, began, number(within), form, query)
+    within, form, query, key = (
+        lowered.get(name, "") for name in ("x-answer-within", "x-form", "x-query", RECEIVED_HEADER)
+    )
+    return Payload(parts, headers, path, began, number(within), form, query, key)
 
 
 def number(text: str) -> float | None:

@@ -51,6 +51,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ import torch
 import triton_python_backend_utils as pb_utils
 import yaml
 from speaker_id import errors
-from speaker_id.protocol import Model, Payload, Tensors, outputs_of
+from speaker_id.protocol import Model, Tensors, outputs_of
 from speaker_id.settings import Settings
 from speaker_id.statuses import STATUS
 from speaker_worker import Answer, Asked, Worker, fair_share, payload
@@ -132,8 +133,7 @@ class TritonPythonModel(Worker):
             outputs=() if ANSWER in wanted else tuple(name for name in self.outputs if name in wanted),
         )
         read = payload({}, headers)
-        whole = Payload({}, headers, "", read.received, read.within, query=read.query, tensors=tensors)
-        return Asked(whole, request.request_id())
+        return Asked(replace(read, tensors=tensors), request.request_id())
 
 
 def is_gateways(request: Any) -> bool:

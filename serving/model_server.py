@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from prometheus_client import Metric
+from speaker_id import cancellations
 
 from bundle import BundleError
 from serving.control import Control
+from serving.host import logs
 from serving.host.processes import Identity
 from serving.metrics.served import Served
 from serving.state import State
@@ -59,6 +61,7 @@ class Upstream:
         methods: of this service, those that are served; true for those that ask whether all is ready.
         translated: methods of Open Inference over gRPC that a server without them answers all the same: the gateway
             makes a request over HTTP of each.
+        without_headers: methods whose headers the server does not pass on to its workers.
         instead: what is said to callers of another model server's service, by that service's name.
         retried: HTTP statuses of a worker that ended over a request: it is sent once more, for the next worker. Empty
             if the server's queue does not wait for one: then it is sent again and again, after every answer over HTTP
@@ -73,6 +76,7 @@ class Upstream:
     service: str
     methods: Mapping[str, bool]
     translated: tuple[str, ...]
+    without_headers: tuple[str, ...]
     instead: Mapping[str, str]
     retried: tuple[int, ...]
     software: str
@@ -125,7 +129,8 @@ class ModelServer(ABC):
         self.store = store.resolve()
         self.models = tuple(models)
         self.run = run.resolve()
-        self.environment = dict(environment or {})
+        cancelled = {cancellations.FILE_VARIABLE: str(self.run / logs.CANCELLED)}
+        self.environment = cancelled | dict(environment or {})
 
     @classmethod
     def export(cls, archive: Path) -> None:

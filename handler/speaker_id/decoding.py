@@ -87,7 +87,7 @@ class Decoding:
         job = each.job
         if job.failed:
             return None
-        job.check_deadline()
+        job.check_awaited()
         lent = budget.lend() if budget else 0.0
         started = time.perf_counter()
         try:

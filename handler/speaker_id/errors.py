@@ -18,6 +18,7 @@ RequestError
 ├── UnsupportedLayout       a sampling rate outside 4–192 kHz, or more than 8 channels
 ├── OutOfMemory             no memory for this clip or body alone, nor at the gateway's second attempt
 ├── WorkerDied              two workers ended, one after the other, or took too long, while they had this request
+├── Cancelled               its caller hung up before it was processed: metrics and logs count it, and nobody reads it
 └── DeadlineExceeded        it waited longer than its `X-Request-Timeout`, or than the gateway keeps callers waiting,
                             and was not processed; or a clip was not decoded within that time, or a minute, because
                             the server is too busy
@@ -145,6 +146,10 @@ class OutOfMemory(RequestError):
 
 class WorkerDied(RequestError):
     code = "worker_died"
+
+
+class Cancelled(RequestError):
+    code = "cancelled"
 
 
 class DeadlineExceeded(RequestError):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from speaker_id.clip import Waveform
 from speaker_id.encoder.contract import Encoder, by_source, out_of_memory
-from speaker_id.errors import NonFiniteAudio, OutOfMemory
+from speaker_id.errors import NonFiniteAudio, OutOfMemory, RequestError
 from speaker_id.job import JobClip
 
 MicroBatch = list[tuple[JobClip, Waveform]]
@@ -27,6 +27,12 @@ class Inference:
 
     def __call__(self, micro_batch: MicroBatch) -> None:
         """Fill in `Job.logits` and `Job.embeddings`; a clip that cannot be encoded fails its own request only."""
+        for each, _ in micro_batch:
+            if not each.job.failed:
+                try:
+                    each.job.check_awaited()
+                except RequestError as error:
+                    each.fail(error)
         batch = [(each, waveform) for each, waveform in micro_batch if not each.job.failed]
         if not batch:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from speaker_id import protocol
 from speaker_id.batching import Budget
 from speaker_id.certainty import Certainty
 from speaker_id.clip import Clip
-from speaker_id.errors import DeadlineExceeded, OutOfMemory, RequestError
+from speaker_id.errors import Cancelled, DeadlineExceeded, OutOfMemory, RequestError
 from speaker_id.heads import Source
 
 
@@ -83,6 +83,7 @@ class Job:
         outcome: filled in by every stage.
         budget: CPU time that decoding its clips may still take.
         deadline: seconds since the epoch after which nobody waits for the answer; None for no deadline.
+        cancelled: whether its caller has hung up.
         logits: by the clip's index; each (labels,), fp32.
         sources: whose embeddings its answer needs.
         embeddings: those of each clip, by source; each (width,), fp32.
@@ -93,6 +94,7 @@ class Job:
     outcome: Outcome
     budget: Budget
     deadline: float | None = None
+    cancelled: Callable[[], bool] = lambda: False
     sources: tuple[Source, ...] = ()
     logits: dict[int, Tensor] = field(default_factory=dict)
     embeddings: dict[int, dict[Source, Tensor]] = field(default_factory=dict)
@@ -102,8 +104,10 @@ class Job:
     def failed(self) -> bool:
         return self.outcome.error is not None
 
-    def check_deadline(self) -> None:
-        """Raise DeadlineExceeded once nobody waits for the answer any more."""
+    def check_awaited(self) -> None:
+        """Raise Cancelled or DeadlineExceeded once nobody waits for the answer any more."""
+        if self.cancelled():
+            raise Cancelled("the request was not processed: its caller hung up")
         if self.deadline is not None and (late := time.time() - self.deadline) > 0:
             passed = f"passed {late:.1f} s before" if late >= 0.05 else "had just passed"
             raise DeadlineExceeded(f"the request was not processed: its deadline {passed}")

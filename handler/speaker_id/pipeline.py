@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ class Pipeline:
         space: of the model's embeddings.
         open_sets: heads that may answer "unknown", by name; "" for the only one without a name.
         on_hang: is called for each clip that was given up because its decoder hangs.
+        cancelled: keys of the payloads whose callers have hung up; asked again and again.
     """
 
     decoders: Decoders
@@ -49,6 +50,7 @@ class Pipeline:
     space: protocol.Space
     open_sets: Mapping[str, OpenSet] = field(default_factory=dict)
     on_hang: Callable[[], None] = lambda: None
+    cancelled: Container[str] = frozenset()
 
     @classmethod
     def load(
@@ -58,6 +60,7 @@ class Pipeline:
         settings: Settings,
         model: protocol.Model,
         on_hang: Callable[[], None] = lambda: None,
+        cancelled: Container[str] = frozenset(),
     ) -> Pipeline:
         """Load the pipeline of a checkpoint's folder, which is verified first.
 
@@ -88,6 +91,7 @@ class Pipeline:
             space=protocol.Space(*loaded.embedder(), encoder.embedding_width),
             open_sets=opened,
             on_hang=on_hang,
+            cancelled=cancelled,
         )
 
     def identify(self, payloads: Sequence[protocol.Payload]) -> list[Outcome]:
@@ -126,8 +130,14 @@ class Pipeline:
         with outcome.catching("the server ran out of memory for this body: try again, or send a smaller one"):
             request = protocol.parse(payload, self.settings)
             deadline = protocol.deadline(payload, request.timeout)
-            job = Job(request, outcome, self.decoding.budget(request), deadline)
-            job.check_deadline()
+            job = Job(
+                request,
+                outcome,
+                self.decoding.budget(request),
+                deadline,
+                cancelled=lambda: payload.key in self.cancelled,
+            )
+            job.check_awaited()
             self.answering.check(request)
             job.sources = self.answering.sources(request)
             outcome.clips = len(request.clips)

@@ -22,5 +22,6 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.UnsupportedLayout: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.OutOfMemory: HTTPStatus.INSUFFICIENT_STORAGE,  # which the gateway retries once
     errors.WorkerDied: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.Cancelled: HTTPStatus.REQUEST_TIMEOUT,  # nobody reads it; nginx's 499 is no registered status
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }

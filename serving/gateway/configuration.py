@@ -73,6 +73,7 @@ class Configuration:
             upstream=self.upstream,
             exporter=ports.reached_at(self.options.metrics_address).strip("[]"),
             access_log=self.run / logs.ACCESS,
+            cancelled=self.run / logs.CANCELLED,
             secrets=self.run / tls.SECRETS_FILE,
             static=static.places(self.files, self.run),
             largest_static=static.LARGEST,

@@ -29,7 +29,9 @@ START_SECONDS = 60.0  # it takes a second on an idle machine
 STOP_SECONDS = 5.0
 SOON = 0.02  # s between two checks of what is mostly that quick
 ROTATE_SECONDS = 1.0  # for Envoy to open new logs; a suspended Envoy must not block the watch for longer
-ACCESS_LOG_DELAY = 1000  # ms until a line is in the access log; Envoy's default is 10 s
+# Milliseconds until a line is in a log; Envoy's default is 10 s. Too high: workers do what was cancelled before they
+# know. Too low: a write for every request, and an idle gateway that wakes up for nothing.
+LOG_DELAY = 50
 THREADS = 2  # they move bytes; Envoy's default is one a core, with memory for each
 
 
@@ -65,6 +67,7 @@ class Gateway:
         self.static = tuple(static)
         self.log = server.run / logs.GATEWAY
         self.access_log = server.run / logs.ACCESS
+        self.cancelled = server.run / logs.CANCELLED
         self.folder: Path | None = None  # of the admin socket, whose path is limited to 107 bytes
         self._logged = 0  # bytes of the log that a former gateway wrote
         self._reopen = False  # logs were renamed, and Envoy must reopen them
@@ -116,6 +119,7 @@ class Gateway:
         self.watch = Watch(self.server, found)
         self.watch.start()
         canary.forget(self.server.run)
+        logs.empty(self.cancelled)  # not removed: a worker, or another gateway, may have it open
         memory = self.folder / shares.FILE
         shares.create(memory)
         scripts.write(
@@ -128,7 +132,7 @@ class Gateway:
         )
         command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
-        command += ["--file-flush-interval-msec", str(ACCESS_LOG_DELAY)]
+        command += ["--file-flush-interval-msec", str(LOG_DELAY)]
         self._logged = self.log.stat().st_size if self.log.exists() else 0
         self._envoy = Leashed(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=private.UMASK
@@ -185,6 +189,8 @@ class Gateway:
             if logs.too_large(log, limit):
                 log.replace(logs.rotated(log))
                 self._reopen = True
+        if logs.too_large(self.cancelled, logs.LARGEST_CANCELLED):
+            logs.empty(self.cancelled)
         if self._reopen:
             self._admin("POST", "/reopen_logs", ROTATE_SECONDS)
             self._reopen = False

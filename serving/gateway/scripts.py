@@ -19,7 +19,7 @@ from serving.model_server import ModelServer, Upstream
 
 SHIPPED = Path(__file__).resolve().parent
 FOUND = "found.lua"  # no filter of its own: it stands before those that read what the watch found
-ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, SHARES, ERRORS, AGAIN, TRANSLATE, OUTPUTS = (
+ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, SHARES, ERRORS, AGAIN, RECEIVED, TRANSLATE, OUTPUTS = (
     "requests.lua",
     "tokens.lua",
     "grpc.lua",
@@ -28,6 +28,7 @@ ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, SHARES, ERRORS, AGAIN, TRANSLATE, 
     "shares.lua",
     "errors.lua",
     "again.lua",
+    "received.lua",
     "translate.lua",
     "outputs.lua",
 )
@@ -68,6 +69,9 @@ def write(
         ERRORS: f"{lua_grpc_statuses()}{servers}",
         **({} if upstream.retried else {AGAIN: servers}),
     }
+    if upstream.without_headers:
+        calls = (f'["/{upstream.service}/{method}"] = true' for method in upstream.without_headers)
+        before[RECEIVED] = f"CALLS = {{{', '.join(calls)}}}\n"
     before[TRANSLATE if upstream.translated else OUTPUTS] = _shipped(MESSAGE)
     hashed = f"SEED = {secrets.randbits(32)}\n{_shipped(HASH)}"
     if options.tokens:

@@ -13,6 +13,8 @@ EARLIER, KEPT = "earlier", 3  # starts whose logs are kept, in `earlier/1`, the 
 LARGEST = 20_000_000  # bytes; of the gateway's access log about 80,000 requests
 ROTATED = ".1.log"  # suffix of the previous log
 FOLDER, JVM, GATEWAY, ACCESS = "logs", "jvm.log", "gateway.log", "gateway_access.log"
+CANCELLED = "cancelled"  # what the gateway calls the requests whose callers have hung up: the workers read it
+LARGEST_CANCELLED = 1_000_000  # bytes; about 30,000 requests
 
 
 def keep(run: Path) -> None:
@@ -44,6 +46,12 @@ def too_large(log: Path, limit: int) -> bool:
         return log.stat().st_size > limit
     except FileNotFoundError:
         return False
+
+
+def empty(log: Path) -> None:
+    """Truncate a log, whose writer only appends; nothing if there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(log, 0)
 
 
 def cut(log: Path, limit: int = LARGEST) -> None:

@@ -163,6 +163,7 @@ def upstream(ports: Ports) -> Upstream:
         service="org.pytorch.serve.grpc.inference.InferenceAPIsService",
         # StreamPredictions ends a worker, StreamPredictions2 its thread in Java
         methods={"Ping": True, "Predictions": False},
+        without_headers=("Predictions",),
         translated=("ModelInfer",),  # its own implementation drops raw_input_contents
         instead={
             "inference.GRPCInferenceService": "of Open Inference over gRPC, only ModelInfer is served here; the Triton "

@@ -29,6 +29,7 @@ def upstream(http: int, grpc: int) -> Upstream:
         service="inference.GRPCInferenceService",
         methods=METHODS,
         translated=(),
+        without_headers=(),
         instead={
             "org.pytorch.serve.grpc.inference.InferenceAPIsService": "TorchServe's own gRPC is served by TorchServe "
             "alone: call inference.GRPCInferenceService/ModelInfer"

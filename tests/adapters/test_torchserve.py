@@ -218,6 +218,19 @@ def test_a_record_for_a_part_is_no_header() -> None:
     assert understood.path == "top_k/3"
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_what_the_gateway_calls_a_request_is_in_its_headers_or_among_the_inputs_of_a_call(
+    kind: type[bytes | bytearray],
+) -> None:
+    batch = context(Path())
+    batch.request_ids = {0: "a", 1: "b"}
+    batch.request_processor = [RequestProcessor({"X-Received": "1.5 20 7"}), RequestProcessor({})]
+    over_http = asked({"body": b"clip"}, batch, 0)
+    over_grpc = asked({"data": b"clip", "x-received": kind(b"1.6 0 8")}, batch, 1)
+    assert (over_http.payload.key, over_grpc.payload.key) == ("1.5 20 7", "1.6 0 8")
+    assert over_grpc.payload.parts == {"data": b"clip"}
+
+
 def test_a_bad_setting_ends_the_start(model_dir: Path) -> None:
     with pytest.raises(ValueError, match="max_clip_seconds"):
         SpeakerHandler().initialize(context(model_dir, speaker_id={"max_clip_seconds": -1}))

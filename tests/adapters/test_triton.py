@@ -193,7 +193,7 @@ def test_a_lack_of_memory_is_an_error_that_the_gateway_retries(
 
 
 def sent(request: str, attempt: int, outputs: Sequence[str] = ("label",)) -> InferenceRequest:
-    headers = {"x-received": "1.500 20", "x-request-id": request, ATTEMPT_HEADER: str(attempt)}
+    headers = {"x-received": f"1.500 20 {request}", ATTEMPT_HEADER: str(attempt)}
     return InferenceRequest([audio(AUDIO)], outputs=outputs, given=headers)
 
 
@@ -208,8 +208,8 @@ def test_what_a_worker_had_when_it_ended_is_processed_alone_and_refused_when_it_
     def watched(payloads: Sequence[Any]) -> Any:
         (ours,) = (file for file in tmp_path.iterdir() if file.name not in ("1", "2"))
         noted = ours.read_text().splitlines()
-        assert noted == [f"1.500 20 {each.headers['x-request-id']}" for each in payloads]
-        groups.append((batch_of(os.getpid()), [each.headers["x-request-id"] for each in payloads]))
+        assert noted == [each.key for each in payloads]
+        groups.append((batch_of(os.getpid()), [each.key.split()[-1] for each in payloads]))
         return identify(payloads)
 
     monkeypatch.setattr(model, "identify", watched)

@@ -15,6 +15,7 @@ BEFORE = {
     "statuses": {"errors"},
     "activity": set(),
     "suspects": set(),
+    "cancellations": set(),
     "clip": set(),
     "kernels": set(),
     "plan": set(),

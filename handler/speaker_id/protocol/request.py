@@ -64,6 +64,7 @@ class Payload:
         received: when the server received the request, in seconds since the epoch; None if it does not say.
         within: seconds from then after which the server stops waiting for the answer.
         query: the URL's query, such as "top_k=3".
+        key: what the gateway calls the request, the same at each attempt, and no other; empty without a gateway.
         tensors: in place of a body, where the server has parsed it; the answer is tensors too.
         form: content type of a body that is a multipart form and is not parsed yet, or of a gRPC message; empty for
             any other.
@@ -76,6 +77,7 @@ class Payload:
     within: float | None = None
     form: str = ""
     query: str = ""
+    key: str = ""
     tensors: Tensors | None = None
 
 

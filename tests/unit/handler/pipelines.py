@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,9 @@ class InThisProcess:
         return self._decode(clip, sampling_rate=16000, max_seconds=120.0, min_samples=min_samples)
 
 
-def pipeline(encoder: Any = None, decoding: Any = None, **settings: Any) -> Pipeline:
+def pipeline(
+    encoder: Any = None, decoding: Any = None, cancelled: Container[str] = (), **settings: Any
+) -> Pipeline:
     return Pipeline(
         decoders=decoding or shared(),
         encoder=encoder or LoudnessEncoder(),
@@ -67,6 +69,7 @@ def pipeline(encoder: Any = None, decoding: Any = None, **settings: Any) -> Pipe
         settings=Settings(**settings),
         model=Model("sid", "1.0"),
         space=Space("org/sid", "c0ffee", 3),
+        cancelled=cancelled,
     )
 
 

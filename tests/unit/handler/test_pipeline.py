@@ -207,6 +207,36 @@ def test_a_deadline_that_passes_while_a_batch_is_worked_on_ends_what_is_left_of_
     assert outcome.body["error"].endswith(": its deadline had just passed")
 
 
+def test_a_request_whose_caller_hung_up_is_not_worked_on_and_its_mates_are() -> None:
+    encoder = LoudnessEncoder()
+    payloads = [Payload({"body": wav(value)}, key=key) for value, key in ((0.5, "gone"), (0.25, "there"))]
+    gone, there = pipeline(encoder, cancelled={"gone"}).identify(payloads)
+    assert (gone.body["code"], gone.audio_seconds, gone.decode_seconds) == ("cancelled", 0, 0)
+    assert top(there.body) == ("up", 0.25)
+    assert encoder.micro_batches == [[8000]]
+
+
+@pytest.mark.parametrize("while_decoding", ["first", "second"])
+def test_who_hangs_up_while_a_batch_is_worked_on_is_not_worked_for_any_further(while_decoding: str) -> None:
+    """Decoded ahead or not: what is not encoded yet is not encoded, and what is not decoded not decoded."""
+    encoder, cancelled, decoded = LoudnessEncoder(), set[str](), list[int]()
+
+    def watched(*args: Any, **kwargs: Any) -> Decoded:
+        decoded.append(len(decoded))
+        if len(decoded) == {"first": 1, "second": 2}[while_decoding]:
+            cancelled.add("gone")
+        return audio.decode(*args, **kwargs)
+
+    body = {"instances": [raw(0.1, 0.5), raw(0.1, 0.5)]}
+    payloads = [payload(body, key="gone"), Payload({"body": wav(0.25)}, key="there")]
+    ours = pipeline(encoder, InThisProcess(1, watched), cancelled)
+    gone, there = ours.identify(payloads)
+    assert gone.body["code"] == "cancelled"
+    assert there.error is None
+    assert len(decoded) == {"first": 2, "second": 3}[while_decoding]
+    assert encoder.micro_batches == [[8000]]
+
+
 def plain() -> bytes:
     """A clip that needs no decoder."""
     file = io.BytesIO()

@@ -108,8 +108,16 @@ def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> No
     assert list(lua.values()) == [str(RUN / name) for name in expected]
     names = [each["name"] for each in manager["http_filters"]]
     assert names[0] == "envoy.filters.http.cors"
-    last = ["buffer", "translate", "grpc_http1_reverse_bridge", "translated", "router"]
-    assert [name.removeprefix("envoy.filters.http.") for name in names[-5:]] == last
+    last = [
+        "buffer",
+        "header_mutation",
+        "received",
+        "translate",
+        "grpc_http1_reverse_bridge",
+        "translated",
+        "router",
+    ]
+    assert [name.removeprefix("envoy.filters.http.") for name in names[-len(last) :]] == last
 
 
 @pytest.mark.parametrize(("server", "marked"), [(UPSTREAM, False), (triton_upstream(1, 2), True)])
