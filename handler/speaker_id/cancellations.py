@@ -18,7 +18,7 @@ MOST_BYTES = 1 << 20  # that are read at once, of the newest: more names than ar
 
 
 class Cancellations:
-    """`name in cancellations` says whether a request was cancelled; it takes two system calls. Thread-safe.
+    """`name in cancellations` says whether a request was cancelled: one system call while nothing is new. Thread-safe.
 
     Args:
         file: what the gateway writes, which need not exist; None to process every request.

@@ -23,6 +23,7 @@ from serving.host.ports import LOOPBACK
 from serving.metrics.served import Served
 from serving.model_server import ModelServer
 from serving.torchserve.process import TorchServe
+from serving.triton.process import Triton
 
 pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
 
@@ -124,6 +125,8 @@ def test_a_request_whose_caller_hangs_up_in_the_queue_costs_nothing(
                 wait_for(1)
             assert wait_until(lambda: gateway.cancelled.read_bytes()[known:].count(b"\n") == 3, WAIT_SECONDS)
         assert stays.result().status_code == 200
-    assert wait_until(lambda: counted(server)[1] == cancelled + 3, WAIT_SECONDS), counted(server)
+    # of calls over its own gRPC, Triton drops those that are cancelled from its queue by itself
+    left = 0 if hang_up is by_model_infer and server.name == Triton.name else 3
+    assert wait_until(lambda: counted(server)[1] == cancelled + left, WAIT_SECONDS), counted(server)
     assert wait_until(lambda: counted(server)[0] == answered + 1, WAIT_SECONDS)
     assert counted(server)[2] - decoded == pytest.approx(seconds, abs=0.01)
