@@ -20,7 +20,7 @@ class Storm:
     """What became of it.
 
     Attributes:
-        hung_up, answered: callers.
+        hung_up, answered: callers; the rest was refused.
         hung_up_seconds, answered_seconds: of audio that they sent.
     """
 
@@ -53,16 +53,12 @@ def storm(port: int, path: str, clips: Sequence[Clip], rate: float, patience: fl
             reader, writer = await asyncio.wait_for(connecting, GIVE_UP_SECONDS)
             try:
                 writer.write(head.encode() + body)
-                await asyncio.wait_for(reader.read(1), patience)
-                found.answered, found.answered_seconds = (
-                    found.answered + 1,
-                    found.answered_seconds + clip.seconds,
-                )
+                if b" 200 " in await asyncio.wait_for(reader.readline(), patience):
+                    found.answered += 1
+                    found.answered_seconds += clip.seconds
             except (TimeoutError, asyncio.TimeoutError):  # two names of one class from Python 3.11 on
-                found.hung_up, found.hung_up_seconds = (
-                    found.hung_up + 1,
-                    found.hung_up_seconds + clip.seconds,
-                )
+                found.hung_up += 1
+                found.hung_up_seconds += clip.seconds
             finally:
                 if number % 2:
                     writer.transport.abort()

@@ -1,0 +1,112 @@
+"""Storms of callers that hang up, and the page about what they cost."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from measure.cancellation import page
+from measure.cancellation.storm import storm
+from measure.cancellation.traffic import CONDITIONS, Run, unheard
+from measure.loadtest.target import Clip
+from measure.results import save_json
+from serving.host.polling import wait_until
+
+ALONE, UNHEARD, HEARD = CONDITIONS
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_storm_counts_who_hung_up_and_who_had_an_answer_first(tmp_path: Path, answers: bool) -> None:
+    ended: list[bytes] = []
+
+    def serve(caller: socket.socket) -> None:
+        received = b""
+        with caller, contextlib.suppress(ConnectionResetError):
+            while not received.endswith(b"clip"):
+                received += caller.recv(1024)
+            if answers:
+                caller.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            assert caller.recv(1) == b""
+        ended.append(received)
+
+    def accept() -> None:
+        while True:
+            caller, _ = listener.accept()
+            threading.Thread(target=serve, args=[caller], daemon=True).start()
+
+    path = tmp_path / "clip.wav"
+    path.write_bytes(b"a clip")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        clips = [Clip("clip", path, 2.5, "audio/wav")]
+        began = time.monotonic()
+        with storm(listener.getsockname()[1], "/predictions/x", clips, 50.0, 0.02) as found:
+            assert wait_until(lambda: len(ended) >= 5, 600)
+        sent = found.hung_up + found.answered
+        assert wait_until(lambda: len(ended) == sent, 600)
+        assert sent <= 50 * (time.monotonic() - began) + 1
+    assert (found.hung_up, found.answered) == ((0, sent) if answers else (sent, 0))
+    assert found.hung_up_seconds + found.answered_seconds == 2.5 * sent
+    assert ended[0].startswith(b"POST /predictions/x HTTP/1.1\r\n")
+
+
+def test_workers_do_not_find_the_file_for_a_while_and_the_gateway_writes_on(tmp_path: Path) -> None:
+    file = tmp_path / "cancelled"
+    with file.open("a") as gateway:
+        with unheard(file):
+            gateway.write("1.5 20 7\n")
+            assert not file.exists()
+        gateway.flush()
+    assert file.read_text() == "1.5 20 7\n"
+
+
+RUNS = [
+    Run(ALONE, 1, 0, 0.0, 30.0, 0.0, (10.0, 20.0), 0),
+    Run(UNHEARD, 1, 1000, 3500.0, 1200.0, 1100.0, (1000.0,), 1),
+    Run(HEARD, 1, 990, 3400.0, 40.0, 1.4, (20.0, 30.0), 0),
+    Run(HEARD, 2, 10, 100.0, 40.0, 1.0, (40.0,), 0),
+]
+
+
+def test_sums_and_percentiles_are_of_all_rounds() -> None:
+    rows = page.table(RUNS).rows
+    assert rows[0] == [ALONE, "0", "0", "30", "0", "2", "10", "20", "0"]
+    assert rows[1] == [UNHEARD, "1,000", "3,500", "1,200", "1,100", "1", "1000", "1000", "1"]
+    assert rows[2] == [HEARD, "1,000", "3,500", "80", "2", "3", "30", "40", "0"]
+    assert page.table(RUNS[:1]).rows[1][6:] == ["–", "–", "0"]
+
+
+def test_a_run_is_kept_as_it_was_and_the_page_says_where_it_was(tmp_path: Path) -> None:
+    assert [Run.of(each.row()) for each in RUNS] == RUNS
+    assert page.text(tmp_path) == "No result is recorded: `python -m measure.cancellation` records one."
+    machine = {
+        "commit": "0" * 12,
+        "dirty": False,
+        "cpu": "a processor",
+        "cpu_flags": "",
+        "cores": 2,
+        "versions": "torch 2",
+    }
+    settings = {
+        "server": "triton",
+        "rounds": 2,
+        "seconds": 9.0,
+        "stayers": 5.0,
+        "storm": 100.0,
+        "patience": 0.05,
+    }
+    content: dict[str, Any] = {
+        "provenance": {"date": "2026-01-02T03:04:05Z", "machine": machine},
+        "foreign_cores": 0.5,
+        "settings": settings,
+        "runs": [each.row() for each in RUNS],
+    }
+    save_json({"triton": content}, tmp_path / page.RESULTS.name)
+    told = page.text(tmp_path)
+    assert "2 rounds of 9 s a run, in which 5 callers a second stay, and 100 hang up after 50 ms." in told
