@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     option("--rounds", type=int, default=3, help="each with every condition once (%(default)s)")
     option("--seconds", type=float, default=10.0, help="of a run (%(default)s)")
     option("--stayers", type=float, default=5.0, help="requests a second of those who stay (%(default)s)")
-    option("--storm", type=float, default=100.0, help="callers a second who hang up (%(default)s)")
+    option("--storm", type=int, default=60, help="callers at once who hang up (%(default)s)")
+    option("--every", type=float, default=3.0, help="seconds from one time to the next (%(default)s)")
     option("--patience", type=float, default=0.05, help="seconds after which they do (%(default)s)")
     option("--no-record", action="store_true", help="write neither results nor page")
     options = parser.parse_args(arguments)
@@ -48,6 +49,7 @@ def measure(options: Namespace) -> None:
             load(CLIPS),
             options.stayers,
             options.storm,
+            options.every,
             options.patience,
             options.seconds,
         )

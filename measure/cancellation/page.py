@@ -45,8 +45,8 @@ def _server(server: str, content: dict[str, Any]) -> list[object]:
     return [
         f"### Hanging up on {server}",
         f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of {asked['seconds']:g} s "
-        f"a run, in which {asked['stayers']:g} callers a second stay, and {asked['storm']:g} hang up after "
-        f"{1000 * asked['patience']:g} ms. {noise.words(content['foreign_cores'])}",
+        f"a run, in which {asked['stayers']:g} callers a second stay, and {asked['storm']} at once, every "
+        f"{asked['every']:g} s, hang up after {1000 * asked['patience']:g} ms. {noise.words(content['foreign_cores'])}",
         table([Run.of(run) for run in content["runs"]]),
     ]
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from serving.metrics.served import Served
 from serving.service import Service
 
 ALONE, UNHEARD, HEARD = CONDITIONS = ("nobody", "callers, and the workers do not know", "callers")
-LEAD_SECONDS = 2.0  # of the storm alone
 STEADY_SECONDS, DRAIN_SECONDS = (
     1.5,
     120.0,
@@ -67,7 +67,8 @@ class Traffic:
         model: its model.
         clips: in random order.
         stayers: requests a second of those who wait for their answers.
-        storm: callers a second who do not.
+        storm: callers at once who do not.
+        every: seconds from one time to the next.
         patience: seconds after which those hang up.
         seconds: of a run.
     """
@@ -76,7 +77,8 @@ class Traffic:
     model: str
     clips: Sequence[Clip]
     stayers: float
-    storm: float
+    storm: int
+    every: float
     patience: float
     seconds: float
 
@@ -90,25 +92,34 @@ class Traffic:
             if condition == UNHEARD:
                 stack.enter_context(unheard(gateway.cancelled))
             if condition != ALONE:
-                found = stack.enter_context(storm(gateway.port, path, self.clips, self.storm, self.patience))
-                time.sleep(LEAD_SECONDS)
+                found = stack.enter_context(
+                    storm(gateway.port, path, self.bodies, self.storm, self.every, self.patience)
+                )
             moments = arrivals.times("poisson", self.stayers, self.seconds, number)
             todo = plan(self.clips, [Target(gateway.url + path)], moments, self.seconds, number)
             records = drive(todo)
             found.over.set()
             encoded = self.drained() - before  # before the workers hear again of who has hung up
         answered = [each for each in records if each.error is None]
-        own = sum(each.audio_seconds for each in answered) + found.answered_seconds
+        own = sum(each.audio_seconds for each in answered) + self.audio(found.answered)
         return Run(
             condition=condition,
             round=number,
-            hung_up=found.hung_up,
-            hung_up_seconds=round(found.hung_up_seconds, 1),
+            hung_up=len(found.hung_up),
+            hung_up_seconds=round(self.audio(found.hung_up), 1),
             encoded_seconds=round(encoded, 1),
             for_nobody_seconds=round(max(0.0, encoded - own), 1),
             latencies=tuple(sorted(round(1000 * each.latency, 1) for each in answered)),
             failed=len(records) - len(answered),
         )
+
+    @cached_property
+    def bodies(self) -> list[bytes]:
+        return [clip.path.read_bytes() for clip in self.clips]
+
+    def audio(self, sent: Sequence[int]) -> float:
+        """Seconds of the clips that these callers sent."""
+        return sum(self.clips[which].seconds for which in sent)
 
     def encoded(self) -> float:
         """Seconds of audio that the workers have decoded and not left out, since the start."""

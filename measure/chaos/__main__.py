@@ -16,7 +16,7 @@ from bundle.samples import samples
 from measure import command
 from measure.chaos import archives, processes, report
 from measure.chaos.archives import DEMO, FAULTY
-from measure.chaos.callers import disconnect, fuzz, hostile_clips
+from measure.chaos.callers import disconnect, fuzz, hang_up_at_once, hostile_clips
 from measure.chaos.endurance import endure
 from measure.chaos.load import EVERY_LABEL, KnownClip
 from measure.chaos.scene import SHORT, Fault, FaultRow, Size, play
@@ -37,6 +37,7 @@ FAULTS = (
     Fault("corrupt-archive", DEMO, corrupt_archive),
     Fault("full-disk", DEMO, full_disk),
     Fault("disconnect", DEMO, disconnect),
+    Fault("disconnect-storm", DEMO, hang_up_at_once),
     Fault("fuzz", DEMO, fuzz),
     Fault("hostile-clips", DEMO, hostile_clips),
     Fault("kill-decoder", DEMO, processes.kill_decoder),

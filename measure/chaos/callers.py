@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from measure.answer import parsed
+from measure.cancellation.storm import storm
 from measure.chaos.attacks import attacks
 from measure.chaos.fuzz import OCTETS, Body, bodies
 from measure.chaos.scene import Scene
@@ -21,6 +22,7 @@ AT_ONCE = 8  # bodies: a full batch
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST, as a crashed client's machine does
 KEPT = 20  # bodies with a bad answer that are written to a file
 ATTACK_BYTES = 1 << 16  # of one body
+STORM_EVERY, STORM_PATIENCE = 2.0, 0.05  # s from one time to the next; until a caller hangs up
 
 
 def disconnect(scene: Scene) -> str:
@@ -46,6 +48,19 @@ def hang_up(scene: Scene, upload: float, reset: bool) -> None:
         caller.sendall(head.encode() + content[: int(upload * len(content))])
         if reset:
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+def hang_up_at_once(scene: Scene) -> str:
+    """Again and again more callers at once than the queue holds batches of, all of whom hang up after 50 ms."""
+    path, bodies = f"/predictions/{scene.load.model}", [clip.content for clip in scene.load.clips]
+    most = scene.size.callers // 2
+    with (
+        scene.same_workers(),
+        storm(scene.server.port, path, bodies, most, STORM_EVERY, STORM_PATIENCE) as found,
+    ):
+        time.sleep(STORM_EVERY * (scene.size.bursts + 0.5))
+    hung, answered = len(found.hung_up), len(found.answered)
+    return f"{hung} of {hung + answered} callers hung up, {most} at once every {STORM_EVERY:g} s"
 
 
 def fuzz(scene: Scene) -> str:
