@@ -7,14 +7,17 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
 from bundle import sources
 from bundle.command_line import Parser
-from measure import command
+from measure import command, workload
 from measure.fairness import page
-from measure.fairness.callers import CONDITIONS, Callers
-from measure.fairness.traffic import Load, Run
-from measure.loadtest.clips import load
+from measure.fairness.callers import Callers
+from measure.fairness.traffic import Load, Run, phases
 from measure.loadtest.run import PACKAGES
+from measure.loadtest.target import Clip
 from measure.machine import provenance
 from measure.noise import Neighbours
 from serving import model_servers
@@ -25,7 +28,7 @@ from serving.model_servers import Chosen
 from serving.temporary import serving
 
 MODEL = "demo"
-CLIPS = Path("models/demo/samples")  # three to four seconds each
+SAMPLING_RATE = 16_000  # Hz
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,11 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
     option = parser.add_argument
     option("--server", choices=model_servers.NAMES, default=model_servers.DEFAULT.name, help="(%(default)s)")
     option("--tokens", type=int, nargs="+", default=[2, 1000], help="in the file, at least two (%(default)s)")
-    option("--rounds", type=int, default=10, help="each with every condition once (%(default)s)")
-    option("--seconds", type=float, default=10.0, help="of a run (%(default)s)")
     option(
-        "--others", type=float, default=20.0, help="requests a second of all others together (%(default)s)"
+        "--rounds", type=int, default=24, help="each with a share and with ten times as much (%(default)s)"
     )
+    option("--contrasts", type=int, default=2, help="of them, without a limit too (%(default)s)")
+    option("--seconds", type=float, default=4.5, help="of a phase (%(default)s)")
+    option(
+        "--others", type=float, default=30.0, help="requests a second of all others together (%(default)s)"
+    )
+    option("--clip", type=float, default=1.0, help="seconds of the one clip that all send (%(default)s)")
     option("--share", type=float, default=2.0, help="requests a second of the greedy caller's (%(default)s)")
     option("--no-record", action="store_true", help="write neither results nor page")
     options = parser.parse_args(arguments)
@@ -57,17 +64,13 @@ def measure(options: Namespace) -> None:
         with serving(
             [sources.resolve(MODEL)], "fairness", screen, Chosen(options.server), gateway
         ) as service:
-            sending = Load(
-                f"{service.gateway.url}/predictions/{MODEL}", load(CLIPS), options.others, options.seconds
-            )
-            sending.run(every[0], "warming up", 1, 0)
+            clips = [cut(Path(folder), options.clip)]
+            sending = Load(f"{service.gateway.url}/predictions/{MODEL}", clips, options.others)
+            sending.run(every[0], phases(1, 0, options.seconds))  # to warm up
             runs: list[Run] = []
-            for number in range(1, options.rounds + 1):
-                for callers in every:
-                    for condition, (multiple, limited) in CONDITIONS.items():
-                        callers.write(limited)
-                        runs.append(sending.run(callers, condition, multiple, number))
-                        screen.print(f"round {number}: {callers.count} tokens, {condition}")
+            for callers in every:
+                screen.print(f"fairness: {callers.count} tokens")
+                runs += sending.run(callers, phases(options.rounds, options.contrasts, options.seconds))
     settings = {name: value for name, value in vars(options).items() if name != "no_record"}
     content = {
         "provenance": provenance(*PACKAGES),
@@ -78,6 +81,17 @@ def measure(options: Namespace) -> None:
     screen.print(page.table(runs).rich())
     if not options.no_record:
         page.record(content)
+
+
+def cut(folder: Path, seconds: float) -> Clip:
+    """A clip from the samples, of one length for all: else the longest would decide the percentiles."""
+    recordings = [each for found in workload.voices(SAMPLING_RATE).values() for each in found]
+    length = int(seconds * SAMPLING_RATE)
+    path = folder / "clip.wav"
+    soundfile.write(
+        path, np.resize(np.concatenate(recordings), length), SAMPLING_RATE, format="WAV", subtype="PCM_16"
+    )
+    return Clip(path.name, path, seconds, "audio/wav")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from measure.results import load_json, save_json
 
 PAGE = Page.of("fairness", "measure.fairness.page")
 SHARES = (0.5, 0.99)
-DRAWS = 1000
+DRAWS = 2000
 HEADINGS = (
     *("tokens", "the greedy caller sends", "sent/s", "answered/s", "429/s"),
     *("others' p50, ms", "p99, ms", "p50, times", "p99, times", "failed"),
@@ -51,20 +51,24 @@ def _server(server: str, content: dict[str, Any]) -> list[object]:
     machine, asked = Machine.model_validate(content["provenance"]["machine"]), content["settings"]
     return [
         f"### {server}",
-        f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of {asked['seconds']:g} s "
-        f"a run, in which the others send {asked['others']:g} requests a second together and the greedy caller's "
-        f"share is {asked['share']:g} a second. {noise.words(content['foreign_cores'])}",
+        f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of phases of "
+        f"{asked['seconds']:g} s, in which the others send {asked['others']:g} requests a second together and the "
+        f"greedy caller's share is {asked['share']:g} a second. {noise.words(content['foreign_cores'])}",
         table(runs),
     ]
 
 
 def table(runs: Sequence[Run]) -> Table:
-    """Percentiles over all rounds, and their ratios to those beside a greedy caller that keeps to its share."""
+    """Percentiles over all rounds, and their ratios to those beside a greedy caller that keeps to its share, over the
+    rounds that have both."""
     rows = []
     for count in dict.fromkeys(run.tokens for run in runs):
-        first = _of(runs, count, FIRST)
         for condition in CONDITIONS:
             found = _of(runs, count, condition)
+            if not found:
+                continue
+            shared = {run.round for run in found}
+            first = [run for run in _of(runs, count, FIRST) if run.round in shared]
             means = (
                 statistics.fmean(getattr(run, name) for run in found)
                 for name in ("sent", "answered", "refused")

@@ -1,27 +1,29 @@
-"""One run: what the others send, and at the same time what the greedy caller sends, from processes of their own."""
+"""What the others send, and at the same time what the greedy caller sends: phase after phase, from two processes."""
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from threading import Event
 from typing import Any
 
-from measure.fairness.callers import Callers
+from measure.fairness.callers import CONDITIONS, Callers
 from measure.loadtest import LoadTestError, arrivals
-from measure.loadtest.drive import Record, drive, plan
+from measure.loadtest.drive import Plan, Record, Shot, drive, plan
 from measure.loadtest.target import Clip, Target
 
-LEAD_SECONDS = 2.0  # of the greedy caller alone: its burst is spent by then
-START_SECONDS = 60.0  # for a load generator to begin
+GUARD_SECONDS = 1.5  # of a phase that do not count: the greedy caller spends its burst, and queues empty
+START_SECONDS = 8.0  # for the load generators to start
 REFUSED = 429
+NICE = 10  # of the greedy caller's generator: its work is not to be in the others' latency
 
 
 @dataclass(frozen=True)
 class Run:
-    """Figures of one run.
+    """Figures of one phase.
 
     Attributes:
         sent, answered, refused: of the greedy caller, a second.
@@ -50,70 +52,121 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """When a condition holds, in seconds from the start."""
+
+    condition: str
+    round: int
+    start: float
+    seconds: float
+
+    def counts(self, record: Record) -> bool:
+        return self.start + GUARD_SECONDS <= record.scheduled < self.start + self.seconds
+
+
+def phases(rounds: int, contrasts: int, seconds: float) -> list[Phase]:
+    """A share and ten times as much by turns, each first as often as second; the last rounds go without a limit too.
+
+    Args:
+        rounds: each with either once.
+        contrasts: of them, those that have every condition.
+        seconds: of a phase.
+    """
+    first, second, contrast = CONDITIONS
+    order = [
+        (condition, number)
+        for number in range(1, rounds + 1)
+        for condition in (
+            *((first, second) if number % 2 else (second, first)),
+            *((contrast,) if number > rounds - contrasts else ()),
+        )
+    ]
+    return [Phase(*each, place * seconds, seconds) for place, each in enumerate(order)]
+
+
+@dataclass(frozen=True)
 class Load:
-    """What is sent in every run.
+    """What is sent.
 
     Attributes:
         url: of inference.
         clips: in random order.
         others: requests a second of all others together, each with a token at random.
-        seconds: of a run.
     """
 
     url: str
     clips: Sequence[Clip]
     others: float
-    seconds: float
 
-    def run(self, callers: Callers, condition: str, multiple: float, number: int) -> Run:
-        """Send both, and wait for all answers.
+    def run(self, callers: Callers, order: Sequence[Phase]) -> list[Run]:
+        """Send both through all phases, and wait for all answers.
 
         Raises:
             LoadTestError: a load generator does not begin.
         """
-        began, over = Event(), Event()
-        with ThreadPoolExecutor(1) as pool:
-            greedy = pool.submit(self._greedy, callers, multiple * callers.share, number, began, over)
+        begin = time.monotonic() + START_SECONDS
+        callers.write(limited=True)
+        over = threading.Event()
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(self._limit, callers, order, begin, over)
+            greedy = pool.submit(drive, self._greedy(callers, order, begin), nice=NICE)
             try:
-                if not began.wait(START_SECONDS):
-                    raise LoadTestError(f"the greedy caller has no answer after {START_SECONDS:g} s")
-                time.sleep(LEAD_SECONDS)
-                others = self._others(callers, number)
+                others = drive(self._others(callers, order, begin))
             finally:
                 over.set()
-            return figures(callers.count, condition, number, others, greedy.result())
+            return [figures(callers.count, phase, others, greedy.result()) for phase in order]
+
+    def _others(self, callers: Callers, order: Sequence[Phase], begin: float) -> Plan:
+        """The phases of a round have the same requests at the same times."""
+        shots: list[Shot] = []
+        for phase in order:
+            moments = arrivals.times("poisson", self.others, phase.seconds, phase.round)
+            made = plan(self.clips, self._targets(callers.others), moments, phase.seconds, phase.round)
+            shots += (dataclasses.replace(shot, time=phase.start + shot.time) for shot in made.shots)
+        return Plan(tuple(shots), order[-1].start + order[-1].seconds, begin=begin)
+
+    def _greedy(self, callers: Callers, order: Sequence[Phase], begin: float) -> Plan:
+        moments = [
+            phase.start + moment
+            for phase in order
+            for moment in arrivals.times(
+                "constant", CONDITIONS[phase.condition][0] * callers.share, phase.seconds, 0
+            )
+        ]
+        seconds = order[-1].start + order[-1].seconds
+        made = plan(self.clips, self._targets([callers.greedy]), moments, seconds, 0)
+        return dataclasses.replace(made, begin=begin)
+
+    def _limit(self, callers: Callers, order: Sequence[Phase], begin: float, over: threading.Event) -> None:
+        """Change the greedy caller's share between the phases."""
+        limited = True
+        for phase in order:
+            if over.wait(max(0.0, begin + phase.start - time.monotonic())):
+                return
+            if CONDITIONS[phase.condition][1] != limited:
+                limited = not limited
+                callers.write(limited)
 
     def _targets(self, tokens: Sequence[str]) -> list[Target]:
         return [Target(self.url, headers={"Authorization": f"Bearer {token}"}) for token in tokens]
 
-    def _others(self, callers: Callers, seed: int) -> list[Record]:
-        moments = arrivals.times("poisson", self.others, self.seconds, seed)
-        return drive(plan(self.clips, self._targets(callers.others), moments, self.seconds, seed))
 
-    def _greedy(self, callers: Callers, rate: float, seed: int, began: Event, over: Event) -> list[Record]:
-        long = START_SECONDS + self.seconds  # it is stopped when the others have their answers
-        moments = arrivals.times("constant", rate, long, seed)
-        todo = plan(self.clips, self._targets([callers.greedy]), moments, long, seed)
-        return drive(todo, lambda _: began.set(), over.is_set)
-
-
-def figures(
-    tokens: int, condition: str, number: int, others: Sequence[Record], greedy: Sequence[Record]
-) -> Run:
-    """What one run shows; the greedy caller's first seconds, in which it spends its burst, do not count."""
-    counted = [each for each in greedy if each.scheduled >= LEAD_SECONDS]
-    if len(counted) < 2:
-        raise LoadTestError("the greedy caller sent next to nothing: give a run more seconds")
-    seconds = counted[-1].scheduled - counted[0].scheduled
+def figures(tokens: int, phase: Phase, others: Sequence[Record], greedy: Sequence[Record]) -> Run:
+    """What one phase shows."""
+    felt = [each for each in others if phase.counts(each)]
+    counted = [each for each in greedy if phase.counts(each)]
+    seconds = phase.seconds - GUARD_SECONDS
+    if not felt or not counted:
+        raise LoadTestError("next to nothing was sent in a phase: give it more seconds")
     answered = sum(each.error is None for each in counted)
     refused = sum(each.status == REFUSED for each in counted)
     return Run(
         tokens=tokens,
-        condition=condition,
-        round=number,
-        sent=round((len(counted) - 1) / seconds, 2),
+        condition=phase.condition,
+        round=phase.round,
+        sent=round(len(counted) / seconds, 2),
         answered=round(answered / seconds, 2),
         refused=round(refused / seconds, 2),
-        latencies=tuple(sorted(round(1000 * each.latency, 1) for each in others)),
-        failed=sum(each.error is not None for each in others) + len(counted) - answered - refused,
+        latencies=tuple(sorted(round(1000 * each.latency, 1) for each in felt)),
+        failed=sum(each.error is not None for each in felt) + len(counted) - answered - refused,
     )

@@ -87,11 +87,13 @@ class Plan:
         seconds: length of the run, without the wait for the last answers.
         callers: None for open arrivals. Else a closed loop: so many callers take the shots in order, each the next
             as soon as it has its answer, and the shots' times mean nothing.
+        begin: when the run starts, of time.monotonic(), for two plans on one clock; None for as soon as it can.
     """
 
     shots: tuple[Shot, ...]
     seconds: float
     callers: int | None = None
+    begin: float | None = None
 
 
 def plan(
@@ -117,12 +119,14 @@ def drive(
     plan: Plan,
     progress: Callable[[Record], None] = lambda _: None,
     enough: Callable[[], bool] = lambda: False,
+    nice: int = 0,
 ) -> list[Record]:
     """Send everything and wait for the answers, at most the targets' timeout after the last shot.
 
     Args:
         progress: called with every record as it is received.
         enough: called after every record; True stops sending, and waits for what is in flight.
+        nice: by how much the generator's priority is lower than ours.
 
     Returns:
         One record for each shot that was scheduled before the stop, in order of `scheduled`.
@@ -131,7 +135,7 @@ def drive(
         LoadTestError: the worker failed.
     """
     records: list[Record] = []
-    with tempfile.TemporaryFile("w+") as words, _worker(words) as worker:
+    with tempfile.TemporaryFile("w+") as words, _worker(words, nice) as worker:
         assert worker.stdin
         assert worker.stdout
         with contextlib.suppress(BrokenPipeError):  # it has ended: its exit code says so below
@@ -155,10 +159,10 @@ def drive(
 
 
 @contextlib.contextmanager
-def _worker(words: IO[str]) -> Any:
+def _worker(words: IO[str], nice: int) -> Any:
     paths = [str(ROOT), str(ROOT / "handler"), os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "measure.loadtest.worker"],
+        [*(["nice", "-n", str(nice)] if nice else []), sys.executable, "-m", "measure.loadtest.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=words,
@@ -192,4 +196,4 @@ def from_json(text: str) -> Plan:
         )
         for each in content["shots"]
     )
-    return Plan(tuple(shots), content["seconds"], content["callers"])
+    return Plan(tuple(shots), content["seconds"], content["callers"], content["begin"])

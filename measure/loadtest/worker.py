@@ -68,7 +68,12 @@ class Generator:
         self.stopping = Event()
         self.bodies = self._bodies()
         self.channels = self._channels()
-        self.start = time.monotonic() + LEAD_SECONDS
+        ready = time.monotonic()
+        self.start = plan.begin or ready + LEAD_SECONDS
+        if self.start < ready:
+            raise MeasureError(
+                f"the load generator was ready {ready - self.start:.1f} s after the run's start"
+            )
 
     def run(self) -> None:
         """Send the whole plan and wait for the last answers."""

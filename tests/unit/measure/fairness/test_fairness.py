@@ -9,9 +9,10 @@ import pytest
 
 from measure.fairness import page
 from measure.fairness.callers import CONDITIONS, GREEDY, Callers
-from measure.fairness.traffic import Run, figures
+from measure.fairness.traffic import GUARD_SECONDS, Load, Phase, Run, figures, phases
 from measure.loadtest import LoadTestError
 from measure.loadtest.drive import Record
+from measure.loadtest.target import Clip
 from measure.results import save_json
 from serving.gateway import tokens
 
@@ -32,25 +33,58 @@ def test_the_file_has_a_token_for_everybody_and_the_greedy_callers_share(tmp_pat
     assert f"{callers.greedy} name={GREEDY} requests=unlimited\n" in callers.file.read_text()
 
 
-def test_a_run_counts_what_the_greedy_caller_got_and_how_long_the_others_waited() -> None:
-    others = [record(second, 0.1 + second / 1000) for second in range(100)]
-    others.append(record(100, error="timeout", status=0))
-    spent = [record(1.0)] * 20  # of its burst, before anything is counted
+def test_a_phase_counts_what_the_greedy_caller_got_and_how_long_the_others_waited() -> None:
+    phase = Phase(TEN, 3, start=10.0, seconds=GUARD_SECONDS + 2.0)
+    first = 10.0 + GUARD_SECONDS
+    outside = [record(first - 0.1, 9.0), record(first + 2.0, 9.0)]
+    others = [*outside, record(first, 0.1), record(first + 1.9, 0.2), record(first, 0.3, 0, "timeout")]
     greedy = [
-        *spent,
-        record(2.0),
-        record(2.5, status=429, error="rate_limited"),
-        record(3.0, status=500, error="x"),
-        record(4.0),
+        *outside,
+        record(first),
+        record(first + 0.5, status=429, error="rate_limited"),
+        record(first + 1.0, status=500, error="x"),
+        record(first + 1.5),
     ]
-    found = figures(2, TEN, 3, others, greedy)
-    assert (found.sent, found.answered, found.refused, found.failed) == (1.5, 1.0, 0.5, 2)
-    assert (found.latencies[:3], found.latencies[-1]) == ((100.0, 100.0, 101.0), 199.0)
-
-
-def test_a_run_without_a_greedy_caller_says_nothing() -> None:
+    found = figures(2, phase, others, greedy)
+    assert (found.sent, found.answered, found.refused, found.failed) == (2.0, 1.0, 0.5, 2)
+    assert (found.condition, found.round, found.latencies) == (TEN, 3, (100.0, 200.0, 300.0))
     with pytest.raises(LoadTestError, match="next to nothing"):
-        figures(2, TEN, 1, [record(0.0)], [record(0.0), record(3.0)])
+        figures(2, phase, others, outside)
+
+
+def test_conditions_take_turns_and_the_contrast_is_in_the_last_rounds_alone() -> None:
+    order = phases(3, 1, 4.5)
+    assert [(each.round, each.condition) for each in order] == [
+        *((1, SHARE), (1, TEN), (2, TEN), (2, SHARE), (3, SHARE), (3, TEN), (3, UNLIMITED)),
+    ]
+    assert [each.start for each in order] == [4.5 * place for place in range(7)]
+
+
+def test_the_phases_of_a_round_have_the_same_requests_and_the_greedy_caller_its_own_rate(
+    tmp_path: Path,
+) -> None:
+    callers = Callers.made(tmp_path / "tokens", 9, 2.0)
+    load = Load("url", [Clip("clip", tmp_path / "clip", 1.0, "audio/wav")], 20.0)
+    order = phases(2, 1, 5.0)
+    others = load._others(callers, order, 17.0)
+    assert others.begin == 17.0
+
+    def sent(phase: Phase) -> list[tuple[float, str]]:
+        shots = [shot for shot in others.shots if phase.start <= shot.time < phase.start + phase.seconds]
+        return [
+            (pytest.approx(shot.time - phase.start), shot.target.headers["Authorization"]) for shot in shots
+        ]
+
+    first, second, third, fourth, contrast = map(sent, order)
+    assert first == second
+    assert third == fourth == contrast != first
+    assert len({token for _, token in first}) == 8
+    greedy = load._greedy(callers, order, 17.0)
+    counts = [
+        sum(phase.start <= shot.time < phase.start + phase.seconds for shot in greedy.shots)
+        for phase in order
+    ]
+    assert (greedy.begin, counts) == (17.0, [10, 100, 100, 10, 100])
 
 
 def run(condition: str, number: int, *latencies: float) -> Run:
@@ -69,6 +103,12 @@ def test_percentiles_are_of_all_rounds_and_ratios_have_an_interval_that_draws_ro
     # the medians of 10 20 20 30 100 and of 10 30 30 30 150; of either round alone it is 30 to 20
     assert rows[TEN][5:] == ["30", "150", "1.50 (1.50–1.50)", "1.50 (1.00–1.50)", "2"]
     assert rows[UNLIMITED][5:9] == ["60", "600", "3.00 (3.00–3.00)", "6.00 (4.00–20.00)"]
+
+
+def test_a_ratio_is_over_the_rounds_that_have_both() -> None:
+    rows = {row[1]: row for row in page.table([*RUNS[:2], *RUNS[3:]]).rows}
+    assert rows[UNLIMITED][7:9] == ["3.00 (3.00–3.00)", "20.00 (20.00–20.00)"]
+    assert UNLIMITED not in {row[1] for row in page.table(RUNS[:2]).rows}
 
 
 def test_a_run_is_kept_as_it_was() -> None:
@@ -94,7 +134,7 @@ def test_the_page_says_where_and_with_what_each_server_was_measured(tmp_path: Pa
     save_json({"torchserve": content}, tmp_path / page.RESULTS.name)
     told = page.text(tmp_path)
     assert (
-        "### torchserve\n\n2026-01-02, a processor, 2 cores; torch 2; commit 000000000000; 2 rounds of 15 s"
-        in told
+        "### torchserve\n\n2026-01-02, a processor, 2 cores; torch 2; commit 000000000000; 2 rounds of phases "
+        "of 15 s" in told
     )
     assert "kept 0.50 cores busy" in told
