@@ -7,17 +7,15 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
 from bundle import sources
 from bundle.command_line import Parser
-from measure import command, workload
+from measure import command
 from measure.fairness import page
-from measure.fairness.callers import Callers
-from measure.fairness.traffic import Load, Run, phases
+from measure.fairness.callers import CONDITIONS, Callers
+from measure.fairness.traffic import Load, Run
+from measure.loadtest.clips import cut
+from measure.loadtest.phases import by_turns
 from measure.loadtest.run import PACKAGES
-from measure.loadtest.target import Clip
 from measure.machine import provenance
 from measure.noise import Neighbours
 from serving import model_servers
@@ -28,7 +26,6 @@ from serving.model_servers import Chosen
 from serving.temporary import serving
 
 MODEL = "demo"
-SAMPLING_RATE = 16_000  # Hz
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     option(
         "--others", type=float, default=30.0, help="requests a second of all others together (%(default)s)"
     )
-    option("--clip", type=float, default=1.0, help="seconds of the one clip that all send (%(default)s)")
+    option("--clip", type=float, default=1.0, help="seconds of each clip (%(default)s)")
     option("--share", type=float, default=2.0, help="requests a second of the greedy caller's (%(default)s)")
     option("--no-record", action="store_true", help="write neither results nor page")
     options = parser.parse_args(arguments)
@@ -64,13 +61,15 @@ def measure(options: Namespace) -> None:
         with serving(
             [sources.resolve(MODEL)], "fairness", screen, Chosen(options.server), gateway
         ) as service:
-            clips = [cut(Path(folder), options.clip)]
+            clips = cut(Path(folder), options.clip)
             sending = Load(f"{service.gateway.url}/predictions/{MODEL}", clips, options.others)
-            sending.run(every[0], phases(1, 0, options.seconds))  # to warm up
+            within, beyond, unlimited = CONDITIONS
+            sending.run(every[0], by_turns(within, beyond, 1, options.seconds))  # to warm up
             runs: list[Run] = []
+            order = by_turns(within, beyond, options.rounds, options.seconds, unlimited, options.contrasts)
             for callers in every:
                 screen.print(f"fairness: {callers.count} tokens")
-                runs += sending.run(callers, phases(options.rounds, options.contrasts, options.seconds))
+                runs += sending.run(callers, order)
     settings = {name: value for name, value in vars(options).items() if name != "no_record"}
     content = {
         "provenance": provenance(*PACKAGES),
@@ -81,17 +80,6 @@ def measure(options: Namespace) -> None:
     screen.print(page.table(runs).rich())
     if not options.no_record:
         page.record(content)
-
-
-def cut(folder: Path, seconds: float) -> Clip:
-    """A clip from the samples, of one length for all: else the longest would decide the percentiles."""
-    recordings = [each for found in workload.voices(SAMPLING_RATE).values() for each in found]
-    length = int(seconds * SAMPLING_RATE)
-    path = folder / "clip.wav"
-    soundfile.write(
-        path, np.resize(np.concatenate(recordings), length), SAMPLING_RATE, format="WAV", subtype="PCM_16"
-    )
-    return Clip(path.name, path, seconds, "audio/wav")
 
 
 if __name__ == "__main__":

@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from measure import noise
 from measure.document import Page, Table, join
 from measure.fairness import FOLDER, RESULTS
 from measure.fairness.callers import CONDITIONS
 from measure.fairness.traffic import Run
-from measure.loadtest.summary import percentile
+from measure.loadtest.phases import pooled, ratio, shown, verdict
 from measure.machine import Machine
 from measure.results import load_json, save_json
 
 PAGE = Page.of("fairness", "measure.fairness.page")
 SHARES = (0.5, 0.99)
-DRAWS = 2000
+MOST = 1.05  # times the p99 that the others had beside a greedy caller that keeps to its share
 HEADINGS = (
     *("tokens", "the greedy caller sends", "sent/s", "answered/s", "429/s"),
-    *("others' p50, ms", "p99, ms", "p50, times", "p99, times", "failed"),
+    *("others' p50, ms", "p99, ms", "p50, times", "p99, times", "at most 1.05", "failed"),
 )
 FIRST = next(iter(CONDITIONS))  # which the others are compared with
 
@@ -73,37 +71,20 @@ def table(runs: Sequence[Run]) -> Table:
                 statistics.fmean(getattr(run, name) for run in found)
                 for name in ("sent", "answered", "refused")
             )
+            ours, theirs = ([run.latencies for run in runs] for runs in (found, first))
+            ratios = [] if condition == FIRST else [ratio(ours, theirs, share) for share in SHARES]
             rows.append(
                 [
                     f"{count:,}",
                     condition,
                     *(f"{mean:.1f}" for mean in means),
-                    *(f"{pooled(found, share):.0f}" for share in SHARES),
-                    *("1" if condition == FIRST else ratio(found, first, share) for share in SHARES),
+                    *(f"{pooled(ours, share):.0f}" for share in SHARES),
+                    *(map(shown, ratios) if ratios else ("1", "1")),
+                    verdict(ratios[-1], MOST) if ratios else "",
                     str(sum(run.failed for run in found)),
                 ]
             )
     return Table(HEADINGS, rows, "rl")
-
-
-def pooled(runs: Iterable[Run], share: float) -> float:
-    """A percentile of the others' latencies in all of these runs."""
-    return percentile(sorted(each for run in runs for each in run.latencies), share)
-
-
-def ratio(ours: Sequence[Run], first: Sequence[Run], share: float) -> str:
-    """Of the percentiles, with an interval of 95 %: rounds are drawn again, with both their runs."""
-    pairs, rng = list(zip(ours, first, strict=True)), np.random.default_rng(0)
-    drawn = []
-    for _ in range(DRAWS):
-        again = [pairs[index] for index in rng.integers(len(pairs), size=len(pairs))]
-        drawn.append(_ratio(again, share))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{_ratio(pairs, share):.2f} ({low:.2f}–{high:.2f})"
-
-
-def _ratio(pairs: Sequence[tuple[Run, Run]], share: float) -> float:
-    return pooled((one for one, _ in pairs), share) / pooled((other for _, other in pairs), share)
 
 
 def _of(runs: Sequence[Run], count: int, condition: str) -> list[Run]:

@@ -12,11 +12,10 @@ from typing import Any
 
 from measure.fairness.callers import CONDITIONS, Callers
 from measure.loadtest import LoadTestError, arrivals
-from measure.loadtest.drive import Plan, Record, Shot, drive, plan
+from measure.loadtest.drive import Plan, Record, drive, plan
+from measure.loadtest.phases import GUARD_SECONDS, START_SECONDS, Phase, length, requests
 from measure.loadtest.target import Clip, Target
 
-GUARD_SECONDS = 1.5  # of a phase that do not count: the greedy caller spends its burst, and queues empty
-START_SECONDS = 8.0  # for the load generators to start
 REFUSED = 429
 NICE = 10  # of the greedy caller's generator: its work is not to be in the others' latency
 
@@ -52,39 +51,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """When a condition holds, in seconds from the start."""
-
-    condition: str
-    round: int
-    start: float
-    seconds: float
-
-    def counts(self, record: Record) -> bool:
-        return self.start + GUARD_SECONDS <= record.scheduled < self.start + self.seconds
-
-
-def phases(rounds: int, contrasts: int, seconds: float) -> list[Phase]:
-    """A share and ten times as much by turns, each first as often as second; the last rounds go without a limit too.
-
-    Args:
-        rounds: each with either once.
-        contrasts: of them, those that have every condition.
-        seconds: of a phase.
-    """
-    first, second, contrast = CONDITIONS
-    order = [
-        (condition, number)
-        for number in range(1, rounds + 1)
-        for condition in (
-            *((first, second) if number % 2 else (second, first)),
-            *((contrast,) if number > rounds - contrasts else ()),
-        )
-    ]
-    return [Phase(*each, place * seconds, seconds) for place, each in enumerate(order)]
-
-
-@dataclass(frozen=True)
 class Load:
     """What is sent.
 
@@ -111,19 +77,10 @@ class Load:
             pool.submit(self._limit, callers, order, begin, over)
             greedy = pool.submit(drive, self._greedy(callers, order, begin), nice=NICE)
             try:
-                others = drive(self._others(callers, order, begin))
+                others = drive(requests(self.clips, self._targets(callers.others), self.others, order, begin))
             finally:
                 over.set()
             return [figures(callers.count, phase, others, greedy.result()) for phase in order]
-
-    def _others(self, callers: Callers, order: Sequence[Phase], begin: float) -> Plan:
-        """The phases of a round have the same requests at the same times."""
-        shots: list[Shot] = []
-        for phase in order:
-            moments = arrivals.times("poisson", self.others, phase.seconds, phase.round)
-            made = plan(self.clips, self._targets(callers.others), moments, phase.seconds, phase.round)
-            shots += (dataclasses.replace(shot, time=phase.start + shot.time) for shot in made.shots)
-        return Plan(tuple(shots), order[-1].start + order[-1].seconds, begin=begin)
 
     def _greedy(self, callers: Callers, order: Sequence[Phase], begin: float) -> Plan:
         moments = [
@@ -133,8 +90,7 @@ class Load:
                 "constant", CONDITIONS[phase.condition][0] * callers.share, phase.seconds, 0
             )
         ]
-        seconds = order[-1].start + order[-1].seconds
-        made = plan(self.clips, self._targets([callers.greedy]), moments, seconds, 0)
+        made = plan(self.clips, self._targets([callers.greedy]), moments, length(order), 0)
         return dataclasses.replace(made, begin=begin)
 
     def _limit(self, callers: Callers, order: Sequence[Phase], begin: float, over: threading.Event) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from measure.fairness import page
 from measure.fairness.callers import CONDITIONS, GREEDY, Callers
-from measure.fairness.traffic import GUARD_SECONDS, Load, Phase, Run, figures, phases
+from measure.fairness.traffic import Load, Run, figures
 from measure.loadtest import LoadTestError
 from measure.loadtest.drive import Record
+from measure.loadtest.phases import GUARD_SECONDS, Phase, by_turns
 from measure.loadtest.target import Clip
 from measure.results import save_json
 from serving.gateway import tokens
@@ -52,33 +53,10 @@ def test_a_phase_counts_what_the_greedy_caller_got_and_how_long_the_others_waite
         figures(2, phase, others, outside)
 
 
-def test_conditions_take_turns_and_the_contrast_is_in_the_last_rounds_alone() -> None:
-    order = phases(3, 1, 4.5)
-    assert [(each.round, each.condition) for each in order] == [
-        *((1, SHARE), (1, TEN), (2, TEN), (2, SHARE), (3, SHARE), (3, TEN), (3, UNLIMITED)),
-    ]
-    assert [each.start for each in order] == [4.5 * place for place in range(7)]
-
-
-def test_the_phases_of_a_round_have_the_same_requests_and_the_greedy_caller_its_own_rate(
-    tmp_path: Path,
-) -> None:
+def test_the_greedy_caller_sends_at_the_rate_of_each_phase(tmp_path: Path) -> None:
     callers = Callers.made(tmp_path / "tokens", 9, 2.0)
     load = Load("url", [Clip("clip", tmp_path / "clip", 1.0, "audio/wav")], 20.0)
-    order = phases(2, 1, 5.0)
-    others = load._others(callers, order, 17.0)
-    assert others.begin == 17.0
-
-    def sent(phase: Phase) -> list[tuple[float, str]]:
-        shots = [shot for shot in others.shots if phase.start <= shot.time < phase.start + phase.seconds]
-        return [
-            (pytest.approx(shot.time - phase.start), shot.target.headers["Authorization"]) for shot in shots
-        ]
-
-    first, second, third, fourth, contrast = map(sent, order)
-    assert first == second
-    assert third == fourth == contrast != first
-    assert len({token for _, token in first}) == 8
+    order = by_turns(SHARE, TEN, 2, 5.0, UNLIMITED, 1)
     greedy = load._greedy(callers, order, 17.0)
     counts = [
         sum(phase.start <= shot.time < phase.start + phase.seconds for shot in greedy.shots)
@@ -99,9 +77,9 @@ RUNS = [
 
 def test_percentiles_are_of_all_rounds_and_ratios_have_an_interval_that_draws_rounds() -> None:
     rows = {row[1]: row for row in page.table(RUNS).rows}
-    assert rows[SHARE] == ["2", SHARE, "40.0", "4.0", "36.0", "20", "100", "1", "1", "2"]
+    assert rows[SHARE] == ["2", SHARE, "40.0", "4.0", "36.0", "20", "100", "1", "1", "", "2"]
     # the medians of 10 20 20 30 100 and of 10 30 30 30 150; of either round alone it is 30 to 20
-    assert rows[TEN][5:] == ["30", "150", "1.50 (1.50–1.50)", "1.50 (1.00–1.50)", "2"]
+    assert rows[TEN][5:] == ["30", "150", "1.50 (1.50–1.50)", "1.50 (1.00–1.50)", "not told", "2"]
     assert rows[UNLIMITED][5:9] == ["60", "600", "3.00 (3.00–3.00)", "6.00 (4.00–20.00)"]
 
 
