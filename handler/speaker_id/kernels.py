@@ -1,15 +1,20 @@
-"""Bound the caches of oneDNN's kernels. Audio has any length, and each shape of a product has a kernel of its own.
+"""Bound the caches of oneDNN's kernels, and the threads of torch's.
 
-oneDNN caches the last 1024 that were used. ideep, torch's layer above it, caches the last 1024 of each kind of product
-once more in each thread, including those that oneDNN has evicted. A linear map's kernel takes half a megabyte in the
-first cache and a quarter in each of the second, though its code is 10 kB: with mixed lengths a worker of two threads
-grew by 500 MB, and more threads would have grown more. The packed encoder uses few shapes (`Operators.step`); the rest,
-such as very short clips, bf16 attention and the reference encoder, is bounded here.
+Audio has any length, and each shape of a product has a kernel of its own. oneDNN caches the last 1024 that were used.
+ideep, torch's layer above it, caches the last 1024 of each kind of product once more in each thread, including those
+that oneDNN has evicted. A linear map's kernel takes half a megabyte in the first cache and a quarter in each of the
+second, though its code is 10 kB: with mixed lengths a worker of two threads grew by 500 MB, and more threads would have
+grown more. The packed encoder uses few shapes (`Operators.step`); the rest, such as very short clips, bf16 attention
+and the reference encoder, is bounded here.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 CAPACITIES = {
     # Of the process. Too low: kernels are compiled again, half a millisecond each. Too high: half a megabyte each.
@@ -23,3 +28,18 @@ def bound_caches() -> None:
     """Bound both, unless the environment already does. Call this before anything is computed: each is read once."""
     for name, capacity in CAPACITIES.items():
         os.environ.setdefault(name, capacity)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit the caller's own kernels to one thread meanwhile.
+
+    torch's threads wait for each other after every kernel. For what takes microseconds that is most of the time, and on
+    a busy machine milliseconds: those of two threads for the labels of one clip took thirteen times the processor time.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -103,10 +103,11 @@ class Pipeline:
         for micro_batch in pack(self.decoding(jobs), samples):
             self.inference(micro_batch)
             micro_batch.clear()  # else its waveforms would stay while the next one fills: twice the memory
-        for job in jobs:
-            job.outcome.decode_seconds = sum(job.decode_seconds)
-            if not job.failed:
-                self.answering(job)
+        with kernels.one_thread():
+            for job in jobs:
+                job.outcome.decode_seconds = sum(job.decode_seconds)
+                if not job.failed:
+                    self.answering(job)
         return outcomes
 
     @cached_property

@@ -39,7 +39,7 @@ BEFORE = {
     "decoders": {"errors", "clip", "audio"},
     "batching": {"errors", "clip"},
     "heads": set(),
-    "encoder": {"clip", "plan", "settings", "manifest", "preparation", "checkpoint", "heads"},
+    "encoder": {"kernels", "clip", "plan", "settings", "manifest", "preparation", "checkpoint", "heads"},
     "labels": {"settings", "protocol"},
     "certainty": {"labels"},
     "job": {"errors", "clip", "protocol", "batching", "heads", "certainty"},

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from speaker_id import audio
+from speaker_id import audio, labels
 from speaker_id.clip import Clip, Decoded, Waveform
 from speaker_id.protocol import Payload
 
@@ -160,6 +160,24 @@ def test_v2_names_every_heads_outputs_and_refuses_others() -> None:
         "fall.score",
     ]
     assert "rise.label" in refused.body["error"]
+
+
+def test_answers_are_computed_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what takes microseconds, several wait for each other most of the time: up to ten times the processor time."""
+    answer, threads = labels.answer, []
+
+    def watched(*given: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return answer(*given)
+
+    monkeypatch.setattr(labels, "answer", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        pipeline().identify([Payload({"body": wav(0.5)})])
+        assert (threads, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_request_past_its_deadline_is_not_worked_on_and_its_mates_are() -> None:

@@ -7,14 +7,15 @@ a few times a layer, and sleeps meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from speaker_id import kernels
 from speaker_id.encoder.packed.spans import even, widened
 
 Piece = Callable[[], object]
@@ -59,16 +60,9 @@ class Team:
         self.run(partial(chunk, piece) for piece in self.chunks(len(rows)))
         return out
 
-    @contextmanager
-    def in_charge(self) -> Iterator[None]:
+    def in_charge(self) -> AbstractContextManager[None]:
         """Limit the caller's own kernels to one thread meanwhile: no second set of threads beside the team's."""
-        before = torch.get_num_threads()
-        if self.pool is not None:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        return kernels.one_thread() if self.pool is not None else nullcontext()
 
 
 @torch.inference_mode()  # a mode is set for each thread
