@@ -12,7 +12,7 @@ results       measurements → rows of the CSV (`plots`, `report`, `targets`: wh
               `findings`, `conclusions`: what is said)
 peak, flops   what the machine can compute in a second, and the work of a second of audio
 handler       what a freshly started worker needs for its first request, and its memory for many long clips
-served        what serving costs beside the encoder (`null_server`, `null_worker`, `recordings`)
+overhead      what serving costs beside the encoder (`null_server`, `null_worker`, `null_stages`, `recordings`)
 heads         what heads cost that share a pass
 gpu           the encoder on a GPU (`gpu_served`: the pipeline around it; `gpu_profile`, `gpu_report`)
 heads_served  what callers get of them, and of as many models that are served apart

@@ -53,14 +53,21 @@ class Served:
     lone: dict[str, list[float]] = field(default_factory=dict)
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
 
+    def processes(self, *kinds: str) -> list[psutil.Process]:
+        """Its processes of these kinds."""
+        found = []
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if kind_of(process) in kinds:
+                    found.append(process)
+        return found
+
     def usage(self) -> dict[str, list[tuple[float, float]]]:
         """CPU seconds used so far and resident MB of each process, by kind of process."""
         used: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
         for process in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                command = " ".join(process.cmdline())
-                kind = next((kind for mark, kind in PROCESSES.items() if mark in command), None)
-                if kind:
+                if kind := kind_of(process):
                     used[kind].append((processes.cpu_seconds(process), process.memory_info().rss / 1e6))
         return used
 
@@ -68,36 +75,69 @@ class Served:
         return {kind: sum(seconds for seconds, _ in each) for kind, each in self.usage().items()}
 
 
+def kind_of(process: psutil.Process) -> str | None:
+    command = " ".join(process.cmdline())
+    return next((kind for mark, kind in PROCESSES.items() if mark in command), None)
+
+
 def null_worker(checkout: Path, folder: Path) -> Path:
     """A folder like a checkout's handler/, whose workers have the encoder that does nothing."""
     shutil.copytree(checkout / "handler", folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / archive.WORKER_FILE).rename(folder / archive.CORE_PACKAGE / "shipped.py")
-    shutil.copy(Path(__file__).with_name("null_worker.py"), folder / archive.WORKER_FILE)
+    here = Path(__file__)
+    shutil.copy(here.with_name("null_worker.py"), folder / archive.WORKER_FILE)
+    shutil.copy(here.with_name("null_stages.py"), folder / archive.CORE_PACKAGE)
     return folder
+
+
+def built(checkout: Path, name: str, model: str, handler: Path) -> Path:
+    """The store of an archive that a checkout builds around a handler."""
+    store = BUILD / "served" / f"{name}-{Path(model).name}"
+    shutil.rmtree(store, ignore_errors=True)
+    build = [sys.executable, "-c", BUILD_ARCHIVE, model, str(store), str(handler)]
+    subprocess.run(build, cwd=checkout, env=environment(checkout), check=True)
+    return store
+
+
+def environment(checkout: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(checkout / "handler")}
+
+
+@contextlib.contextmanager
+def launched(checkout: Path, name: str, store: Path, run: Path, server: str = "") -> Iterator[Served]:
+    """A checkout's own server, ready, for the length of the block.
+
+    Args:
+        checkout: of this repository.
+        name: for its log.
+        store: what it serves.
+        run: its folder.
+        server: the model server, as SERVER= has it.
+    """
+    port = ports.free(1)[0]
+    (command_of,) = checkout.glob("*/serve.py")  # an older checkout has it in another folder
+    module = f"{command_of.parent.name}.serve"
+    serve = [sys.executable, "-m", module, "--archived", str(store), "--port", str(port)]
+    serve += ["--run", str(run), *(["--server", server] if server else [])]
+    with (BUILD / f"served-{name}.log").open("wb") as log:
+        process = subprocess.Popen(serve, cwd=checkout, env=environment(checkout), stdout=log, stderr=log)
+    try:
+        wait_ready(process, name, port)
+        yield Served(name, port, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @contextlib.contextmanager
 def serving(checkout: Path, name: str, full: bool, server: str = "") -> Iterator[Served]:
-    """A checkout's own server, ready, for the length of the block; `server` is the model server, as SERVER= has it."""
+    """A checkout's own server of the demo, whose encoder does nothing unless `full`."""
     with tempfile.TemporaryDirectory(prefix="served-") as temp:
-        folder, store, port = Path(temp), BUILD / "served" / name, ports.free(1)[0]
+        folder = Path(temp)
         handler = checkout / "handler" if full else null_worker(checkout, folder / "handler")
-        shutil.rmtree(store, ignore_errors=True)
-        environment = {**os.environ, "PYTHONPATH": str(checkout / "handler")}
-        build = [sys.executable, "-c", BUILD_ARCHIVE, MODEL, str(store), str(handler)]
-        subprocess.run(build, cwd=checkout, env=environment, check=True)
-        (command_of,) = checkout.glob("*/serve.py")  # an older checkout has it in another folder
-        module = f"{command_of.parent.name}.serve"
-        serve = [sys.executable, "-m", module, "--archived", str(store), "--port", str(port)]
-        serve += ["--run", str(folder / "run"), *(["--server", server] if server else [])]
-        with (BUILD / f"served-{name}.log").open("wb") as log:
-            process = subprocess.Popen(serve, cwd=checkout, env=environment, stdout=log, stderr=log)
-        try:
-            wait_ready(process, name, port)
-            yield Served(name, port, process.pid)
-        finally:
-            process.terminate()
-            process.wait()
+        store = built(checkout, name, MODEL, handler)
+        with launched(checkout, name, store, folder / "run", server) as it:
+            yield it
 
 
 def wait_ready(process: subprocess.Popen[bytes], name: str, port: int) -> None:

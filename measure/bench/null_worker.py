@@ -1,13 +1,16 @@
 """What the adapters of all servers share, around an encoder that costs nothing: what serving costs beside the model.
 
 measure/bench/null_server.py puts this file into an archive in the place of the shipped speaker_worker.py, which becomes
-speaker_id/shipped.py; the adapters, which import it by name, are as shipped.
+speaker_id/shipped.py; the adapters, which import it by name, are as shipped. null_stages.py, which measures the stages
+where a folder is named for them, becomes speaker_id/null_stages.py.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,8 +18,10 @@ import torch
 if TYPE_CHECKING:
     import speaker_worker as shipped
     from speaker_worker import Answer, Asked, fair_share, payload
+
+    from measure.bench import null_stages
 else:
-    from speaker_id import shipped
+    from speaker_id import null_stages, shipped
     from speaker_id.shipped import Answer, Asked, fair_share, payload
 
 __all__ = ["Answer", "Asked", "Worker", "fair_share", "payload"]  # what the adapters import
@@ -28,6 +33,16 @@ class Worker(shipped.Worker):
         self.pipeline = replace(
             self.pipeline, encoder=NullEncoder(self.pipeline.encoder, self.pipeline.answering.joined.reads)
         )
+        if folder := os.environ.get(null_stages.VARIABLE):
+            self.timed = null_stages.Timed(Path(folder), self.pipeline, self.telemetry)
+
+    def answer(self, batch: Sequence[Asked]) -> list[Answer]:
+        if not hasattr(self, "timed"):
+            return super().answer(batch)
+        self.timed.begin()
+        answers = super().answer(batch)
+        self.timed.end(len(batch))
+        return answers
 
 
 class NullEncoder:
