@@ -112,6 +112,7 @@ class Worker:
         pipeline = self.pipeline
         sources = pipeline.answering.joined.sources(pipeline.open_sets)
         warm_up(pipeline.encoder, settings.warmup_seconds, pipeline.sampling_rate, sources)
+        pipeline.decoders.ready()
         self.suspects = Suspects.from_environment()
         self.activity = Activity()  # not before: who sees it shown knows that the model is loaded
         self.telemetry.started(

@@ -18,7 +18,7 @@ CRASHES_LIBSNDFILE = (
 
 @functools.cache
 def shared() -> Decoders:
-    return Decoders(2, sampling_rate=16000, max_seconds=120.0)
+    return Decoders(2, sampling_rate=16000, max_seconds=120.0).ready()
 
 
 def decode(decoders: Decoders, data: bytes, deadline: float | None = None) -> Decoded:

@@ -71,12 +71,15 @@ class Pipeline:
         loaded = checkpoint.load(
             folder, device, settings.closed_heads, computes=settings.encoder == "reference"
         )
+        rate = loaded.sampling_rate
+        # first: its processes start while the encoder is built
+        decoders = Decoders(settings.decoders, sampling_rate=rate, max_seconds=settings.max_clip_seconds)
         opened = open_sets(folder, loaded)
         labels = answered(loaded.by_head(), opened)
         check_layout(settings, opened, labels)
-        rate, encoder = loaded.sampling_rate, choose.choose(loaded, settings, device)
+        encoder = choose.choose(loaded, settings, device)
         return cls(
-            decoders=Decoders(settings.decoders, sampling_rate=rate, max_seconds=settings.max_clip_seconds),
+            decoders=decoders,
             encoder=encoder,
             labels=[label for each in labels.values() for label in each],
             default_function={

@@ -73,7 +73,7 @@ class Fuzzer:
 
     def __init__(self, minutes: float) -> None:
         self._ends = time.monotonic() + 60 * minutes
-        self._decoders = Decoders(1, sampling_rate=16_000, max_seconds=MOST_SECONDS)
+        self._decoders = Decoders(1, sampling_rate=16_000, max_seconds=MOST_SECONDS).ready()
         self.bodies = self.decoded = 0
         self.faults: dict[str, int] = {}
 

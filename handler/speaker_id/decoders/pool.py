@@ -6,6 +6,7 @@ import contextlib
 import queue
 import weakref
 from collections.abc import Sequence
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,7 +31,7 @@ class Decoders:
     """Decoder processes that are reused, and replaced when one ends, hangs or grows. Thread-safe.
 
     A thread of the pool, the keeper, starts and ends processes: a fork server that is busy, stopped or restarting takes
-    seconds, and no caller waits for that past its deadline.
+    seconds, and no caller waits for that past its deadline; nor does loading a model wait for the first of them.
 
     Args:
         count: of processes, and of clips decoded concurrently.
@@ -45,10 +46,8 @@ class Decoders:
         self.server = ForkServer(MEMORY, 4 * self._most_samples)
         self._idle: queue.LifoQueue[DecoderProcess] = queue.LifoQueue()
         self._all = [DecoderProcess(self.server) for _ in range(count)]
-        for process in self._all:
-            process.start()
-            self._idle.put(process)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+        self._begun = [self._keeper.submit(begin, process, self._idle) for process in self._all]
         self._close = weakref.finalize(self, close, self._all, self.server, self._keeper)
 
     def decode(
@@ -91,6 +90,16 @@ class Decoders:
         """Return whether decoding a clip needs no decoder process."""
         return plain.samples_of(clip, **self._request, min_samples=min_samples) is not None
 
+    def ready(self) -> Decoders:
+        """Wait until all processes have been started; return the pool.
+
+        Raises:
+            Lost: no fork server can be started.
+        """
+        for each in self._begun:
+            each.result()
+        return self
+
     def close(self) -> None:
         """End every decoder; none may be in use. Also happens when the pool is garbage collected."""
         self._close()
@@ -98,6 +107,7 @@ class Decoders:
     @property
     def pids(self) -> list[int]:
         """Process ids of the running decoders."""
+        futures.wait(self._begun)
         return [process.pid for process in self._all if process.pid is not None]
 
     def _decode(
@@ -137,13 +147,18 @@ class Decoders:
         return Decoded(waveform, skipped, used)
 
 
-def start(process: DecoderProcess, idle: queue.LifoQueue[DecoderProcess]) -> None:
-    """Start a decoder if possible; else the next clip tries again."""
+def begin(process: DecoderProcess, idle: queue.LifoQueue[DecoderProcess]) -> None:
+    """Start a decoder, and have clips wait for it no longer: where that fails, the next one tries again."""
     try:
-        with contextlib.suppress(Lost):
-            process.start()
+        process.start()
     finally:
         idle.put(process)
+
+
+def start(process: DecoderProcess, idle: queue.LifoQueue[DecoderProcess]) -> None:
+    """Start another decoder if possible."""
+    with contextlib.suppress(Lost):
+        begin(process, idle)
 
 
 def close(decoders: Sequence[DecoderProcess], server: ForkServer, keeper: ThreadPoolExecutor) -> None:

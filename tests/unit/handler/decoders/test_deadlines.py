@@ -21,7 +21,7 @@ from tests.decoding import CRASHES_LIBSNDFILE, SAMPLES, decode, is_well, settle
 
 @pytest.fixture
 def decoders() -> Iterator[Decoders]:
-    each = Decoders(1, sampling_rate=16000, max_seconds=120.0)
+    each = Decoders(1, sampling_rate=16000, max_seconds=120.0).ready()
     yield each
     each.close()
 

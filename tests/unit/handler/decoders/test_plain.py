@@ -118,7 +118,7 @@ def test_everything_else_needs_a_decoder(clip: Clip) -> None:
 
 
 def test_limits_are_told_in_the_decoders_words() -> None:
-    decoders = Decoders(1, sampling_rate=RATE, max_seconds=1.0)
+    decoders = Decoders(1, sampling_rate=RATE, max_seconds=1.0).ready()
     whole = EncodedAudio(wav(EVERY[:RATE]))
     assert len(decoders.decode(whole, min_samples=MIN_SAMPLES, cpu_seconds=5.0).waveform) == RATE
     with pytest.raises(AudioTooLong, match="the limit is 1 s"):
@@ -129,7 +129,7 @@ def test_limits_are_told_in_the_decoders_words() -> None:
 
 
 def test_it_waits_for_no_decoder() -> None:
-    decoders = Decoders(1, sampling_rate=RATE, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=RATE, max_seconds=10.0).ready()
     busy = decoders._idle.get()
     clip = EncodedAudio(PLAIN)
     assert decoders.is_plain(clip, min_samples=MIN_SAMPLES)

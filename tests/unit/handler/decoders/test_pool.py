@@ -20,6 +20,8 @@ from speaker_id import audio
 from speaker_id.clip import EncodedAudio, RawAudio
 from speaker_id.decoders import Decoders, pool
 from speaker_id.decoders.faults import ended
+from speaker_id.decoders.forking import ForkServer
+from speaker_id.decoders.wire import Lost
 from speaker_id.errors import CorruptAudio, OutOfMemory, UnsupportedMedia
 
 from tests.decoding import CRASHES_LIBSNDFILE, SAMPLES, decode, is_well, settle
@@ -27,7 +29,7 @@ from tests.decoding import CRASHES_LIBSNDFILE, SAMPLES, decode, is_well, settle
 
 @pytest.fixture(scope="module")
 def decoders() -> Iterator[Decoders]:
-    each = Decoders(2, sampling_rate=16000, max_seconds=120.0)
+    each = Decoders(2, sampling_rate=16000, max_seconds=120.0).ready()
     yield each
     each.close()
 
@@ -115,7 +117,7 @@ def test_a_clip_for_which_no_decoder_can_be_started_is_told_to_try_again(
     def no_memory(*_: object, **__: object) -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0).ready()
     (ended,) = map(psutil.Process, decoders.pids)
     decoders.server.close()
     _, alive = psutil.wait_procs([ended], timeout=600)
@@ -138,7 +140,7 @@ def test_a_clip_for_which_there_is_no_descriptor_is_told_to_try_again(
     def no_descriptor(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0).ready()
     with monkeypatch.context() as patch:
         patch.setattr(socket, "socketpair", no_descriptor)
         os.kill(decoders.pids[0], signal.SIGKILL)
@@ -163,7 +165,7 @@ class NoMemory:
 
 
 def test_no_clip_gets_the_reply_to_one_that_this_process_had_no_memory_for() -> None:
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0).ready()
     first, second = (decode(decoders, path.read_bytes()).waveform for path in SAMPLES[:2])
     assert len(first) != len(second)
     (only,) = decoders._all
@@ -176,7 +178,7 @@ def test_no_clip_gets_the_reply_to_one_that_this_process_had_no_memory_for() -> 
 
 
 def test_a_fork_server_that_answers_too_late_is_replaced() -> None:
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0).ready()
     slow = decoders.server.pid
     assert slow
     assert decoders.server._connection
@@ -195,7 +197,7 @@ def test_a_clip_that_does_not_fit_into_shared_memory_is_not_blamed(monkeypatch: 
     def no_room(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0).ready()
     with monkeypatch.context() as patch:
         patch.setattr("speaker_id.decoders.process.write", no_room)
         with pytest.raises(OutOfMemory, match="try again"):
@@ -231,7 +233,7 @@ def test_a_decoder_that_has_grown_is_replaced(decoders: Decoders, monkeypatch: p
 
 
 def test_between_two_clips_a_decoder_has_no_more_than_its_bound() -> None:
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=120.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=120.0).ready()
     large = np.random.default_rng(1).standard_normal((2, 120 * 48000)).astype(np.float32) * 0.1
     clips = (
         EncodedAudio(SAMPLES[0].read_bytes()),
@@ -246,10 +248,35 @@ def test_between_two_clips_a_decoder_has_no_more_than_its_bound() -> None:
 
 
 def test_nothing_of_a_clip_stays_beside_the_next() -> None:
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0).ready()
     (only,) = decoders._all
     decode(decoders, SAMPLES[0].read_bytes())
     with pytest.raises(UnsupportedMedia):
         decode(decoders, b"short")
     assert os.pread(only._body, 1000, 0) == b"short"
     decoders.close()
+
+
+def test_loading_a_model_does_not_wait_for_the_first_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported, fork = threading.Event(), ForkServer.fork
+    monkeypatch.setattr(ForkServer, "fork", lambda *given: imported.wait(60) and fork(*given))
+    each = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    try:
+        assert each.server.pid is None
+        imported.set()
+        assert each.ready().pids
+    finally:
+        each.close()
+
+
+def test_a_worker_that_can_start_no_decoder_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> int:
+        raise Lost("no more processes can be started")
+
+    monkeypatch.setattr(ForkServer, "fork", refused)
+    each = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    try:
+        with pytest.raises(Lost):
+            each.ready()
+    finally:
+        each.close()

@@ -17,7 +17,7 @@ HANDLER = Path(__file__).resolve().parents[4] / "handler"
 def test_a_decoder_has_no_variable_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("LD_PRELOAD", "")
-    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(1, sampling_rate=16000, max_seconds=10.0).ready()
     (pid,) = decoders.pids
     variables = psutil.Process(pid).environ()
     decoders.close()
@@ -25,7 +25,7 @@ def test_a_decoder_has_no_variable_that_it_does_not_need(monkeypatch: pytest.Mon
 
 
 def test_no_process_is_left_when_the_pool_is_closed() -> None:
-    decoders = Decoders(2, sampling_rate=16000, max_seconds=10.0)
+    decoders = Decoders(2, sampling_rate=16000, max_seconds=10.0).ready()
     processes = [psutil.Process(pid) for pid in (*decoders.pids, decoders.server.pid)]
     decoders.close()
     _, alive = psutil.wait_procs(processes, timeout=600)
@@ -35,7 +35,7 @@ def test_no_process_is_left_when_the_pool_is_closed() -> None:
 def test_no_process_is_left_when_the_worker_is_killed() -> None:
     program = (
         "from speaker_id.decoders import Decoders\n"
-        "each = Decoders(2, sampling_rate=16000, max_seconds=10.0)\n"
+        "each = Decoders(2, sampling_rate=16000, max_seconds=10.0).ready()\n"
         "print(*each.pids, each.server.pid, flush=True)\n"
         "input()"
     )
