@@ -80,7 +80,7 @@ def table(runs: Sequence[Run]) -> Table:
                     *(f"{mean:.1f}" for mean in means),
                     *(f"{pooled(ours, share):.0f}" for share in SHARES),
                     *(map(shown, ratios) if ratios else ("1", "1")),
-                    verdict(ratios[-1], MOST) if ratios else "",
+                    verdict(ratios[-1], MOST) if ratios and CONDITIONS[condition][1] else "",
                     str(sum(run.failed for run in found)),
                 ]
             )

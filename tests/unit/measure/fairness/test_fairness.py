@@ -80,7 +80,8 @@ def test_percentiles_are_of_all_rounds_and_ratios_have_an_interval_that_draws_ro
     assert rows[SHARE] == ["2", SHARE, "40.0", "4.0", "36.0", "20", "100", "1", "1", "", "2"]
     # the medians of 10 20 20 30 100 and of 10 30 30 30 150; of either round alone it is 30 to 20
     assert rows[TEN][5:] == ["30", "150", "1.50 (1.50–1.50)", "1.50 (1.00–1.50)", "not told", "2"]
-    assert rows[UNLIMITED][5:9] == ["60", "600", "3.00 (3.00–3.00)", "6.00 (4.00–20.00)"]
+    # nothing is asked of what has no limit
+    assert rows[UNLIMITED][5:10] == ["60", "600", "3.00 (3.00–3.00)", "6.00 (4.00–20.00)", ""]
 
 
 def test_a_ratio_is_over_the_rounds_that_have_both() -> None:
