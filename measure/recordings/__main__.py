@@ -14,7 +14,7 @@ from clients.identify import Client, ClientError, turns_of
 from measure import MeasureError, command
 from measure.machine import provenance
 from measure.openset import cuts
-from measure.recordings import page
+from measure.recordings import RESULTS, page
 from measure.recordings.joined import Joined, joined
 from measure.recordings.scoring import REQUIREMENTS, scored
 from measure.server import add_options, chosen
@@ -80,7 +80,7 @@ def measure(options: Namespace) -> None:
     }
     screen.print(page.table(content).rich())
     if not options.no_record:
-        page.record(content)
+        page.record(content, RESULTS)
 
 
 def asked(

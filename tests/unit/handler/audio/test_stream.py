@@ -119,6 +119,13 @@ def test_a_range_is_like_its_bytes() -> None:
             assert span.SpanFile(part).read() == same
 
 
+def test_a_search_finds_what_lies_across_two_steps() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(1998) + b"OggS" + bytes(1998))
+        file.flush()
+        assert audio.Span.of(file.fileno()).find(b"OggS") == 1998
+
+
 def test_a_file_moves_only_to_positions_that_are_possible() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(bytes(1000))

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from measure import Unavailable
-from measure.recordings import page
+from measure.machine import describe
+from measure.recordings import RESULTS, page
 from measure.recordings.joined import KNOWN, STRANGERS, Joined, Turn, joined
 from measure.recordings.scoring import Errors, interval, rate, scored
+from measure.results import save_json
 from training import SAMPLE_RATE
 
 VOICES = [
@@ -78,5 +80,31 @@ def test_a_rate_is_of_the_known_voices_time() -> None:
     assert (low, high) == (0.0, 0.3)
 
 
+RESULT = {
+    "provenance": {"date": "2026-01-01", "machine": describe().model_dump()},
+    "model": "demo",
+    "scored_by": "pyannote.metrics 4.2.0",
+    "recordings": 2,
+    "seconds": 30.0,
+    "least_inside": 10.0,
+    "joined": {"turns": 5, "known": 40.0, "strangers": 20.0},
+    "runs": [
+        {
+            "window": 3.0,
+            "hop": 1.5,
+            "errors": [
+                {"total": 20, "correct": 16, "confusion": 3, "missed": 1, "false_alarm": 2},
+                {"total": 20, "correct": 20, "confusion": 0, "missed": 0, "false_alarm": 0},
+            ],
+            "inside": [{"total": 12, "correct": 12, "confusion": 0, "missed": 0, "false_alarm": 0}] * 2,
+        }
+    ],
+}
+
+
 def test_the_page_says_what_was_measured_or_that_nothing_was(tmp_path: Path) -> None:
-    assert page.text(tmp_path) == "No result is recorded: `python -m measure.recordings` records one."
+    text = page.text(tmp_path)
+    for each in ("measure.recordings", "measure.recordings.decoding"):
+        assert f"No result is recorded: `python -m {each}` records one." in text
+    save_json(RESULT, tmp_path / RESULTS.name)
+    assert "| 3 | 1.5 | 15.0% (0.0%–30.0%) | 7.5% | 2.5% | 5.0% | 10.0% | 0.0% |" in page.text(tmp_path)
