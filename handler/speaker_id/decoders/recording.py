@@ -45,6 +45,7 @@ from speaker_id.errors import (
 # each second of audio that it has sent. As a clip's, which may use max_decode_seconds for max_clip_seconds.
 CPU_SECONDS = 5.0
 CPU_SHARE = 1 / 24
+GIVEN_UP = "the recording was given up before it was decoded"
 
 
 class Recording(Iterator[Waveform]):
@@ -81,6 +82,9 @@ class Recording(Iterator[Waveform]):
         with self._reading:
             if self._over:
                 raise StopIteration
+            if self._closed:
+                self._over = True
+                raise DeadlineExceeded(GIVEN_UP)
             try:
                 return self._next()
             except TimeoutError as exc:
@@ -93,7 +97,7 @@ class Recording(Iterator[Waveform]):
             except (OSError, ValueError, TypeError, KeyError, RecursionError, Lost) as exc:
                 self._over = True
                 if self._closed:
-                    raise DeadlineExceeded("the recording was given up before it was decoded") from exc
+                    raise DeadlineExceeded(GIVEN_UP) from exc
                 raise self._lost(self._end()) from exc
 
     def _next(self) -> Waveform:
@@ -155,7 +159,6 @@ class Recording(Iterator[Waveform]):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._end()
         with self._reading:  # an iteration has noticed
-            self._over = True
             self._connection.close()
 
     def __enter__(self) -> Recording:

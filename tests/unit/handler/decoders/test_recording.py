@@ -114,6 +114,8 @@ def test_the_process_waits_for_its_reader_and_ends_with_it(recordings: Recording
         each.close()
         assert not process.is_running()
         each.close()
+        with pytest.raises(DeadlineExceeded, match="given up"):  # not the end of the recording
+            next(each)
 
 
 def test_a_reader_that_waits_is_woken_when_another_thread_gives_up(recordings: Recordings) -> None:
