@@ -37,9 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     option("--server", choices=model_servers.NAMES, default=model_servers.DEFAULT.name, help="(%(default)s)")
     option("--clips", type=int, default=10_000, help="of the job (%(default)s)")
     option("--clip", type=float, default=1.0, help="seconds of a clip, of the job and live (%(default)s)")
-    option("--rounds", type=int, default=20, help="each with and without the job (%(default)s)")
+    option("--rounds", type=int, default=32, help="each with and without the job (%(default)s)")
     option("--seconds", type=float, default=4.5, help="of a phase (%(default)s)")
-    option("--live", type=float, default=15.0, help="live requests a second (%(default)s)")
+    option("--live", type=float, default=20.0, help="live requests a second (%(default)s)")
     option("--no-record", action="store_true", help="write neither results nor page")
     options = parser.parse_args(arguments)
     return command.guarded("measure.batch_job", lambda: measure(options))
@@ -58,7 +58,8 @@ def measure(options: Namespace) -> None:
             order = by_turns(*CONDITIONS, options.rounds, options.seconds)
             began = time.monotonic()
             try:
-                runs, killed_at = run(job, clips, f"{url}/predictions/{MODEL}", options.live, order)
+                live = f"{url}/predictions/{MODEL}"
+                runs, killed_at = run(job, options.clips, clips, live, options.live, order)
                 screen.print(f"batch-job: {job.lines():,} answers beside live callers")
                 job.finish()
             finally:

@@ -93,19 +93,20 @@ class Conductor:
 
 
 def run(
-    job: Job, clips: Sequence[Clip], url: str, rate: float, order: Sequence[Phase]
+    job: Job, total: int, clips: Sequence[Clip], url: str, rate: float, order: Sequence[Phase]
 ) -> tuple[list[Run], int | None]:
     """Send the live requests through all phases.
 
     Args:
         job: runs in the phases of RUNS, and goes on after the last.
+        total: its clips.
         clips: of the live callers.
         url: of inference.
         rate: live requests a second.
         order: the phases.
 
     Returns:
-        Figures of each phase, and how many answers there were when the job was killed.
+        Figures of each phase, of the rounds before the job's end, and how many answers there were when it was killed.
     """
     begin = time.monotonic() + START_SECONDS
     conductor = Conductor(job, order, begin)
@@ -117,10 +118,25 @@ def run(
             conductor.stop()
             raise
         conducted.result()
+    if not (kept := rounds(order, conductor.lines, total)):
+        raise LoadTestError("the job ended within the first round: give it more clips")
     return [
         figures(phase, records, (conductor.lines[place + 1] - conductor.lines[place]) / phase.seconds)
         for place, phase in enumerate(order)
+        if phase.round in kept
     ], conductor.killed_at
+
+
+def rounds(order: Sequence[Phase], lines: Sequence[int], total: int) -> set[int]:
+    """Those in which the job had clips left until their end.
+
+    Args:
+        order: the phases.
+        lines: answers at the start of each phase, and at the end of the last.
+        total: clips of the job.
+    """
+    ended = {phase.round for place, phase in enumerate(order) if lines[place + 1] >= total}
+    return {phase.round for phase in order} - ended
 
 
 def figures(phase: Phase, records: Sequence[Record], clips: float) -> Run:

@@ -13,7 +13,7 @@ import pytest
 
 from measure.batch_job import page
 from measure.batch_job.job import Job, Kept, archive, kept
-from measure.batch_job.traffic import CONDITIONS, Conductor, Run, figures
+from measure.batch_job.traffic import CONDITIONS, Conductor, Run, figures, rounds
 from measure.loadtest import LoadTestError
 from measure.loadtest.drive import Record
 from measure.loadtest.phases import GUARD_SECONDS, Phase, by_turns
@@ -96,6 +96,13 @@ def test_a_phase_counts_live_requests_after_its_guard() -> None:
     assert figures(phase, records, 12.34) == Run(RUNS, 2, 12.3, (250.0, 250.0), 1)
     with pytest.raises(LoadTestError, match="next to nothing"):
         figures(phase, records[:1], 0.0)
+
+
+def test_rounds_count_while_the_job_has_clips_left() -> None:
+    order = by_turns(PAUSED, RUNS, 3, 4.5)  # paused, runs; runs, paused; paused, runs
+    assert rounds(order, [0, 0, 40, 80, 80, 80, 99], 100) == {1, 2, 3}
+    assert rounds(order, [0, 0, 40, 80, 80, 80, 100], 100) == {1, 2}
+    assert rounds(order, [0, 0, 60, 100, 100, 100, 100], 100) == {1}
 
 
 def test_the_page_compares_phases_and_says_what_became_of_the_job(tmp_path: Path) -> None:
