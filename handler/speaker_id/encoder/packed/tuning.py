@@ -27,10 +27,10 @@ from speaker_id.heads.affine import Affine
 from speaker_id.plan import KINDS, Kind, Plan
 
 ROWS, TILES = (128, 256, 512, 1024), (24, 48, 96)
-MARGIN = (
-    1.03  # by which a candidate must be faster than the default: what two timings of one kernel may differ by
-)
-TURNS = 5
+# By which a candidate must be faster than the default: what two timings of the same may differ by. A product's are
+# alike; a whole layer's vary with what shares the caches.
+PRODUCT_MARGIN, MARGIN = 1.01, 1.03
+TURNS = 7
 SLOWER = 1.1  # than the fastest: a candidate that has no further turn
 SECONDS = 2.0  # after which each candidate has one turn only
 PRODUCT_FLOP = 3e8  # of a timed product, some milliseconds
@@ -100,7 +100,10 @@ def measure(config: Any, dtype: torch.dtype, threads: int, kinds: tuple[Kind, ..
     torch.set_num_threads(1)
     deadline = time.monotonic() + SECONDS
     try:
-        chosen = {each.shape: fastest(linears(each, dtype, kinds), deadline) for each in products(config)}
+        chosen = {
+            each.shape: fastest(linears(each, dtype, kinds), deadline, PRODUCT_MARGIN)
+            for each in products(config)
+        }
         plan = Plan(kind=kinds[0], products=chosen)
         team = partial(Team, min(threads, MOST_THREADS))
         plan = replace(plan, rows=fastest(layers(config, dtype, plan, team), deadline))
@@ -109,12 +112,13 @@ def measure(config: Any, dtype: torch.dtype, threads: int, kinds: tuple[Kind, ..
         torch.set_num_threads(before)
 
 
-def fastest(candidates: Candidates[Choice], deadline: float) -> Choice:
+def fastest(candidates: Candidates[Choice], deadline: float, margin: float = MARGIN) -> Choice:
     """Return the candidate that needs the least time for its amount of work, the first one if it is about as fast.
 
     Args:
         candidates: what to run, and how much work that is.
         deadline: when to come to an end, by the monotonic clock.
+        margin: by which another one must be faster than the first.
     """
     default, *others = candidates
     if not others:
@@ -132,7 +136,7 @@ def fastest(candidates: Candidates[Choice], deadline: float) -> Choice:
         if time.monotonic() > deadline:
             break
     winner = min(best, key=best.__getitem__)
-    return winner if best[winner] * MARGIN < best[default] else default
+    return winner if best[winner] * margin < best[default] else default
 
 
 def linears(product: Product, dtype: torch.dtype, kinds: tuple[Kind, ...]) -> Candidates[Kind]:
