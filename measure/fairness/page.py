@@ -47,9 +47,11 @@ def text(results: Path) -> str:
 def _server(server: str, content: dict[str, Any]) -> list[object]:
     runs = [Run.of(run) for run in content["runs"]]
     machine, asked = Machine.model_validate(content["provenance"]["machine"]), content["settings"]
+    apart = "contrasts" not in asked  # as it was measured before there were phases
+    parts = "runs of their own, not phases, with clips of all lengths," if apart else "phases"
     return [
         f"### {server}",
-        f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of phases of "
+        f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of {parts} of "
         f"{asked['seconds']:g} s, in which the others send {asked['others']:g} requests a second together and the "
         f"greedy caller's share is {asked['share']:g} a second. {noise.words(content['foreign_cores'])}",
         table(runs),

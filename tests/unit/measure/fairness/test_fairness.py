@@ -107,7 +107,14 @@ def test_the_page_says_where_and_with_what_each_server_was_measured(tmp_path: Pa
     content: dict[str, Any] = {
         "provenance": {"date": "2026-01-02T03:04:05Z", "machine": machine},
         "foreign_cores": 0.5,
-        "settings": {"server": "torchserve", "rounds": 2, "seconds": 15.0, "others": 10.0, "share": 4.0},
+        "settings": {
+            "server": "torchserve",
+            "rounds": 2,
+            "seconds": 15.0,
+            "others": 10.0,
+            "share": 4.0,
+            "contrasts": 1,
+        },
         "runs": [each.row() for each in RUNS],
     }
     save_json({"torchserve": content}, tmp_path / page.RESULTS.name)
@@ -117,3 +124,6 @@ def test_the_page_says_where_and_with_what_each_server_was_measured(tmp_path: Pa
         "of 15 s" in told
     )
     assert "kept 0.50 cores busy" in told
+    del content["settings"]["contrasts"]
+    save_json({"torchserve": content}, tmp_path / page.RESULTS.name)
+    assert "2 rounds of runs of their own, not phases," in page.text(tmp_path)
