@@ -1,12 +1,13 @@
 """Which plan is the fastest on this processor: candidates are timed for a second or two, on weights of noise.
 
-What is timed is CPU time, the least of several turns: other programs, or other workers that are starting, hardly
-affect it. The default plan stays where nothing is clearly faster, so that equal machines serve with equal kernels.
+What is timed is CPU time, in turns, so that other programs, or other workers that are starting, hardly affect it. The
+default plan stays where nothing is clearly faster, so that equal machines serve with equal kernels.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,10 +30,10 @@ from speaker_id.plan import KINDS, Kind, Plan
 ROWS, TILES = (128, 256, 512, 1024), (24, 48, 96)
 # By which a candidate must be faster than the default: what two timings of the same may differ by. A product's are
 # alike; a whole layer's vary with what shares the caches.
-PRODUCT_MARGIN, MARGIN = 1.01, 1.03
-TURNS = 7
-SLOWER = 1.1  # than the fastest: a candidate that has no further turn
-SECONDS = 2.0  # after which each candidate has one turn only
+PRODUCT_MARGIN, MARGIN = 1.01, 1.05
+TURNS, ALL = 5, 2  # of a candidate, and those that slow ones have too
+SLOWER = 1.1  # than the fastest: no more turns
+SECONDS = 3.5  # of CPU time, after which each candidate has one turn only
 PRODUCT_FLOP = 3e8  # of a timed product, some milliseconds
 MOST_THREADS = 4  # that are timed together, which bounds the memory
 SPAN = 128  # rows of a clip: attention then costs the same whatever the number of rows
@@ -98,7 +99,7 @@ def measure(config: Any, dtype: torch.dtype, threads: int, kinds: tuple[Kind, ..
         kinds = kinds[:1]  # the others round each product to bf16 before what follows it
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    deadline = time.monotonic() + SECONDS
+    deadline = time.process_time() + SECONDS
     try:
         chosen = {
             each.shape: fastest(linears(each, dtype, kinds), deadline, PRODUCT_MARGIN)
@@ -117,7 +118,7 @@ def fastest(candidates: Candidates[Choice], deadline: float, margin: float = MAR
 
     Args:
         candidates: what to run, and how much work that is.
-        deadline: when to come to an end, by the monotonic clock.
+        deadline: when to come to an end, in CPU time of this process.
         margin: by which another one must be faster than the first.
     """
     default, *others = candidates
@@ -125,18 +126,21 @@ def fastest(candidates: Candidates[Choice], deadline: float, margin: float = MAR
         return default
     for run, _ in candidates.values():
         run()  # kernels are compiled, memory is allocated
-    best = dict.fromkeys(candidates, math.inf)
-    for _ in range(TURNS):
-        limit = SLOWER * min(best.values())
-        for choice in [each for each in candidates if best[each] <= limit]:
-            run, amount = candidates[choice]
-            started = time.process_time()
-            run()
-            best[choice] = min(best[choice], (time.process_time() - started) / amount)
-        if time.monotonic() > deadline:
+    times: dict[Choice, list[float]] = {choice: [] for choice in candidates}
+    for turn in range(TURNS):
+        limit = math.inf if turn < ALL else SLOWER * min(map(min, times.values()))
+        for choice, (run, amount) in candidates.items():
+            if choice == default or turn < ALL or min(times[choice]) <= limit:
+                started = time.process_time()
+                run()
+                times[choice].append((time.process_time() - started) / amount)
+        if time.process_time() > deadline:
             break
-    winner = min(best, key=best.__getitem__)
-    return winner if best[winner] * margin < best[default] else default
+    winner = min(others, key=lambda choice: min(times[choice]))
+    ratios = [mine / theirs for mine, theirs in zip(times[default], times[winner], strict=False)]
+    # by the undisturbed turns, and by the usual one: a busy machine disturbs one of both now and then
+    faster = min(min(times[default]) / min(times[winner]), statistics.median(ratios))
+    return winner if faster > margin else default
 
 
 def linears(product: Product, dtype: torch.dtype, kinds: tuple[Kind, ...]) -> Candidates[Kind]:
