@@ -74,6 +74,8 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     )
     if part == "start" and Path(chosen.model).name != MODEL:
         part = "start, full size"
+    if part == "cost" and chosen.against:
+        part = "cost, against another checkout"
     found = measure(chosen, say) | machine.provenance() | {"server": chosen.server}
     found["foreign_cores"] = neighbours.cores()
     say("\n" + page.part(part, found))

@@ -15,6 +15,7 @@ from measure.machine import Machine
 FILE, PAGE = "overhead.json", Page.of("overhead", "measure.bench.overhead")
 TITLES = {
     "cost": "### A request",
+    "cost, against another checkout": "### A request, against another checkout",
     "start": "### A start",
     "start, full size": "### A start at full size",
     "memory": "### Workers side by side",
@@ -34,7 +35,7 @@ def text(everything: dict[str, Any]) -> str:
 
 
 def part(name: str, found: dict[str, Any]) -> str:
-    tables = {"cost": cost, "memory": memory}.get(name, starts)(found)
+    tables = (memory if name == "memory" else cost if name.startswith("cost") else starts)(found)
     return join(
         f"{Machine(**found['machine']).words()}; {found['date']}. {noise.words(found['foreign_cores'])}",
         tables,
