@@ -15,6 +15,7 @@ from pathlib import Path
 from bundle import private
 
 STORE = Path("model_store")
+KERNELS = ".kernels"  # what workers measured on this machine, see speaker_id.encoder.plans
 CHECKPOINT_FOLDER = "checkpoint"
 MODEL_CONFIG_FILE = "model-config.yaml"
 TRITON_FILE = "triton_model.py"  # Triton's adapter

@@ -38,6 +38,7 @@ def clean(folder: Path, everything: bool) -> None:
         else:
             mar.unlink()
     shutil.rmtree(folder / repository.FOLDER, ignore_errors=True)  # each is written again from its archive
+    shutil.rmtree(folder / store.KERNELS, ignore_errors=True)
     if everything:
         store.forget_all(folder)
     if kept:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import psutil
 from speaker_id.plan import FOLDER_VARIABLE
 
-from bundle import private
+from bundle import private, store
 from serving.host import logs, processes, scratch
 from serving.host.leash import Leashed
 from serving.host.polling import wait_until
@@ -110,7 +110,7 @@ class ServerProcess(ModelServer):
         """What its workers' environment has beside what is inherited, which may name another folder of kernels."""
         assert self.temp is not None
         # beside the archives, for the next start; else for the workers of this one
-        kernels = (self.store if os.access(self.store, os.W_OK) else self.temp) / ".kernels"
+        kernels = (self.store if os.access(self.store, os.W_OK) else self.temp) / store.KERNELS
         return {FOLDER_VARIABLE: os.environ.get(FOLDER_VARIABLE, str(kernels)), **self.environment}
 
     @property

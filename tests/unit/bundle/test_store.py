@@ -120,9 +120,11 @@ def test_clean_keeps_what_cannot_be_built_again(tmp_path: Path, capsys: pytest.C
     mar(tmp_path, f"{NAME}-2.0", "2.0")
     (tmp_path / "broken.mar").write_bytes(b"")
     (tmp_path / "triton" / "demo").mkdir(parents=True)
+    (tmp_path / ".kernels").mkdir()
     store.promote(tmp_path, NAME, "2.0", declared="1.0")
     clean.clean(tmp_path, everything=False)
     assert not (tmp_path / "triton").exists()
+    assert not (tmp_path / ".kernels").exists()
     assert sorted(held(tmp_path)) == ["demo-1.0.mar", "demo-2.0.mar", "demo.mar"]
     assert "kept, because a roll-out stored them: demo-1.0.mar, demo-2.0.mar, demo.mar (ALL=1" in (
         capsys.readouterr().out
