@@ -26,6 +26,7 @@ from serving.model_server import ModelServer, ServerError
 from serving.model_servers import Chosen
 from serving.readiness.repair import Repair
 from serving.readiness.watch import LOOK_SECONDS
+from serving.recordings.configuration import models_of
 from serving.rollout import journal
 from serving.state import FILE, GRACE_SECONDS, SERVE_LOCK, State
 
@@ -223,11 +224,10 @@ class Service:
 def gateway_of(specs: Sequence[ModelSpec], server: ModelServer, options: GatewayOptions) -> Gateway:
     """The gateway in front of a server of these models, with what it answers by itself: their configurations and
     metadata, the API's description, the page."""
-    heads = {spec.name: spec.speaker_id.output_heads for spec in specs if spec.speaker_id.heads}
     longest = max(spec.torchserve.responseTimeout for spec in specs)
     described = model_config.files(specs, server.upstream.platform)
     static = (*described, *files.files(specs, options, server.upstream), *page.files(specs, options))
-    return Gateway(server, options, longest, heads, static)
+    return Gateway(server, options, longest, models_of(specs), static)
 
 
 def room(specs: Sequence[ModelSpec]) -> int:

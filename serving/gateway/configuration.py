@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -25,6 +26,18 @@ GRPC_FRAME = 5  # bytes before a message, which TorchServe's limit does not coun
 GRPC_HEALTH_BYTES = 1024  # of a HealthCheckRequest, which holds a name, and its frame
 
 
+class Splitting(NamedTuple):
+    """Sockets by which gateway and splitter ask each other.
+
+    Attributes:
+        listen: the splitter's.
+        inner: the gateway's inner listener's.
+    """
+
+    listen: Path
+    inner: Path
+
+
 @dataclass(frozen=True)
 class Configuration:
     """What Envoy is started with.
@@ -36,6 +49,7 @@ class Configuration:
         route_seconds: from a request's whole arrival to its whole answer.
         options: what the server was started with.
         files: what it answers by itself.
+        splitting: the splitter's sockets; None without one.
     """
 
     run: Path
@@ -44,6 +58,7 @@ class Configuration:
     route_seconds: int
     options: GatewayOptions
     files: Sequence[StaticFile] = ()
+    splitting: Splitting | None = None
 
     def write(self) -> Path:
         """Write it into the run folder; the file for Envoy's command line."""
@@ -84,6 +99,7 @@ class Configuration:
             serving=SERVING,
             not_serving=NOT_SERVING,
             route_seconds=self.route_seconds,
+            splitting=self.splitting,
         )
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from bundle import private
 from bundle.spec import answer_seconds
 from serving.gateway import canary, scripts, shares
-from serving.gateway.configuration import Configuration
+from serving.gateway.configuration import Configuration, Splitting
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 from serving.host import local_http, logs, ports, scratch
@@ -23,6 +23,9 @@ from serving.host.leash import Leashed
 from serving.host.polling import wait_until
 from serving.model_server import ModelServer, ServerError
 from serving.readiness.watch import Watch
+from serving.recordings import configuration as recordings
+from serving.recordings.configuration import Served
+from serving.recordings.process import SplitterProcess
 
 ADMIN = "admin"  # the admin interface's socket, in a folder of the owner's
 START_SECONDS = 60.0  # it takes a second on an idle machine
@@ -42,13 +45,14 @@ class Gateway:
         server: where requests go.
         options: addresses, access, limits, tracing.
         response_timeout: the longest responseTimeout of the models served, in seconds.
-        heads: names of the heads of those models that have several, by model; "" is the default one's.
+        models: settings and workers by name; without them nothing is split.
         static: what it answers by itself, without the server.
 
     Attributes:
         url: base address for callers, without a slash at the end.
         folder: the temp folder of the admin socket, while it runs.
         watch: whether requests can be answered, while it runs.
+        splitter: cuts long requests, while it runs; None where splitting is off.
     """
 
     def __init__(
@@ -56,14 +60,15 @@ class Gateway:
         server: ModelServer,
         options: GatewayOptions,
         response_timeout: int,
-        heads: Mapping[str, Sequence[str]] | None = None,
+        models: Mapping[str, Served] | None = None,
         static: Sequence[StaticFile] = (),
     ) -> None:
         self.server = server
         self.options = options
         self.port, self.url = options.port, options.url
         self.route_seconds = answer_seconds(response_timeout)
-        self.heads = dict(heads or {})
+        self.models = dict(models or {})
+        self.splitter: SplitterProcess | None = None
         self.static = tuple(static)
         self.log = server.run / logs.GATEWAY
         self.access_log = server.run / logs.ACCESS
@@ -89,6 +94,12 @@ class Gateway:
     def running(self) -> bool:
         return self._envoy is not None and self._envoy.poll() is None
 
+    @property
+    def heads(self) -> dict[str, tuple[str, ...]]:
+        """Names of the heads of those models that have several, by model; "" is the default one's."""
+        every = {name: served.settings for name, served in self.models.items()}
+        return {name: settings.output_heads for name, settings in every.items() if settings.heads}
+
     def check_port(self) -> None:
         """Raises BundleError if another process listens on the public port."""
         ports.refuse_taken(self.port, "PORT")
@@ -107,6 +118,13 @@ class Gateway:
         if self.folder is None:
             self.prepare()
         assert self.folder is not None
+        splitting = None
+        if self.options.split and self.models:
+            splitting = Splitting(self.folder / "splitter", self.folder / "inner")
+            most = self.options.recording_bytes
+            asked = recordings.Configuration(*splitting, self.models, self.route_seconds, most)
+            self.splitter = SplitterProcess(asked, self.server.run)
+            self.splitter.start()
         config = Configuration(
             self.server.run,
             self.folder / ADMIN,
@@ -114,6 +132,7 @@ class Gateway:
             self.route_seconds,
             self.options,
             self.static,
+            splitting,
         ).write()
         found = self.folder / "found"
         self.watch = Watch(self.server, found)
@@ -161,7 +180,7 @@ class Gateway:
     def stop_accepting(self) -> None:
         """Refuse new connections; requests on existing ones are still answered, with `connection: close`."""
         self.not_ready()
-        self._admin("POST", "/drain_listeners")
+        self._admin("POST", "/drain_listeners?inboundonly")  # the inner one is needed until they are answered
 
     def usable(self, model: str, version: str) -> int | None:
         """Workers of a version that can answer; None if that is not known."""
@@ -206,6 +225,9 @@ class Gateway:
             self._envoy.wait()
             self._envoy.release()
             self._envoy = None
+        if self.splitter is not None:
+            self.splitter.stop()
+            self.splitter = None
         if self.watch is not None:
             self.watch.stop()
             self.watch = None

@@ -19,7 +19,9 @@ local OPTIONS = {
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type") or ""
-  if kind:match("^application/grpc") then
+  if headers:get("x-split") then
+    return  -- the splitter gets what the caller sent
+  elseif kind:match("^application/grpc") then
     return server.call and server.call(handle)
   end
   for _, name in ipairs(OPTIONS) do

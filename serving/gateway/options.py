@@ -51,6 +51,8 @@ class GatewayOptions:
         page: whether browsers get a page to try a voice on at `/`.
         collector: where spans are sent; there are none without it.
         limits: how much callers may take.
+        split: whether requests of many clips, and recordings, are answered in parts.
+        recording_bytes: most bytes of an upload that is answered in windows.
         health_routes, predict_routes: paths of readiness and of the first model's inference, beside those of `aliases`.
     """
 
@@ -65,6 +67,8 @@ class GatewayOptions:
     page: bool = True
     collector: Collector | None = None
     limits: Limits = Limits()
+    split: bool = True
+    recording_bytes: int = 256 << 20
     health_routes: tuple[str, ...] = ()
     predict_routes: tuple[str, ...] = ()
 

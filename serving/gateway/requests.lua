@@ -15,7 +15,7 @@ local FORWARDED = {}
 for name in ([[
   authorization content-encoding content-length content-type grpc-accept-encoding grpc-encoding grpc-timeout
   if-none-match inference-header-content-length te traceparent tracestate transfer-encoding x-forwarded-proto
-  x-fpir x-function-to-apply x-heads x-min-score x-output x-request-id x-request-timeout x-top-k]]):gmatch("%S+") do
+  x-fpir x-function-to-apply x-heads x-min-score x-output x-request-id x-request-timeout x-top-k x-windows]]):gmatch("%S+") do
   FORWARDED[name] = true
 end
 
@@ -81,7 +81,11 @@ function envoy_on_request(handle)
   if id and #id > LONGEST_ID then
     headers:replace("x-request-id", id:sub(1, LONGEST_ID))
   end
+  local rttm = weight(headers:get("accept") or "", "text/rttm") > 0
   local bytes = trim(headers)
+  if rttm then
+    headers:replace("x-rttm", "yes")  -- which the splitter reads
+  end
   local asked = headers:get(":path")
   if asked == nil then
     return  -- CONNECT has no path

@@ -19,13 +19,14 @@ from serving.model_server import ModelServer, Upstream
 
 SHIPPED = Path(__file__).resolve().parent
 FOUND = "found.lua"  # no filter of its own: it stands before those that read what the watch found
-ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, SHARES, ERRORS, AGAIN, RECEIVED, TRANSLATE, OUTPUTS = (
+ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, SHARES, SPLIT, ERRORS, AGAIN, RECEIVED, TRANSLATE, OUTPUTS = (
     "requests.lua",
     "tokens.lua",
     "grpc.lua",
     "health.lua",
     "canary.lua",
     "shares.lua",
+    "split.lua",
     "errors.lua",
     "again.lua",
     "received.lua",
@@ -35,6 +36,9 @@ ALL = REQUESTS, TOKENS, GRPC, HEALTH, CANARY, SHARES, ERRORS, AGAIN, RECEIVED, T
 MESSAGE = "message.lua"  # neither
 HASH = "hash.lua"  # neither
 WORDS = "words.lua"  # no filter of its own either: it stands before all of them
+# Of a body, in bytes. Too high: requests of many compressed clips are not split. Too low: single clips go by way of the
+# splitter.
+LARGE = 256 << 10
 CLOSED = "closed.lua"  # and this after those that read requests
 
 
@@ -66,6 +70,7 @@ def write(
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{lua_server(upstream)}{read}",
         GRPC: f"{lua_server(upstream)}{read}",
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",
+        SPLIT: f"LARGE = {LARGE}\n",
         ERRORS: f"{lua_grpc_statuses()}{servers}",
         **({} if upstream.retried else {AGAIN: servers}),
     }

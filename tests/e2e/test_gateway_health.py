@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import requests
+from speaker_id.settings import Settings
 
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.gateway.scripts import lua_heads
 from serving.host import ports
+from serving.recordings.configuration import Served
 from serving.torchserve.process import TorchServe
 from tests.waiting import wait_until
 
@@ -172,7 +174,8 @@ def test_a_server_that_starts_is_live_and_not_ready(
 def test_outputs_of_several_heads_are_named_after_them(
     stub_server: TorchServe, before: Callable[..., Gateway]
 ) -> None:
-    gateway = before(stub_server, heads={"stub": ["", "action", "object"]})  # with a default one
+    settings = Settings(heads={"action": 2, "object": 3}, default_head="action")
+    gateway = before(stub_server, models={"stub": Served(settings, 1)})  # with a default one
     outputs = get(gateway, "/v2/models/stub")[1]["outputs"]
     names = ["label", "score", "action.label", "action.score", "object.label", "object.score", "embedding"]
     assert [output["name"] for output in outputs] == names

@@ -13,6 +13,7 @@ from bundle import archive, archived, shipped, sources
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
+from serving.recordings.configuration import models_of
 from serving.torchserve.process import TorchServe
 from tests.doubles.checkpoints import write_checkpoint, write_heads
 
@@ -31,10 +32,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TorchServe,
     store = tmp_path_factory.mktemp("many_store")
     for each in (folder, write_heads(folder.with_name("several"))):
         archive.build(sources.resolve(str(each)), store, checkpoints=folder.parent / "checkpoints")
-    heads = {"several": tuple(archived.read(store / "several.mar").speaker_id.heads)}
+    models = models_of([archived.read(store / "several.mar")])
     with (
         TorchServe(store, ["many", "several"], tmp_path_factory.mktemp("run")) as server,
-        Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=600, heads=heads) as gateway,
+        Gateway(server, GatewayOptions(ports.free(1)[0]), response_timeout=600, models=models) as gateway,
     ):
         server.start()
         server.wait_ready()

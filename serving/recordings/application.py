@@ -1,0 +1,277 @@
+"""Requests in, answers out: what each is, and who answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+
+from aiohttp import StreamReader, web
+from speaker_id import protocol
+from speaker_id.decoders.recording import Recordings
+from speaker_id.errors import InvalidParameter, RequestError, RequestTooLarge
+from speaker_id.protocol import Request, binary
+from speaker_id.protocol.json_body import is_json
+from speaker_id.protocol.render import Answer
+from speaker_id.settings import MAX_INFLATED_BYTES
+from speaker_id.statuses import STATUS
+
+from serving.recordings import groups, merging, tensors, turns
+from serving.recordings.asked import Path, Recording, of_audio, of_json, payload, target
+from serving.recordings.budget import Budget
+from serving.recordings.configuration import Configuration, Served
+from serving.recordings.counts import Counts
+from serving.recordings.recording import SAMPLING_RATE, answer
+from serving.recordings.sending import Group, Refused, Replaced, Sending
+from serving.recordings.spool import Spool, whole
+from serving.recordings.upstream import FAULTS, Reply, Upstream, passed
+
+RECORDING = "recording"  # what split.lua says of a request that asks for windows
+COUNTS = "/counts"  # no path of a request: the gateway has answered what is not inference
+# Bodies that are held to be parsed, of all requests together, in bytes; the others wait in the gateway. Too high:
+# memory. Too low: requests of many clips wait for one another.
+HELD_BYTES = 128 << 20
+# Recordings that are worked on at a time; others get 429. Too high: all of them take turns, and end late, and there is
+# less room on the disk. Too low: their callers have to try again.
+MOST_RECORDINGS = 4
+# of a request: what is said of one connection, or what the gateway has added and adds again
+ADDED = frozenset(
+    {"host", "connection", "keep-alive", "transfer-encoding", "x-split", "x-query", "x-received", "x-answer-within"}
+)  # fmt: skip
+AWAY = {"error": "the model server is not accepting requests; try again in a moment", "code": "unavailable"}
+FULL = {
+    "error": f"{MOST_RECORDINGS} recordings are being worked on, the most at a time; try again in a moment",
+    "code": "overloaded",
+}
+REPLACED = {
+    "error": "the model's version was replaced while this request was processed: send it again",
+    "code": "unavailable",
+}
+
+
+class Full(Exception):
+    """As many recordings are worked on as may be."""
+
+
+class Splitter:
+    """The process's one object.
+
+    Args:
+        configuration: what it was started with.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.models, self.route_seconds = configuration.models, configuration.route_seconds
+        self.upstream = Upstream(configuration.inner)
+        self.counts = Counts()
+        self.spool = Spool(configuration.listen.parent, configuration.recording_bytes)
+        self.held = Budget(HELD_BYTES)
+        self.recording = 0  # how many
+        self.parsing = asyncio.Lock()  # one at a time: parsed, a body takes a multiple of its bytes
+        self.sending = {
+            name: Sending(self.upstream, served.workers, self.counts) for name, served in self.models.items()
+        }
+        self.decoders: dict[float, Recordings] = {}  # by the longest recording; none before the first one
+
+    def runner(self) -> web.AppRunner:
+        """What serves the requests of a socket."""
+        made = web.Application()
+        made.router.add_get(COUNTS, self.tell)
+        made.router.add_route("*", "/{path:.*}", self.answer)
+        made.on_cleanup.append(self._close)
+        return web.AppRunner(
+            made,
+            handler_cancellation=True,  # a caller that hangs up ends its request's work
+            auto_decompress=False,  # a worker does that, within its limits
+            access_log=None,  # the gateway's has every request
+            keepalive_timeout=600.0,  # the gateway closes idle connections first
+        )
+
+    async def _close(self, _: web.Application) -> None:
+        for each in self.decoders.values():
+            each.close()
+        await self.upstream.close()
+
+    async def tell(self, _: web.Request) -> web.Response:
+        return web.json_response(self.counts.described())
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; the task is cancelled when its caller hangs up."""
+        try:
+            return await self._answer(request)
+        except Refused as refused:
+            return _refusal(refused)
+        except RequestError as error:
+            return _json(STATUS[type(error)].value, error.body())
+        except Full:
+            return _json(429, FULL, {"retry-after": "5"})
+        except Replaced:
+            return _json(503, REPLACED, {"retry-after": "1"})
+        except FAULTS:
+            return _json(503, AWAY, {"retry-after": "1"})
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        content = request.content
+        start = await content.readany() if request.can_read_body else b""
+        path = Path.of(request.path)
+        served = self.models.get(path.model) if path else None
+        if path is None or served is None:
+            return await self._pass_on(request, _pieces(start, content))
+        if not _may_be_json(request, start):
+            if request.headers.get("x-split") == RECORDING:
+                return await self._record(
+                    request, path, served, of_audio(request, path, served.settings), _pieces(start, content)
+                )
+            return await self._pass_on(request, _pieces(start, content))
+        async with self.held.reserved(request.content_length or MAX_INFLATED_BYTES):
+            body = start + await _rest(content, MAX_INFLATED_BYTES - len(start))
+            async with self.parsing:
+                asked = await asyncio.to_thread(_understood, request, path, body, served)
+            if asked is None:
+                return await self._pass_on(request, body)
+            if isinstance(asked, Request):
+                return await self._split(request, path, asked, served)
+            return await self._record(request, path, served, asked, _pieces(whole(asked.request.clips[0])))
+
+    async def _record(
+        self, request: web.Request, path: Path, served: Served, asked: Recording, pieces: AsyncIterator[bytes]
+    ) -> web.Response:
+        """Answer a request for windows."""
+        if path.of_triton:
+            raise InvalidParameter(f"windows: name the version as the server does, such as {path.version}.0")
+        if self.recording >= MOST_RECORDINGS:
+            raise Full
+        self.recording += 1
+        try:
+            self.counts.recordings += 1
+            with self.spool.file() as file:
+                spooled = await self.spool.write(file, pieces)
+                for_whom = target(request, path, asked.request, self.route_seconds)
+                decoders = self._decoders(served.settings.max_recording_seconds)
+                found, replies = await answer(
+                    asked, spooled, decoders, self.sending[path.model], for_whom, served
+                )
+        except Refused as refused:
+            raise Refused(refused.reply, None) from None  # a window is no instance of the request
+        finally:
+            self.recording -= 1
+        headers = merging.headers([reply.headers for reply in replies])
+        if asked.rttm:
+            name = request.headers.get("x-request-id", "recording")
+            text = turns.rttm(name, turns.turns(found))
+            return web.Response(text=text, headers={**headers, "content-type": "text/rttm"})
+        body, _ = protocol.dump(Answer(turns.answer(found)), served.settings.max_response_bytes)
+        return web.Response(body=body, headers={**headers, "content-type": "application/json"})
+
+    def _decoders(self, seconds: float) -> Recordings:
+        if seconds not in self.decoders:
+            self.decoders[seconds] = Recordings(sampling_rate=SAMPLING_RATE, max_seconds=seconds)
+        return self.decoders[seconds]
+
+    async def _split(self, request: web.Request, path: Path, asked: Request, served: Served) -> web.Response:
+        """Answer a request of many clips."""
+        self.counts.clips += 1
+        parts, replies, seconds = list[tensors.Part](), list[Reply](), 0.0
+        most = served.settings.max_request_seconds
+        whole = self.sending[path.model].answers(_groups(asked, served), target(request, path, asked))
+        async with aclosing(whole) as answers:
+            async for _, reply in answers:
+                replies.append(reply)
+                parts.append(tensors.part(reply.body, reply.headers))
+                seconds += float(reply.headers.get("x-audio-seconds", 0))
+                if seconds > most:
+                    raise RequestTooLarge(
+                        f"the request's clips are longer than {most:g} s together, the most that one request may have"
+                    )
+        answer = merging.merged(asked, parts)
+        body, json_bytes = protocol.dump(answer, served.settings.max_response_bytes)
+        headers = merging.headers([reply.headers for reply in replies])
+        if json_bytes is not None:
+            headers[binary.HEADER] = str(json_bytes)
+        kind = "application/json" if json_bytes is None else "application/octet-stream"
+        return web.Response(body=body, headers={**headers, "content-type": kind})
+
+    async def _pass_on(self, request: web.Request, body: bytes | AsyncIterator[bytes]) -> web.Response:
+        """Have a request answered as it is."""
+        self.counts.passed += 1
+        query = request.headers.get("x-query", "")
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in ADDED}
+        path = request.raw_path + (f"?{query}" if query else "")
+        reply = await self.upstream.send(path, headers, body, request.method)
+        return web.Response(status=reply.status, body=reply.body, headers=passed(reply.headers))
+
+
+def _may_be_json(request: web.Request, start: bytes) -> bool:
+    """Whether a body may be something else than a file of audio, which is sent on while it is received."""
+    return binary.HEADER in request.headers or "content-encoding" in request.headers or is_json(start)
+
+
+async def _pieces(start: bytes, content: StreamReader | None = None) -> AsyncIterator[bytes]:
+    yield start
+    if content is not None:
+        async for piece in content.iter_any():
+            yield piece
+
+
+async def _rest(content: StreamReader, most: int) -> bytes:
+    """Return what follows of a body.
+
+    Raises:
+        RequestTooLarge: more than `most` bytes.
+    """
+    held = bytearray()
+    async for piece in content.iter_any():
+        held += piece
+        if len(held) > most:
+            raise RequestTooLarge(
+                f"the JSON is larger than {MAX_INFLATED_BYTES} bytes: send the bytes of the file"
+            )
+    return bytes(held)
+
+
+def _understood(request: web.Request, path: Path, body: bytes, served: Served) -> Request | Recording | None:
+    """Return what a body asks for; None for a worker to answer as it is: one group, or what is not understood.
+
+    Raises:
+        RequestError: the request is for windows, and wrong.
+    """
+    settings = served.settings
+    if (found := of_json(request, path, body, settings)) is not None:
+        return found
+    try:
+        asked = protocol.parse(payload(request, path, body), settings)
+        protocol.deadline(payload(request, path, b""), asked.timeout)
+    except RequestError:
+        return None
+    if path.of_triton or asked.form not in ("v1", "v2") or len(list(groups.cut(asked.clips, settings))) < 2:
+        return None
+    return asked
+
+
+async def _groups(asked: Request, served: Served) -> AsyncIterator[Group]:
+    for each in groups.cut(asked.clips, served.settings):
+        yield Group(each.start, tensors.body(asked, asked.clips[each.start : each.stop]))
+
+
+def _refusal(refused: Refused) -> web.Response:
+    """The error of a group, which counts its own clips from 0."""
+    reply, headers = refused.reply, passed(refused.reply.headers)
+    try:
+        said = json.loads(reply.body)
+    except ValueError:
+        said = {}
+    if "instance" not in said:
+        return web.Response(status=reply.status, body=reply.body, headers=headers)
+    number = said.pop("instance")
+    if refused.first is not None:
+        said["instance"] = number + refused.first
+    body = json.dumps(said, separators=(",", ":")).encode()
+    return web.Response(status=reply.status, body=body, headers=headers)
+
+
+def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> web.Response:
+    text = json.dumps(body, separators=(",", ":"))
+    return web.Response(
+        status=status, text=text, headers={**(headers or {}), "content-type": "application/json"}
+    )

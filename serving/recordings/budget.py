@@ -1,0 +1,48 @@
+"""Bytes that requests may hold together; who needs more waits, first in, first out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Budget:
+    """Args:
+    limit: bytes; one request that needs more than that has all of it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.left = limit, limit
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def reserved(self, size: int) -> AsyncIterator[None]:
+        """Hold so many bytes."""
+        size = min(size, self.limit)
+        if self._waiting or size > self.left:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self.left += size
+                else:
+                    self._waiting.remove((size, turn))
+                self._next()
+                raise
+        else:
+            self.left -= size
+        try:
+            yield
+        finally:
+            self.left += size
+            self._next()
+
+    def _next(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self.left:
+            size, turn = self._waiting.popleft()
+            self.left -= size
+            turn.set_result(None)

@@ -1,0 +1,59 @@
+"""Clips → groups of bounded audio-seconds, each of which is one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from speaker_id.clip import Clip, EncodedAudio
+from speaker_id.settings import Settings
+
+# A group is this part of a micro-batch. Too high: a clip that arrives meanwhile waits for a longer group. Too low: a
+# group does not keep the processor busy, and each costs a request.
+GROUPS_A_MICRO_BATCH = 4
+# Of a compressed clip, whose length is not known before it is decoded: 32 kbit/s. Too high: groups of more seconds.
+# Too low: of fewer.
+COMPRESSED_BYTES_A_SECOND = 4_000
+HEAD_BYTES = 42  # of a file, which hold what its length is computed from
+
+
+def group_seconds(settings: Settings) -> float:
+    """Return the most audio of a group, in seconds."""
+    return min(settings.max_batch_audio_seconds / GROUPS_A_MICRO_BATCH, settings.max_request_seconds)
+
+
+def cut(clips: Sequence[Clip], settings: Settings) -> Iterator[range]:
+    """Yield the clips of each group, in order; a clip that is longer than a group is one of its own."""
+    most, start, used = group_seconds(settings), 0, 0.0
+    for index, clip in enumerate(clips):
+        seconds = min(estimated_seconds(clip), settings.max_clip_seconds)
+        if index > start and used + seconds > most:
+            yield range(start, index)
+            start, used = index, 0.0
+        used += seconds
+    yield range(start, len(clips))
+
+
+def estimated_seconds(clip: Clip) -> float:
+    """Return how long a clip is: what it says itself where that is easily read, otherwise an estimate by its size."""
+    if not isinstance(clip, EncodedAudio):
+        return float(clip.samples.shape[-1] / clip.sampling_rate)
+    size = len(clip.data)
+    return stated_seconds(bytes(clip.data[:HEAD_BYTES]), size) or size / COMPRESSED_BYTES_A_SECOND
+
+
+def stated_seconds(head: bytes, size: int) -> float | None:
+    """Return how long a file says it is; None where that is not easily read.
+
+    Args:
+        head: its first HEAD_BYTES.
+        size: bytes of all of it.
+    """
+    if head[:4] == b"RIFF" and head[12:16] == b"fmt " and (rate := int.from_bytes(head[28:32], "little")):
+        return size / rate
+    if head[:4] == b"fLaC" and len(head) == HEAD_BYTES:
+        # STREAMINFO (RFC 9639, section 8.2): 20 bits of the sampling rate, 3 and 5 of others, 36 of the samples
+        packed = int.from_bytes(head[18:26], "big")
+        rate, samples = packed >> 44, packed & (1 << 36) - 1
+        if rate and samples:
+            return samples / rate
+    return None

@@ -1,0 +1,138 @@
+"""A recording → the answer about its windows, in constant memory: decoded, cut and sent as it is read from the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from itertools import islice
+
+from speaker_id.clip import RawAudio
+from speaker_id.decoders.recording import Recordings
+from speaker_id.errors import AudioTooShort, RecordingTooLong
+from speaker_id.protocol import check_size
+
+from serving.recordings import merging, tensors
+from serving.recordings.asked import Recording
+from serving.recordings.configuration import Served
+from serving.recordings.counts import Counts
+from serving.recordings.groups import group_seconds, stated_seconds
+from serving.recordings.sending import Group, Sending, Target
+from serving.recordings.spool import Spooled
+from serving.recordings.turns import Answered
+from serving.recordings.upstream import Reply
+from serving.recordings.windows import Window, Windows, cut
+
+SAMPLING_RATE = 16_000  # Hz, of every model of these families; another's workers resample
+MIN_SAMPLES = 400  # of the last window: a frame of these models
+BLOCK_SECONDS = 10.0  # of decoded audio that is read at once
+# Part of the time that there is for an answer, after which none is begun that does not fit. Too high: recordings that
+# do not fit get 504 at its end. Too low: recordings that would fit are refused.
+USABLE = 0.9
+
+
+class Progress:
+    """How fast a recording is being worked on.
+
+    Args:
+        asked: the windows.
+        seconds: that there are for the answer.
+        length: of the recording, in seconds; None where its file does not say.
+    """
+
+    def __init__(self, asked: Windows, seconds: float, length: float | None) -> None:
+        self.asked, self.usable, self.length = asked, USABLE * seconds, length
+        self.began, self.encoded, self.groups = time.monotonic(), 0.0, 0
+
+    def add(self, encoded: float, depth: int) -> None:
+        """Note a group that has been answered.
+
+        Args:
+            encoded: seconds of its windows together.
+            depth: groups that are in flight together: the rate is known once so many have been answered.
+
+        Raises:
+            RecordingTooLong: the rest does not fit.
+        """
+        self.encoded, self.groups = self.encoded + encoded, self.groups + 1
+        passed = time.monotonic() - self.began
+        rate = self.encoded / max(passed, 1e-3)
+        needed = passed if self.length is None else self.asked.encoded_seconds(self.length) / rate
+        if self.groups >= depth and needed > self.usable:
+            fits = self.asked.fitting(rate * self.usable)
+            raise RecordingTooLong(
+                f"the windows of this recording take more than {self.usable:.0f} s at the rate that the server gives "
+                f"now, {rate:.1f} s of audio a second: send at most {fits:.0f} s at a time, or a larger hop",
+                seconds=round(fits, 3),
+            )
+
+
+class Reading:
+    """The windows of a spooled recording, each group in a thread's turn.
+
+    Args:
+        recordings: decoder processes.
+        spooled: the upload.
+        asked: the windows.
+    """
+
+    def __init__(self, recordings: Recordings, spooled: Spooled, asked: Windows) -> None:
+        self.opened = recordings.open(spooled.file.fileno(), block_seconds=BLOCK_SECONDS)
+        self.windows: Iterator[Window] = cut(self.opened, asked, SAMPLING_RATE, MIN_SAMPLES)
+
+    async def take(self, count: int) -> list[Window]:
+        """Return the next windows; fewer at the recording's end."""
+        return await asyncio.to_thread(lambda: list(islice(self.windows, count)))
+
+
+async def answer(
+    asked: Recording,
+    spooled: Spooled,
+    recordings: Recordings,
+    sending: Sending,
+    target: Target,
+    served: Served,
+) -> tuple[list[Answered], list[Reply]]:
+    """Return a recording's windows with their rankings, and the replies that they are from, without bodies.
+
+    Raises:
+        RequestError: what is wrong with the recording, or that it is too long.
+        Refused, Replaced: a group has no answer.
+    """
+    settings, wanted = served.settings, asked.windows
+    progress = Progress(wanted, target.left or math.inf, stated_seconds(spooled.head, spooled.size))
+    count = max(1, min(int(group_seconds(settings) / wanted.seconds), settings.max_request_clips))
+    reading = await asyncio.to_thread(Reading, recordings, spooled, wanted)
+    taken: dict[int, list[Window]] = {}
+    found, replies, size = list[Answered](), list[Reply](), 0
+    try:
+        whole = sending.answers(_groups(reading, count, asked, taken, sending.counts), target)
+        async with aclosing(whole) as answers:
+            async for group, reply in answers:
+                part = tensors.part(reply.body, reply.headers)
+                pairs = zip(taken.pop(group.first), merging.predictions(asked.request, part), strict=True)
+                found += [Answered(window.start, window.end, rankings) for window, rankings in pairs]
+                size += len(reply.body)  # the answer is larger still
+                check_size(size, settings.max_response_bytes)
+                replies.append(Reply(reply.status, reply.headers, b""))
+                progress.add(float(reply.headers.get("x-audio-seconds", 0)), sending.depth)
+    finally:
+        reading.opened.close()
+    if not found:
+        raise AudioTooShort(f"the recording has fewer than {MIN_SAMPLES} samples at {SAMPLING_RATE} Hz")
+    return found, replies
+
+
+async def _groups(
+    reading: Reading, count: int, asked: Recording, taken: dict[int, list[Window]], counts: Counts
+) -> AsyncGenerator[Group, None]:
+    first = 0
+    while windows := await reading.take(count):
+        clips = [RawAudio(window.samples, SAMPLING_RATE) for window in windows]
+        # without their samples, which are sent
+        taken[first] = [window._replace(samples=window.samples[:0]) for window in windows]
+        counts.windows += len(windows)
+        yield Group(first, tensors.body(asked.request, clips))
+        first += len(windows)

@@ -1,0 +1,96 @@
+"""Uploads on the disk: unlinked files, so that nothing is left of them however this process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import tempfile
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from speaker_id.clip import Clip, EncodedAudio
+from speaker_id.errors import EmptyAudio, RequestTooLarge
+
+from serving.recordings.groups import HEAD_BYTES
+
+PIECE = 1 << 20  # bytes that are written at once, in a thread
+FLOAT = 3  # of a WAV file's format: samples are float32
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A complete upload.
+
+    Attributes:
+        file: open, for as long as it is needed.
+        head: its first bytes.
+        size: in bytes.
+    """
+
+    file: IO[bytes]
+    head: bytes
+    size: int
+
+
+class Spool:
+    """Writes uploads.
+
+    Args:
+        folder: on whose file system they are.
+        most_bytes: of one upload.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self.folder, self.most_bytes = folder, most_bytes
+
+    @contextmanager
+    def file(self) -> Iterator[IO[bytes]]:
+        with tempfile.TemporaryFile(dir=self.folder, buffering=0) as file:
+            yield file
+
+    async def write(self, file: IO[bytes], pieces: AsyncIterable[bytes]) -> Spooled:
+        """Write an upload while it is received.
+
+        Raises:
+            EmptyAudio: of no bytes.
+            RequestTooLarge: of more than `most_bytes`.
+        """
+        held, head, size = bytearray(), b"", 0
+        async for piece in pieces:
+            size += len(piece)
+            if size > self.most_bytes:
+                raise RequestTooLarge(
+                    f"the recording is larger than {self.most_bytes} bytes, the most that is kept of one: compress it"
+                )
+            held += piece
+            head = head if len(head) == HEAD_BYTES else head + piece[: HEAD_BYTES - len(head)]
+            if len(held) >= PIECE:
+                await asyncio.to_thread(file.write, bytes(held))
+                held.clear()
+        await asyncio.to_thread(file.write, bytes(held))
+        if not size:
+            raise EmptyAudio("the body is empty: send the bytes of an audio file")
+        return Spooled(file, head, size)
+
+
+def whole(clip: Clip) -> bytes:
+    """Return a clip that is in memory as a file: samples as WAV."""
+    if isinstance(clip, EncodedAudio):
+        return bytes(clip.data)
+    rows = np.atleast_2d(clip.samples)
+    content = np.ascontiguousarray(rows.T, "<f4").tobytes()
+    channels, rate = len(rows), clip.sampling_rate
+    format_ = struct.pack("<HHIIHH", FLOAT, channels, rate, rate * 4 * channels, 4 * channels, 32)
+    chunks = (
+        b"fmt "
+        + struct.pack("<I", len(format_))
+        + format_
+        + b"data"
+        + struct.pack("<I", len(content))
+        + content
+    )
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
