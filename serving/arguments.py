@@ -12,7 +12,7 @@ from bundle.command_line import Parser
 from bundle.terminal import say
 from serving import model_servers, platforms, state
 from serving.gateway import aliases, cors, shares, tls, tokens, tracing
-from serving.gateway.options import GatewayOptions
+from serving.gateway.options import RECORDING_BYTES, GatewayOptions
 from serving.host import allocator, ports
 from serving.host.ports import LOOPBACK
 
@@ -91,6 +91,20 @@ def parser() -> Parser:
         default="on",
         help="whether browsers get a page to try a voice on at / (default: %(default)s)",
     )
+    add(
+        "--split",
+        choices=("on", "off"),
+        default="on",
+        help="whether requests of many clips, and recordings, are answered in parts, between which others get their "
+        "turn; without it there are no windows (default: %(default)s)",
+    )
+    add(
+        "--recording-bytes",
+        type=int,
+        default=RECORDING_BYTES,
+        help="most bytes of a recording that is answered in windows; four of them have to fit in TMPDIR "
+        "(default: %(default)s)",
+    )
     add("--metrics-port", type=ports.number_or_free, default=0, help="for Prometheus; 0 chooses a free port")
     add(
         "--metrics-address",
@@ -166,6 +180,8 @@ def gateway_options(args: argparse.Namespace) -> GatewayOptions:
         share=shares.read(args.share),
         origins=cors.read(args.cors),
         page=args.page == "on",
+        split=args.split == "on",
+        recording_bytes=args.recording_bytes,
         collector=tracing.read(args.otlp),
         health_routes=(args.health_route,) if args.health_route else (),
         predict_routes=(args.predict_route,) if args.predict_route else (),

@@ -87,6 +87,17 @@ class Gateway:
         self.stop()
 
     @property
+    def splits(self) -> bool:
+        """Whether there is a splitter while it runs."""
+        return self.options.split and bool(self.models)
+
+    def split_counts(self) -> tuple[dict[str, int], int]:
+        """What the splitter has counted, and how often it was started. Raises OSError while there is none."""
+        if self.splitter is None:
+            raise ConnectionError("there is no splitter")
+        return self.splitter.counts(), self.splitter.starts
+
+    @property
     def pid(self) -> int | None:
         return self._envoy.pid if self._envoy else None
 
@@ -119,7 +130,7 @@ class Gateway:
             self.prepare()
         assert self.folder is not None
         splitting = None
-        if self.options.split and self.models:
+        if self.splits:
             splitting = Splitting(self.folder / "splitter", self.folder / "inner")
             most = self.options.recording_bytes
             asked = recordings.Configuration(*splitting, self.models, self.route_seconds, most)
@@ -210,6 +221,8 @@ class Gateway:
                 self._reopen = True
         if logs.too_large(self.cancelled, logs.LARGEST_CANCELLED):
             logs.empty(self.cancelled)
+        if self.splitter is not None:
+            logs.cut(self.splitter.log, limit)
         if self._reopen:
             self._admin("POST", "/reopen_logs", ROTATE_SECONDS)
             self._reopen = False

@@ -11,6 +11,8 @@ from serving.gateway.tracing import Collector
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 
+RECORDING_BYTES = 256 << 20  # more than two hours of 16 kHz in 16 bits
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -68,7 +70,7 @@ class GatewayOptions:
     collector: Collector | None = None
     limits: Limits = Limits()
     split: bool = True
-    recording_bytes: int = 256 << 20
+    recording_bytes: int = RECORDING_BYTES
     health_routes: tuple[str, ...] = ()
     predict_routes: tuple[str, ...] = ()
 

@@ -15,6 +15,7 @@ ROTATED = ".1.log"  # suffix of the previous log
 FOLDER, JVM, GATEWAY, ACCESS = "logs", "jvm.log", "gateway.log", "gateway_access.log"
 CANCELLED = "cancelled"  # what the gateway calls the requests whose callers have hung up: the workers read it
 LARGEST_CANCELLED = 1_000_000  # bytes; about 30,000 requests
+SPLITTER = "splitter.log"
 
 
 def keep(run: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from bundle.spec import ModelSpec
 from serving.gateway.envoy import Gateway
 from serving.metrics import gateway as envoy
-from serving.metrics import models
+from serving.metrics import models, splitter
 from serving.metrics.access_log import AccessLog
-from serving.metrics.catalogue import ACCESS_LOG, GATEWAY, MANAGEMENT
+from serving.metrics.catalogue import ACCESS_LOG, GATEWAY, MANAGEMENT, SPLITTER
 from serving.metrics.exporter import Exporter
 from serving.metrics.served import Served
 from serving.metrics.statistics import Statistics
@@ -28,6 +28,8 @@ def exporter(server: ModelServer, gateway: Gateway, specs: Sequence[ModelSpec]) 
         GATEWAY: lambda: envoy.collect(gateway.stats(envoy.PATH)),
         ACCESS_LOG: log.collect,
     }
+    if gateway.splits:
+        parts[SPLITTER] = lambda: splitter.collect(*gateway.split_counts())
     heads = {spec.name: len(spec.speaker_id.heads) for spec in specs if spec.speaker_id.heads}
     statistics = Statistics(lambda: server.metrics(served), heads)
     options = gateway.options

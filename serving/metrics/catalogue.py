@@ -54,7 +54,7 @@ class Metric:
 
 # What the workers observe goes through their server, which has counters of its own besides.
 WORKERS, TORCHSERVE, MANAGEMENT = "workers", "torchserve", "management"
-GATEWAY, ACCESS_LOG, EXPORTER = "gateway", "access_log", "exporter"
+GATEWAY, ACCESS_LOG, SPLITTER, EXPORTER = "gateway", "access_log", "splitter", "exporter"
 
 CATALOGUE = (
     Metric(
@@ -247,6 +247,32 @@ CATALOGUE = (
         "Seconds of audio that were charged to this caller's share.",
     ),
     Metric("speaker_id_gateway_memory_bytes", "gauge", (), GATEWAY, "Memory that Envoy has allocated."),
+    Metric(
+        "speaker_id_split_requests_total",
+        "counter",
+        ("kind",),
+        SPLITTER,
+        "Requests that the splitter got: `clips` and `recording` were answered in groups, `passed` were sent on as they "
+        "were.",
+    ),
+    Metric(
+        "speaker_id_split_groups_total",
+        "counter",
+        (),
+        SPLITTER,
+        "Groups that the splitter sent, each a request to the model server.",
+    ),
+    Metric("speaker_id_split_windows_total", "counter", (), SPLITTER, "Windows of recordings in them."),
+    Metric(
+        "speaker_id_split_groups_in_flight", "gauge", (), SPLITTER, "Groups that are sent and not answered now."
+    ),
+    Metric(
+        "speaker_id_splitter_starts_total",
+        "counter",
+        (),
+        SPLITTER,
+        "Starts of the splitter; each beyond the first is a restart, at which its other counts begin again.",
+    ),
     Metric("speaker_id_up", "gauge", ("part",), EXPORTER, "1 if this part told its metrics at this scrape."),
     Metric(
         "speaker_id_scrape_seconds", "gauge", ("part",), EXPORTER, "Seconds that this part took at this scrape."

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from bundle import private
-from serving.host import local_http
+from serving.host import local_http, logs
 from serving.host.leash import Leashed
-from serving.recordings.configuration import Configuration
+from serving.recordings.configuration import FILE, Configuration
 
 COUNTS = "/counts"
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ class SplitterProcess:
 
     def __init__(self, configuration: Configuration, run: Path) -> None:
         self.configuration, self.run = configuration, run
-        self.log = run / "splitter.log"
+        self.log = run / logs.SPLITTER
         self.starts = 0
         self._process: Leashed | None = None
         self._over = threading.Event()
@@ -70,7 +70,7 @@ class SplitterProcess:
     def _start(self) -> None:
         with self.log.open("ab") as log:
             self._process = Leashed(
-                [sys.executable, "-m", "serving.recordings", str(self.run / "splitter.json")],
+                [sys.executable, "-m", "serving.recordings", str(self.run / FILE)],
                 stdout=log,
                 stderr=log,
                 umask=private.UMASK,

@@ -1,0 +1,168 @@
+"""Long requests at the gateway, in front of a real server: answered as without the splitter, and in parts."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import os
+import signal
+import socket
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import requests
+import soundfile
+
+from serving.gateway.envoy import Gateway
+from tests.e2e.started import CLIPS
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.any_server]
+
+MANY = [CLIPS[number % len(CLIPS)].read_bytes() for number in range(64)]
+TOLERANCE = 2e-5
+
+
+def post(gateway: Gateway, body: bytes, path: str = "/predictions/demo", **headers: str) -> requests.Response:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return requests.post(gateway.url + path, data=body, headers=given, timeout=600)
+
+
+def v1(clips: list[bytes], **parameters: Any) -> bytes:
+    given = [{"b64": base64.b64encode(clip).decode()} for clip in clips]
+    return json.dumps({"instances": given, "parameters": parameters}).encode()
+
+
+def v2(clips: list[bytes]) -> tuple[bytes, int]:
+    """A body of one binary tensor, and the length of its JSON."""
+    content = b"".join(len(clip).to_bytes(4, "little") + clip for clip in clips)
+    tensor = {
+        "name": "audio",
+        "shape": [len(clips)],
+        "datatype": "BYTES",
+        "parameters": {"binary_data_size": len(content)},
+    }
+    text = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}, "id": "many"}).encode()
+    return text + content, len(text)
+
+
+def sent(gateway: Gateway, **more: int) -> dict[str, int]:
+    """What the splitter has counted so far."""
+    assert gateway.splitter is not None
+    return gateway.splitter.counts()
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, list[Any]]:
+    """The answer to each clip by itself, by the server's name; filled by `singly`."""
+    return {}
+
+
+@pytest.fixture
+def singly(gateway: Gateway, alone: dict[str, list[Any]]) -> list[Any]:
+    name = gateway.server.name
+    if name not in alone:
+        alone[name] = [post(gateway, clip.read_bytes(), content_type="audio/flac").json() for clip in CLIPS]
+    return [alone[name][number % len(CLIPS)] for number in range(len(MANY))]
+
+
+def same(found: list[Any], expected: list[Any]) -> bool:
+    """Whether rankings have the same labels and nearly the same scores; two that are nearly equal may be in any order."""
+    by_label = [{each["label"]: each["score"] for each in ranking} for ranking in (found, expected)]
+    return found[0]["label"] == expected[0]["label"] and all(
+        abs(score - by_label[1].get(label, score)) <= TOLERANCE for label, score in by_label[0].items()
+    )
+
+
+def test_64_clips_are_answered_in_groups_as_each_by_itself(gateway: Gateway, singly: list[Any]) -> None:
+    before = sent(gateway)
+    answer = post(gateway, v1(MANY), "/v1/models/demo:predict", x_request_id="bulk")
+    assert answer.status_code == 200, answer.text
+    after = sent(gateway)
+    assert after["clips"] == before["clips"] + 1
+    assert after["groups"] >= before["groups"] + 4
+    assert all(map(same, answer.json()["predictions"], singly))
+    assert answer.headers["x-request-id"] == "bulk"
+    seconds = sum(soundfile.info(CLIPS[number % len(CLIPS)]).duration for number in range(len(MANY)))
+    assert float(answer.headers["x-audio-seconds"]) == pytest.approx(seconds, abs=0.1)
+    assert answer.headers["content-type"] == "application/json"
+    assert "server" not in answer.headers or "aiohttp" not in answer.headers["server"].lower()
+
+
+def test_so_are_binary_tensors(gateway: Gateway, singly: list[Any]) -> None:
+    body, length = v2(MANY)
+    answer = post(gateway, body, "/v2/models/demo/infer", inference_header_content_length=str(length))
+    assert answer.status_code == 200, answer.text
+    cut = int(answer.headers["inference-header-content-length"])
+    document, rest = json.loads(answer.content[:cut]), answer.content[cut:]
+    labels, scores = document["outputs"]
+    assert (document["id"], labels["shape"], scores["shape"]) == ("many", [64, 5], [64, 5])
+    size = labels["parameters"]["binary_data_size"]
+    found = np.frombuffer(rest[size:], "<f4").reshape(64, 5)
+    best = [[each["score"] for each in ranking] for ranking in singly]
+    assert np.abs(found - np.array(best)).max() <= TOLERANCE
+    assert int.from_bytes(rest[:4], "little") == len(singly[0][0]["label"])
+
+
+def test_an_error_names_its_clip_in_the_whole_request(gateway: Gateway) -> None:
+    answer = post(gateway, v1([*MANY[:40], b"no audio", *MANY[41:]]))
+    assert (answer.status_code, answer.json()["code"], answer.json()["instance"]) == (
+        415,
+        "unsupported_media",
+        40,
+    )
+
+
+@pytest.mark.parametrize("how", ["large", "in chunks", "compressed", "one clip"])
+def test_what_is_not_split_is_answered_as_ever(gateway: Gateway, how: str) -> None:
+    made = io.BytesIO()
+    soundfile.write(made, np.tile(soundfile.read(CLIPS[0])[0], 6)[: 16_000 * 12], 16_000, format="WAV")
+    bodies: dict[str, Any] = {
+        "large": made.getvalue(),
+        "in chunks": iter([made.getvalue()[:1000], made.getvalue()[1000:]]),
+        "compressed": gzip.compress(made.getvalue()),
+        "one clip": v1([made.getvalue()]),
+    }
+    small = post(gateway, made.getvalue(), content_type="audio/wav").json()
+    coding = {"content_encoding": "gzip"} if how == "compressed" else {}
+    before = sent(gateway)["passed"]
+    answer = post(gateway, bodies[how], **coding)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["predictions"][0] if how == "one clip" else found) == small
+    assert sent(gateway)["passed"] == before + 1
+
+
+def test_a_caller_that_hangs_up_has_no_more_groups_sent(gateway: Gateway) -> None:
+    body, before = v1(MANY), sent(gateway)
+    address = urlsplit(gateway.url)
+    with socket.create_connection((address.hostname, address.port)) as caller:
+        head = f"POST /predictions/demo HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        caller.sendall(head.encode() + body)
+        wait_until(lambda: sent(gateway)["groups"] > before["groups"])
+    wait_until(lambda: sent(gateway)["in_flight"] == 0)
+    groups = sent(gateway)["groups"]
+    assert groups < before["groups"] + 6
+    time.sleep(0.5)
+    assert sent(gateway)["groups"] == groups
+
+
+def test_a_splitter_that_is_killed_costs_its_callers_seconds_and_no_answer(
+    gateway: Gateway, singly: list[Any]
+) -> None:
+    assert gateway.splitter is not None
+    pid, starts = gateway.splitter.pid, gateway.splitter.starts
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    answer = post(gateway, v1(MANY[:16]))
+    assert answer.status_code == 200, answer.text
+    assert all(map(same, answer.json()["predictions"], singly))
+    assert time.monotonic() - began < 60
+    assert gateway.splitter.starts == starts + 1
+    assert gateway.splitter.pid != pid
