@@ -252,8 +252,7 @@ CATALOGUE = (
         "counter",
         ("kind",),
         SPLITTER,
-        "Requests that the splitter got: `clips` and `recording` were answered in groups, `passed` were sent on as they "
-        "were.",
+        "Requests that the splitter got: `clips` and `recording` are answered in groups, `passed` go on unchanged.",
     ),
     Metric(
         "speaker_id_split_groups_total",
