@@ -8,11 +8,15 @@ answered, or refused, as it is without the splitter.
 
     process.py        the process, as the service starts, watches and stops it
     application.py    requests in, answers out
+    asked.py          what a request is
+    clips.py          a request of many clips → its answer
+    recording.py      a recording → the answer about its windows
     groups.py         clips → groups of bounded audio-seconds
     tensors.py        a group → the body of its request; its answer → values
     sending.py        groups → their answers in order, few in flight at a time
     merging.py        the groups' answers → one answer in the caller's form
     upstream.py       requests to the inner listener
+    spool.py          uploads on the disk
     windows.py        what a caller asks for; the cutting of a recording
     turns.py          the windows' answers → the answer about the recording
 """

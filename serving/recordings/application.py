@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from aiohttp import StreamReader, web
 from speaker_id import protocol
@@ -17,41 +18,38 @@ from speaker_id.protocol.render import Answer
 from speaker_id.settings import MAX_INFLATED_BYTES
 from speaker_id.statuses import STATUS
 
-from serving.recordings import groups, merging, tensors, turns
+from serving.recordings import clips, groups, merging, turns
 from serving.recordings.asked import Path, Recording, of_audio, of_json, payload, target
 from serving.recordings.budget import Budget
 from serving.recordings.configuration import Configuration, Served
 from serving.recordings.counts import Counts
 from serving.recordings.recording import SAMPLING_RATE, answer
-from serving.recordings.sending import Group, Refused, Replaced, Sending
-from serving.recordings.spool import Spool, whole
-from serving.recordings.upstream import FAULTS, Reply, Upstream, passed
+from serving.recordings.sending import Refused, Replaced, Sending
+from serving.recordings.spool import Full, Spool, whole
+from serving.recordings.upstream import FAULTS, Upstream, passed
 
+Found = TypeVar("Found")
 RECORDING = "recording"  # what split.lua says of a request that asks for windows
 COUNTS = "/counts"  # no path of a request: the gateway has answered what is not inference
 # Bodies that are held to be parsed, of all requests together, in bytes; the others wait in the gateway. Too high:
 # memory. Too low: requests of many clips wait for one another.
 HELD_BYTES = 128 << 20
-# Recordings that are worked on at a time; others get 429. Too high: all of them take turns, and end late, and there is
-# less room on the disk. Too low: their callers have to try again.
-MOST_RECORDINGS = 4
+# Recordings that are worked on at a time; the others wait. Too high: all of them take turns, and end late. Too low: a
+# short one waits for a long one.
+WORKING = 4
 # of a request: what is said of one connection, or what the gateway has added and adds again
 ADDED = frozenset(
     {"host", "connection", "keep-alive", "transfer-encoding", "x-split", "x-query", "x-received", "x-answer-within"}
 )  # fmt: skip
 AWAY = {"error": "the model server is not accepting requests; try again in a moment", "code": "unavailable"}
 FULL = {
-    "error": f"{MOST_RECORDINGS} recordings are being worked on, the most at a time; try again in a moment",
+    "error": "the recordings of other callers take all the room that there is; try again in a moment",
     "code": "overloaded",
 }
 REPLACED = {
-    "error": "the model's version was replaced while this request was processed: send it again",
+    "error": "the model's version was replaced twice while this request was processed: send it again",
     "code": "unavailable",
 }
-
-
-class Full(Exception):
-    """As many recordings are worked on as may be."""
 
 
 class Splitter:
@@ -67,7 +65,7 @@ class Splitter:
         self.counts = Counts()
         self.spool = Spool(configuration.listen.parent, configuration.recording_bytes)
         self.held = Budget(HELD_BYTES)
-        self.recording = 0  # how many
+        self.working = asyncio.Semaphore(WORKING)
         self.parsing = asyncio.Lock()  # one at a time: parsed, a body takes a multiple of its bytes
         self.sending = {
             name: Sending(self.upstream, served.workers, self.counts) for name, served in self.models.items()
@@ -140,22 +138,18 @@ class Splitter:
         """Answer a request for windows."""
         if path.of_triton:
             raise InvalidParameter(f"windows: name the version as the server does, such as {path.version}.0")
-        if self.recording >= MOST_RECORDINGS:
-            raise Full
-        self.recording += 1
-        try:
-            self.counts.recordings += 1
-            with self.spool.file() as file:
-                spooled = await self.spool.write(file, pieces)
-                for_whom = target(request, path, asked.request, self.route_seconds)
-                decoders = self._decoders(served.settings.max_recording_seconds)
-                found, replies = await answer(
-                    asked, spooled, decoders, self.sending[path.model], for_whom, served
+        self.counts.recordings += 1
+        decoders = self._decoders(served.settings.max_recording_seconds)
+        async with self.spool.upload(pieces) as spooled:
+            began = time.time()
+            async with self.working:
+                found, replies = await _twice(
+                    lambda: answer(
+                        *(asked, spooled, decoders, self.sending[path.model]),
+                        target(request, path, asked.request, began + self.route_seconds - time.time()),
+                        served,
+                    )
                 )
-        except Refused as refused:
-            raise Refused(refused.reply, None) from None  # a window is no instance of the request
-        finally:
-            self.recording -= 1
         headers = merging.headers([reply.headers for reply in replies])
         if asked.rttm:
             name = request.headers.get("x-request-id", "recording")
@@ -172,20 +166,12 @@ class Splitter:
     async def _split(self, request: web.Request, path: Path, asked: Request, served: Served) -> web.Response:
         """Answer a request of many clips."""
         self.counts.clips += 1
-        parts, replies, seconds = list[tensors.Part](), list[Reply](), 0.0
-        most = served.settings.max_request_seconds
-        whole = self.sending[path.model].answers(_groups(asked, served), target(request, path, asked))
-        async with aclosing(whole) as answers:
-            async for _, reply in answers:
-                replies.append(reply)
-                parts.append(tensors.part(reply.body, reply.headers))
-                seconds += float(reply.headers.get("x-audio-seconds", 0))
-                if seconds > most:
-                    raise RequestTooLarge(
-                        f"the request's clips are longer than {most:g} s together, the most that one request may have"
-                    )
-        answer = merging.merged(asked, parts)
-        body, json_bytes = protocol.dump(answer, served.settings.max_response_bytes)
+        found, replies = await _twice(
+            lambda: clips.answer(
+                asked, self.sending[path.model], target(request, path, asked), served.settings
+            )
+        )
+        body, json_bytes = protocol.dump(found, served.settings.max_response_bytes)
         headers = merging.headers([reply.headers for reply in replies])
         if json_bytes is not None:
             headers[binary.HEADER] = str(json_bytes)
@@ -249,9 +235,12 @@ def _understood(request: web.Request, path: Path, body: bytes, served: Served) -
     return asked
 
 
-async def _groups(asked: Request, served: Served) -> AsyncIterator[Group]:
-    for each in groups.cut(asked.clips, served.settings):
-        yield Group(each.start, tensors.body(asked, asked.clips[each.start : each.stop]))
+async def _twice(work: Callable[[], Awaitable[Found]]) -> Found:
+    """Have a request answered, once more if its version is replaced meanwhile: by the one in its place."""
+    try:
+        return await work()
+    except Replaced:
+        return await work()
 
 
 def _refusal(refused: Refused) -> web.Response:

@@ -19,7 +19,7 @@ from serving.recordings.asked import Recording
 from serving.recordings.configuration import Served
 from serving.recordings.counts import Counts
 from serving.recordings.groups import group_seconds, stated_seconds
-from serving.recordings.sending import Group, Sending, Target
+from serving.recordings.sending import Group, Refused, Sending, Target
 from serving.recordings.spool import Spooled
 from serving.recordings.turns import Answered
 from serving.recordings.upstream import Reply
@@ -118,6 +118,8 @@ async def answer(
                 check_size(size, settings.max_response_bytes)
                 replies.append(Reply(reply.status, reply.headers, b""))
                 progress.add(float(reply.headers.get("x-audio-seconds", 0)), sending.depth)
+    except Refused as refused:
+        raise Refused(refused.reply, None) from None  # a window is no instance of the request
     finally:
         reading.opened.close()
     if not found:

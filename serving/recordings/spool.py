@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import struct
 import tempfile
-from collections.abc import AsyncIterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,6 +17,7 @@ from speaker_id.errors import EmptyAudio, RequestTooLarge
 
 from serving.recordings.groups import HEAD_BYTES
 
+UPLOADS = 4  # of the largest size that have room at a time
 PIECE = 1 << 20  # bytes that are written at once, in a thread
 FLOAT = 3  # of a WAV file's format: samples are float32
 
@@ -36,45 +37,56 @@ class Spooled:
     size: int
 
 
+class Full(Exception):
+    """There is no room for one more upload."""
+
+
 class Spool:
     """Writes uploads.
 
     Args:
         folder: on whose file system they are.
-        most_bytes: of one upload.
+        most_bytes: of one upload; of all together UPLOADS times that.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
-        self.folder, self.most_bytes = folder, most_bytes
+        self.folder, self.most_bytes, self.used = folder, most_bytes, 0
 
-    @contextmanager
-    def file(self) -> Iterator[IO[bytes]]:
-        with tempfile.TemporaryFile(dir=self.folder, buffering=0) as file:
-            yield file
-
-    async def write(self, file: IO[bytes], pieces: AsyncIterable[bytes]) -> Spooled:
-        """Write an upload while it is received.
+    @asynccontextmanager
+    async def upload(self, pieces: AsyncIterable[bytes]) -> AsyncIterator[Spooled]:
+        """Write an upload while it is received, and keep it inside the block.
 
         Raises:
             EmptyAudio: of no bytes.
             RequestTooLarge: of more than `most_bytes`.
+            Full: uploads take all the room.
         """
         held, head, size = bytearray(), b"", 0
-        async for piece in pieces:
-            size += len(piece)
-            if size > self.most_bytes:
-                raise RequestTooLarge(
-                    f"the recording is larger than {self.most_bytes} bytes, the most that is kept of one: compress it"
-                )
-            held += piece
-            head = head if len(head) == HEAD_BYTES else head + piece[: HEAD_BYTES - len(head)]
-            if len(held) >= PIECE:
+        with tempfile.TemporaryFile(dir=self.folder, buffering=0) as file:
+            try:
+                async for piece in pieces:
+                    size, self.used = size + len(piece), self.used + len(piece)
+                    self._check(size)
+                    held += piece
+                    if len(head) < HEAD_BYTES:
+                        head += piece[: HEAD_BYTES - len(head)]
+                    if len(held) >= PIECE:
+                        await asyncio.to_thread(file.write, bytes(held))
+                        held.clear()
                 await asyncio.to_thread(file.write, bytes(held))
-                held.clear()
-        await asyncio.to_thread(file.write, bytes(held))
-        if not size:
-            raise EmptyAudio("the body is empty: send the bytes of an audio file")
-        return Spooled(file, head, size)
+                if not size:
+                    raise EmptyAudio("the body is empty: send the bytes of an audio file")
+                yield Spooled(file, head, size)
+            finally:
+                self.used -= size
+
+    def _check(self, size: int) -> None:
+        if size > self.most_bytes:
+            raise RequestTooLarge(
+                f"the recording is larger than {self.most_bytes} bytes, the most that is kept of one: compress it"
+            )
+        if self.used > UPLOADS * self.most_bytes:
+            raise Full
 
 
 def whole(clip: Clip) -> bytes:

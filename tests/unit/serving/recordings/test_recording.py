@@ -167,19 +167,22 @@ def test_an_error_about_a_window_names_no_instance() -> None:
     )
 
 
-def test_only_so_many_recordings_are_worked_on_at_a_time() -> None:
+def test_recordings_share_the_room_that_there_is() -> None:
     made = pipeline(**SETTINGS)
+    large = wav(LEVELS * 2)  # of the mebibyte that one may have three quarters: five of them have room
 
     async def inner(request: web.Request, body: bytes) -> web.Response:
         await asyncio.sleep(0.3)
         return answered(made, dict(request.headers), body)
 
-    async def use(asking: Asked) -> list[Reply]:
+    async def use(asking: Asked) -> tuple[list[Reply], int]:
         headers = {"x-split": "recording", "x-windows": "1"}
-        return await asyncio.gather(*(asking.post(wav(LEVELS), headers) for _ in range(6)))
+        replies = await asyncio.gather(*(asking.post(large, headers) for _ in range(7)))
+        return replies, asking.splitter.spool.used
 
-    replies = run(use, made, inner)
-    assert sorted(reply.status for reply in replies) == [200] * 4 + [429] * 2
+    replies, used = run(use, made, inner)
+    found = sorted(reply.status for reply in replies)
+    assert (found[0], found[-1], used) == (200, 429, 0)
     assert {json.loads(reply.body)["code"] for reply in replies if reply.status == 429} == {"overloaded"}
 
 

@@ -190,20 +190,33 @@ def test_the_groups_of_a_request_are_all_answered_by_one_version() -> None:
     assert sorted(paths) == ["/predictions/m"] * 3 + ["/predictions/m/1.0"] * 2
 
 
-def test_a_version_that_goes_meanwhile_is_said_to_be_replaced() -> None:
-    made = pipeline(**SETTINGS)
+@pytest.mark.parametrize(("kept", "status"), [("2.0", 200), ("", 503)])
+def test_a_version_that_goes_meanwhile_leaves_the_request_to_the_one_in_its_place(
+    kept: str, status: int
+) -> None:
+    made, gone = pipeline(**SETTINGS), set[str]()
 
     async def inner(request: web.Request, body: bytes) -> web.Response:
-        if request.path.endswith("/1.0"):
-            return web.json_response({"error": "no such model", "code": "model_not_found"}, status=404)
-        return answered(made, dict(request.headers), body)
+        version = "2.0" if gone else "1.0"
+        if "/" in (named := request.path.removeprefix("/predictions/m")):
+            version = named.removeprefix("/")
+            if version != kept:
+                gone.add(version)
+                return web.json_response({"error": "no such model", "code": "model_not_found"}, status=404)
+        found = answered(made, dict(request.headers), body)
+        found.headers["x-model-version"] = version
+        return found
 
     async def use(asked: Asked) -> Any:
         return await asked.post(instances(CLIPS * 2))
 
     reply = run(use, made, inner)
-    assert (reply.status, json.loads(reply.body)["code"]) == (503, "unavailable")
-    assert reply.headers["retry-after"] == "1"
+    assert reply.status == status
+    if status == 200:
+        assert reply.headers["x-model-version"] == "2.0"
+    else:
+        assert json.loads(reply.body)["code"] == "unavailable"
+        assert reply.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize(("full_from", "status"), [(1, 429), (3, 200)])
