@@ -134,7 +134,7 @@ class Gateway:
             splitting = Splitting(self.folder / "splitter", self.folder / "inner")
             most = self.options.recording_bytes
             asked = recordings.Configuration(*splitting, self.models, self.route_seconds, most)
-            self.splitter = SplitterProcess(asked, self.server.run)
+            self.splitter = SplitterProcess(asked, self.server.run / logs.SPLITTER)
             self.splitter.start()
         config = Configuration(
             self.server.run,

@@ -12,7 +12,7 @@ from speaker_id.settings import Settings
 from bundle import private
 from bundle.spec import ModelSpec
 
-FILE = "splitter.json"  # in the server's run folder
+FILE = "splitter.json"  # beside its socket
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ class Configuration:
     route_seconds: int
     recording_bytes: int
 
-    def write(self, run: Path) -> Path:
-        """Write it into the run folder; the file for the process's command line."""
+    def write(self) -> Path:
+        """Write it beside the socket; the file for the process's command line."""
+        file = self.listen.with_name(FILE)
         models = {
             name: {"settings": served.settings.model_dump(mode="json"), "workers": served.workers}
             for name, served in self.models.items()
@@ -59,8 +60,8 @@ class Configuration:
             "route_seconds": self.route_seconds,
             "recording_bytes": self.recording_bytes,
         }
-        private.write(run / FILE, json.dumps(content, indent=2))
-        return run / FILE
+        private.write(file, json.dumps(content, indent=2))
+        return file
 
     @classmethod
     def read(cls, file: Path) -> Configuration:

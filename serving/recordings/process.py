@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from bundle import private
-from serving.host import local_http, logs
+from serving.host import local_http
 from serving.host.leash import Leashed
-from serving.recordings.configuration import FILE, Configuration
+from serving.recordings.configuration import Configuration
 
 COUNTS = "/counts"
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,12 +29,11 @@ class SplitterProcess:
 
     Args:
         configuration: what it is started with.
-        run: the server's folder, for its configuration and its log.
+        log: what it prints: errors.
     """
 
-    def __init__(self, configuration: Configuration, run: Path) -> None:
-        self.configuration, self.run = configuration, run
-        self.log = run / logs.SPLITTER
+    def __init__(self, configuration: Configuration, log: Path) -> None:
+        self.configuration, self.log = configuration, log
         self.starts = 0
         self._process: Leashed | None = None
         self._over = threading.Event()
@@ -46,7 +45,7 @@ class SplitterProcess:
 
     def start(self) -> None:
         """Start it; requests that arrive before it listens wait in the gateway."""
-        self.configuration.write(self.run)
+        self._file = self.configuration.write()
         self._start()
         self._thread.start()
 
@@ -70,7 +69,7 @@ class SplitterProcess:
     def _start(self) -> None:
         with self.log.open("ab") as log:
             self._process = Leashed(
-                [sys.executable, "-m", "serving.recordings", str(self.run / FILE)],
+                [sys.executable, "-m", "serving.recordings", str(self._file)],
                 stdout=log,
                 stderr=log,
                 umask=private.UMASK,

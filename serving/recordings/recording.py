@@ -27,6 +27,9 @@ from serving.recordings.windows import Window, Windows, cut
 
 SAMPLING_RATE = 16_000  # Hz, of every model of these families; another's workers resample
 MIN_SAMPLES = 400  # of the last window: a frame of these models
+MIN_EMBEDDING_SAMPLES = (
+    5_000  # the same where enrolled voices may be asked for: the frames that an x-vector looks at
+)
 BLOCK_SECONDS = 10.0  # of decoded audio that is read at once
 # Part of the time that there is for an answer, after which none is begun that does not fit. Too high: recordings that
 # do not fit get 504 at its end. Too low: recordings that would fit are refused.
@@ -76,11 +79,12 @@ class Reading:
         recordings: decoder processes.
         spooled: the upload.
         asked: the windows.
+        least: samples of the last one.
     """
 
-    def __init__(self, recordings: Recordings, spooled: Spooled, asked: Windows) -> None:
+    def __init__(self, recordings: Recordings, spooled: Spooled, asked: Windows, least: int) -> None:
         self.opened = recordings.open(spooled.file.fileno(), block_seconds=BLOCK_SECONDS)
-        self.windows: Iterator[Window] = cut(self.opened, asked, SAMPLING_RATE, MIN_SAMPLES)
+        self.windows: Iterator[Window] = cut(self.opened, asked, SAMPLING_RATE, least)
 
     async def take(self, count: int) -> list[Window]:
         """Return the next windows; fewer at the recording's end."""
@@ -103,8 +107,9 @@ async def answer(
     """
     settings, wanted = served.settings, asked.windows
     progress = Progress(wanted, target.left or math.inf, stated_seconds(spooled.head, spooled.size))
+    least = MIN_EMBEDDING_SAMPLES if settings.open_sets else MIN_SAMPLES
     count = max(1, min(int(group_seconds(settings) / wanted.seconds), settings.max_request_clips))
-    reading = await asyncio.to_thread(Reading, recordings, spooled, wanted)
+    reading = await asyncio.to_thread(Reading, recordings, spooled, wanted, least)
     taken: dict[int, list[Window]] = {}
     found, replies, size = list[Answered](), list[Reply](), 0
     try:
@@ -123,7 +128,9 @@ async def answer(
     finally:
         reading.opened.close()
     if not found:
-        raise AudioTooShort(f"the recording has fewer than {MIN_SAMPLES} samples at {SAMPLING_RATE} Hz")
+        raise AudioTooShort(
+            f"the recording has less than {1e3 * least / SAMPLING_RATE:g} ms of audio, the least that is answered"
+        )
     return found, replies
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import itertools
 import json
+import math
 import os
 import signal
 import socket
@@ -166,3 +168,84 @@ def test_a_splitter_that_is_killed_costs_its_callers_seconds_and_no_answer(
     assert time.monotonic() - began < 60
     assert gateway.splitter.starts == starts + 1
     assert gateway.splitter.pid != pid
+
+
+RATE = 16_000
+JOINED = np.concatenate([soundfile.read(clip, dtype="float32")[0] for clip in CLIPS])  # 55 s of sixteen clips
+
+
+def recording(samples: Any, form: str = "FLAC", subtype: str = "PCM_16") -> bytes:
+    made = io.BytesIO()
+    soundfile.write(made, samples, RATE, format=form, subtype=subtype)
+    return made.getvalue()
+
+
+def test_each_window_is_answered_as_the_same_samples_alone(gateway: Gateway) -> None:
+    answer = post(gateway, recording(JOINED), x_windows="3;hop=1.5", x_request_id="meeting")
+    assert answer.status_code == 200, answer.text
+    windows = answer.json()["windows"]
+    last = math.ceil((len(JOINED) / RATE - 3) / 1.5)
+    assert [each["start"] for each in windows] == [1.5 * number for number in range(last + 1)]
+    assert windows[-1]["end"] == pytest.approx(len(JOINED) / RATE)
+    assert float(answer.headers["x-audio-seconds"]) == pytest.approx(
+        3 * last + (windows[-1]["end"] - windows[-1]["start"])
+    )
+    read = soundfile.read(io.BytesIO(recording(JOINED)), dtype="float32")[0]
+    for window in (windows[0], windows[7], windows[-1]):
+        samples = read[round(window["start"] * RATE) : round(window["end"] * RATE)]
+        alone = post(gateway, recording(samples, "WAV", "FLOAT"), content_type="audio/wav").json()
+        assert same(window["ranking"], alone)
+
+
+def test_turns_follow_the_speakers_and_may_be_rttm(gateway: Gateway) -> None:
+    body = recording(JOINED)
+    answer = requests.post(f"{gateway.url}/predictions/demo?windows=1&hop=0.5&top_k=1", body, timeout=600)
+    found = answer.json()
+    turns = found["turns"]
+    assert turns[0]["start"] == 0
+    assert turns[-1]["end"] == found["windows"][-1]["end"]
+    assert all(before["end"] == after["start"] for before, after in itertools.pairwise(turns))
+    assert len(found["windows"][0]["ranking"]) == 1
+    text = post(gateway, body, accept="text/rttm", x_windows="1;hop=0.5", x_request_id="m").text
+    named = [turn["label"] for turn in turns if turn["label"] != "unknown"]
+    assert [line.split()[7] for line in text.splitlines()] == named
+    assert text.startswith("SPEAKER m 1 ")
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_json_may_ask_for_windows_whatever_its_size(gateway: Gateway, small: bool) -> None:
+    samples = JOINED[: 4 * RATE] if small else JOINED
+    text = base64.b64encode(recording(samples)).decode()
+    body = json.dumps({"inputs": text, "parameters": {"windows": {"seconds": 2}, "top_k": 1}}).encode()
+    assert (len(body) < 256 << 10) == small
+    answer = post(gateway, body)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["windows"]) == math.ceil(len(samples) / RATE / 2)
+
+
+def test_a_recording_is_received_in_chunks_and_larger_than_a_body_may_be(gateway: Gateway) -> None:
+    large = recording(np.tile(JOINED, 12), "WAV", "FLOAT")
+    assert len(large) > 40_000_000
+    pieces = (large[start : start + 100_000] for start in range(0, len(large), 100_000))
+    answer = requests.post(
+        f"{gateway.url}/predictions/demo", pieces, headers={"X-Windows": "30", "X-Top-K": "1"}, timeout=600
+    )
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["windows"]) == math.ceil(12 * len(JOINED) / RATE / 30)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"x_windows": "0.1"}, 400, "invalid_parameter"),
+        ({"x_windows": "3"}, 415, "unsupported_media"),
+        ({"x_windows": "3", "path": "/predictions/other"}, 404, "model_not_found"),
+        ({"x_windows": "3", "path": "/predictions/demo/9.0"}, 404, "model_not_found"),
+    ],
+)
+def test_what_is_wrong_with_a_request_for_windows_is_said(
+    gateway: Gateway, headers: dict[str, str], status: int, code: str
+) -> None:
+    body = b"neither audio nor anything else" if status == 415 else recording(JOINED[: 5 * RATE])
+    answer = post(gateway, body, **headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -1,0 +1,133 @@
+"""One run: single clips at independent times, and beside them callers that send long work as fast as it is answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import requests
+
+from measure.loadtest import arrivals
+from measure.loadtest.drive import Record, drive, plan
+from measure.loadtest.target import Clip, Target
+
+LEAD_SECONDS = 2.0  # of the long work alone: it has filled what it fills by then
+WINDOWS = {"X-Windows": "3", "X-Top-K": "1"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Figures of one run.
+
+    Attributes:
+        latencies: of the single clips, in milliseconds from the scheduled send time, ascending.
+        throughput: seconds of audio that were answered in a second, single clips and long work together.
+        failed: requests of either kind without an answer.
+    """
+
+    condition: str
+    round: int
+    latencies: tuple[float, ...]
+    throughput: float
+    failed: int
+
+    def row(self) -> dict[str, Any]:
+        """For a JSON file: the latencies are one line."""
+        return {**asdict(self), "latencies": " ".join(map(str, self.latencies))}
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Run:
+        """The inverse of `row`."""
+        return cls(**{**row, "latencies": tuple(map(float, row["latencies"].split()))})
+
+
+@dataclass
+class Bulk:
+    """Callers that send one request again and again.
+
+    Args:
+        url: of inference.
+        body, headers: of the request.
+        callers: how many.
+
+    Attributes:
+        seconds: of audio that were answered.
+        failed: answers other than 200.
+    """
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
+    callers: int
+    seconds: float = 0.0
+    failed: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def send(self, over: Callable[[], bool]) -> None:
+        """One caller's requests, until it is over and the last one is answered."""
+        with requests.Session() as session:
+            while not over():
+                try:
+                    answer = session.post(self.url, self.body, headers=self.headers, timeout=600)
+                    seconds = float(answer.headers.get("x-audio-seconds", 0)) if answer.ok else 0.0
+                except requests.RequestException:
+                    seconds = 0.0
+                with self._lock:
+                    self.seconds += seconds
+                    self.failed += not seconds
+                if not seconds:
+                    time.sleep(0.1)  # it is refused: the rest of a run is no storm of requests
+
+
+def run(
+    condition: str,
+    number: int,
+    url: str,
+    clips: Sequence[Clip],
+    rate: float,
+    seconds: float,
+    bulk: Bulk | None,
+) -> Run:
+    """Send both, and wait for all answers.
+
+    Args:
+        number: of the round; it seeds the single clips' times.
+        rate: of single clips, a second.
+        seconds: for which they are sent.
+        bulk: the long work; None for none.
+    """
+    over = threading.Event()
+    with ThreadPoolExecutor(max(1, bulk.callers if bulk else 1)) as pool:
+        began = time.monotonic()
+        sending = [pool.submit(bulk.send, over.is_set) for _ in range(bulk.callers)] if bulk else []
+        try:
+            if bulk:
+                time.sleep(LEAD_SECONDS)
+            moments = arrivals.times("poisson", rate, seconds, number)
+            single = drive(plan(clips, [Target(url)], moments, seconds, number))
+        finally:
+            over.set()
+        for each in sending:
+            each.result()
+        passed = time.monotonic() - began
+    return figures(condition, number, single, bulk, passed)
+
+
+def figures(condition: str, number: int, single: Sequence[Record], bulk: Bulk | None, passed: float) -> Run:
+    """What one run shows.
+
+    Args:
+        passed: seconds from its start to its last answer.
+    """
+    answered = sum(each.audio_seconds for each in single if each.error is None)
+    return Run(
+        condition=condition,
+        round=number,
+        latencies=tuple(sorted(round(1000 * each.latency, 1) for each in single if each.error is None)),
+        throughput=round((answered + (bulk.seconds if bulk else 0.0)) / passed, 2),
+        failed=sum(each.error is not None for each in single) + (bulk.failed if bulk else 0),
+    )
