@@ -94,7 +94,9 @@ end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
-  if headers:get("grpc-status") ~= nil then
+  if handle:streamInfo():dynamicMetadata():get("split") then
+    return  -- the splitter's answer, which has passed here on its way from the model server
+  elseif headers:get("grpc-status") ~= nil then
     return word_grpc(handle)
   elseif headers:get("x-error") then
     return word_translated(handle, headers:get("x-error"))
