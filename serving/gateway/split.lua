@@ -35,7 +35,7 @@ function envoy_on_request(handle)
   end
   local chosen = way(handle)
   if chosen then
-    handle:streamInfo():dynamicMetadata():set("split", "way", chosen)  # for errors.lua
+    handle:streamInfo():dynamicMetadata():set("split", "way", chosen)  -- for errors.lua
     handle:headers():replace("x-split", chosen)  -- again: one taken before body(), which waits, is no longer valid
     handle:clearRouteCache()
   end
