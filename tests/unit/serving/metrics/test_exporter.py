@@ -95,5 +95,5 @@ def test_no_metric_has_a_label_that_callers_fill_in() -> None:
     labels = {label for metric in CATALOGUE for label in metric.labels}
     # the operator names callers, in the file of tokens
     assert labels == {"model", "version", "code", "status", "class", "part", "kind", "caller", "outcome"}
-    parts = {"workers", "torchserve", "management", "gateway", "access_log", "exporter"}
+    parts = {"workers", "torchserve", "management", "gateway", "access_log", "splitter", "exporter"}
     assert {metric.part for metric in CATALOGUE} == parts
