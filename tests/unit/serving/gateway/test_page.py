@@ -75,7 +75,13 @@ def test_every_error_has_a_title() -> None:
         "path_too_long",
         "headers_too_large",
     }  # it asks for none of that
-    of_no_page |= {"invalid_parameter", "unsupported_coding", "gateway_error", "cancelled", "recording_too_long"}
+    of_no_page |= {
+        "invalid_parameter",
+        "unsupported_coding",
+        "gateway_error",
+        "cancelled",
+        "recording_too_long",
+    }
     assert codes - titled == of_no_page
 
 
