@@ -45,8 +45,10 @@ def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
                     "minimum": 0,
                     "description": "Which clip of a v1 or v2 request is at fault, from 0.",
                 },
+                "seconds": {"type": "number", "description": "Of a recording that is too long: how long it may be."},
             },
             "instance",
+            "seconds",
         ),
         **rankings(settings),
         **open_inference(),
@@ -86,6 +88,18 @@ def rankings(settings: Sequence[Settings]) -> dict[str, Schema]:
         description="With `output=embedding`. Only embeddings of one `model` and `revision` can be compared.",
     )
     found["Answer"] = {"oneOf": [*kinds, ref("Embedding")]}
+    times: Schema = {"start": {"type": "number"}, "end": {"type": "number"}}
+    of_window = kinds[0] if len(kinds) == 1 else {"oneOf": kinds}
+    windows = told({**times, "ranking": of_window})
+    turns = {"type": "array", "items": told({**times, **entry["properties"]})}
+    found["Recording"] = told(
+        {
+            "windows": {"type": "array", "items": windows},
+            "turns": {"anyOf": [turns, {"type": "object", "additionalProperties": turns}]},
+        },
+        description="With `windows`; times in seconds. A turn is adjacent windows with one label; by head, where the "
+        "answer has several. With `Accept: text/rttm`, the turns as RTTM.",
+    )
     found["V1Answer"] = told(
         {"predictions": {"type": "array", "items": ref("Answer"), "description": "One a clip, in order."}}
     )

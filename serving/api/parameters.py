@@ -10,7 +10,19 @@ from speaker_id.settings import MAX_INFLATED_BYTES, Settings
 
 from bundle.sources import VERSION
 from bundle.spec import SHORT_NAME
-from serving.api.requests import FALSE_ALARMS, FUNCTION, HEADS, MIN_SCORE, OUTPUT, TOP_K, Schema, opens, ref
+from serving.api.requests import (
+    FALSE_ALARMS,
+    FUNCTION,
+    HEADS,
+    HOP,
+    MIN_SCORE,
+    OUTPUT,
+    TOP_K,
+    WINDOW,
+    Schema,
+    opens,
+    ref,
+)
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 
@@ -73,6 +85,11 @@ def components(page: bool, some: Sequence[str]) -> dict[str, Any]:
         "query_output": _given("query", "output", OUTPUT, AS_WHAT),
         "X-Output": _given("header", "X-Output", OUTPUT, AS_WHAT),
         **{name: others[name] for name in some},
+        "query_windows": _given("query", "windows", WINDOW),
+        "query_hop": _given("query", "hop", HOP),
+        "X-Windows": _given(
+            "header", "X-Windows", {"type": "string", "examples": ["3", "3;hop=1.5"]}, "As `windows` and `hop`."
+        ),
         "X-Request-Timeout": _given(
             "header",
             "X-Request-Timeout",
@@ -116,7 +133,7 @@ def references(*names: str) -> list[dict[str, str]]:
 OF_EVERY_REQUEST = ("X-Request-Id", "traceparent")
 OF_CLIPS = (
     *("query_top_k", "query_function_to_apply", "X-Top-K", "X-Function-To-Apply", "query_output", "X-Output"),
-    *("X-Request-Timeout", "Content-Encoding", *OF_EVERY_REQUEST),
+    *("query_windows", "query_hop", "X-Windows", "X-Request-Timeout", "Content-Encoding", *OF_EVERY_REQUEST),
 )
 
 OF_ANSWERS: dict[str, tuple[Schema, str]] = {

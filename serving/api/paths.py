@@ -94,7 +94,7 @@ ANY_FORM = {
     "multipart/form-data": ref("Form"),
     "application/json": {"anyOf": [ref("InferenceApiRequest"), ref("V1Request"), ref("V2Request")]},
 }
-ANY_ANSWER = ("Answer", "V1Answer", "V2Answer")
+ANY_ANSWER = ("Answer", "V1Answer", "V2Answer", "Recording")
 OF_A_MODEL, OF_A_VERSION = ("model",), ("model", "version")
 TOP_K, FUNCTION = "top_k/{top_k}", "function_to_apply/{function_to_apply}"
 

@@ -12,6 +12,7 @@ from speaker_id.protocol.values import FUNCTIONS, KINDS
 from speaker_id.settings import ALL_HEADS, FPIR, Settings
 
 from serving.api import example
+from serving.recordings.windows import LEAST_HOP, LONGEST, SHORTEST
 
 Schema = dict[str, Any]
 
@@ -41,6 +42,18 @@ MIN_SCORE: Schema = {
     "minimum": 0,
     "maximum": 1,
     "description": "Probability that a label must reach against `unknown`. Not with `fpir`.",
+}
+WINDOW: Schema = {
+    "type": "number",
+    "minimum": SHORTEST,
+    "maximum": LONGEST,
+    "description": "Answer a recording in windows of so many seconds.",
+}
+HOP: Schema = {
+    "type": "number",
+    "minimum": LEAST_HOP,
+    "maximum": LONGEST,
+    "description": "Seconds between the starts of two windows, at most a window's; that by default.",
 }
 THRESHOLDS = {"fpir": FALSE_ALARMS, "min_score": MIN_SCORE}
 
@@ -107,9 +120,14 @@ def schemas(settings: Sequence[Settings]) -> dict[str, Schema]:
                 "heads": some_heads(known),
                 "output": OUTPUT,
                 **thresholds(settings),
+                "windows": {
+                    "anyOf": [WINDOW, ref("Windows")],
+                    "description": "Of one recording, whose answer is a `Recording` then.",
+                },
             },
             description="Over what the path, a header or the query gives.",
         ),
+        "Windows": closed({"seconds": WINDOW, "hop": HOP}, ["seconds"]),
         "Form": form(known, thresholds(settings)),
         **inference_api(),
         **kserve_v1(clips),

@@ -21,6 +21,7 @@ from serving.api.files import files
 from serving.gateway.codes import GATEWAY_ERRORS
 from serving.gateway.options import GatewayOptions
 from serving.gateway.tokens import Tokens
+from serving.recordings.windows import FIELDS
 from serving.triton.upstream import upstream as of_triton
 from tests.unit.serving.gateway.configured import UPSTREAM
 
@@ -105,7 +106,9 @@ def test_every_key_of_a_body_is_one_that_the_parser_knows_and_no_other() -> None
 
     schemas = DOCUMENTS["open"]["components"]["schemas"]  # of a model that has all options
     tensors = [SCHEMAS["V2Files"], SCHEMAS["V2Waveforms"]]
-    assert keys(schemas["Options"]) == set(values.OPTION_NAMES) == set(HEADERS.values())
+    # the splitter reads the windows
+    assert keys(schemas["Options"]) - {"windows"} == set(values.OPTION_NAMES) == set(HEADERS.values())
+    assert keys(schemas["Windows"]) == set(FIELDS)
     assert keys(schemas["Form"]) == {*AUDIO_PARTS, *values.OPTION_NAMES} - {"body"}
     assert keys(SCHEMAS["InferenceApiRequest"]) == set(INFERENCE_API_KEYS)
     assert keys(SCHEMAS["V1Request"]) == set(V1_KEYS)
@@ -198,7 +201,7 @@ def test_every_error_that_an_operation_may_answer_is_described_with_its_code() -
         if each.code not in failures.OF_NO_OPERATION
     }
     assert described == handler | gateway
-    told = errors.MalformedRequest("x", instance=1).body()
+    told = errors.MalformedRequest("x", instance=1).body() | errors.RecordingTooLong("x", seconds=1.0).body()
     assert set(SCHEMAS["Error"]["properties"]) == set(told)
 
 
