@@ -24,11 +24,14 @@ from serving.recordings.budget import Budget
 from serving.recordings.configuration import Configuration, Served
 from serving.recordings.counts import Counts
 from serving.recordings.recording import SAMPLING_RATE, answer
-from serving.recordings.sending import Refused, Replaced, Sending
+from serving.recordings.sending import Refused, Replaced, Sending, Target
 from serving.recordings.spool import Full, Spool, whole
 from serving.recordings.upstream import FAULTS, Upstream, passed
 
 Found = TypeVar("Found")
+SECONDS = "x-audio-seconds"
+# of a request: whom its groups were for, more than one after a roll-out
+TARGETS = web.RequestKey("targets", list[Target])
 RECORDING = "recording"  # what split.lua says of a request that asks for windows
 COUNTS = "/counts"  # no path of a request: the gateway has answered what is not inference
 # Bodies that are held to be parsed, of all requests together, in bytes; the others wait in the gateway. Too high:
@@ -99,9 +102,9 @@ class Splitter:
         try:
             return await self._answer(request)
         except Refused as refused:
-            return _refusal(refused)
+            return _refusal(refused, _spent(request))
         except RequestError as error:
-            return _json(STATUS[type(error)].value, error.body())
+            return _json(STATUS[type(error)].value, error.body(), _spent(request))
         except Full:
             return _json(429, FULL, {"retry-after": "5"})
         except Replaced:
@@ -146,7 +149,10 @@ class Splitter:
                 found, replies = await _twice(
                     lambda: answer(
                         *(asked, spooled, decoders, self.sending[path.model]),
-                        target(request, path, asked.request, began + self.route_seconds - time.time()),
+                        _noted(
+                            request,
+                            target(request, path, asked.request, began + self.route_seconds - time.time()),
+                        ),
                         served,
                     )
                 )
@@ -168,7 +174,10 @@ class Splitter:
         self.counts.clips += 1
         found, replies = await _twice(
             lambda: clips.answer(
-                asked, self.sending[path.model], target(request, path, asked), served.settings
+                asked,
+                self.sending[path.model],
+                _noted(request, target(request, path, asked)),
+                served.settings,
             )
         )
         body, json_bytes = protocol.dump(found, served.settings.max_response_bytes)
@@ -243,9 +252,22 @@ async def _twice(work: Callable[[], Awaitable[Found]]) -> Found:
         return await work()
 
 
-def _refusal(refused: Refused) -> web.Response:
+def _noted(request: web.Request, each: Target) -> Target:
+    request.setdefault(TARGETS, []).append(each)
+    return each
+
+
+def _spent(request: web.Request) -> dict[str, str]:
+    """The header of an error by which its caller's share is charged for what has been worked on."""
+    targets = request.get(TARGETS, list[Target]())
+    return {SECONDS: f"{sum(each.seconds for each in targets):.3f}"} if targets else {}
+
+
+def _refusal(refused: Refused, spent: Mapping[str, str]) -> web.Response:
     """The error of a group, which counts its own clips from 0."""
-    reply, headers = refused.reply, passed(refused.reply.headers)
+    reply = refused.reply
+    kept = {name: value for name, value in passed(reply.headers).items() if name.lower() != SECONDS}
+    headers = {**kept, **spent}
     try:
         said = json.loads(reply.body)
     except ValueError:

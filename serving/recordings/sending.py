@@ -64,6 +64,7 @@ class Target:
         trace: the headers of its trace.
         deadline: seconds since the epoch after which nobody waits for the answer; None for no deadline.
         answered: the version that has answered first, and that answers the rest.
+        seconds: of audio that have been worked on.
     """
 
     model: str
@@ -72,6 +73,7 @@ class Target:
     trace: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
     answered: str | None = None
+    seconds: float = 0.0
 
     @property
     def path(self) -> str:
@@ -151,6 +153,7 @@ class Sending:
         pinned = target.answered
         with self.counts.group():
             reply = await self.upstream.send(target.path, headers, group.body.content)
+        target.seconds += float(reply.headers.get("x-audio-seconds", 0))
         if pinned and reply.status == HTTPStatus.NOT_FOUND:
             raise Replaced
         version = reply.headers.get("x-model-version")

@@ -77,6 +77,14 @@ def test_the_answer_is_what_one_worker_answers(form: str) -> None:
     assert reply.headers.get(name) == whole.headers.get(name)
 
 
+@pytest.mark.parametrize("asked", [{}, {"heads": ["fall"]}, {"heads": "all", "top_k": 1}])
+def test_so_is_that_of_a_model_of_several_heads(asked: dict[str, Any]) -> None:
+    for settings in ({}, {"default_head": "rise"}):
+        reply, whole, _ = both(instances(CLIPS, **asked), heads={"rise": 1, "fall": 1}, **settings)
+        assert reply.status == 200
+        assert reply.body == whole.body
+
+
 def test_headers_are_those_of_the_whole() -> None:
     reply, whole, _ = both(instances(CLIPS), {"x-request-id": "mine"})
     assert reply.headers["x-audio-seconds"] == whole.headers["x-audio-seconds"] == "3.000"
@@ -95,6 +103,7 @@ def test_an_error_names_its_clip_in_the_whole(bad: int) -> None:
     reply, whole, _ = both(instances([*CLIPS[:bad], b"no audio", *CLIPS[bad:]]))
     assert (reply.status, reply.body) == (whole.status, whole.body)
     assert json.loads(reply.body)["instance"] == bad
+    assert float(reply.headers["x-audio-seconds"]) >= float(whole.headers["x-audio-seconds"])
 
 
 def test_of_two_bad_clips_the_first_is_named() -> None:
