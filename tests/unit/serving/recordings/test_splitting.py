@@ -103,7 +103,7 @@ def test_an_error_names_its_clip_in_the_whole(bad: int) -> None:
     reply, whole, _ = both(instances([*CLIPS[:bad], b"no audio", *CLIPS[bad:]]))
     assert (reply.status, reply.body) == (whole.status, whole.body)
     assert json.loads(reply.body)["instance"] == bad
-    assert float(reply.headers["x-audio-seconds"]) >= float(whole.headers["x-audio-seconds"])
+    assert float(reply.headers["x-audio-seconds"]) >= bad * 0.5
 
 
 def test_of_two_bad_clips_the_first_is_named() -> None:
