@@ -21,7 +21,7 @@ from measure.chaos.endurance import endure
 from measure.chaos.load import EVERY_LABEL, KnownClip
 from measure.chaos.scene import SHORT, Fault, FaultRow, Size, play
 from measure.chaos.server import Server, serving
-from measure.chaos.sharing import bulk, greedy
+from measure.chaos.sharing import bulk, greedy, kill_splitter, recording
 from measure.chaos.storage import corrupt_archive, full_disk
 from measure.chaos.verdict import scores
 from measure.results import save_json
@@ -44,6 +44,8 @@ FAULTS = (
     Fault("kill-fork-server", DEMO, processes.kill_fork_server),
     Fault("greedy", DEMO, greedy),
     Fault("bulk", DEMO, bulk),
+    Fault("kill-splitter", DEMO, kill_splitter),
+    Fault("recording", DEMO, recording, quick=False),
     Fault("endurance", DEMO, endure, rate=2.0),
     # last: it ends the server that the others share
     Fault("kill-server", DEMO, processes.kill_server, unnoticed=False),
