@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -32,6 +33,7 @@ Found = TypeVar("Found")
 SECONDS = "x-audio-seconds"
 # of a request: whom its groups were for, more than one after a roll-out
 TARGETS = web.RequestKey("targets", list[Target])
+log = logging.getLogger(__name__)
 RECORDING = "recording"  # what split.lua says of a request that asks for windows
 COUNTS = "/counts"  # no path of a request: the gateway has answered what is not inference
 # Bodies that are held to be parsed, of all requests together, in bytes; the others wait in the gateway. Too high:
@@ -44,6 +46,7 @@ WORKING = 4
 ADDED = frozenset(
     {"host", "connection", "keep-alive", "transfer-encoding", "x-split", "x-query", "x-received", "x-answer-within"}
 )  # fmt: skip
+BUG = {"error": "the server failed on this request; its log says why", "code": "internal_error"}
 AWAY = {"error": "the model server is not accepting requests; try again in a moment", "code": "unavailable"}
 FULL = {
     "error": "the recordings of other callers take all the room that there is; try again in a moment",
@@ -111,6 +114,9 @@ class Splitter:
             return _json(503, REPLACED, {"retry-after": "1"})
         except FAULTS:
             return _json(503, AWAY, {"retry-after": "1"})
+        except Exception:
+            log.exception("a request failed")  # without any of it: where it failed
+            return _json(500, BUG)
 
     async def _answer(self, request: web.Request) -> web.Response:
         content = request.content

@@ -259,6 +259,17 @@ def test_a_caller_that_waits_no_longer_gets_no_more_groups_computed() -> None:
     assert encoder.micro_batches == []
 
 
+def test_an_answer_that_is_none_is_a_fault_of_the_server_in_the_shape_of_every_error() -> None:
+    async def inner(request: web.Request, body: bytes) -> web.Response:
+        return web.Response(text="what is this?", headers={"x-model-version": "1.0"})
+
+    async def use(asked: Asked) -> Any:
+        return await asked.post(instances(CLIPS))
+
+    reply = run(use, pipeline(**SETTINGS), inner)
+    assert (reply.status, json.loads(reply.body)["code"]) == (500, "internal_error")
+
+
 def test_an_inner_listener_that_is_away_is_said_to_be_unavailable() -> None:
     async def inner(request: web.Request, body: bytes) -> web.Response:
         assert request.transport is not None
