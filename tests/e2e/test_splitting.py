@@ -11,6 +11,7 @@ import math
 import os
 import signal
 import socket
+import stat
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -174,6 +175,13 @@ def test_a_splitter_that_is_killed_costs_its_callers_seconds_and_no_answer(
     assert time.monotonic() - began < 60
     assert gateway.splitter.starts == starts + 1
     assert gateway.splitter.pid != pid
+
+
+def test_its_sockets_are_their_owner_s(gateway: Gateway) -> None:
+    assert gateway.splitter is not None
+    sockets = gateway.splitter.configuration.listen, gateway.splitter.configuration.inner
+    assert [stat.S_IMODE(each.stat().st_mode) & 0o077 for each in sockets] == [0, 0]
+    assert [stat.S_IMODE(each.parent.stat().st_mode) for each in sockets] == [0o700, 0o700]
 
 
 RATE = 16_000
