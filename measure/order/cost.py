@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
 import requests
 
-from measure.loadtest.drive import drive, plan
-from measure.loadtest.target import Target
 from measure.order.sounds import LONG_CLIP_SECONDS, Sounds
-from measure.order.traffic import WINDOWS
+from measure.order.traffic import WINDOWS, Bulk
 from measure.sampling import resident, sampled
 from serving.service import Service
 
@@ -96,7 +95,7 @@ def costs(service: Service, url: str, sounds: Sounds, number: int, seconds: floa
     """
     meter = Meter(service)
     with meter.measuring():
-        meter.seconds = _singles(url, sounds, seconds, number)
+        meter.seconds = _singles(url, sounds, seconds)
     yield meter.cost("clips of 3 s", number)
     for kind, body, headers, length in (
         ("a clip of 120 s", sounds.long_clip, {"Content-Type": "audio/wav"}, LONG_CLIP_SECONDS),
@@ -108,12 +107,12 @@ def costs(service: Service, url: str, sounds: Sounds, number: int, seconds: floa
         yield meter.cost(kind, number)
 
 
-def _singles(url: str, sounds: Sounds, seconds: float, seed: int) -> float:
+def _singles(url: str, sounds: Sounds, seconds: float) -> float:
     """Keep CALLERS single clips in flight for so long; the seconds of audio that were answered."""
-    moments: Sequence[float] = [0.0] * 100_000
-    began = time.monotonic()
-    records = drive(
-        plan(sounds.clips, [Target(url)], moments, seconds, seed, callers=CALLERS),
-        enough=lambda: time.monotonic() - began > seconds,
-    )
-    return sum(each.audio_seconds for each in records if each.error is None)
+    end = time.monotonic() + seconds
+    headers = {"Content-Type": "audio/wav"}
+    bulk = [Bulk(url, clip.path.read_bytes(), headers, 1) for clip in sounds.clips[:CALLERS]]
+    with ThreadPoolExecutor(CALLERS) as pool:
+        for each in [pool.submit(each.send, lambda: time.monotonic() > end) for each in bulk]:
+            each.result()
+    return sum(each.seconds for each in bulk)
