@@ -20,7 +20,10 @@ Report = dict[str, Any]  # evaluation.json
 STUDY = (
     REPOSITORY / "measure" / "openset" / "results" / "openset.json"
 )  # written by `python -m measure.openset`
-WAYS = {"msp": "largest probability (MSP), the baseline", "mahalanobis": "Mahalanobis, which the guard uses"}
+WAYS = {
+    "msp": "largest probability (MSP), the baseline",
+    "relative": "relative Mahalanobis, which the guard uses",
+}
 BLOCK = re.compile(r"(<!-- table: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -41,8 +41,8 @@ MIN_SECONDS = 1.5  # shorter clips are reported apart
 CROP = 2 * SAMPLE_RATE
 PROBE_SECONDS = 3
 NOISE_PROBES = 20
+TONES_HZ = (300, *np.geomspace(60, 4000, 60, dtype=np.float32))  # other ones than guards are made from
 CONFIDENT = 0.9
-MOST = 16  # clips of one stranger
 GUARDED = "with unknown"  # a column of predictions.csv
 
 Probabilities = npt.NDArray[np.float32]  # [labels + 1], the last "unknown"; or [clips, labels + 1]
@@ -161,7 +161,7 @@ def outsiders(corpus: Corpus, people: Corpus) -> dict[str, list[Waveform]]:
     probes = {
         "digital silence": [np.zeros(length, np.float32)],
         "white noise": [0.1 * rng.standard_normal(length, np.float32) for _ in range(NOISE_PROBES)],
-        "pure tones, 100–2000 Hz": [np.sin(2 * np.pi * hz * time) for hz in (100, 220, 440, 1000, 2000)],
+        "pure tones, 60–4000 Hz": [np.sin(2 * np.pi * hz * time) for hz in TONES_HZ],
         # At another speed a voice is another person's: pitch and vocal tract both change.
         "test clips, 25 % faster": [resample(waveform, 20_000) for waveform in clips],
         "test clips, 20 % slower": [resample(waveform, 12_800) for waveform in clips],
@@ -171,15 +171,8 @@ def outsiders(corpus: Corpus, people: Corpus) -> dict[str, list[Waveform]]:
 
 
 def strangers(people: Corpus) -> list[Clip]:
-    """Clips of the people held out, at most ``MOST`` of each: the longest voices must not outweigh the others."""
-    of: dict[str, list[Clip]] = {}
-    for clip in people.select(HELD_OUT, MIN_SECONDS):
-        of.setdefault(clip.voice.speaker, []).append(clip)
-    return [clips[place] for clips in of.values() for place in _spread(len(clips))]
-
-
-def _spread(count: int) -> list[int]:
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, MOST))})
+    """Clips of the people held out."""
+    return people_corpus.spread(people.select(HELD_OUT, MIN_SECONDS))
 
 
 def unknown(reference: Reference, corpus: Corpus, people: Corpus) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Clips of the named voices and of the calibration people → guards of two heads, speaker and language: "unknown".
+"""Clips of the named voices and of other people → guards of two heads, speaker and language: "unknown".
 
     python -m training.guard [--model models/demo]
 
 The named voices' clips are of the validation split: means of clips that trained would lie too close together for new
-ones. Everybody is heard through a telephone too, or a narrow band by itself would be a stranger.
+ones. The others are the calibration people and those who train: the speaker head never learned to name them, and nine
+people are too few to say what a stranger is like. Each is compared with the rest. Everybody is heard through a
+telephone too, or a narrow band by itself would be a stranger.
 """
 
 import argparse
@@ -22,11 +24,11 @@ from bundle.spec import ModelSpec, guard_file
 from training import MODEL_DIR, SAMPLE_RATE, WORK_DIR, corpus, people_corpus
 from training.codecs import telephone
 from training.corpus import Clip, Corpus
-from training.people import CALIBRATION, Person
+from training.people import CALIBRATION, TRAIN, Person
 from training.waveform import Waveform
 
 HEAD = "speaker"
-RATES = (0.01, 0.02, 0.05, 0.1)  # of strangers' clips that may be named: what model.yaml's is chosen from
+RATES = (0.01, 0.02, 0.05, 0.07, 0.1)  # of strangers' clips that may be named, which model.yaml's is one of
 LABEL: dict[str, Callable[[Clip], str]] = {
     HEAD: lambda clip: clip.voice.speaker,
     "language": lambda clip: clip.voice.language,  # of the six: that of a stranger is unknown
@@ -38,9 +40,8 @@ def answered(head: Classifier, people: Iterable[str], waveforms: Iterable[Wavefo
     return Answered(tuple(people), torch.stack(logits), torch.stack(embeddings))
 
 
-def heard(head: Classifier, source: Corpus, split: str, named: Callable[[Clip], str]) -> Answered:
-    """A split's clips as recorded, and through a telephone."""
-    clips = source.select(split)
+def heard(head: Classifier, source: Corpus, clips: list[Clip], named: Callable[[Clip], str]) -> Answered:
+    """Clips as recorded, and through a telephone."""
     people = list(map(named, clips))
     waveforms = [source.waveform(clip) for clip in clips]
     return answered(head, people * 2, [*waveforms, *map(telephone, waveforms)])
@@ -62,9 +63,11 @@ def _of_head(spec: ModelSpec, head: Classifier, name: str, model: Path, work: Pa
     unknown = spec.heads[name].unknown
     assert unknown is not None
     without_voice = list(sounds(SAMPLE_RATE))
+    voices, others = corpus.load(work), people_corpus.load(work)
+    strangers = [clip for role in (CALIBRATION, TRAIN) for clip in people_corpus.spread(others.select(role))]
     answers = Heard(
-        heard(head, corpus.load(work), "validation", LABEL[name]),
-        heard(head, people_corpus.load(work), CALIBRATION, person),
+        heard(head, voices, voices.select("validation"), LABEL[name]),
+        heard(head, others, strangers, person),
         answered(head, [""] * len(without_voice), without_voice),
     )
     found = {rate: calibrate(answers, head.labels, head.maker, rate) for rate in {unknown.fpir, *RATES}}

@@ -9,7 +9,7 @@ their names) into clips of about three seconds, each recording in one clip only,
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -32,6 +32,7 @@ UNREADABLE = (
     av.FFmpegError,
     UnicodeDecodeError,
 )  # a few files are no audio, or in a codec FFmpeg has not finished
+MOST = 16  # clips of one person that measure or set thresholds
 PROBED = 40  # files that tell the usual rate
 PAUSE = FRAME * 5  # 100 ms left of the silence at either end of a recording
 MIN_WORD_SECONDS = 0.15
@@ -139,6 +140,15 @@ def build(work: Path) -> Corpus:
 def load(work: Path) -> Corpus:
     """The corpus ``build`` saved."""
     return load_clips(work / FOLDER, PEOPLE)
+
+
+def spread(clips: Iterable[Clip]) -> list[Clip]:
+    """At most ``MOST`` clips of each person: the longest voices must not outweigh the others."""
+    of: dict[str, list[Clip]] = {}
+    for clip in clips:
+        of.setdefault(clip.voice.speaker, []).append(clip)
+    places = {name: np.linspace(0, len(mine) - 1, min(len(mine), MOST)) for name, mine in of.items()}
+    return [mine[place] for name, mine in of.items() for place in sorted({round(x) for x in places[name]})]
 
 
 def table(corpus: Corpus) -> str:

@@ -1,11 +1,12 @@
 """Answers to labelled clips and to strangers → a guard of a closed-set head, and what was measured of each method.
 
-Known clips are compared with means that they are not part of: the label means are fitted again without each fold.
+Known clips are compared with means that they are not part of: the label means are fitted again without each fold, and
+those of strangers without each person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -31,6 +32,7 @@ from bundle.enrolment.calibration import (
 from bundle.enrolment.intervals import Interval, share
 
 FOLDS = 10
+ALIKE = 1e-3  # embeddings of sounds that are one
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,11 @@ def calibrate(
     known, strangers = heard.known, heard.strangers
     check_enough(len(strangers.people))
     owners = torch.tensor([labels.index(person) for person in known.people])
-    means = LabelMeans.fit(known.embeddings, owners)
+    sounds = distinct(heard.sounds.embeddings)
+    means = LabelMeans.fit(known.embeddings, owners, torch.cat([strangers.embeddings, sounds]))
     right = (known.logits.argmax(1) == owners).numpy()
-    scores = {
-        method: (left_out(method, known, owners), scored(method, strangers, means)) for method in METHODS
-    }
+    mine, theirs = left_out(heard, owners), others_left_out(heard, owners)
+    scores = {method: (mine[method], theirs[method]) for method in METHODS}
     found = {method: calibrated(method, *scores[method], known, strangers) for method in METHODS}
     manifest = GuardManifest(
         made=made,
@@ -128,7 +130,7 @@ def calibrate(
         calibrated=date or datetime.now(timezone.utc).date().isoformat(),
         methods=found,
     )
-    guard = Guard(manifest, means, heard.sounds.embeddings.float())
+    guard = Guard(manifest, means, sounds.float())
     return Guarding(
         guard,
         share(known.people, right),
@@ -142,18 +144,53 @@ def scored(method: Method, clips: Answered, means: LabelMeans) -> NDArray[np.flo
     return np.asarray(found.double().numpy())
 
 
-def left_out(method: Method, known: Answered, owners: Tensor) -> NDArray[np.float64]:
-    """(clips,): scores by means that a clip is not part of."""
+def distinct(sounds: Tensor) -> Tensor:
+    """(sounds, width) without repetitions: a model that normalises hears one noise at every level."""
+    kept: list[Tensor] = []
+    for each in sounds:
+        if not any(torch.allclose(each, other, rtol=ALIKE, atol=ALIKE) for other in kept):
+            kept.append(each)
+    return torch.stack(kept) if kept else sounds
+
+
+def left_out(heard: Heard, owners: Tensor) -> dict[Method, NDArray[np.float64]]:
+    """(clips,) by each method: scores of known clips, by means that a clip is not part of."""
     places = torch.zeros_like(owners)  # of each clip among those of its label
     for owner in range(int(owners.max()) + 1):
         places[owners == owner] = torch.arange(int((owners == owner).sum()))
-    folds = min(FOLDS, int(torch.bincount(owners).min()))
-    scores = np.zeros(len(owners))
-    for fold in range(folds):
-        out = places % folds == fold
-        part = Answered((), known.logits[out], known.embeddings[out])
-        scores[out.numpy()] = scored(method, part, LabelMeans.fit(known.embeddings[~out], owners[~out]))
-    return scores
+    folds = places % min(FOLDS, int(torch.bincount(owners).min()))
+    known, others = heard.known, torch.cat([heard.strangers.embeddings, heard.sounds.embeddings])
+
+    def fit(out: Tensor) -> LabelMeans:
+        return LabelMeans.fit(known.embeddings[~out], owners[~out], others)
+
+    return in_parts(known, folds, fit)
+
+
+def others_left_out(heard: Heard, owners: Tensor) -> dict[Method, NDArray[np.float64]]:
+    """(clips,) by each method: scores of strangers, each person compared with the other strangers."""
+    strangers = heard.strangers
+    names = sorted(set(strangers.people))
+    people = torch.tensor([names.index(name) for name in strangers.people])
+
+    def fit(out: Tensor) -> LabelMeans:
+        rest = strangers.embeddings if out.all() else strangers.embeddings[~out]
+        return LabelMeans.fit(heard.known.embeddings, owners, torch.cat([rest, heard.sounds.embeddings]))
+
+    return in_parts(strangers, people, fit)
+
+
+def in_parts(
+    clips: Answered, parts: Tensor, fit: Callable[[Tensor], LabelMeans]
+) -> dict[Method, NDArray[np.float64]]:
+    """Scores of clips, each part's by what `fit` makes without it."""
+    found = {method: np.zeros(len(parts)) for method in METHODS}
+    for part in sorted(set(parts.tolist())):
+        out = parts == part
+        means, inside = fit(out), Answered((), clips.logits[out], clips.embeddings[out])
+        for method, scores in found.items():
+            scores[out.numpy()] = scored(method, inside, means)
+    return found
 
 
 def calibrated(
@@ -221,8 +258,9 @@ def unknown_sounds(guard: Guard, method: Method, threshold: float, sounds: Answe
     scores = scored(method, sounds, guard.known)
     count = 0
     for index, score in enumerate(scores):
-        rest = torch.arange(len(scores)) != index
+        asked = sounds.embeddings[index : index + 1]
+        rest = ~torch.isclose(guard.sounds, asked, rtol=ALIKE, atol=ALIKE).all(1)
         other = Guard(guard.manifest, guard.known, guard.sounds[rest])
-        like = float(other.soundlike(method, sounds.embeddings[index : index + 1]))
+        like = float(other.soundlike(method, asked))
         count += score <= max(threshold, like)
     return count

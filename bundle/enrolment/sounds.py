@@ -8,7 +8,11 @@ import numpy as np
 from speaker_id.clip import Waveform
 
 SECONDS = 3.0
-HZ = (80, 125, 180, 260, 380, 550, 800, 1200, 1700, 2500, 3400)
+# closest where voices have pitch and first formant: between two tones farther apart one may resemble a voice
+PITCH_HZ = (80, 107, 160, 180, 200, 224, 250, 275, 300, 325, 355)
+FORMANT_HZ = (400, 450, 500, 560, 630, 710, 800, 920)
+HIGHER_HZ = (1500, 2200, 3000, 3700)
+HZ = (*PITCH_HZ, *FORMANT_HZ, *HIGHER_HZ)
 HUM_HZ = (50, 60, 100, 120)
 NOISE_LEVELS = (0.003, 0.03, 0.2)
 COLOURS = (
@@ -30,8 +34,8 @@ def sounds(rate: int) -> Iterator[Waveform]:
         harmonics = (np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 9))
         yield (0.1 * sum(harmonics, np.zeros(len(time)))).astype(np.float32)
     for colour in COLOURS:
+        spectrum = np.fft.rfft(rng.standard_normal(len(time)))
+        spectrum *= np.maximum(np.arange(len(spectrum)), 10) ** -colour
+        noise = np.fft.irfft(spectrum, len(time))
         for level in NOISE_LEVELS:
-            spectrum = np.fft.rfft(rng.standard_normal(len(time)))
-            spectrum *= np.maximum(np.arange(len(spectrum)), 10) ** -colour
-            noise = np.fft.irfft(spectrum, len(time))
             yield (level * noise / noise.std()).astype(np.float32)

@@ -10,6 +10,9 @@ cosine's). Which one tells strangers from the known best depends on the model, s
     energy       the log of the sum of exponentials of the logits. Liu et al. 2020, arXiv 2010.03759
     mahalanobis  minus the log of the squared distance to the nearest label's mean, in the labels' common covariance.
                  Lee et al. 2018, arXiv 1807.03888
+    relative     that plus the log of the squared distance to the mean of strangers, in their covariance: what would
+                 be unusual in any voice, such as a room, counts in both and cancels out. Ren et al. 2021, arXiv
+                 2106.09022, who take the difference without the logs
     cosine       to the nearest label's mean direction
 """
 
@@ -25,8 +28,7 @@ from torch import Tensor
 from speaker_id.manifest import Method
 
 METHODS: tuple[Method, ...] = get_args(Method)
-OF_EMBEDDINGS: tuple[Method, ...] = ("mahalanobis", "cosine")
-SHRINKAGE = 0.1  # of the covariance towards its mean variance: few clips a label leave it near singular
+OF_EMBEDDINGS: tuple[Method, ...] = ("mahalanobis", "relative", "cosine")
 NEAREST = 1e-12  # squared distance, whose log is still finite
 
 
@@ -38,31 +40,58 @@ class LabelMeans:
         means: (labels, width), of each label's embeddings.
         precision: (width, width), the inverse of the covariance within labels.
         directions: (labels, width), of unit length: of each label's embeddings' directions.
+        centre: (width,), of strangers' embeddings.
+        spread: (width, width), the inverse of their covariance.
     """
 
     means: Tensor
     precision: Tensor
     directions: Tensor
+    centre: Tensor
+    spread: Tensor
 
     @classmethod
-    def fit(cls, embeddings: Tensor, labels: Tensor) -> LabelMeans:
-        """From clips of known labels.
+    def fit(cls, embeddings: Tensor, labels: Tensor, strangers: Tensor) -> LabelMeans:
+        """From clips of known labels, and of none of them.
 
         Args:
             embeddings: (clips, width).
             labels: (clips,), each label at least once.
+            strangers: (clips, width).
         """
         count = int(labels.max()) + 1
         members = [embeddings[labels == label].double() for label in range(count)]
         means = torch.stack([each.mean(0) for each in members])
         within = embeddings.double() - means[labels]
-        covariance = within.T @ within / max(1, len(embeddings) - count)
-        spread = torch.eye(len(covariance), dtype=torch.float64) * covariance.diagonal().mean()
-        covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * spread
         directions = torch.stack([F.normalize(each, dim=1).mean(0) for each in members])
+        centre = strangers.double().mean(0)
         return cls(
-            means.float(), torch.linalg.inv(covariance).float(), F.normalize(directions, dim=1).float()
+            means.float(),
+            precision(within, max(1, len(embeddings) - count)).float(),
+            F.normalize(directions, dim=1).float(),
+            centre.float(),
+            precision(strangers.double() - centre, len(strangers)).float(),
         )
+
+
+def precision(centred: Tensor, freedom: int) -> Tensor:
+    """(clips, width) around their mean → (width, width), the inverse of their covariance.
+
+    It is shrunk towards its mean variance, since few clips leave it near singular, by as much as costs least where
+    they are normal: Chen et al. 2010, arXiv 0907.4698, equation 23.
+
+    Args:
+        freedom: what the sum of squares is divided by.
+    """
+    clips, width = centred.shape
+    covariance = centred.T @ centred / freedom
+    squares, trace = covariance.square().sum(), covariance.trace()
+    excess = (clips + 1 - 2 / width) * (squares - trace**2 / width)
+    most = (1 - 2 / width) * squares + trace**2
+    shrinkage = float(most / excess) if excess > most else 1.0
+    mean = trace / width * torch.eye(width, dtype=covariance.dtype)
+    shrunk: Tensor = (1 - shrinkage) * covariance + shrinkage * mean
+    return shrunk.inverse()
 
 
 def confidence(method: Method, logits: Tensor, embeddings: Tensor, known: LabelMeans | None = None) -> Tensor:
@@ -75,13 +104,19 @@ def confidence(method: Method, logits: Tensor, embeddings: Tensor, known: LabelM
     if method == "energy":
         return logits.logsumexp(1)
     assert known is not None, f"{method} compares with the labels' means"
-    return nearness(method, embeddings, known.means if method == "mahalanobis" else known.directions, known)
+    return nearness(method, embeddings, known.directions if method == "cosine" else known.means, known)
 
 
 def nearness(method: Method, embeddings: Tensor, points: Tensor, known: LabelMeans) -> Tensor:
     """(clips, width) → (clips,): how near to the nearest of (points, width), as the method measures."""
     if method == "cosine":
         return (F.normalize(embeddings, dim=1) @ F.normalize(points, dim=1).T).amax(1)
+    near = -log_distance(embeddings, points, known.precision)
+    return near + log_distance(embeddings, known.centre[None], known.spread) if method == "relative" else near
+
+
+def log_distance(embeddings: Tensor, points: Tensor, precision: Tensor) -> Tensor:
+    """(clips, width) → (clips,): log of the squared distance to the nearest of (points, width)."""
     away = embeddings[:, None] - points
-    squared = torch.einsum("cpw,wv,cpv->cp", away, known.precision, away).amin(1)
-    return -squared.clamp_min(NEAREST).log()
+    squared = torch.einsum("cpw,wv,cpv->cp", away, precision, away).amin(1)
+    return squared.clamp_min(NEAREST).log()

@@ -16,13 +16,14 @@ nearer to such a sound than the threshold is as unknown as that; the logits alon
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -33,7 +34,8 @@ from speaker_id.confidence import OF_EMBEDDINGS, LabelMeans, confidence, nearnes
 from speaker_id.gallery import fingerprint
 from speaker_id.manifest import CheckpointError, GuardCard, Method
 
-FORM = 1  # of the file; another is refused
+FORM = 2  # of the file; another is refused
+TENSORS = ("means", "precision", "directions", "centre", "spread", "sounds")
 SURE = 80.0  # log odds, beyond which fp32 has no probability
 
 
@@ -73,12 +75,14 @@ class Guard:
     sounds: Tensor
 
     def tensors(self) -> dict[str, Tensor]:
-        """By the names that the file has."""
+        """By the names that the file has; of symmetric ones the lower triangle, row by row."""
         known = self.known
         return {
             "means": known.means,
-            "precision": known.precision,
+            "precision": triangle(known.precision),
             "directions": known.directions,
+            "centre": known.centre,
+            "spread": triangle(known.spread),
             "sounds": self.sounds,
         }
 
@@ -97,30 +101,39 @@ class Guard:
         """
         try:
             with safe_open(path, "pt") as file:
-                manifest = GuardManifest.model_validate_json((file.metadata() or {}).get("guard", ""))
-                known = LabelMeans(*(file.get_tensor(name) for name in ("means", "precision", "directions")))
-                guard = cls(manifest, known, file.get_tensor("sounds"))
-        except (OSError, SafetensorError, ValidationError) as exc:
+                text = (file.metadata() or {}).get("guard", "")
+                form = json.loads(text or "{}").get("form", FORM)
+                if form != FORM:
+                    raise CheckpointError(
+                        f"{path.name} has form {form}, this version reads {FORM}: run `make guard` again"
+                    )
+                manifest = GuardManifest.model_validate_json(text)
+                tensors = {name: file.get_tensor(name) for name in TENSORS}
+        except (
+            OSError,
+            SafetensorError,
+            ValueError,
+            AttributeError,
+        ) as exc:  # the third: pydantic's and json's
             raise CheckpointError(f"{path.name} is no guard: {exc}; run `make guard` again") from exc
-        if manifest.form != FORM:
-            raise CheckpointError(
-                f"{path.name} has form {manifest.form}, this version reads {FORM}: run `make guard` again"
-            )
         labels, dim = manifest.labels, manifest.made.dim
-        sizes = {
-            "means": labels,
-            "precision": dim,
-            "directions": labels,
-            "sounds": guard.sounds.shape[0] if guard.sounds.ndim else 0,
-        }
-        for name, tensor in guard.tensors().items():
-            if tensor.shape != (sizes[name], dim) or tensor.dtype != torch.float32:
+        half, sounds = (dim * (dim + 1) // 2,), tensors["sounds"].shape[:1] or (0,)
+        shapes = ((labels, dim), half, (labels, dim), (dim,), half, (*sounds, dim))
+        for (name, tensor), shape in zip(tensors.items(), shapes, strict=True):
+            if tensor.shape != shape or tensor.dtype != torch.float32:
                 raise CheckpointError(
-                    f"{path.name} holds {name} of {tuple(tensor.shape)}, not ({sizes[name]}, {dim}) in fp32"
+                    f"{path.name} holds {name} of {tuple(tensor.shape)}, not {shape} in fp32"
                 )
             if not tensor.isfinite().all():
                 raise CheckpointError(f"{path.name} holds {name} that are not finite: damaged")
-        return guard
+        known = LabelMeans(
+            tensors["means"],
+            symmetric(tensors["precision"], dim),
+            tensors["directions"],
+            tensors["centre"],
+            symmetric(tensors["spread"], dim),
+        )
+        return cls(manifest, known, tensors["sounds"])
 
     def write(self, path: Path) -> None:
         """Write the file."""
@@ -136,6 +149,21 @@ class Guard:
                 f"the guard was calibrated for {mine.model} ({mine.sha256[:12]}…, {mine.dim} dimensions), not for this "
                 f"head ({made.sha256[:12]}…, {made.dim}): run `make guard` on the recordings again"
             )
+
+
+def triangle(full: Tensor) -> Tensor:
+    """(width, width), symmetric → (width · (width + 1) / 2,), the lower triangle row by row."""
+    rows, columns = torch.tril_indices(*full.shape)
+    return full[rows, columns]
+
+
+def symmetric(half: Tensor, width: int) -> Tensor:
+    """What `triangle` was made of."""
+    rows, columns = torch.tril_indices(width, width)
+    full = half.new_empty(width, width)
+    full[rows, columns] = half
+    full[columns, rows] = half
+    return full
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,9 @@ class PrecisionCheck(BaseModel):
     least_similarity: float | None = None
 
 
-Method = Literal["msp", "max_logit", "energy", "mahalanobis", "cosine"]  # `guard` says what each is
+Method = Literal[
+    "msp", "max_logit", "energy", "mahalanobis", "relative", "cosine"
+]  # `guard` says what each is
 
 
 class GuardCard(BaseModel):

@@ -4,6 +4,7 @@ measures   scores → EER, DIR at FPIR, AUROC, FPR at 95 %, Cllr, ECE
 cuts       the corpora of `training` → clips of 1, 3 and 8 s, by who may be enrolled and who is a stranger
 answers    a checkpoint → logits and embeddings of every clip
 verification, identification   the questions: one person or two; who, if anybody
+conditions     whether a voice is one vector or several
     study      all of them, with intervals by person
 plot       DET curves and reliability
 page       the page

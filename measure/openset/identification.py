@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +18,7 @@ from bundle.enrolment.trials import centroids
 from measure.openset import RATES, measures
 from measure.openset.heard import Heard, Model, Table, interval, of_clips
 from training import SAMPLE_RATE
+from training.evaluate import TONES_HZ
 from training.voices import LABELS
 
 GALLERIES, GALLERY_SIZE = 200, 6
@@ -98,42 +102,68 @@ def ranked(
     return found
 
 
-def new_galleries(new: Heard, fresh: Heard, strangers: Heard) -> Table:
+@dataclass(frozen=True)
+class Drawn:
+    """A gallery of people never heard before.
+
+    Attributes:
+        chosen: places of its voices among those enrolled.
+        own: (tested clips,), which are of its voices.
+        outside: (strangers' clips,), which are of people who can be none of them.
+        owners: (own clips,), places among `chosen`.
+    """
+
+    chosen: list[int]
+    own: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+    owners: NDArray[np.int64]
+
+    def detection(self, mine: NDArray[np.float64], theirs: NDArray[np.float64], rate: float) -> float:
+        """DIR at FPIR, of scores (clips, enrolled) of the tested clips and of strangers'."""
+        scores = mine[self.own][:, self.chosen]
+        right = scores.argmax(axis=1) == self.owners
+        return measures.detection(
+            scores.max(axis=1), right, theirs[self.outside][:, self.chosen].max(axis=1), rate
+        )
+
+
+def drawn(new: Heard, fresh: Heard, strangers: Heard) -> Iterator[Drawn]:
     """Galleries of people never heard before, drawn at random; the other people held out are their strangers."""
     rng = np.random.default_rng(0)
-    models = new.by_person()
+    names = list(new.by_person())
     keys = dict(zip(new.cuts.people, new.cuts.keys, strict=True))
-    names = list(models)
-    means = centroids(list(models.values()))
-    mine = fresh.answers.vectors @ means.T
-    theirs = strangers.answers.vectors @ means.T
     fresh_people, stranger_keys = np.asarray(fresh.cuts.people), np.asarray(strangers.cuts.keys)
-    found: dict[str, list[float]] = {f"dir@{rate:g}": [] for rate in RATES}
     for _ in range(GALLERIES):
-        drawn = rng.permutation(len(names))
         chosen: list[int] = []
-        for index in drawn:  # one of a group at most
+        for index in rng.permutation(len(names)):  # one of a group at most
             if keys[names[index]] not in {keys[names[other]] for other in chosen}:
                 chosen.append(int(index))
             if len(chosen) == GALLERY_SIZE:
                 break
-        own = np.isin(fresh_people, [names[index] for index in chosen])
-        outside = ~np.isin(stranger_keys, [keys[names[index]] for index in chosen])
-        scores = mine[own][:, chosen]
-        right = np.array([names[chosen[place]] for place in scores.argmax(axis=1)]) == fresh_people[own]
-        for rate in RATES:
-            best = theirs[outside][:, chosen].max(axis=1)
-            found[f"dir@{rate:g}"].append(measures.detection(scores.max(axis=1), right, best, rate))
-    return {
-        name: dict(
-            zip(
-                ("value", "low", "high"),
-                map(float, (np.mean(each), *np.percentile(each, [2.5, 97.5]))),
-                strict=True,
-            )
+        voices = [names[index] for index in chosen]
+        own = np.isin(fresh_people, voices)
+        yield Drawn(
+            chosen,
+            own,
+            ~np.isin(stranger_keys, [keys[name] for name in voices]),
+            np.array([voices.index(person) for person in fresh_people[own]]),
         )
-        for name, each in found.items()
+
+
+def new_galleries(new: Heard, fresh: Heard, strangers: Heard) -> Table:
+    means = centroids(list(new.by_person().values()))
+    mine, theirs = fresh.answers.vectors @ means.T, strangers.answers.vectors @ means.T
+    galleries = list(drawn(new, fresh, strangers))
+    return {
+        f"dir@{rate:g}": summary(np.array([each.detection(mine, theirs, rate) for each in galleries]))
+        for rate in RATES
     }
+
+
+def summary(values: NDArray[np.float64]) -> Table:
+    """Of galleries: the mean, and the middle 95 %."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return {"value": float(values.mean()), "low": float(low), "high": float(high)}
 
 
 def sounds(enrolment: Enrolment, model: Model) -> Table:
@@ -143,9 +173,7 @@ def sounds(enrolment: Enrolment, model: Model) -> Table:
     probes = {
         "digital silence": [np.zeros(len(time))],
         "white noise": [level * rng.standard_normal(len(time)) for level in np.geomspace(0.001, 0.3, 20)],
-        "pure tones, 100 to 2000 Hz": [
-            0.3 * np.sin(2 * np.pi * hz * time) for hz in (100, 220, 440, 1000, 2000)
-        ],
+        "pure tones, 60 to 4000 Hz": [0.3 * np.sin(2 * np.pi * hz * time) for hz in TONES_HZ],
         "hum, 50 Hz and harmonics": [sum(0.1 / k * np.sin(2 * np.pi * 50 * k * time) for k in range(1, 9))],
     }
     found = {}

@@ -3,6 +3,7 @@
 never heard    two clips, is it one person? Of people that training and calibration never heard.
 gallery        the six named voices are enrolled; strangers never heard speak too.
 guard          the same clips through the six voices' classifier, with each way to say "unknown".
+conditions     one vector a voice, or one for each condition that it was recorded in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from speaker_id.confidence import LabelMeans
 
 from bundle.enrolment.trials import centroids
 from measure.openset import SECONDS
+from measure.openset.conditions import conditions
 from measure.openset.cuts import ENROL_CUT, Audio
 from measure.openset.heard import Heard, Model, Table
 from measure.openset.identification import demo_gallery, guards, in_gallery, new_galleries, sounds
@@ -29,7 +31,9 @@ def study(audio: Audio, model: Model) -> Table:
     )
     gallery = demo_gallery(enrolled, calibration[ENROL_CUT], model)
     known = LabelMeans.fit(
-        enrolled.answers.pooled, torch.tensor([LABELS.index(name) for name in enrolled.cuts.people])
+        enrolled.answers.pooled,
+        torch.tensor([LABELS.index(name) for name in enrolled.cuts.people]),
+        calibration[ENROL_CUT].answers.pooled,
     )
     scale = pair_calibration(calibration)
     lengths = {}
@@ -57,4 +61,5 @@ def study(audio: Audio, model: Model) -> Table:
         "threshold": gallery.gallery.threshold(),
         "lengths": lengths,
         "sounds": sounds(gallery, model),
+        "conditions": conditions(audio, model),
     }

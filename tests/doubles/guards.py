@@ -30,10 +30,13 @@ def write_guard(
     classifier = Classifier(checkpoint, head)
     means = torch.stack([classifier(clips[label])[1] for label in classifier.labels])
     others = torch.stack([classifier(clip)[1] for clip in strangers])
-    known = LabelMeans(means, torch.eye(means.shape[1]), F.normalize(means, dim=1))
+    width = means.shape[1]
+    known = LabelMeans(
+        means, torch.eye(width), F.normalize(means, dim=1), torch.zeros(width), torch.eye(width)
+    )
     least = dict.fromkeys(METHODS, 0.0)
-    for method, own in (("mahalanobis", 25.0), ("cosine", 1.0)):
-        points = known.means if method == "mahalanobis" else known.directions
+    for method, own in (("mahalanobis", 25.0), ("relative", 20.0), ("cosine", 1.0)):
+        points = known.directions if method == "cosine" else known.means
         nearest = float(nearness(method, others, points, known).max())
         assert nearest < own - 1e-5, "the clips cannot be told apart"
         least[method] = (own + nearest) / 2
@@ -46,7 +49,7 @@ def write_guard(
         calibrated="2026-01-01",
         methods={
             method: Calibrated(
-                slope=5.0 if method == "mahalanobis" else 1e5,
+                slope=1e5 if method == "cosine" else 5.0,
                 neutral=threshold,
                 thresholds=(
                     Threshold(fpir=0.5, score=-1e6, observed=True),

@@ -25,7 +25,7 @@ STUB = str(Path(__file__).with_name("serve_stub.py"))
 # model.yaml of the demo's speaker head as a model by itself, in a folder beside models/
 TWIN = """\
 source: ../models/demo
-unknown: {method: mahalanobis, fpir: 5%, file: ../models/demo/guard-speaker.safetensors}
+unknown: {method: relative, fpir: 7%, file: ../models/demo/guard-speaker.safetensors}
 """
 
 

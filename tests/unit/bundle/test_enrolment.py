@@ -260,3 +260,5 @@ def test_sounds_without_a_voice_are_of_three_seconds_and_finite() -> None:
     assert {(each.shape, each.dtype.name) for each in found} == {((24_000,), "float32")}
     assert not found[0].any()
     assert all(0.001 < np.abs(each).max() < 2 for each in found[1:])
+    loud, louder = found[-2:]  # one noise at two levels
+    assert np.allclose(loud / np.abs(loud).max(), louder / np.abs(louder).max(), atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ import soundfile
 import torch
 from speaker_id import checkpoint
 from speaker_id.calibrated import Maker
+from speaker_id.confidence import LabelMeans, confidence
 from speaker_id.guard import guards
 from speaker_id.manifest import CheckpointError, Manifest
 
 from bundle import BundleError, archive
 from bundle.enrolment import guard as command
 from bundle.enrolment import report
-from bundle.enrolment.guarding import Answered, Heard, calibrate, left_out
+from bundle.enrolment.guarding import Answered, Heard, calibrate, left_out, others_left_out
 from bundle.sources import resolve
 from bundle.spec import UnknownSpec
 from tests.doubles.checkpoints import write_checkpoint
@@ -68,10 +70,30 @@ def test_the_neutral_threshold_lies_between_the_labels_and_the_strangers() -> No
     assert -np.log(136) < found.manifest.methods["mahalanobis"].neutral < -np.log(8)
 
 
+def test_a_sound_that_the_model_hears_twice_is_kept_once() -> None:
+    found = calibrate(
+        Heard(KNOWN, STRANGERS, replace(SOUNDS, embeddings=torch.eye(8)[[7, 7, 6]])), LABELS, MAKER, 0.05
+    )
+    assert found.guard.sounds.tolist() == torch.eye(8)[[7, 6]].tolist()
+
+
+def test_strangers_are_compared_with_other_strangers() -> None:
+    """The relative method's centre is of everybody else, or a stranger would look like the others by himself."""
+    owners = torch.tensor([LABELS.index(name) for name in KNOWN.people])
+    found = others_left_out(Heard(KNOWN, STRANGERS, SOUNDS), owners)
+    with_himself = confidence(
+        "relative",
+        STRANGERS.logits,
+        STRANGERS.embeddings,
+        LabelMeans.fit(KNOWN.embeddings, owners, torch.cat([STRANGERS.embeddings, SOUNDS.embeddings])),
+    )
+    assert found["relative"].mean() > float(with_himself.mean())
+
+
 def test_a_known_clip_is_left_out_of_its_labels_mean() -> None:
     odd = torch.eye(8)[[0, 0, 0, 0, 7, 1, 1, 1, 1, 1]] * 8
     clips = Answered((), odd[:, :2], odd + 0.01 * torch.arange(10.0)[:, None])
-    scores = left_out("cosine", clips, torch.tensor([0] * 5 + [1] * 5))
+    scores = left_out(Heard(clips, STRANGERS, SOUNDS), torch.tensor([0] * 5 + [1] * 5))["cosine"]
     assert scores[4] < 0.1  # its own label is nearer only where it is part of the mean
     assert scores[[0, 1, 2, 3]].min() > 0.9
 

@@ -20,6 +20,8 @@ KNOWN = LabelMeans(
     torch.tensor([[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0]]),
     torch.eye(2),
     torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]),
+    torch.zeros(2),
+    torch.eye(2),
 )
 ROW = torch.tensor([3.0, 1.0, 0.0])
 
@@ -125,6 +127,7 @@ def test_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
         ({"known": replace(KNOWN, means=torch.eye(2))}, r"holds means of \(2, 2\), not \(3, 2\)"),
         ({"known": replace(KNOWN, precision=torch.eye(3))}, "holds precision of"),
         ({"known": replace(KNOWN, directions=KNOWN.directions.double())}, "holds directions of"),
+        ({"known": replace(KNOWN, centre=torch.zeros(3))}, r"holds centre of \(3,\), not \(2,\)"),
         ({"known": replace(KNOWN, precision=torch.full((2, 2), math.nan))}, "not finite: damaged"),
         ({"sounds": torch.tensor(1.0)}, r"holds sounds of \(\), not \(0, 2\)"),
         ({"sounds": torch.ones(1, 3)}, r"holds sounds of \(1, 3\), not \(1, 2\)"),
@@ -141,13 +144,13 @@ def test_tensors_that_are_not_the_manifests_are_refused(
 def test_a_file_that_is_no_guard_is_refused(tmp_path: Path) -> None:
     save_file({"means": torch.eye(3)}, tmp_path / "w.safetensors")
     (tmp_path / "text.safetensors").write_text("no")
-    later = GuardManifest.model_validate({**guard().manifest.model_dump(), "form": 2})
+    later = GuardManifest.model_validate({**guard().manifest.model_dump(), "form": 3})
     replace(guard(), manifest=later).write(tmp_path / "later.safetensors")
     for name, message in (
         ("w", "no guard"),
         ("text", "no guard"),
         ("absent", "no guard"),
-        ("later", "form 2"),
+        ("later", "form 3"),
     ):
         with pytest.raises(CheckpointError, match=rf"{message}.*run `make guard` again"):
             Guard.read(tmp_path / f"{name}.safetensors")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from measure.openset import heard, identification, page, plot
 from measure.openset.answers import Answers
+from measure.openset.conditions import ONE, WAYS
 from measure.openset.cuts import MOST, Audio, Cuts, Voiced
 from measure.openset.heard import Heard
 from measure.openset.study import study
@@ -82,6 +83,9 @@ def test_the_whole_study_is_drawn_and_written(
     assert three["gallery"]["false_alarms"]["value"] < 0.05
     assert three["guard"]["max_logit"]["auroc"]["value"] > 0.9
     assert found["sounds"]["digital silence"]["clips"] == 1
+    ways = found["conditions"]["ways"]
+    assert list(ways) == list(WAYS)
+    assert ways[ONE]["eer_change"] == {"value": 0, "low": 0, "high": 0}
     machine = {"commit": "c", "dirty": False, "cpu": "x", "cpu_flags": "", "cores": 2, "versions": "v"}
     provenance = {"date": "2026-01-01", "machine": machine}
     save_json(
