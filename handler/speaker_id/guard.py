@@ -36,6 +36,12 @@ from speaker_id.manifest import CheckpointError, GuardCard, Method
 
 FORM = 2  # of the file; another is refused
 TENSORS = ("means", "precision", "directions", "centre", "spread", "sounds")
+NO_GUARD = (
+    OSError,
+    SafetensorError,
+    ValueError,
+    AttributeError,
+)  # pydantic's and json's errors are ValueErrors
 SURE = 80.0  # log odds, beyond which fp32 has no probability
 
 
@@ -109,12 +115,7 @@ class Guard:
                     )
                 manifest = GuardManifest.model_validate_json(text)
                 tensors = {name: file.get_tensor(name) for name in TENSORS}
-        except (
-            OSError,
-            SafetensorError,
-            ValueError,
-            AttributeError,
-        ) as exc:  # the third: pydantic's and json's
+        except NO_GUARD as exc:
             raise CheckpointError(f"{path.name} is no guard: {exc}; run `make guard` again") from exc
         labels, dim = manifest.labels, manifest.made.dim
         half, sounds = (dim * (dim + 1) // 2,), tensors["sounds"].shape[:1] or (0,)

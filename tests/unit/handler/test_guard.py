@@ -99,7 +99,7 @@ def test_a_clip_nearer_to_a_sound_than_to_a_label_is_unknown() -> None:
     sounds = torch.tensor([[2.0, 0.5]])
     clip = torch.tensor([2.0, 0.3])  # passes the threshold, but the sound is nearer
     assert guarded().logits(ROW, clip).argmax() == 0
-    for method in ("mahalanobis", "cosine"):
+    for method in ("mahalanobis", "relative", "cosine"):
         assert guarded(method, threshold=0.0, sounds=sounds).logits(ROW, clip).argmax() == 3
     # the logits alone do not tell sounds apart
     assert guarded("energy", sounds=sounds).logits(ROW, clip).argmax() == 0
