@@ -60,7 +60,7 @@ LINEARS: dict[Kind, type[FusedLinear] | type[PortableLinear]] = {
 
 class OneDnnOperators(PortableOperators):
     name = "onednn"
-    step = 8  # so that few different shapes occur, for at most 7 rows computed twice
+    step = 8  # few different shapes, for some rows computed twice: see `spans.rounded`
 
     def __init__(self, dtype: torch.dtype, device: torch.device, plan: Plan | None = None) -> None:
         super().__init__(dtype, device)

@@ -30,7 +30,7 @@ def cut(rows: slice, largest: int, threads: int = 1, smallest: int = SMALLEST) -
 
 
 def even(rows: slice, largest: int, threads: int = 1, step: int = 1) -> Spans:
-    """As `cut`, but all pieces except the last have a multiple of `step` rows; `widened` extends the last one.
+    """As `cut`, but all pieces except the last have rows as `rounded` makes them; `widened` extends the last one.
 
     There are at least two pieces if the rows suffice: a single piece has no rows before it to be extended by.
     """
@@ -42,7 +42,7 @@ def even(rows: slice, largest: int, threads: int = 1, step: int = 1) -> Spans:
 
 
 def widened(piece: slice, step: int) -> slice:
-    """Extend a piece by rows before it, where there are any, to a multiple of `step`.
+    """Extend a piece by rows before it, where there are any, to as many as `rounded` makes them.
 
     The rows before it are computed twice and discarded, so it does not matter if another thread writes to them.
     """
@@ -50,5 +50,12 @@ def widened(piece: slice, step: int) -> slice:
 
 
 def rounded(piece: slice, step: int) -> int:
-    count: int = -(-(piece.stop - piece.start) // step)
+    """Round a piece's rows up to a multiple of `step`; beyond 32 steps to an eighth of the power of two below.
+
+    So there are 32 sizes up to 256 rows with steps of 8, and 8 more for each doubling.
+    """
+    length = piece.stop - piece.start
+    if step > 1 and length > 32 * step:
+        step = (1 << (length - 1).bit_length()) // 16
+    count: int = -(-length // step)
     return count * step

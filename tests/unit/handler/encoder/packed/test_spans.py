@@ -1,7 +1,7 @@
 """Where rows lie: by hand."""
 
 import pytest
-from speaker_id.encoder.packed.spans import cut, even, spans, widened
+from speaker_id.encoder.packed.spans import cut, even, rounded, spans, widened
 
 
 def test_clips_lie_end_to_end() -> None:
@@ -58,3 +58,20 @@ def test_a_piece_is_widened_by_the_rows_before_it() -> None:
     assert widened(slice(24, 32), 8) == slice(24, 32)
     assert widened(slice(0, 13), 8) == slice(0, 13)  # there are none
     assert widened(slice(24, 33), 1) == slice(24, 33)
+
+
+def test_large_pieces_have_few_sizes() -> None:
+    """Each size needs kernels of its own, and half a megabyte for each."""
+    sizes = {rounded(slice(3, 3 + length), 8) for length in range(1, 1025)}
+    assert sizes == {*range(8, 257, 8), *range(288, 513, 32), *range(576, 1025, 64)}
+    assert {rounded(slice(0, length), 1) for length in range(1, 1025)} == {*range(1, 1025)}
+
+
+@pytest.mark.parametrize("largest", [512, 1024])
+def test_large_pieces_hold_each_row_once(largest: int) -> None:
+    for length in range(1, 4000, 7):
+        pieces = list(even(slice(0, length), largest, 2, step=8))
+        assert [row for piece in pieces for row in range(piece.start, piece.stop)] == [*range(length)]
+        wide = [widened(piece, 8) for piece in pieces]
+        assert all(w.start >= 0 and w.stop == piece.stop for w, piece in zip(wide, pieces, strict=True))
+        assert max(sizes_of(wide)) <= largest
