@@ -8,6 +8,7 @@ answered, or refused, as it is without the splitter.
 
     process.py        the process, as the service starts, watches and stops it
     application.py    requests in, answers out
+    bodies.py         bodies that are parsed, in bounded memory
     asked.py          what a request is
     clips.py          a request of many clips → its answer
     recording.py      a recording → the answer about its windows

@@ -7,26 +7,26 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TypeVar
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 from speaker_id import protocol
 from speaker_id.decoders.recording import Recordings
-from speaker_id.errors import InvalidParameter, RequestError, RequestTooLarge
+from speaker_id.errors import InvalidParameter, RequestError
 from speaker_id.protocol import Request, binary
-from speaker_id.protocol.json_body import is_json
 from speaker_id.protocol.render import Answer
-from speaker_id.settings import MAX_INFLATED_BYTES
 from speaker_id.statuses import STATUS
 
 from serving.recordings import clips, groups, merging, turns
 from serving.recordings.asked import Path, Recording, of_audio, of_json, payload, target
-from serving.recordings.budget import Budget
+from serving.recordings.bodies import Bodies, asks_for_windows, may_be_json, pieces
 from serving.recordings.configuration import Configuration, Served
 from serving.recordings.counts import Counts
 from serving.recordings.recording import SAMPLING_RATE, answer
 from serving.recordings.sending import Refused, Replaced, Sending, Target
-from serving.recordings.spool import Full, Spool, whole
+from serving.recordings.spool import Full, Spool, Spooled, whole
 from serving.recordings.upstream import FAULTS, Upstream, passed
 
 Found = TypeVar("Found")
@@ -34,11 +34,7 @@ SECONDS = "x-audio-seconds"
 # of a request: whom its groups were for, more than one after a roll-out
 TARGETS = web.RequestKey("targets", list[Target])
 log = logging.getLogger(__name__)
-RECORDING = "recording"  # what split.lua says of a request that asks for windows
 COUNTS = "/counts"  # no path of a request: the gateway has answered what is not inference
-# Bodies that are held to be parsed, of all requests together, in bytes; the others wait in the gateway. Too high:
-# memory. Too low: requests of many clips wait for one another.
-HELD_BYTES = 128 << 20
 # Recordings that are worked on at a time; the others wait. Too high: all of them take turns, and end late. Too low: a
 # short one waits for a long one.
 WORKING = 4
@@ -70,7 +66,7 @@ class Splitter:
         self.upstream = Upstream(configuration.inner)
         self.counts = Counts()
         self.spool = Spool(configuration.listen.parent, configuration.recording_bytes)
-        self.held = Budget(HELD_BYTES)
+        self.bodies = Bodies(self.spool)
         self.working = asyncio.Semaphore(WORKING)
         self.parsing = asyncio.Lock()  # one at a time: parsed, a body takes a multiple of its bytes
         self.sending = {
@@ -121,47 +117,51 @@ class Splitter:
     async def _answer(self, request: web.Request) -> web.Response:
         content = request.content
         start = await content.readany() if request.can_read_body else b""
-        path = Path.of(request.path)
+        path = Path.of(request.raw_path)
         served = self.models.get(path.model) if path else None
         if path is None or served is None:
-            return await self._pass_on(request, _pieces(start, content))
-        if not _may_be_json(request, start):
-            if request.headers.get("x-split") == RECORDING:
-                return await self._record(
-                    request, path, served, of_audio(request, path, served.settings), _pieces(start, content)
-                )
-            return await self._pass_on(request, _pieces(start, content))
-        async with self.held.reserved(request.content_length or MAX_INFLATED_BYTES):
-            body = start + await _rest(content, MAX_INFLATED_BYTES - len(start))
+            return await self._pass_on(request, pieces(start, content))
+        if not may_be_json(request, start):
+            if not asks_for_windows(request):
+                return await self._pass_on(request, pieces(start, content))
+            recording = of_audio(request, path, served.settings)
+            async with self.spool.upload(pieces(start, content)) as spooled:
+                return await self._record(request, path, served, recording, spooled)
+        async with AsyncExitStack() as stack:
+            body, held = await self.bodies.received(request, pieces(start, content), stack)
             async with self.parsing:
                 asked = await asyncio.to_thread(_understood, request, path, body, served)
             if asked is None:
+                held.reduce(len(body))
                 return await self._pass_on(request, body)
             if isinstance(asked, Request):
                 return await self._split(request, path, asked, served)
-            return await self._record(request, path, served, asked, _pieces(whole(asked.request.clips[0])))
+            async with self.spool.upload(pieces(whole(asked.request.clips[0]))) as spooled:
+                asked = replace(asked, request=replace(asked.request, clips=()))
+                del body
+                await stack.aclose()  # others need not wait until the recording is answered
+                return await self._record(request, path, served, asked, spooled)
 
     async def _record(
-        self, request: web.Request, path: Path, served: Served, asked: Recording, pieces: AsyncIterator[bytes]
+        self, request: web.Request, path: Path, served: Served, asked: Recording, spooled: Spooled
     ) -> web.Response:
         """Answer a request for windows."""
         if path.of_triton:
             raise InvalidParameter(f"windows: name the version as the server does, such as {path.version}.0")
         self.counts.recordings += 1
         decoders = self._decoders(served.settings.max_recording_seconds)
-        async with self.spool.upload(pieces) as spooled:
-            began = time.time()
-            async with self.working:
-                found, replies = await _twice(
-                    lambda: answer(
-                        *(asked, spooled, decoders, self.sending[path.model]),
-                        _noted(
-                            request,
-                            target(request, path, asked.request, began + self.route_seconds - time.time()),
-                        ),
-                        served,
-                    )
+        began = time.time()
+        async with self.working:
+            found, replies = await _twice(
+                lambda: answer(
+                    *(asked, spooled, decoders, self.sending[path.model]),
+                    _noted(
+                        request,
+                        target(request, path, asked.request, began + self.route_seconds - time.time()),
+                    ),
+                    served,
                 )
+            )
         headers = merging.headers([reply.headers for reply in replies])
         if asked.rttm:
             name = request.headers.get("x-request-id", "recording")
@@ -201,34 +201,6 @@ class Splitter:
         path = request.raw_path + (f"?{query}" if query else "")
         reply = await self.upstream.send(path, headers, body, request.method)
         return web.Response(status=reply.status, body=reply.body, headers=passed(reply.headers))
-
-
-def _may_be_json(request: web.Request, start: bytes) -> bool:
-    """Whether a body may be something else than a file of audio, which is sent on while it is received."""
-    return binary.HEADER in request.headers or "content-encoding" in request.headers or is_json(start)
-
-
-async def _pieces(start: bytes, content: StreamReader | None = None) -> AsyncIterator[bytes]:
-    yield start
-    if content is not None:
-        async for piece in content.iter_any():
-            yield piece
-
-
-async def _rest(content: StreamReader, most: int) -> bytes:
-    """Return what follows of a body.
-
-    Raises:
-        RequestTooLarge: more than `most` bytes.
-    """
-    held = bytearray()
-    async for piece in content.iter_any():
-        held += piece
-        if len(held) > most:
-            raise RequestTooLarge(
-                f"the JSON is larger than {MAX_INFLATED_BYTES} bytes: send the bytes of the file"
-            )
-    return bytes(held)
 
 
 def _understood(request: web.Request, path: Path, body: bytes, served: Served) -> Request | Recording | None:

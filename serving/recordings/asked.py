@@ -20,8 +20,9 @@ from serving.recordings.sending import Target
 from serving.recordings.windows import Windows
 
 PATH = re.compile(
-    r"/predictions/(?P<name>[^/]+)(/(?P<version>[^/]+)(/(?P<rest>.+))?)?"
-    r"|/v1/models/(?P<v1>[^/:]+):predict|/v2/models/(?P<v2>[^/]+)/infer"
+    r"/predictions/(?P<name>[\w.-]+)(/(?P<version>[\w.-]+)(/(?P<rest>.+))?)?"
+    r"|/v1/models/(?P<v1>[\w.-]+):predict|/v2/models/(?P<v2>[\w.-]+)/infer",
+    re.ASCII,
 )
 QUERY = ("windows", "hop")
 TRACE = ("traceparent", "tracestate")
@@ -39,6 +40,7 @@ class Path(NamedTuple):
 
     @classmethod
     def of(cls, path: str) -> Path | None:
+        """Read a path as it was sent: what is escaped in it is of no name, and would be another path once it is not."""
         found = PATH.fullmatch(path)
         if found is None:
             return None

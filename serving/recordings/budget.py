@@ -8,6 +8,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
+class Reservation:
+    """What one request holds.
+
+    Attributes:
+        size: in bytes.
+    """
+
+    def __init__(self, budget: Budget, size: int) -> None:
+        self.budget, self.size = budget, size
+
+    def reduce(self, size: int) -> None:
+        """Give back what is above `size`."""
+        size = min(size, self.size)
+        self.budget.left += self.size - size
+        self.size = size
+        self.budget.admit()
+
+
 class Budget:
     """Args:
     limit: bytes; one request that needs more than that has all of it.
@@ -18,7 +36,7 @@ class Budget:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def reserved(self, size: int) -> AsyncIterator[None]:
+    async def reserved(self, size: int) -> AsyncIterator[Reservation]:
         """Hold so many bytes."""
         size = min(size, self.limit)
         if self._waiting or size > self.left:
@@ -31,17 +49,18 @@ class Budget:
                     self.left += size
                 else:
                     self._waiting.remove((size, turn))
-                self._next()
+                self.admit()
                 raise
         else:
             self.left -= size
+        held = Reservation(self, size)
         try:
-            yield
+            yield held
         finally:
-            self.left += size
-            self._next()
+            held.reduce(0)
 
-    def _next(self) -> None:
+    def admit(self) -> None:
+        """Let those go on who have waited longest, as far as there is room."""
         while self._waiting and self._waiting[0][0] <= self.left:
             size, turn = self._waiting.popleft()
             self.left -= size

@@ -36,6 +36,11 @@ class Spooled:
     head: bytes
     size: int
 
+    def read(self) -> bytes:
+        """Return all of it."""
+        self.file.seek(0)
+        return self.file.read()
+
 
 class Full(Exception):
     """There is no room for one more upload."""

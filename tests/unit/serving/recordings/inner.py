@@ -72,7 +72,7 @@ def run(use: Asking, pipeline: Pipeline, inner: Inner | None = None, workers: in
                 await request.read(),
                 {name.lower(): value for name, value in request.headers.items()},
             )
-            seen.append((request.path_qs, headers))
+            seen.append((request.raw_path, headers))
             if inner is not None:
                 return await inner(request, body)
             return await asyncio.to_thread(answered, pipeline, headers, body)
