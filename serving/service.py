@@ -216,7 +216,7 @@ class Service:
             serve=Identity.of(psutil.Process()),
             gateway=Identity.of(psutil.Process(gateway)) if gateway else None,
             temp=[str(folder) for folder in (self.server.temp, self.gateway.folder) if folder],
-            traces=list(self.server.traces),
+            traces=[*self.server.traces, *self.gateway.traces],
             server=self.server.name,
         ).write(self.run)
 

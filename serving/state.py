@@ -37,7 +37,7 @@ class State:
         certificate: the folder of its TLS certificate and key; None for plain HTTP.
         stop_seconds: what it may take at a stop until it has answered: its grace and its stop delay.
         server: which model server it is, as SERVER= says.
-        traces: what the model server's processes have in their command lines, and no others.
+        traces: what the processes of the model server, and the splitter, have in their command lines, and no others.
     """
 
     models: list[str]

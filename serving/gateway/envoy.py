@@ -91,6 +91,11 @@ class Gateway:
         """Whether there is a splitter while it runs."""
         return self.options.split and bool(self.models)
 
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """What the splitter has in its command line, and no other process, whichever it is by now."""
+        return (str(self.splitter.configuration.listen.with_name(recordings.FILE)),) if self.splitter else ()
+
     def split_counts(self) -> tuple[dict[str, int], int]:
         """What the splitter has counted, and how often it was started. Raises OSError while there is none."""
         if self.splitter is None:
