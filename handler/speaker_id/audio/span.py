@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-LONGEST_COPY = 1 << 20  # bytes; a shorter slice is `bytes`
+LONGEST_COPY = 1 << 16  # bytes; a shorter slice is `bytes`, such as each of 64 joined recordings
 STEP = 8 << 20  # bytes of a search before the pages are dropped
 
 
