@@ -18,7 +18,9 @@ from bundle.enrolment import trials
 from bundle.enrolment.calibration import Calibration, check_enough, fit, passing, thresholds
 from bundle.enrolment.intervals import Interval, share
 
-OUTVOTED = 0.1  # of the enrolled clips: the most that a sound may be nearer to than their own voice is
+OUTVOTED = (
+    0.05  # of the enrolled clips: the most that sounds together may be nearer to than their own voices are
+)
 
 
 @dataclass(frozen=True)
@@ -144,13 +146,19 @@ def apart(
 ) -> NDArray[np.float64]:
     """The sounds, of shape (sounds, dim), that lie apart from the voices: clips are nearer to their own voice.
 
-    An embedding that no sound trained may put one amidst voices. As a vector of "unknown" it would refuse their clips.
+    An embedding that no sound trained may put some amidst voices. As vectors of "unknown" they would refuse their
+    clips. Those that outvote fewest are kept first.
 
     Args:
         own: cosine of each clip to its own voice.
     """
-    cosines = np.stack([clip.vector for clip in clips]) @ sounds.T
-    return np.asarray(sounds[(cosines >= own[:, None]).mean(axis=0) <= OUTVOTED])
+    outvotes = np.stack([clip.vector for clip in clips]) @ sounds.T >= own[:, None]
+    kept, outvoted = [], np.zeros(len(clips), bool)
+    for index in np.argsort(outvotes.sum(axis=0), kind="stable"):
+        if (outvoted | outvotes[:, index]).mean() <= OUTVOTED:
+            kept.append(index)
+            outvoted |= outvotes[:, index]
+    return np.asarray(sounds[np.array(sorted(kept), int)])
 
 
 def likeness(clips: Sequence[Embedded], sounds: NDArray[np.float64]) -> NDArray[np.float64]:
