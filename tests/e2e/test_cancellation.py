@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 import requests
+from h2.connection import H2Connection
+from h2.events import PingAckReceived
 
 from bundle.samples import samples
 from measure.over_grpc import Api, OpenInference, TorchServes, channel
@@ -96,6 +98,25 @@ def test_the_file_of_cancelled_requests_is_emptied_under_the_gateway_and_goes_on
         file.write(b"x" * logs.LARGEST_CANCELLED + b"\n")
     gateway.rotate_logs()
     assert gateway.cancelled.stat().st_size == 0
+
+
+def test_who_was_refused_or_reset_at_once_names_no_request(gateway: Gateway) -> None:
+    """Of requests that arrive together Envoy keeps all but the first for later: no filter sees one that ends meanwhile."""
+    before = gateway.cancelled.read_bytes()
+    connection = H2Connection()
+    connection.initiate_connection()
+    asked = [(":method", "POST"), (":path", "/predictions/demo"), (":scheme", "http"), (":authority", "any")]
+    for stream in (1, 3, 5, 7):
+        connection.send_headers(stream, [*asked, ("x-received", "1.000000000 1 1")])
+        connection.reset_stream(stream)
+    connection.ping(b"all read")
+    with socket.create_connection((LOOPBACK, gateway.port), WAIT_SECONDS) as caller:
+        caller.sendall(connection.data_to_send())
+        while not any(isinstance(e, PingAckReceived) for e in connection.receive_data(caller.recv(65536))):
+            pass
+    ended = re.compile(rb'"flags":"DR"')
+    assert wait_until(lambda: len(ended.findall(gateway.access_log.read_bytes()[-4096:])) >= 3, WAIT_SECONDS)
+    assert gateway.cancelled.read_bytes() == before
 
 
 @pytest.mark.parametrize("hang_up", [over_http, by_reset, by_model_infer, by_predictions])
