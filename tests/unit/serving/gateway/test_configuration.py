@@ -111,6 +111,7 @@ def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> No
     last = [
         "buffer",
         "header_mutation",
+        "named",
         "received",
         "translate",
         "grpc_http1_reverse_bridge",
