@@ -22,19 +22,17 @@ from speaker_id.statuses import STATUS
 from serving.recordings import clips, groups, merging, turns
 from serving.recordings.asked import Path, Recording, of_audio, of_json, payload, target
 from serving.recordings.bodies import Bodies, asks_for_windows, may_be_json, pieces
-from serving.recordings.configuration import Configuration, Served
+from serving.recordings.configuration import COUNTS, Configuration, Served
 from serving.recordings.counts import Counts
 from serving.recordings.recording import SAMPLING_RATE, answer
 from serving.recordings.sending import Refused, Replaced, Sending, Target
 from serving.recordings.spool import Full, Spool, Spooled, whole
-from serving.recordings.upstream import FAULTS, Upstream, passed
+from serving.recordings.upstream import FAULTS, SECONDS, Upstream, passed
 
 Found = TypeVar("Found")
-SECONDS = "x-audio-seconds"
 # of a request: whom its groups were for, more than one after a roll-out
 TARGETS = web.RequestKey("targets", list[Target])
 log = logging.getLogger(__name__)
-COUNTS = "/counts"  # no path of a request: the gateway has answered what is not inference
 # Recordings that are worked on at a time; the others wait. Too high: all of them take turns, and end late. Too low: a
 # short one waits for a long one.
 WORKING = 4

@@ -22,8 +22,10 @@ HELD_BYTES = 128 << 20
 
 
 class Bodies:
-    """Args:
-    spool: where a body is while it arrives from a caller.
+    """Receives bodies.
+
+    Args:
+        spool: where a body is while it arrives from a caller.
     """
 
     def __init__(self, spool: Spool) -> None:

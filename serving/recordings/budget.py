@@ -27,8 +27,10 @@ class Reservation:
 
 
 class Budget:
-    """Args:
-    limit: bytes; one request that needs more than that has all of it.
+    """Memory that is reserved before it is used.
+
+    Args:
+        limit: bytes; one request that needs more than that has all of it.
     """
 
     def __init__(self, limit: int) -> None:

@@ -12,7 +12,7 @@ from speaker_id.settings import Settings
 
 from serving.recordings import groups, merging, tensors
 from serving.recordings.sending import Group, Sending, Target
-from serving.recordings.upstream import Reply
+from serving.recordings.upstream import SECONDS, Reply
 
 
 async def answer(
@@ -29,7 +29,7 @@ async def answer(
         async for _, reply in answers:
             replies.append(reply)
             parts.append(tensors.part(reply.body, reply.headers))
-            seconds += float(reply.headers.get("x-audio-seconds", 0))
+            seconds += float(reply.headers.get(SECONDS, 0))
             if seconds > (most := settings.max_request_seconds):
                 raise RequestTooLarge(
                     f"the request's clips are longer than {most:g} s together, the most that one request may have"

@@ -13,6 +13,7 @@ from bundle import private
 from bundle.spec import ModelSpec
 
 FILE = "splitter.json"  # beside its socket
+COUNTS = "/counts"  # no path of a request: the gateway has answered what is not inference
 
 
 @dataclass(frozen=True)

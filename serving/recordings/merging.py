@@ -8,10 +8,10 @@ from typing import Any
 from speaker_id.protocol import EMBEDDING, Request
 from speaker_id.protocol.render import Answer
 
-from serving.recordings.tensors import Part
+from serving.recordings.tensors import SIZE, Part
+from serving.recordings.upstream import SECONDS
 
-SIZE = "binary_data_size"
-TOTALS = {"x-audio-seconds": 3, "x-audio-skipped-frames": 0}  # headers that are added up, and their decimals
+TOTALS = {SECONDS: 3, "x-audio-skipped-frames": 0}  # headers that are added up, and their decimals
 COPIED = ("x-model-name", "x-model-version")
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from bundle import private
 from serving.host import local_http
 from serving.host.leash import Leashed
-from serving.recordings.configuration import Configuration
+from serving.recordings.configuration import COUNTS, Configuration
 
-COUNTS = "/counts"
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 2.0  # from SIGTERM to SIGKILL
 JOIN_SECONDS = 0.2

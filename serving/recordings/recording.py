@@ -22,7 +22,7 @@ from serving.recordings.groups import group_seconds, stated_seconds
 from serving.recordings.sending import Group, Refused, Sending, Target
 from serving.recordings.spool import Spooled
 from serving.recordings.turns import Answered
-from serving.recordings.upstream import Reply
+from serving.recordings.upstream import SECONDS, Reply
 from serving.recordings.windows import Window, Windows, cut
 
 SAMPLING_RATE = 16_000  # Hz, of every model of these families; another's workers resample
@@ -109,7 +109,14 @@ async def answer(
     progress = Progress(wanted, target.left or math.inf, stated_seconds(spooled.head, spooled.size))
     least = MIN_EMBEDDING_SAMPLES if settings.open_sets else MIN_SAMPLES
     count = max(1, min(int(group_seconds(settings) / wanted.seconds), settings.max_request_clips))
-    reading = await asyncio.to_thread(Reading, recordings, spooled, wanted, least)
+    opening = asyncio.ensure_future(asyncio.to_thread(Reading, recordings, spooled, wanted, least))
+    try:
+        reading = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.wait([opening])  # the thread goes on, with the file, and starts a process
+        if opening.exception() is None:
+            opening.result().opened.close()
+        raise
     taken: dict[int, list[Window]] = {}
     found, replies, size = list[Answered](), list[Reply](), 0
     try:
@@ -122,7 +129,7 @@ async def answer(
                 size += len(reply.body)  # the answer is larger still
                 check_size(size, settings.max_response_bytes)
                 replies.append(Reply(reply.status, reply.headers, b""))
-                progress.add(float(reply.headers.get("x-audio-seconds", 0)), sending.depth)
+                progress.add(float(reply.headers.get(SECONDS, 0)), sending.depth)
     except Refused as refused:
         raise Refused(refused.reply, None) from None  # a window is no instance of the request
     finally:

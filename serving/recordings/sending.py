@@ -14,7 +14,7 @@ from speaker_id.protocol.deadline import HEADER as TIMEOUT_HEADER
 
 from serving.recordings.counts import Counts
 from serving.recordings.tensors import Body
-from serving.recordings.upstream import Reply, Upstream, binary_headers
+from serving.recordings.upstream import SECONDS, Reply, Upstream, binary_headers
 
 AHEAD = 1  # groups that wait in the queue while every worker has one, so that no worker waits for the next
 LONGEST_ID = 56  # of a caller's x-request-id, before the group's number: the handler logs 64 characters
@@ -153,7 +153,7 @@ class Sending:
         pinned = target.answered
         with self.counts.group():
             reply = await self.upstream.send(target.path, headers, group.body.content)
-        target.seconds += float(reply.headers.get("x-audio-seconds", 0))
+        target.seconds += float(reply.headers.get(SECONDS, 0))
         if pinned and reply.status == HTTPStatus.NOT_FOUND:
             raise Replaced
         version = reply.headers.get("x-model-version")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator
@@ -20,6 +21,7 @@ from serving.recordings.groups import HEAD_BYTES
 UPLOADS = 4  # of the largest size that have room at a time
 PIECE = 1 << 20  # bytes that are written at once, in a thread
 FLOAT = 3  # of a WAV file's format: samples are float32
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Spool:
         Raises:
             EmptyAudio: of no bytes.
             RequestTooLarge: of more than `most_bytes`.
-            Full: uploads take all the room.
+            Full: uploads take all the room, or the disk has none.
         """
         held, head, size = bytearray(), b"", 0
         with tempfile.TemporaryFile(dir=self.folder, buffering=0) as file:
@@ -76,9 +78,9 @@ class Spool:
                     if len(head) < HEAD_BYTES:
                         head += piece[: HEAD_BYTES - len(head)]
                     if len(held) >= PIECE:
-                        await asyncio.to_thread(file.write, bytes(held))
+                        await asyncio.to_thread(_write, file, bytes(held))
                         held.clear()
-                await asyncio.to_thread(file.write, bytes(held))
+                await asyncio.to_thread(_write, file, bytes(held))
                 if not size:
                     raise EmptyAudio("the body is empty: send the bytes of an audio file")
                 yield Spooled(file, head, size)
@@ -92,6 +94,17 @@ class Spool:
             )
         if self.used > UPLOADS * self.most_bytes:
             raise Full
+
+
+def _write(file: IO[bytes], data: bytes) -> None:
+    """Write all of it: one call may write less, as on a disk that becomes full."""
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError as exc:
+        log.warning("an upload cannot be written: %s", exc.strerror)
+        raise Full from exc
 
 
 def whole(clip: Clip) -> bytes:

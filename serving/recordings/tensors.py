@@ -18,6 +18,7 @@ from speaker_id.protocol.binary import FP32, HEADER, LENGTH
 from speaker_id.protocol.request import BY_NAME
 from speaker_id.protocol.values import OPTION_NAMES
 
+SIZE = "binary_data_size"  # of a binary tensor
 Piece = bytes | bytearray | memoryview
 
 
@@ -63,7 +64,7 @@ def body(request: Request, clips: Sequence[Clip]) -> Body:
                 "name": f"clip{number}",
                 "datatype": datatype,
                 "shape": shape,
-                "parameters": {**parameters, "binary_data_size": size},
+                "parameters": {**parameters, SIZE: size},
             }
         )
         pieces += content

@@ -13,6 +13,7 @@ from yarl import URL
 
 # the gateway bounds every wait by itself
 FOREVER = ClientTimeout(total=None, sock_read=None, sock_connect=5.0)
+SECONDS = "x-audio-seconds"  # of an answer: what was decoded for it
 UNSENT = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # which aiohttp would add
 # of an answer: what is said of one connection, or by the outer listener itself
 DROPPED = frozenset(

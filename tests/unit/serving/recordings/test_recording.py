@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import io
 import json
 import os
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from aiohttp import web
 from speaker_id import audio
 from speaker_id.clip import EncodedAudio, RawAudio
 
-from serving.recordings import application, recording
+from serving.recordings import application, recording, spool
 from serving.recordings.recording import Progress
 from serving.recordings.spool import whole
 from serving.recordings.upstream import Reply
@@ -184,6 +187,52 @@ def test_recordings_share_the_room_that_there_is() -> None:
     found = sorted(reply.status for reply in replies)
     assert (found[0], found[-1], used) == (200, 429, 0)
     assert {json.loads(reply.body)["code"] for reply in replies if reply.status == 429} == {"overloaded"}
+
+
+def test_a_full_disk_is_no_fault_of_the_model_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoRoom:
+        def write(self, data: memoryview) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool.tempfile, "TemporaryFile", lambda **_: nullcontext(NoRoom()))
+    reply, asking = asked(wav(LEVELS), {"x-windows": "1"})
+    assert (reply.status, json.loads(reply.body)["code"]) == (429, "overloaded")
+    assert (asking.seen, asking.splitter.spool.used) == ([], 0)
+
+
+def test_an_upload_is_written_whole_where_a_call_writes_less() -> None:
+    written = bytearray()
+
+    class Short:
+        def write(self, data: memoryview) -> int:
+            written.extend(data[:3])
+            return len(data[:3])
+
+    spool._write(Short(), b"0123456789")  # type: ignore[arg-type]
+    assert written == b"0123456789"
+
+
+def test_a_process_that_starts_while_the_caller_hangs_up_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    class Slow(InThisProcess):
+        def open(self, file: int, *, block_seconds: float) -> Any:
+            events.append("opening")
+            time.sleep(0.3)
+            opened = super().open(file, block_seconds=block_seconds)  # the file is open still
+            opened.close = lambda: events.append("closed")
+            return opened
+
+    async def use(asking: Asked) -> None:
+        headers = {"x-split": "recording", "x-windows": "1"}
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(asking.post(wav(LEVELS), headers), 0.1)
+        await asyncio.sleep(0.4)
+        assert asking.seen == []
+
+    monkeypatch.setattr(application, "Recordings", Slow)
+    run(use, pipeline(**SETTINGS))
+    assert events == ["opening", "closed"]
 
 
 def test_a_recording_that_does_not_fit_is_refused_once_the_rate_is_known(
