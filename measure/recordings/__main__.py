@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     option = parser.add_argument
     add_options(parser)
     option("--work", type=Path, default=WORK_DIR, help="what `training` built (%(default)s)")
-    option("--recordings", type=int, default=20, help="how many (%(default)s)")
+    option("--recordings", type=int, default=10, help="how many (%(default)s)")
     option("--seconds", type=float, default=120.0, help="of a recording (%(default)s)")
     option("--windows", type=float, nargs="+", default=WINDOWS, help="lengths, in seconds (%(default)s)")
     option("--head", help="of a model whose answers have several")
