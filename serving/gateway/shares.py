@@ -21,7 +21,11 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of a caller, in metrics
 RESERVED = ("unnamed", "other", "address")  # in metrics: who has no name of its own
 MOST_NAMES = 100  # that metrics tell apart, the first of the file: a series each
 
-LUA_BOUNDS = f"MOST_NAMES, BURST_SECONDS = {MOST_NAMES}, {BURST_SECONDS}\n"  # for tokens.lua
+# for tokens.lua
+LUA_BOUNDS = (
+    f"MOST_NAMES, BURST_SECONDS = {MOST_NAMES}, {BURST_SECONDS}\n"
+    f"RESERVED = {{{', '.join(f'{name} = true' for name in RESERVED)}}}\n"
+)
 
 FILE = "shares"  # beside the admin interface's socket
 # Callers whose buckets are kept; another takes the place of one that has been idle for longest, whose buckets are full
@@ -56,7 +60,8 @@ def parsed(words: Iterable[str], said: str) -> dict[str, float]:
         number = float(value) if NUMBER.fullmatch(value) else 0.0
         if name not in NUMBERS or name in found or not (unlimited or number > 0):
             raise BundleError(
-                f"{said}: {word!r} is not one of {', '.join(NUMBERS)} with a number, as in requests=10, each once"
+                f"{said}: {word!r} is not one of {', '.join(NUMBERS)}, each once and with a number above 0, as in "
+                f"requests=10, or a rate with {UNLIMITED}"
             )
         found[name] = float("inf") if unlimited else number
     for rate in RATES:

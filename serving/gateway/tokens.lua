@@ -1,7 +1,8 @@
 -- Bearer tokens, and who sends them; used only if a file of them was given. serving/gateway/scripts.py puts before this file
 -- words.lua, hash.lua and STATIC = {["/path"] = true, …}, true for files that need none; TOKENS = "/path", a token and its
--- share a line, "#" begins a comment; SHORTEST and LONGEST, the bytes of a token; MOST_NAMES, that metrics tell apart; and
--- BURST_SECONDS. serving/gateway/tokens.py checks the same grammar before a server starts.
+-- share a line, "#" begins a comment; SHORTEST and LONGEST, the bytes of a token; MOST_NAMES, that metrics tell apart;
+-- RESERVED, true for the names that metrics use themselves; and BURST_SECONDS. serving/gateway/tokens.py checks the same
+-- grammar before a server starts.
 --
 -- The file is read at every request, so that tokens are rotated, and shares changed, by replacing it. Without the file, or if it
 -- is empty, every request is rejected.
@@ -37,7 +38,7 @@ local function said(words)
     if not KNOWN[name or ""] or found[name] then
       return nil
     elseif name == "name" then
-      found.name = #value <= 64 and value:match("^[%w_-]+$")
+      found.name = #value <= 64 and not RESERVED[value] and value:match("^[%w_-]+$")
     else
       found[name] = value == "unlimited" and not name:find("_") and UNLIMITED or number(value)
     end

@@ -210,7 +210,16 @@ def test_tokens_of_one_name_are_one_caller_and_a_changed_share_holds_at_once(
 
 @pytest.mark.parametrize(
     "words",
-    ["requests=0", "requests", "requests=1 requests=2", "audio_burst=3", "name=a.b", "rate=1", "audio=1e3"],
+    [
+        "requests=0",
+        "requests",
+        "requests=1 requests=2",
+        "audio_burst=3",
+        "name=a.b",
+        "name=other",
+        "rate=1",
+        "audio=1e3",
+    ],
 )
 def test_a_line_that_is_wrong_has_no_token(guarded: Gateway, file: Path, words: str) -> None:
     write(file, f"{token('wrong')} {words}", token("nobody"))
