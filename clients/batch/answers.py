@@ -14,6 +14,8 @@ from typing import IO, Any
 
 from clients import identify
 
+BEGINNING = b'{"clip": '  # of every line of answers
+
 
 class BatchError(Exception):
     """The run cannot go on; the message is one line."""
@@ -70,7 +72,8 @@ class Answers:
     """The file of answers: lines that an earlier run wrote, and those of this run, each written whole.
 
     Args:
-        path: the file; a last line without an end is of a run that was killed, and is removed.
+        path: the file; a last line without an end is of a run that was killed, and is removed. Of another file
+            nothing is.
         model: whose answers they are.
 
     Raises:
@@ -96,6 +99,8 @@ class Answers:
             if line.endswith(b"\n"):
                 whole += len(line)
                 self._read(line, number)
+            elif not (line.startswith(BEGINNING) or BEGINNING.startswith(line)):
+                raise self._foreign(number)
         self._file.truncate(whole)
 
     def _reserve(self) -> None:
@@ -112,13 +117,14 @@ class Answers:
             record = json.loads(line)
             name, model = record["clip"], record["model"]
         except (ValueError, KeyError, TypeError) as exc:
-            raise BatchError(
-                f"{self.path}: line {number} is no answer of an earlier run: name another file"
-            ) from exc
+            raise self._foreign(number) from exc
         if model != self.model:
             raise BatchError(f"{self.path} has answers of {model}, not of {self.model}: name another file")
         self.done.add(name)
         self.failed += "error" in record
+
+    def _foreign(self, number: int) -> BatchError:
+        return BatchError(f"{self.path}: line {number} is no answer of an earlier run: name another file")
 
     def add(self, entry: Entry, record: dict[str, Any]) -> None:
         line = json.dumps({"clip": entry.name, "model": self.model, **record}, ensure_ascii=False)

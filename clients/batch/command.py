@@ -75,6 +75,10 @@ def main(
         answers = Answers(args.out, args.model)
         with contextlib.closing(answers), Client(args.url, args.model, **server) as client:
             before = sum(entry.name in answers.done for entry in wanted)
+            if before:
+                print(
+                    f"batch: {before:,} of {len(wanted):,} clips have answers in {args.out}", file=sys.stderr
+                )
             batch = Batch(client, answers, Pace(args.concurrency), args.patience, {"top_k": args.top_k})
             shown(batch.run(wanted), answers, len(wanted), before)
     except (BatchError, OSError) as exc:

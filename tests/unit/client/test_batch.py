@@ -71,16 +71,17 @@ def test_a_list_names_its_clips_in_a_column_relative_to_itself(
 
 
 @pytest.mark.parametrize(
-    "left", [b'{"clip": "b/c d', b'{"clip": "b/c d.mp3", "model": "demo", "labels": []}']
+    "left", [b'{"cl', b'{"clip": "b/c d', b'{"clip": "b/c d.mp3", "model": "demo", "labels": []}']
 )
 def test_a_killed_run_is_continued_and_its_unfinished_line_removed(
-    left: bytes, server: Server, archive: Path, tmp_path: Path
+    left: bytes, server: Server, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "answers.jsonl"
     out.write_bytes(b'{"clip": "a.wav", "model": "demo", "labels": []}\n' + left)
     assert batch(server, archive, out) == 0
     assert names(out) == ["a.wav", "b/c d.mp3", "b/ü.flac"]
     assert len(server.requests) == 2
+    assert f"batch: 1 of 3 clips have answers in {out}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,8 @@ def test_a_killed_run_is_continued_and_its_unfinished_line_removed(
         (b'{"clip": "a.wav", "model": "other"}\n', "has answers of other, not of demo"),
         (b"clip,label\n", "line 1 is no answer of an earlier run"),
         (b"[]\n", "line 1 is no answer of an earlier run"),
+        (b'{"clip1": "one line, and no end"}', "line 1 is no answer of an earlier run"),
+        (b'{"clip": "a.wav", "model": "demo", "labels": []}\nnotes', "line 2 is no answer of an earlier run"),
     ],
 )
 def test_a_file_of_something_else_is_left_alone(
