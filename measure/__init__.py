@@ -13,13 +13,14 @@ environment  a virtual environment of its own, for software that cannot share th
 results    files of results: CSV rows of runs, and JSON
 verdict    one target, and whether a run reached it
 document   tables for terminal and document, and the part of a page that a command writes
+by_server  results of a measurement on several model servers, and the page about all
 figures    style and palette of every figure
-server     which server a command asks (`http`: requests to it, `answer`: its best label)
-progress   how far a long run is
 pages      what README.md and docs/*.md quote from code and results
 
 Above it: bench (encoders), loadtest (a server under load), evaluation (how often the right speaker is named), compare
-(other servers), chaos (faults under load), autoscale (simulated fleets), dashboard (the monitoring pages).
+(other servers), chaos (faults under load), autoscale (simulated fleets), dashboard (the monitoring pages), openset
+("unknown"), recordings (who speaks when); and, of callers beside each other, fairness (shares), batch_job (an archive),
+order (long work), cancellation (who hangs up).
 """
 
 from pathlib import Path

@@ -8,40 +8,24 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from measure import noise
 from measure.batch_job import FOLDER, RESULTS
 from measure.batch_job.job import Kept
 from measure.batch_job.traffic import CONDITIONS, PAUSED, Run
-from measure.document import Page, Table, join
+from measure.by_server import Recorded
+from measure.document import Page, Table
 from measure.loadtest.phases import pooled, ratio, shown, verdict
 from measure.machine import Machine
-from measure.results import load_json, save_json
 
 PAGE = Page.of("fairness", "measure.batch_job.page")
-COMMAND = "python -m measure.batch_job"
 SHARES = (0.5, 0.99)
 MOST = 1.1  # times the p99 that live callers have without the job
 HEADINGS = (
     *("a job runs", "its clips/s", "live answers", "p50, ms", "p99, ms", "p50, times", "p99, times"),
     *("at most 1.10", "failed"),
 )
-
-
-def record(content: dict[str, Any]) -> None:
-    """Keep the runs of this server beside those of others, and write the page again."""
-    kept = load_json(RESULTS, COMMAND) if RESULTS.exists() else {}
-    save_json({**kept, content["settings"]["server"]: content}, RESULTS)
-    PAGE.write(text(FOLDER))
-
-
-def text(results: Path) -> str:
-    if not (results / RESULTS.name).is_file():
-        return f"No result is recorded: `{COMMAND}` records one."
-    kept = load_json(results / RESULTS.name, COMMAND)
-    return join(*(part for server, content in kept.items() for part in _server(server, content)))
 
 
 def _server(server: str, content: dict[str, Any]) -> list[object]:
@@ -92,6 +76,10 @@ def job(clips: int, found: dict[str, Any]) -> str:
         f"{found['paused']:.0f} s. {result.clips:,} clips have an answer, {result.repeated} more than one, "
         f"{result.failed} an error, and {result.wrong} another label than alone."
     )
+
+
+RECORDED = Recorded("python -m measure.batch_job", RESULTS, PAGE, _server)
+record, text = RECORDED.record, RECORDED.text
 
 
 if __name__ == "__main__":

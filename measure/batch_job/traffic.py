@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from measure.batch_job.job import Job
+from measure.by_server import LatencyRun
 from measure.loadtest import LoadTestError
 from measure.loadtest.drive import Record, drive
 from measure.loadtest.phases import START_SECONDS, Phase, requests
@@ -19,7 +19,7 @@ PAUSED, RUNS = CONDITIONS = ("no", "yes")
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(LatencyRun):
     """Figures of one phase.
 
     Attributes:
@@ -33,15 +33,6 @@ class Run:
     clips: float
     latencies: tuple[float, ...]
     failed: int
-
-    def row(self) -> dict[str, Any]:
-        """For a JSON file: the latencies are one line."""
-        return {**asdict(self), "latencies": " ".join(map(str, self.latencies))}
-
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> Run:
-        """The inverse of `row`."""
-        return cls(**{**row, "latencies": tuple(map(float, row["latencies"].split()))})
 
 
 @dataclass

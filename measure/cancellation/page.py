@@ -7,37 +7,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from measure import noise
+from measure.by_server import Recorded
 from measure.cancellation import FOLDER, RESULTS
 from measure.cancellation.traffic import CONDITIONS, Run
-from measure.document import Page, Table, join
+from measure.document import Page, Table
 from measure.loadtest.summary import percentile
 from measure.machine import Machine
-from measure.results import load_json, save_json
 
 PAGE = Page.of("fairness", "measure.cancellation.page")
-COMMAND = "python -m measure.cancellation"
 HEADINGS = (
     *("who hangs up", "callers", "audio they sent, s", "encoded, s", "of it for nobody, s"),
     *("stayers' answers", "p50, ms", "p99, ms", "failed"),
 )
-
-
-def record(content: dict[str, Any]) -> None:
-    """Keep the runs of this server beside those of others, and write the page again."""
-    kept = load_json(RESULTS, COMMAND) if RESULTS.exists() else {}
-    save_json({**kept, content["settings"]["server"]: content}, RESULTS)
-    PAGE.write(text(FOLDER))
-
-
-def text(results: Path) -> str:
-    if not (results / RESULTS.name).is_file():
-        return f"No result is recorded: `{COMMAND}` records one."
-    kept = load_json(results / RESULTS.name, COMMAND)
-    return join(*(part for server, content in kept.items() for part in _server(server, content)))
 
 
 def _server(server: str, content: dict[str, Any]) -> list[object]:
@@ -65,6 +49,10 @@ def table(runs: Sequence[Run]) -> Table:
         failed = str(sum(run.failed for run in found))
         rows.append([condition, *(f"{each:,.0f}" for each in sums), f"{len(waits):,}", *shares, failed])
     return Table(HEADINGS, rows)
+
+
+RECORDED = Recorded("python -m measure.cancellation", RESULTS, PAGE, _server)
+record, text = RECORDED.record, RECORDED.text
 
 
 if __name__ == "__main__":

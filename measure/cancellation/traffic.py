@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from measure import MeasureError
+from measure.by_server import LatencyRun
 from measure.cancellation.storm import Storm, storm
 from measure.loadtest import arrivals
 from measure.loadtest.drive import drive, plan
@@ -27,7 +27,7 @@ STEADY_SECONDS, DRAIN_SECONDS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(LatencyRun):
     """Figures of one run.
 
     Attributes:
@@ -47,15 +47,6 @@ class Run:
     for_nobody_seconds: float
     latencies: tuple[float, ...]
     failed: int
-
-    def row(self) -> dict[str, Any]:
-        """For a JSON file: the latencies are one line."""
-        return {**asdict(self), "latencies": " ".join(map(str, self.latencies))}
-
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> Run:
-        """The inverse of `row`."""
-        return cls(**{**row, "latencies": tuple(map(float, row["latencies"].split()))})
 
 
 @dataclass(frozen=True)

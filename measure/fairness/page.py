@@ -8,17 +8,16 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from measure import noise
-from measure.document import Page, Table, join
+from measure.by_server import Recorded
+from measure.document import Page, Table
 from measure.fairness import FOLDER, RESULTS
 from measure.fairness.callers import CONDITIONS
 from measure.fairness.traffic import Run
 from measure.loadtest.phases import pooled, ratio, shown, verdict
 from measure.machine import Machine
-from measure.results import load_json, save_json
 
 PAGE = Page.of("fairness", "measure.fairness.page")
 SHARES = (0.5, 0.99)
@@ -28,20 +27,6 @@ HEADINGS = (
     *("others' p50, ms", "p99, ms", "p50, times", "p99, times", "at most 1.05", "failed"),
 )
 FIRST = next(iter(CONDITIONS))  # which the others are compared with
-
-
-def record(content: dict[str, Any]) -> None:
-    """Keep the runs of this server beside those of others, and write the page again."""
-    kept = load_json(RESULTS, "python -m measure.fairness") if RESULTS.exists() else {}
-    save_json({**kept, content["settings"]["server"]: content}, RESULTS)
-    PAGE.write(text(FOLDER))
-
-
-def text(results: Path) -> str:
-    if not (results / RESULTS.name).is_file():
-        return "No result is recorded: `python -m measure.fairness` records one."
-    kept = load_json(results / RESULTS.name, "python -m measure.fairness")
-    return join(*(part for server, content in kept.items() for part in _server(server, content)))
 
 
 def _server(server: str, content: dict[str, Any]) -> list[object]:
@@ -91,6 +76,10 @@ def table(runs: Sequence[Run]) -> Table:
 
 def _of(runs: Sequence[Run], count: int, condition: str) -> list[Run]:
     return [run for run in runs if (run.tokens, run.condition) == (count, condition)]
+
+
+RECORDED = Recorded("python -m measure.fairness", RESULTS, PAGE, _server)
+record, text = RECORDED.record, RECORDED.text
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from measure.by_server import LatencyRun
 from measure.fairness.callers import CONDITIONS, Callers
 from measure.loadtest import LoadTestError, arrivals
 from measure.loadtest.drive import Plan, Record, drive, plan
@@ -21,7 +21,7 @@ NICE = 10  # of the greedy caller's generator: its work is not to be in the othe
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(LatencyRun):
     """Figures of one phase.
 
     Attributes:
@@ -39,15 +39,6 @@ class Run:
     refused: float
     latencies: tuple[float, ...]
     failed: int
-
-    def row(self) -> dict[str, Any]:
-        """For a JSON file: the latencies are one line."""
-        return {**asdict(self), "latencies": " ".join(map(str, self.latencies))}
-
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> Run:
-        """The inverse of `row`."""
-        return cls(**{**row, "latencies": tuple(map(float, row["latencies"].split()))})
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ phase is compared with the other of its round alone, whose requests are equal.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ GUARD_SECONDS = 1.5  # of a phase that do not count: what the former one left is
 START_SECONDS = 8.0  # for load generators to start
 DRAWS = 2000
 Latencies = Sequence[float]
+Figures = TypeVar("Figures")  # of one phase
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,23 @@ def pooled(phases: Iterable[Latencies], share: float) -> float:
 
 
 def ratio(ours: Sequence[Latencies], first: Sequence[Latencies], share: float) -> tuple[float, float, float]:
-    """Of the pooled percentiles, with an interval of 95 %: rounds are drawn again, each with both its phases."""
+    """Of the pooled percentiles, with an interval of 95 %."""
+    return interval(ours, first, lambda latencies: pooled(latencies, share))
+
+
+def interval(
+    ours: Sequence[Figures], first: Sequence[Figures], figure: Callable[[Sequence[Figures]], float]
+) -> tuple[float, float, float]:
+    """The ratio of a figure of all of ours by that of the first, with an interval of 95 %: rounds are drawn again, each
+    with both its phases."""
     pairs, rng = list(zip(ours, first, strict=True)), np.random.default_rng(0)
-    drawn = []
-    for _ in range(DRAWS):
-        again = [pairs[index] for index in rng.integers(len(pairs), size=len(pairs))]
-        drawn.append(_ratio(again, share))
+
+    def by(chosen: Sequence[tuple[Figures, Figures]]) -> float:
+        return figure([one for one, _ in chosen]) / figure([other for _, other in chosen])
+
+    drawn = [by([pairs[index] for index in rng.integers(len(pairs), size=len(pairs))]) for _ in range(DRAWS)]
     low, high = np.percentile(drawn, [2.5, 97.5])
-    return _ratio(pairs, share), float(low), float(high)
+    return by(pairs), float(low), float(high)
 
 
 def shown(found: tuple[float, float, float]) -> str:
@@ -110,7 +121,3 @@ def verdict(found: tuple[float, float, float], most: float) -> str:
     """Whether the interval tells that a ratio is at most this, or that it is more, or neither."""
     _, low, high = found
     return "yes" if high <= most else "no" if low > most else "not told"
-
-
-def _ratio(pairs: Sequence[tuple[Latencies, Latencies]], share: float) -> float:
-    return pooled((one for one, _ in pairs), share) / pooled((other for _, other in pairs), share)

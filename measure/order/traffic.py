@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import requests
 
+from measure.by_server import LatencyRun
 from measure.loadtest import arrivals
 from measure.loadtest.drive import Record, drive, plan
 from measure.loadtest.target import Clip, Target
@@ -20,7 +20,7 @@ WINDOWS = {"X-Windows": "3", "X-Top-K": "1"}
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(LatencyRun):
     """Figures of one run.
 
     Attributes:
@@ -34,15 +34,6 @@ class Run:
     latencies: tuple[float, ...]
     throughput: float
     failed: int
-
-    def row(self) -> dict[str, Any]:
-        """For a JSON file: the latencies are one line."""
-        return {**asdict(self), "latencies": " ".join(map(str, self.latencies))}
-
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> Run:
-        """The inverse of `row`."""
-        return cls(**{**row, "latencies": tuple(map(float, row["latencies"].split()))})
 
 
 @dataclass
