@@ -112,10 +112,10 @@ def read(file: Path) -> Plan | None:
 def keep(file: Path, found: Plan, facts: dict[str, Any]) -> Plan:
     """Write a plan for the next start, whole or not at all, and return it."""
     try:
-        handle, name = tempfile.mkstemp(dir=file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            json.dump({"plan": str(found), **facts}, opened, indent=1)
-        Path(name).replace(file)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            made = Path(folder, file.name)
+            made.write_text(json.dumps({"plan": str(found), **facts}, indent=1), "utf-8")
+            made.replace(file)
     except OSError as exc:
         logger.info("the measured kernels are not kept: %s", exc)
     return found

@@ -1,5 +1,6 @@
 """Kernels are measured once for a processor, its libraries and a model's shapes, and never stop a worker's start."""
 
+import errno
 import json
 import logging
 import threading
@@ -86,6 +87,17 @@ def test_a_folder_that_cannot_be_written_is_no_failure(measured: Measured, tmp_p
     assert plan(tmp_path / "absent" / "kept") == FOUND
     assert plan(None) == FOUND
     assert len(measured) == 3
+
+
+def test_a_full_disk_is_no_failure_and_nothing_stays_of_the_file(
+    measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert plan(tmp_path) == FOUND
+    assert [each.name for each in tmp_path.iterdir()] == [".lock"]
 
 
 def test_another_processor_or_number_of_threads_is_measured_for_itself(
