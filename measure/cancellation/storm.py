@@ -30,7 +30,13 @@ class Storm:
 
 @contextlib.contextmanager
 def storm(
-    port: int, path: str, bodies: Sequence[bytes], callers: int, every: float, patience: float
+    port: int,
+    path: str,
+    bodies: Sequence[bytes],
+    callers: int,
+    every: float,
+    patience: float,
+    token: str | None = None,
 ) -> Iterator[Storm]:
     """For the block, let many callers at once send a clip each, again and again; each hangs up after its patience.
 
@@ -41,13 +47,17 @@ def storm(
         callers: at once.
         every: seconds from one time to the next.
         patience: seconds that a caller waits; half close the connection then (FIN), half break it (RST).
+        token: that the server accepts, where it demands one.
     """
     found = Storm()
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
 
     async def call(number: int) -> None:
         which = number % len(bodies)
         body = bodies[which]
-        head = f"POST {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\n{authorization}Content-Length: {len(body)}\r\n\r\n"
+        )
         with contextlib.suppress(OSError):
             connecting = asyncio.open_connection(LOOPBACK, port)
             reader, writer = await asyncio.wait_for(connecting, GIVE_UP_SECONDS)

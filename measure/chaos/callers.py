@@ -56,10 +56,13 @@ def hang_up_at_once(scene: Scene) -> str:
     most = scene.size.callers // 2
     with (
         scene.same_workers(),
-        storm(scene.server.port, path, bodies, most, STORM_EVERY, STORM_PATIENCE) as found,
+        storm(
+            scene.server.port, path, bodies, most, STORM_EVERY, STORM_PATIENCE, scene.server.token
+        ) as found,
     ):
         time.sleep(STORM_EVERY * (scene.size.bursts + 0.5))
     hung, answered = len(found.hung_up), len(found.answered)
+    scene.expect(hung > 0, "no caller hung up: all were answered before, or refused")
     return f"{hung} of {hung + answered} callers hung up, {most} at once every {STORM_EVERY:g} s"
 
 

@@ -6,7 +6,6 @@ python -m measure.recordings.decoding
 from __future__ import annotations
 
 import io
-import re
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ import soundfile
 from speaker_id.decoders.recording import Recordings
 
 from bundle.command_line import Parser
-from measure import command
+from measure import command, sampling
 from measure.chaos.recordings import Samples, by_ffmpeg, by_libsndfile
 from measure.machine import provenance
 from measure.recordings import DECODING, page
@@ -30,7 +29,6 @@ SECONDS = (120, 3600)
 PIECE = 60  # seconds that are repeated
 SAMPLING_RATE = 16_000
 BLOCK_SECONDS = 10.0
-PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 CLIPS = Path("models/demo/samples")
 Format = Callable[[int, BinaryIO], object]  # writes the piece so many times
 
@@ -114,12 +112,10 @@ def decoded(recordings: Recordings, write: Format, seconds: int) -> dict[str, fl
         size = file.seek(0, io.SEEK_END)
         began, first, peak, samples = time.monotonic(), 0.0, 0, 0
         with recordings.open(file.fileno(), block_seconds=BLOCK_SECONDS) as recording:
-            status = Path(f"/proc/{recording.pid}/status")
             for block in recording:
                 first = first or time.monotonic() - began
                 samples += len(block)
-                if found := PEAK.search(status.read_text("ascii")):  # not once it has ended
-                    peak = 1024 * int(found[1])
+                peak = sampling.peaks(recording.pid).get("HWM", peak)  # none once it has ended
         return {
             "seconds": round(samples / SAMPLING_RATE, 1),
             "file_bytes": size,

@@ -43,7 +43,13 @@ def test_a_storm_counts_who_hung_up_and_who_had_an_answer_first(answers: bool) -
         threading.Thread(target=accept, daemon=True).start()
         began = time.monotonic()
         with storm(
-            listener.getsockname()[1], "/predictions/x", [b"a clip", b"the other clip"], 3, 0.1, 0.02
+            listener.getsockname()[1],
+            "/predictions/x",
+            [b"a clip", b"the other clip"],
+            3,
+            0.1,
+            0.02,
+            "secret",
         ) as found:
             assert wait_until(lambda: len(ended) >= 5, 600)
         sent = len(found.hung_up) + len(found.answered)
@@ -53,6 +59,7 @@ def test_a_storm_counts_who_hung_up_and_who_had_an_answer_first(answers: bool) -
     assert others == []
     assert these.count(0) == 2 * these.count(1)
     assert ended[0].startswith(b"POST /predictions/x HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer secret\r\n" in ended[0]
 
 
 def test_workers_do_not_find_the_file_for_a_while_and_the_gateway_writes_on(tmp_path: Path) -> None:
