@@ -258,7 +258,7 @@ def _refusal(refused: Refused, spent: Mapping[str, str]) -> web.Response:
 
 
 def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> web.Response:
-    text = json.dumps(body, separators=(",", ":"))
+    content = json.dumps(body, separators=(",", ":")).encode()  # of text aiohttp would name the charset, too
     return web.Response(
-        status=status, text=text, headers={**(headers or {}), "content-type": "application/json"}
+        status=status, body=content, headers={**(headers or {}), "content-type": "application/json"}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 
 from speaker_id.clip import Clip, EncodedAudio
@@ -48,8 +49,11 @@ def stated_seconds(head: bytes, size: int) -> float | None:
         head: its first HEAD_BYTES.
         size: bytes of all of it.
     """
-    if head[:4] == b"RIFF" and head[12:16] == b"fmt " and (rate := int.from_bytes(head[28:32], "little")):
-        return size / rate
+    if head[:4] == b"RIFF" and head[12:16] == b"fmt " and len(head) == HEAD_BYTES:
+        _, channels, rate, stated, _, bits = struct.unpack("<HHIIHH", head[20:36])
+        # no decoder reads the bytes a second, so they may be wrong: of both, the length that is longer
+        if found := [each for each in (stated, rate * channels * bits / 8) if each]:
+            return float(size / min(found))
     if head[:4] == b"fLaC" and len(head) == HEAD_BYTES:
         # STREAMINFO (RFC 9639, section 8.2): 20 bits of the sampling rate, 3 and 5 of others, 36 of the samples
         packed = int.from_bytes(head[18:26], "big")

@@ -106,6 +106,14 @@ def test_an_error_names_its_clip_in_the_whole(bad: int) -> None:
     assert float(reply.headers["x-audio-seconds"]) >= bad * 0.5
 
 
+def test_a_wav_file_that_says_it_is_shorter_than_it_is_makes_no_larger_group() -> None:
+    rate = slice(28, 32)  # bytes a second
+    lying = [clip[: rate.start] + b"\xff" * 4 + clip[rate.stop :] for clip in CLIPS]
+    reply, whole, asked = both(instances(lying))
+    assert (reply.status, reply.body) == (200, whole.body)
+    assert len(asked.seen) == 3
+
+
 def test_of_two_bad_clips_the_first_is_named() -> None:
     reply, _, _ = both(instances([*CLIPS[:3], b"no audio", b"none either", *CLIPS]))
     assert json.loads(reply.body)["instance"] == 3
@@ -255,6 +263,7 @@ def test_a_caller_that_waits_no_longer_gets_no_more_groups_computed() -> None:
         return await asked.post(instances(CLIPS), gone)
 
     reply = run(use, made)
+    assert reply.headers["content-type"] == "application/json"
     assert (reply.status, json.loads(reply.body)["code"]) == (504, "deadline_exceeded")
     assert encoder.micro_batches == []
 
