@@ -156,6 +156,13 @@ def test_commands_around_a_running_server_import_no_torch() -> None:
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
+def test_the_splitter_loads_neither_torch_nor_a_codec() -> None:
+    """Beside a worker its memory would double; and a codec reads callers' bytes only where it is confined."""
+    program = "import serving.recordings.__main__, sys; print({'torch', 'soundfile', 'av', 'soxr'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 @pytest.mark.parametrize("command", ["serve", "stop", "health"])
 def test_what_runs_a_built_archive_imports_nothing_of_the_build_side(command: str) -> None:
     """A container runs `serve --archived`, and its health check every ten seconds."""
