@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from serving.gateway import scripts
-from serving.gateway.configuration import FOLDER, TEMPLATE
+from serving.gateway.configuration import FOLDER, TEMPLATE, Configuration, Splitting
 from serving.gateway.options import GatewayOptions, Limits
 from serving.gateway.tls import Certificate
 from serving.gateway.tokens import Tokens
@@ -91,6 +92,25 @@ def test_addresses_and_paths_arrive_as_they_are() -> None:
         "model_server": ("127.0.0.1", UPSTREAM.http),
         "model_server_grpc": ("127.0.0.1", UPSTREAM.grpc),
     }
+
+
+def test_recordings_that_are_being_uploaded_take_no_place_of_other_requests() -> None:
+    split = Splitting(Path("/run/splitter"), Path("/run/inner"))
+    text = Configuration(RUN, ADMIN, UPSTREAM, ROUTE_SECONDS, GatewayOptions(8080), splitting=split).render()
+    config = yaml.safe_load(text)["static_resources"]
+    (manager,) = config["listeners"][0]["filter_chains"][0]["filters"]
+    (host,) = manager["typed_config"]["route_config"]["virtual_hosts"]
+    unbuffered = {"envoy.filters.http.buffer"}
+    found = {
+        each["route"]["cluster"]: unbuffered <= each.get("typed_per_filter_config", {}).keys()
+        for each in host["routes"]
+        if any(header["name"] == "x-split" for header in each["match"].get("headers", ()))
+    }
+    assert found == {"recordings": True, "splitter": False}
+    clusters = {
+        each["name"]: each["circuit_breakers"] for each in config["clusters"] if each["name"] in found
+    }
+    assert clusters["recordings"] == clusters["splitter"]
 
 
 def test_the_filters_run_in_the_order_in_which_they_depend_on_each_other() -> None:
