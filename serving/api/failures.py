@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from speaker_id import errors
 from speaker_id.statuses import STATUS
 
+from serving.api.parameters import OF_SHARES, header_references
 from serving.gateway.codes import GATEWAY_ERRORS
 
 RETRIED = ("429", "503")  # with Retry-After
@@ -85,6 +86,8 @@ def _response(failures: list[Failure]) -> dict[str, Any]:
     headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if status in RETRIED:
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    if any(it.code == "rate_limited" for it in failures):
+        headers |= header_references(*OF_SHARES)
     if status == UNAUTHORIZED:
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWW-Authenticate"}
     return {

@@ -140,17 +140,20 @@ OF_ANSWERS: dict[str, tuple[Schema, str]] = {
     "X-Request-Id": (STRING, "The request's id, in the logs too."),
     "X-Model-Name": (STRING, "The model that answered."),
     "X-Model-Version": (STRING, "Its version."),
-    "X-Audio-Seconds": (NUMBER, "Decoded seconds of all clips of the request."),
+    "X-Audio-Seconds": (NUMBER, "Decoded seconds of all clips of the request, or of all windows."),
     "X-Audio-Skipped-Frames": (INTEGER, "Damaged frames that were left out."),
     "X-Batch-Size": (INTEGER, "Requests that were processed together."),
     "Server-Timing": (STRING, "`queue`, `decode` and `inference` in milliseconds."),
     JSON_LENGTH: (INTEGER, "Bytes of JSON, after which the binary tensors follow."),
     "Retry-After": (INTEGER, "Seconds after which to try again."),
+    "RateLimit-Policy": (STRING, "What the caller may send, where it has a share."),
+    "RateLimit": (STRING, "What is left of that."),
     "WWW-Authenticate": (STRING, "`Bearer`"),
 }  # fmt: skip
+OF_SHARES = ("RateLimit-Policy", "RateLimit")
 OF_WORKERS = (
     *("X-Request-Id", "X-Model-Name", "X-Model-Version", "X-Audio-Seconds", "X-Audio-Skipped-Frames"),
-    *("X-Batch-Size", "Server-Timing"),
+    *("X-Batch-Size", "Server-Timing", *OF_SHARES),
 )
 
 

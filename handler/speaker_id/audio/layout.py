@@ -37,5 +37,6 @@ def check_length(frames: float, sampling_rate: int, max_seconds: float) -> None:
     """Raise AudioTooLong if the container declares more frames than `max_seconds` have."""
     if frames > max_frames(sampling_rate, max_seconds):
         raise AudioTooLong(
-            f"{frames / sampling_rate:.10g} s of audio; the limit is {max_seconds:g} s: send a shorter clip"
+            f"{frames / sampling_rate:.10g} s of audio; the limit is {max_seconds:g} s: "
+            "send a shorter clip, or ask for windows"
         )

@@ -61,7 +61,9 @@ def waveforms(
         stretch.drawn += block.samples.shape[1]
         # count what is drawn, not what is kept: else a body of frames as short as the padding would have no end
         if stretch.drawn > limit + padding:
-            raise AudioTooLong(f"more than {max_seconds:g} s of audio, the limit: send a shorter clip")
+            raise AudioTooLong(
+                f"more than {max_seconds:g} s of audio, the limit: send a shorter clip, or ask for windows"
+            )
         samples += len(part := stretch.add(block.samples[:, : max(0, limit - stretch.frames)]))
         yield part
     if stretch is not None:

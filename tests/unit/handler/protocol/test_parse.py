@@ -39,6 +39,12 @@ def test_an_unknown_part_is_named() -> None:
     assert "unknown part 'topk'; known: top_k" in refused(AUDIO, InvalidParameter, topk=b"3").message
 
 
+def test_a_part_that_asks_for_windows_is_told_how_they_are_asked_for() -> None:
+    told = refused(AUDIO, InvalidParameter, windows=b"3").message
+    assert told.startswith("part 'windows' is of no use here")
+    assert "X-Windows: 3;hop=1.5" in told
+
+
 @pytest.mark.parametrize("body", [b"", bytearray()])
 def test_an_empty_body_is_malformed(body: Any) -> None:
     refused(body, MalformedRequest)

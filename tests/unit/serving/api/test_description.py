@@ -226,6 +226,12 @@ def test_a_token_is_asked_for_where_the_gateway_asks_for_one() -> None:
         assert ("401" in operation["responses"]) != opened
 
 
+def test_what_a_share_leaves_stands_in_answers_about_clips_and_in_the_refusal() -> None:
+    refused = failures.components(tokens=False)["TooManyRequests"]["headers"]
+    answered = DOCUMENT["paths"]["/predictions/{model}"]["post"]["responses"]["200"]["headers"]
+    assert {"RateLimit", "RateLimit-Policy"} <= refused.keys() & answered.keys()
+
+
 def test_open_to_everyone_it_names_no_model_where_tokens_are_asked_for() -> None:
     for file in files([PLAIN], OPTIONS["-tokens"], UPSTREAM):
         assert file.public
