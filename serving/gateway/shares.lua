@@ -18,6 +18,9 @@ local READ_WRITE, SHARED, LOCK, UNLOCK = 3, 1, 2, 8  -- of Linux: PROT_READ | PR
 
 local PROBED = 8  -- slots that a caller may have
 local PCM = 1 / 32000  -- seconds a byte of 16 kHz, 16 bits, one channel: what is assumed of a caller's first request
+-- Seconds that a recording of unknown length is charged with until it is answered, those of the longest: its caller may hang
+-- up before it is, and then nothing corrects them.
+local LONGEST = 3600
 local INFERENCE = {Predictions = true, ModelInfer = true}  -- methods of gRPC
 -- of gRPC, for errors that nothing was decoded for: invalid, not found, exhausted, unimplemented
 local UNDECODED = {["3"] = true, ["5"] = true, ["8"] = true, ["12"] = true}
@@ -72,13 +75,14 @@ local function left(share, bucket)
   return {requests = share.requests and bucket.requests, audio = share.audio and bucket.audio}
 end
 
--- Take one request from a caller's bucket: what is left, and the seconds that were charged; nil in their place if it may not
-local function take(share, bytes, now)
+-- Take one request from a caller's bucket, of so many bytes, or of `seconds` if that is not nil: what is left, and the seconds
+-- that were charged; nil in their place if it may not
+local function take(share, bytes, seconds, now)
   local bucket = current(share, now)
   if share.requests and bucket.requests < 1 or share.audio and bucket.audio < 0 then
     return left(share, bucket)
   end
-  local charged = bytes * bucket.per_byte
+  local charged = seconds or bytes * bucket.per_byte
   bucket.requests, bucket.audio = bucket.requests - 1, bucket.audio - charged
   return left(share, bucket), charged
 end
@@ -182,7 +186,9 @@ function envoy_on_request(handle)
   if not share then
     return
   end
-  local rest, charged = alone(take, share, tonumber(headers:get("content-length") or "") or 0, seconds_now(handle))
+  local bytes = tonumber(headers:get("content-length") or "")
+  local seconds = bytes == nil and asks_for_recording(headers) and LONGEST or nil
+  local rest, charged = alone(take, share, bytes or 0, seconds, seconds_now(handle))
   if charged == nil then
     return refuse(handle, share, rest)
   end

@@ -16,7 +16,7 @@ end
 local function way(handle)
   local headers = handle:headers()
   local kind = (headers:get("content-type") or ""):lower()
-  if headers:get("x-windows") or ("&" .. (headers:get("x-query") or "")):find("&windows=", 1, true) then
+  if asks_for_recording(headers) then
     return RECORDING
   elseif kind:match("^audio/") or kind:match("^video/") or kind:match("^multipart/") then
     return nil  -- one clip

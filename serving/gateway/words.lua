@@ -14,6 +14,11 @@ function no_model(name, version)
   return NO_MODEL .. ": " .. name:sub(1, 64) .. (version and ", version " .. version:sub(1, 64) or "")
 end
 
+-- Whether a request asks for windows of a recording, elsewhere than in its body
+function asks_for_recording(headers)
+  return headers:get("x-windows") or ("&" .. (headers:get("x-query") or "")):find("&windows=", 1, true)
+end
+
 -- Answer in place of the server; `more` are headers beside the content type
 function answer(handle, status, body, more)
   local headers = more or {}

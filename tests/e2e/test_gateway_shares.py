@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
 from serving.host.polling import wait_until
+from serving.host.ports import LOOPBACK
 from serving.metrics import gateway as envoy
 from serving.model_server import ModelServer
 from tests.e2e.started import CLIPS
@@ -181,6 +183,19 @@ def test_what_a_refused_body_was_charged_with_is_given_back(guarded: Gateway, fi
         assert ask(guarded, "notes", b"no audio " * 30000).status_code == 415  # as many bytes as 8 s of PCM
     assert ask(guarded, "notes", silence(0.5, "WAV")).status_code == 200
     assert counted(guarded, "notes")["seconds"] == 0.5
+
+
+def test_a_recording_of_unknown_length_is_charged_until_it_is_answered(guarded: Gateway, file: Path) -> None:
+    """Who hangs up before the answer has had the work done."""
+    limit(file, "chunked", "audio=0.1 audio_burst=10")
+    head = (
+        "POST /predictions/demo HTTP/1.1\r\nHost: any\r\nX-Windows: 3\r\nTransfer-Encoding: chunked\r\n"
+        f"Authorization: Bearer {token('chunked')}\r\n\r\n4\r\nRIFF\r\n"
+    )
+    with socket.create_connection((LOOPBACK, guarded.port), 30) as caller:
+        caller.sendall(head.encode())
+        assert wait_until(lambda: counted(guarded, "chunked").get("admitted"), 30)
+    assert ask(guarded, "chunked").status_code == 429
 
 
 def test_both_threads_of_the_gateway_count_in_one_bucket(guarded: Gateway, file: Path) -> None:
