@@ -9,8 +9,9 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,19 @@ def test_recordings_share_the_room_that_there_is() -> None:
     found = sorted(reply.status for reply in replies)
     assert (found[0], found[-1], used) == (200, 429, 0)
     assert {json.loads(reply.body)["code"] for reply in replies if reply.status == 429} == {"overloaded"}
+
+
+def test_an_upload_has_no_name_on_the_disk(tmp_path: Path) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield bytes(spool.PIECE)
+
+    async def use() -> tuple[list[Path], int]:
+        async with spool.Spool(tmp_path, 4 * spool.PIECE).upload(pieces()) as spooled:
+            assert os.fstat(spooled.file.fileno()).st_dev == tmp_path.stat().st_dev
+            return [*tmp_path.iterdir()], len(spooled.read())
+
+    assert asyncio.run(use()) == ([], 3 * spool.PIECE)
 
 
 def test_a_full_disk_is_no_fault_of_the_model_server(monkeypatch: pytest.MonkeyPatch) -> None:
