@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
-import requests
 
-from measure.order.sounds import LONG_CLIP_SECONDS, Sounds
-from measure.order.traffic import WINDOWS, Bulk
+from measure.order.sounds import IN_WINDOWS, LONG, LONG_CLIP_SECONDS, SINGLE, Sounds
+from measure.order.traffic import WINDOWS, Bulk, session
 from measure.sampling import resident, sampled
 from serving.service import Service
 
@@ -96,14 +95,14 @@ def costs(service: Service, url: str, sounds: Sounds, number: int, seconds: floa
     meter = Meter(service)
     with meter.measuring():
         meter.seconds = _singles(url, sounds, seconds)
-    yield meter.cost("clips of 3 s", number)
+    yield meter.cost(SINGLE, number)
     for kind, body, headers, length in (
-        ("a clip of 120 s", sounds.long_clip, {"Content-Type": "audio/wav"}, LONG_CLIP_SECONDS),
-        ("a recording in windows of 3 s", sounds.recording, WINDOWS, sounds.seconds),
+        (LONG, sounds.long_clip, {"Content-Type": "audio/wav"}, LONG_CLIP_SECONDS),
+        (IN_WINDOWS, sounds.recording, WINDOWS, sounds.seconds),
     ):
         meter = Meter(service, length)
-        with meter.measuring():
-            requests.post(url, body, headers=headers, timeout=600).raise_for_status()
+        with meter.measuring(), session() as opened:
+            opened.post(url, body, headers=headers, timeout=600).raise_for_status()
         yield meter.cost(kind, number)
 
 

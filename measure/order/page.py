@@ -16,6 +16,7 @@ from measure.document import Page, Table
 from measure.loadtest.phases import interval, pooled, ratio, shown
 from measure.machine import Machine
 from measure.order import FOLDER, RESULTS
+from measure.order.sounds import IN_WINDOWS, LONG, SINGLE
 from measure.order.traffic import Run
 
 PAGE = Page.of("order", "measure.order.page")
@@ -27,7 +28,6 @@ RECORDING = "a recording in windows"
 CONDITIONS = (ALONE, WHOLE, SPLIT, RECORDING)
 # whose figure the others' are compared with: latencies, and throughput
 BASE = {WHOLE: (ALONE, None), SPLIT: (ALONE, WHOLE), RECORDING: (ALONE, None)}
-SINGLE, LONG, WINDOWS = "clips of 3 s", "a clip of 120 s", "a recording in windows of 3 s"
 
 
 def _server(server: str, content: dict[str, Any]) -> list[object]:
@@ -84,7 +84,7 @@ def cost_table(costs: Sequence[dict[str, Any]]) -> Table:
     def median(kind: str, name: str) -> float:
         return float(statistics.median(each[name] for each in costs if each["kind"] == kind))
 
-    kinds = [kind for kind in (SINGLE, LONG, WINDOWS) if any(each["kind"] == kind for each in costs)]
+    kinds = [kind for kind in (SINGLE, LONG, IN_WINDOWS) if any(each["kind"] == kind for each in costs)]
     rows = [
         [
             kind,

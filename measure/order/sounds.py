@@ -19,6 +19,10 @@ RATE = 16_000  # Hz
 CLIP_SECONDS = 3.0
 MANY = 64  # clips of a large request
 LONG_CLIP_SECONDS = 120.0  # which a recording's memory is compared with
+WINDOW_SECONDS = 3.0
+# kinds of work whose cost is measured
+SINGLE, LONG = f"clips of {CLIP_SECONDS:g} s", f"a clip of {LONG_CLIP_SECONDS:g} s"
+IN_WINDOWS = f"a recording in windows of {WINDOW_SECONDS:g} s"
 Samples = npt.NDArray[np.float32]
 
 
