@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,9 @@ class Reader:
 
     def read(self, variable: str, folder: Path, person: str) -> list[Recording]:
         paths = recordings(variable, folder)
-        clips = [self.one(path, person) for path in track(paths, person, transient=True)]
+        # without a terminal rich would print an empty line each
+        steps = track(paths, person, transient=True, disable=not sys.stdout.isatty())
+        clips = [self.one(path, person) for path in steps]
         return [clip for clip in clips if clip]
 
     def one(self, path: Path, person: str) -> Recording | None:
@@ -125,5 +128,5 @@ def missing(name: str, clips: Sequence[Recording]) -> str:
         lacks.append(f"{math.ceil(10 * (MIN_SPEECH_SECONDS - speech)) / 10:.1f} s more speech")
     if not lacks:
         return ""
-    have = f"{name} has {speech:.1f} s of speech in {len(clips)} clips"
+    have = f"{name} has {math.floor(10 * speech) / 10:.1f} s of speech in {len(clips)} clips"
     return f"{have} and needs {' and '.join(lacks)} (at least {MIN_SPEECH_SECONDS:.0f} s in {MIN_CLIPS})"

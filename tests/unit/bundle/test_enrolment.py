@@ -184,6 +184,18 @@ def test_too_little_speech_is_refused_saying_how_much_is_missing(tmp_path: Path)
     )
 
 
+def test_speech_that_is_nearly_enough_is_not_said_to_be_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, seconds in enumerate((3.34, 3.32, 3.32)):
+        save(tmp_path / "anna" / f"{number}.wav", seconds)
+    with pytest.raises(
+        BundleError, match=r"anna has 9\.9 s of speech in 3 clips and needs 0\.1 s more speech"
+    ):
+        Reader(RATE, print).voices(tmp_path)
+    assert capsys.readouterr().out == ""  # no progress where there is no terminal
+
+
 def test_what_is_no_audio_is_left_out_by_name(tmp_path: Path) -> None:
     for number in range(3):
         save(tmp_path / "ben" / f"{number}.wav", 4.0)
