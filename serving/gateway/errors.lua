@@ -14,20 +14,21 @@
 -- Model servers pass on the last of a header that is sent twice; joined, they are a value that the handler rejects
 local OPTIONS = {
   "inference-header-content-length", "x-top-k", "x-function-to-apply", "x-heads", "x-output", "x-fpir", "x-min-score",
-  "x-request-timeout"}
+  "x-request-timeout", "x-windows"}
 
 function envoy_on_request(handle)
   local headers = handle:headers()
   local kind = headers:get("content-type") or ""
-  if headers:get("x-split") then
-    return  -- the splitter gets what the caller sent
-  elseif kind:match("^application/grpc") then
+  if kind:match("^application/grpc") then
     return server.call and server.call(handle)
   end
   for _, name in ipairs(OPTIONS) do
     if headers:getNumValues(name) > 1 then
       headers:replace(name, headers:get(name))  -- all of them, separated by commas
     end
+  end
+  if headers:get("x-split") then
+    return  -- the splitter gets what the caller sent
   end
   if kind:lower():match("^multipart/form%-data") then
     -- the content decides what a body is; TorchServe's parser keeps the last of two parts with one name, and drops truncated

@@ -22,6 +22,7 @@ import requests
 import soundfile
 
 from serving.gateway.envoy import Gateway
+from tests.e2e.raw import over_http1
 from tests.e2e.started import CLIPS
 from tests.waiting import wait_until
 
@@ -125,6 +126,14 @@ def test_an_error_names_its_clip_in_the_whole_request(gateway: Gateway) -> None:
 def test_an_error_of_what_is_passed_on_is_the_worker_s(gateway: Gateway) -> None:
     answer = post(gateway, b"no audio" * 40_000)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media")
+
+
+@pytest.mark.parametrize("name", ["X-Top-K", "X-Windows"])
+def test_an_option_that_is_sent_twice_is_refused_as_ever(gateway: Gateway, name: str) -> None:
+    body = v1(MANY)
+    given = [("Host", "any"), (name, "1"), (name, "2"), ("Content-Length", str(len(body)))]
+    answer = over_http1(gateway, "POST /predictions/demo HTTP/1.1", given, body)
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, "invalid_parameter")
 
 
 @pytest.mark.parametrize("how", ["large", "in chunks", "compressed", "one clip"])
