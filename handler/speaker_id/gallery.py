@@ -83,8 +83,16 @@ class Gallery:
             min_score: or the probability, against "unknown" alone at the neutral threshold, that a voice must reach.
         """
         assert embedding is not None, "embeds"
-        unknown = max(self.threshold(fpir, min_score), self.soundlike(embedding))
-        return self.manifest.slope * torch.cat([self.scores(embedding), torch.tensor([unknown])])
+        scores, sound, unknown = (
+            self.scores(embedding),
+            self.soundlike(embedding),
+            self.threshold(fpir, min_score),
+        )
+        # A sound decides where it is the nearest of all, and changes no probability elsewhere: they were calibrated
+        # against the threshold alone.
+        if sound > float(scores.max()):
+            unknown = max(unknown, sound)
+        return self.manifest.slope * torch.cat([scores, torch.tensor([unknown])])
 
     def soundlike(self, embedding: Tensor) -> float:
         """(dim,) → cosine to the nearest of the sounds without a voice."""

@@ -59,6 +59,11 @@ def test_a_sound_without_a_voice_is_unknown_however_near_to_a_voice() -> None:
     assert silent.logits(NOTHING, humming).tolist() == pytest.approx([6.0, 0.0, 4.0])
 
 
+def test_a_sound_that_is_not_the_nearest_changes_no_probability() -> None:
+    spoken = torch.tensor([0.8, -0.6, 0.0])  # above the threshold, and so is the sound
+    assert gallery().logits(NOTHING, spoken).tolist() == pytest.approx([8.0, 0.0, 4.0])
+
+
 def test_a_request_may_ask_for_another_rate() -> None:
     assert gallery().threshold() == 0.4
     assert gallery().threshold(fpir=0.01) == pytest.approx(0.6)
