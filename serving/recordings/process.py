@@ -67,6 +67,7 @@ class SplitterProcess:
 
     def _start(self) -> None:
         with self.log.open("ab") as log:
+            self.log.chmod(0o600)
             self._process = Leashed(
                 [sys.executable, "-m", "serving.recordings", str(self._file)],
                 stdout=log,

@@ -31,9 +31,9 @@ def wav(samples: int, value: float = 0.1, rate: int = 16000, channels: int = 1) 
     return buffer.getvalue()
 
 
-def flac(seconds: int) -> bytes:
+def flac(seconds: int, rate: int = 16000) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.zeros(seconds * 16000, np.int16), 16000, format="FLAC")
+    soundfile.write(buffer, np.zeros(seconds * rate, np.int16), rate, format="FLAC")
     return buffer.getvalue()
 
 
@@ -47,6 +47,7 @@ CASES = {
     "invalid_parameter": b'{"inputs": "UklGRg==", "parameters": {"top_k": 0}}',
     "empty_audio": wav(0),
     "audio_too_long": flac(121),
+    "recording_too_long": flac(3601, 4000),
     "request_too_large": instances(65, 0.1),
     "unsupported_media": b"%PDF-1.7 this is no audio",
     "corrupt_audio": AUDIO[:9000] + bytes(3000) + AUDIO[12000:],
@@ -64,7 +65,10 @@ def post(gateway: Gateway, body: bytes, **more: Any) -> requests.Response:
 
 
 PHRASES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Payload Too Large"}  # as Envoy has it
-HEADERS = {"deadline_exceeded": {"X-Request-Timeout": "0.0001"}}  # over by the time that a worker has it
+HEADERS = {
+    "deadline_exceeded": {"X-Request-Timeout": "0.0001"},  # over by the time that a worker has it
+    "recording_too_long": {"X-Windows": "3"},
+}
 
 
 def test_every_error_class_is_tried() -> None:
