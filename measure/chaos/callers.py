@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
+from speaker_id.protocol.binary import HEADER
+
 from measure.answer import parsed
 from measure.cancellation.storm import storm
 from measure.chaos.attacks import attacks
@@ -114,8 +116,14 @@ def verdict(reply: Reply) -> Verdict:
     if reply.status == 0:
         return Verdict.LOST
     if reply.status == 200:
-        return Verdict.RIGHT if is_answer(parsed(reply.body)) else Verdict.WRONG
+        return Verdict.RIGHT if is_answer(parsed(text(reply))) else Verdict.WRONG
     return Verdict.RIGHT if 400 <= reply.status < 500 and error(reply.body) else Verdict.WRONG
+
+
+def text(reply: Reply) -> bytes:
+    """Its JSON, without the binary tensors that may follow."""
+    length = reply.headers.get(HEADER, "")
+    return reply.body[: int(length)] if length.isdigit() else reply.body
 
 
 def is_answer(content: object) -> bool:
