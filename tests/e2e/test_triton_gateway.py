@@ -357,10 +357,16 @@ def test_a_request_waits_for_a_worker_as_long_as_for_its_answer_and_no_more_do_t
     with Gateway(double, options, response_timeout=30) as gateway, ThreadPoolExecutor(2) as pool:  # type: ignore[arg-type]
         gateway.route_seconds = 2
         gateway.start()
-        asked = [
-            pool.submit(requests.post, f"{gateway.url}/predictions/demo", b"clip", timeout=600) for _ in "12"
-        ]
-        refused, late = sorted((each.result() for each in asked), key=lambda response: response.status_code)
+        # Envoy waits a random time before an attempt: one that comes at once may still count beside the one before it,
+        # and is refused. So once is enough.
+        for _ in "123":
+            asked = [
+                pool.submit(requests.post, f"{gateway.url}/predictions/demo", b"clip", timeout=600)
+                for _ in "12"
+            ]
+            refused, late = sorted((each.result() for each in asked), key=lambda each: each.status_code)
+            if late.status_code != 429:
+                break
     assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
         429,
         "overloaded",
