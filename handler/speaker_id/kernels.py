@@ -32,7 +32,7 @@ def bound_caches() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit the caller's own kernels to one thread meanwhile.
+    """Limit the caller's own kernels to one thread for the block.
 
     torch's threads wait for each other after every kernel. For what takes microseconds that is most of the time, and on
     a busy machine milliseconds: those of two threads for the labels of one clip took thirteen times the processor time.

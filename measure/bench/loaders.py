@@ -83,7 +83,7 @@ def pipeline(folder: Path, threads: int) -> Loaded:
 
 
 def packed(folder: Path, threads: int, precision: Precision, pinned: str = AUTO) -> Loaded:
-    """Ours, as the handler serves it; kernels are measured anew in each process, as at a worker's first start."""
+    """Ours, as the handler serves it; kernels are measured again in each process, as at a worker's first start."""
     from speaker_id import kernels
     from speaker_id.encoder import plans
     from speaker_id.encoder.packed import PackedEncoder

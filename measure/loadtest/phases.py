@@ -118,6 +118,6 @@ def shown(found: tuple[float, float, float]) -> str:
 
 
 def verdict(found: tuple[float, float, float], most: float) -> str:
-    """Whether the interval tells that a ratio is at most this, or that it is more, or neither."""
+    """Whether the interval shows that a ratio is at most this, or that it is more, or neither."""
     _, low, high = found
     return "yes" if high <= most else "no" if low > most else "not told"

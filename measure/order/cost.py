@@ -28,7 +28,7 @@ class Cost:
         kind: which.
         cpu: processor seconds of all the server's processes a second of audio.
         throughput: seconds of audio in a second.
-        peak: largest memory of all its processes together meanwhile, in bytes, shared pages counted in each.
+        peak: largest memory of all its processes together, in bytes, shared pages counted in each.
     """
 
     kind: str

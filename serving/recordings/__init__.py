@@ -1,6 +1,6 @@
 """The splitter, a process beside the gateway: long work becomes small requests in the ordinary queue.
 
-No model server can interrupt a batch, so whoever comes after a request of 64 clips, or of an hour of audio, would wait
+No model server can interrupt a batch, so what comes after a request of 64 clips, or of an hour of audio, would wait
 until all of it is answered. The gateway sends such requests here. What has many clips is cut into groups, a recording
 into groups of windows; each group is a request of its own to the gateway's inner listener, few of them are in flight at
 a time, and their answers become one answer in the caller's form. Everything else is passed on unchanged, so that it is

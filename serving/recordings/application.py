@@ -221,7 +221,7 @@ def _understood(request: web.Request, path: Path, body: bytes, served: Served) -
 
 
 async def _twice(work: Callable[[], Awaitable[Found]]) -> Found:
-    """Have a request answered, once more if its version is replaced meanwhile: by the one in its place."""
+    """Have a request answered, once more if its version is replaced: by the one in its place."""
     try:
         return await work()
     except Replaced:

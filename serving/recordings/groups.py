@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.settings import Settings
 
-# A group is this part of a micro-batch. Too high: a clip that arrives meanwhile waits for a longer group. Too low: a
+# A group is this part of a micro-batch. Too high: a clip that arrives then waits for a longer group. Too low: a
 # group does not keep the processor busy, and each costs a request.
 GROUPS_A_MICRO_BATCH = 4
 # Of a compressed clip, whose length is not known before it is decoded: 32 kbit/s. Too high: groups of more seconds.

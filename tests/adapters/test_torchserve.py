@@ -1,4 +1,7 @@
-"""The TorchServe adapter, with TorchServe's own Context and message codec around the demo model."""
+"""The TorchServe adapter, with TorchServe's own Context and message codec around the demo model.
+
+One file, though long: all its tests share one loaded handler.
+"""
 
 from __future__ import annotations
 

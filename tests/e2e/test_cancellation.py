@@ -101,7 +101,7 @@ def test_the_file_of_cancelled_requests_is_emptied_under_the_gateway_and_goes_on
 
 
 def test_who_was_refused_or_reset_at_once_names_no_request(gateway: Gateway) -> None:
-    """Envoy keeps all but the first of several that come at once for later: no filter sees one that ends meanwhile."""
+    """Envoy keeps all but the first of several that come at once for later: no filter sees one that ends before."""
     before = gateway.cancelled.read_bytes()
     connection = H2Connection()
     connection.initiate_connection()

@@ -1,4 +1,7 @@
-"""What each form of body is understood as."""
+"""What each form of body is understood as.
+
+One file, though long: each form is held to the same rules, which stand side by side.
+"""
 
 import json
 import math
