@@ -72,11 +72,12 @@ async def pieces(start: bytes, content: StreamReader | None = None) -> AsyncIter
 
 
 async def _joined(arriving: AsyncIterator[bytes]) -> bytes:
-    held = bytearray()
+    held, size = [], 0
     async for piece in arriving:
-        held += piece
-        _check(len(held))
-    return bytes(held)
+        held.append(piece)
+        size += len(piece)
+        _check(size)
+    return b"".join(held)
 
 
 def _check(size: int) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby, pairwise
 
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.settings import Settings
 
 # A group is this part of a micro-batch. Too high: a clip that arrives then waits for a longer group. Too low: a
 # group does not keep the processor busy, and each costs a request.
-GROUPS_A_MICRO_BATCH = 4
+GROUPS_A_MICRO_BATCH = 2
 # Of a compressed clip, whose length is not known before it is decoded: 32 kbit/s. Too high: groups of more seconds.
 # Too low: of fewer.
 COMPRESSED_BYTES_A_SECOND = 4_000
@@ -23,15 +25,17 @@ def group_seconds(settings: Settings) -> float:
 
 
 def cut(clips: Sequence[Clip], settings: Settings) -> Iterator[range]:
-    """Yield the clips of each group, in order; a clip that is longer than a group is one of its own."""
-    most, start, used = group_seconds(settings), 0, 0.0
-    for index, clip in enumerate(clips):
-        seconds = min(estimated_seconds(clip), settings.max_clip_seconds)
-        if index > start and used + seconds > most:
-            yield range(start, index)
-            start, used = index, 0.0
-        used += seconds
-    yield range(start, len(clips))
+    """Yield the clips of each group, in order: as few groups as fit, all of about the same length.
+
+    A clip that is longer than a group is one of its own.
+    """
+    ends = list(accumulate(min(estimated_seconds(clip), settings.max_clip_seconds) for clip in clips))
+    most = ends[-1] / max(1, math.ceil(ends[-1] / group_seconds(settings)))
+    # every clip goes where its middle is
+    numbers = [(begin + end) / 2 // most if most else 0.0 for begin, end in pairwise((0.0, *ends))]
+    for _, members in groupby(range(len(clips)), key=numbers.__getitem__):
+        first, *rest = members
+        yield range(first, first + 1 + len(rest))
 
 
 def estimated_seconds(clip: Clip) -> float:

@@ -141,7 +141,7 @@ class Sending:
     async def _ask(self, group: Group, target: Target, number: int) -> Reply:
         headers = {
             **target.trace,
-            **binary_headers(group.body.json_bytes),
+            **binary_headers(group.body),
             "x-request-id": f"{target.id[:LONGEST_ID]}.{number}",
         }
         if (left := target.left) is not None:
@@ -152,7 +152,7 @@ class Sending:
             headers[TIMEOUT_HEADER] = f"{left:.3f}"
         pinned = target.answered
         with self.counts.group():
-            reply = await self.upstream.send(target.path, headers, group.body.content)
+            reply = await self.upstream.send(target.path, headers, group.body.pieces())
         target.seconds += float(reply.headers.get(SECONDS, 0))
         if pinned and reply.status == HTTPStatus.NOT_FOUND:
             raise Replaced

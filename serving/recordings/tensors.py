@@ -7,7 +7,7 @@ its JSON has every score in the digits that the caller's own form has.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,23 @@ class Body:
     """A request's body.
 
     Attributes:
-        content: JSON, and binary tensors after it.
-        json_bytes: how long the JSON is.
+        text: JSON.
+        tensors: the bytes of the binary tensors after it, of which nothing is copied.
     """
 
-    content: bytes
-    json_bytes: int
+    text: bytes
+    tensors: Sequence[Piece]
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.text) + sum(map(len, self.tensors))
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """Yield its content, as often as it is sent."""
+        yield self.text
+        for each in self.tensors:
+            yield each
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ def body(request: Request, clips: Sequence[Clip]) -> Body:
     if request.form in BY_NAME:
         document["outputs"] = [_output(each) for each in request.outputs]
     text = json.dumps(document, separators=(",", ":")).encode()
-    return Body(b"".join((text, *pieces)), len(text))
+    return Body(text, pieces)
 
 
 def _tensor(clip: Clip) -> tuple[str, list[int], dict[str, Any], list[Piece]]:

@@ -11,6 +11,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 from speaker_id.protocol.binary import HEADER
 from yarl import URL
 
+from serving.recordings.tensors import Body, Piece
+
 # the gateway bounds every wait by itself
 FOREVER = ClientTimeout(total=None, sock_read=None, sock_connect=5.0)
 SECONDS = "x-audio-seconds"  # of an answer: what was decoded for it
@@ -49,7 +51,7 @@ class Upstream:
         await self.session.close()
 
     async def send(
-        self, path: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes], method: str = "POST"
+        self, path: str, headers: Mapping[str, str], body: bytes | AsyncIterator[Piece], method: str = "POST"
     ) -> Reply:
         """Send one request; when the task is cancelled, so is the request.
 
@@ -71,9 +73,13 @@ class Upstream:
 FAULTS = (ClientError, OSError)
 
 
-def binary_headers(json_bytes: int) -> dict[str, str]:
+def binary_headers(body: Body) -> dict[str, str]:
     """Headers of a body whose tensors are binary."""
-    return {HEADER: str(json_bytes), "content-type": "application/octet-stream"}
+    return {
+        HEADER: str(len(body.text)),
+        "content-type": "application/octet-stream",
+        "content-length": str(body.size),
+    }
 
 
 def passed(headers: Mapping[str, str]) -> dict[str, str]:
