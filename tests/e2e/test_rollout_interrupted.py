@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -38,7 +40,12 @@ SLOW = ("--stub", '{"load_seconds": 60}')  # so that there is time to interrupt 
 CALLERS = 48  # at once, so that each of Java's threads has connections of some
 LOAD_SECONDS = 10  # of the version that callers must not wait for
 
-RolloutStub = Callable[..., subprocess.Popen[str]]
+
+def rolling(checkout: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """A roll-out of the stub as a process."""
+    given = {"env": os.environ, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    given["env"] = given["env"] | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'handler'}"}
+    return subprocess.Popen([sys.executable, PROGRAM, *arguments], cwd=checkout, text=True, **given)
 
 
 class Server:
@@ -50,6 +57,9 @@ class Server:
         port = ports.free(1)[0]
         self.run = checkout / state.RUN / str(port)
         self.service = Service([SPEC], self.store, self.run, GatewayOptions(port))
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        return rolling(self.checkout, *arguments, **options)
 
     @property
     def default(self) -> str:
@@ -76,11 +86,8 @@ class Server:
         assert response.headers["x-model-version"] == default
 
 
-@pytest.fixture
-def server(
-    checkout: Path, stub_archive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Server]:
-    monkeypatch.chdir(checkout)
+@contextlib.contextmanager
+def started(checkout: Path, stub_archive: Callable[..., None]) -> Iterator[Server]:
     stub_archive(checkout / "model_store", "stub", batchSize=64)
     server = Server(checkout)
     try:
@@ -91,39 +98,47 @@ def server(
 
 
 @pytest.fixture
-def start(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> RolloutStub:
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'handler'}")
-
-    def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
-        command = [sys.executable, PROGRAM, *arguments]
-        given: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        return subprocess.Popen(command, cwd=checkout, text=True, **given)  # type: ignore[call-overload,no-any-return]
-
-    return start
+def server(
+    checkout: Path, stub_archive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """One of this test's own, which may leave another version on it."""
+    monkeypatch.chdir(checkout)
+    with started(checkout, stub_archive) as server:
+        yield server
 
 
-def effects(checkout: Path) -> list[str]:
-    return (checkout / EFFECTS).read_text().splitlines()
+@pytest.fixture(scope="module")
+def lasting(stub_archive: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    checkout = tmp_path_factory.mktemp("check out, é")
+    (checkout / "model_store").mkdir()
+    (checkout / "models").symlink_to(ROOT / "models")
+    with started(checkout, stub_archive) as server:
+        yield server
+
+
+@pytest.fixture
+def settled(lasting: Server) -> Server:
+    """One that serves 1.0, for roll-outs that are undone: the next test finds it as it was."""
+    lasting.assert_settled({"1.0"})
+    return lasting
 
 
 @pytest.mark.timeout(1800)  # a dozen and more roll-outs
 @pytest.mark.parametrize("follower", ["the same", "another", "abort"])
-def test_killed_between_any_two_steps_the_next_roll_out_recovers(
-    server: Server, start: RolloutStub, follower: str
-) -> None:
+def test_killed_between_any_two_steps_the_next_roll_out_recovers(server: Server, follower: str) -> None:
     """Every third step here, so that each is killed after once, and each kind of step before each kind of follower."""
     served, number = {"1.0"}, ["abort", "the same", "another"].index(follower) - 2
     while True:
         number += 3
         version = f"2.{number}"
-        killed = start("--kill-after", str(number), "--version", version)
+        killed = server.start("--kill-after", str(number), "--version", version)
         _, said = killed.communicate(timeout=600)
         if killed.returncode == 0:
             break
         assert killed.returncode == -signal.SIGKILL, said
         served.add(server.default)
         wanted = f"3.{number}" if follower == "another" else version
-        again = start("--version", wanted, *(["--abort"] if follower == "abort" else []))
+        again = server.start("--version", wanted, *(["--abort"] if follower == "abort" else []))
         _, said = again.communicate(timeout=600)
         if follower == "abort":  # ended, or finished where it had come that far
             assert again.returncode == 0 or "there is nothing to end" in said or "not a canary" in said, said
@@ -133,16 +148,16 @@ def test_killed_between_any_two_steps_the_next_roll_out_recovers(
             assert server.default == wanted
         served.add(server.default)
         server.assert_settled(served)
-    assert number > 12, effects(server.checkout)
+    assert number > 12, (server.checkout / EFFECTS).read_text()
     server.assert_settled(served | {version})
 
 
-def test_a_killed_canary_runs_on_or_has_not_begun(server: Server, start: RolloutStub) -> None:
-    killed = start("--version", "2.0", "--canary", "10", "--kill-at", "replace canary")
+def test_a_killed_canary_runs_on_or_has_not_begun(server: Server) -> None:
+    killed = server.start("--version", "2.0", "--canary", "10", "--kill-at", "replace canary")
     killed.communicate(timeout=600)
     assert killed.returncode == -signal.SIGKILL
     assert canary.Weights(server.run).of("stub") == {"2.0": 10}
-    taken_over = start("--version", "2.0")
+    taken_over = server.start("--version", "2.0")
     taken_over.communicate(timeout=600)
     assert (taken_over.returncode, server.default) == (0, "2.0")
     server.assert_settled({"1.0", "2.0"})
@@ -153,51 +168,47 @@ def loading(server: Server, version: str) -> None:
     assert wait_until(lambda: version in management.versions("stub"), 600)
 
 
-def test_two_signals_at_once_are_one(server: Server, start: RolloutStub) -> None:
-    running = start("--version", "2.0", *SLOW)
-    loading(server, "2.0")
+def test_two_signals_at_once_are_one(settled: Server) -> None:
+    running = settled.start("--version", "2.0", *SLOW)
+    loading(settled, "2.0")
     running.send_signal(signal.SIGTERM)
     time.sleep(0.001)  # as make passes on what its whole group has received too
     running.send_signal(signal.SIGTERM)
     said, _ = running.communicate(timeout=600)
     assert "1.0 is served as before" in said
-    server.assert_settled({"1.0"})
+    settled.assert_settled({"1.0"})
 
 
-def test_after_a_recovery_a_signal_interrupts_as_before(server: Server, start: RolloutStub) -> None:
-    killed = start("--version", "2.0", "--kill-after", "2")
+def test_after_a_recovery_a_signal_interrupts_as_before(settled: Server) -> None:
+    killed = settled.start("--version", "2.0", "--kill-after", "2")
     killed.communicate(timeout=600)
     assert killed.returncode == -signal.SIGKILL
-    again = start("--version", "3.0", *SLOW)
-    loading(server, "3.0")
+    again = settled.start("--version", "3.0", *SLOW)
+    loading(settled, "3.0")
     again.send_signal(signal.SIGINT)
     said, _ = again.communicate(timeout=600)
     assert "1.0 is served as before" in said
-    server.assert_settled({"1.0"})
+    settled.assert_settled({"1.0"})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_while_it_loads_is_undone(
-    server: Server, start: RolloutStub, number: signal.Signals
-) -> None:
-    running = start("--version", "2.0", *SLOW)
-    wait_until(lambda: "2.0" in server.service.server.management.versions("stub"), 600)
+def test_a_signal_while_it_loads_is_undone(settled: Server, number: signal.Signals) -> None:
+    running = settled.start("--version", "2.0", *SLOW)
+    loading(settled, "2.0")
     running.send_signal(number)
     said, complained = running.communicate(timeout=600)
     assert (running.returncode, complained) == (os.EX_TEMPFAIL, "rollout: interrupted\n")
     assert said.endswith("1.0 is served as before\n")
-    server.assert_settled({"1.0"})
-    assert not store.of_version(server.store, "stub", "2.0").exists()
+    settled.assert_settled({"1.0"})
+    assert not store.of_version(settled.store, "stub", "2.0").exists()
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_nobody_who_reads_what_it_says_changes_nothing(
-    server: Server, start: RolloutStub, fails: bool
-) -> None:
+def test_nobody_who_reads_what_it_says_changes_nothing(server: Server, fails: bool) -> None:
     read, write = os.pipe()
     os.close(read)
     broken = ("--stub", '{"value_error": "weights of another model → é"}') if fails else ()
-    running = start("--version", "2.0", *broken, stdout=write)
+    running = server.start("--version", "2.0", *broken, stdout=write)
     os.close(write)
     _, complained = running.communicate(timeout=600)
     assert running.returncode == int(fails), complained
@@ -205,16 +216,16 @@ def test_nobody_who_reads_what_it_says_changes_nothing(
     server.assert_settled({"1.0", server.default})
 
 
-def test_a_terminal_that_is_not_utf_8_changes_nothing(server: Server, start: RolloutStub) -> None:
+def test_a_terminal_that_is_not_utf_8_changes_nothing(settled: Server) -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    running = start(
+    running = settled.start(
         "--version", "2.0", "--stub", '{"value_error": "weights of another model → é"}', env=environment
     )
     said, complained = running.communicate(timeout=600)
     assert running.returncode == 1
     assert "1.0 is served as before" in said
     assert complained.startswith("rollout: stub 2.0 does not load: ValueError: weights of another model")
-    server.assert_settled({"1.0"})
+    settled.assert_settled({"1.0"})
 
 
 def test_an_old_version_that_works_on_for_too_long_is_ended_by_the_same_command_again(
@@ -238,11 +249,11 @@ def test_an_old_version_that_works_on_for_too_long_is_ended_by_the_same_command_
     ("at", "serves"), [("set-default", "1.0"), ("replace .stub.promoted", "2.0"), ("min_worker=0", "2.0")]
 )
 def test_stop_and_serve_recover_what_a_killed_roll_out_left(
-    serve: StartServe, run: Run, start: RolloutStub, checkout: Path, at: str, serves: str
+    serve: StartServe, run: Run, checkout: Path, at: str, serves: str
 ) -> None:
     running = serve()
     belongings = running.belongings()
-    killed = start("--version", "2.0", "--kill-at", at)
+    killed = rolling(checkout, "--version", "2.0", "--kill-at", at)
     killed.communicate(timeout=600)
     assert killed.returncode == -signal.SIGKILL
     assert run("-m", "serving.stop").returncode == 0
@@ -251,13 +262,13 @@ def test_stop_and_serve_recover_what_a_killed_roll_out_left(
     assert again.ask(b"abc").headers["x-model-version"] == serves
     assert again.folder != running.folder or not list(again.folder.glob("rollout.*.json"))
     assert store.version_of(checkout / "model_store" / "stub.mar") == serves
-    finished = start("--version", "2.0", "--port", str(again.port))
+    finished = rolling(checkout, "--version", "2.0", "--port", str(again.port))
     _, said = finished.communicate(timeout=600)
     assert (finished.returncode == 0) == (serves == "1.0"), said
     assert again.ask(b"abc").headers["x-model-version"] == "2.0"
 
 
-def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start: RolloutStub) -> None:
+def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server) -> None:
     """The p99 of callers during a roll-out is within twice of what it was before, or far below what loading takes.
 
     Each request waits for a second in the handler. One that waits for loading too, as one did for each connection of a
@@ -279,7 +290,7 @@ def test_callers_are_not_held_up_while_a_version_is_loaded(server: Server, start
 
         rounds = iter(range(3))
         before = p99(lambda: next(rounds, None) is None)
-        running = start("--version", "2.0", "--stub", f'{{"load_seconds": {LOAD_SECONDS}}}')
+        running = server.start("--version", "2.0", "--stub", f'{{"load_seconds": {LOAD_SECONDS}}}')
         during = p99(lambda: running.poll() is not None)
         said, complained = running.communicate(timeout=600)
         assert running.returncode == 0, said + complained
