@@ -39,7 +39,8 @@ class Answering:
         space: protocol.Space,
         open_sets: Mapping[str, OpenSet],
     ) -> None:
-        self.names, self.default = names, default
+        self.labels = labels.Labels(names, settings.heads, settings.default_head)
+        self.default = default
         self.settings, self.model, self.space = settings, model, space
         self.shortest = min(map(len, names), default=0)  # characters
         self.joined = Joined(settings.heads or {"": len(names)}, open_sets)
@@ -66,7 +67,7 @@ class Answering:
             )
         if len(given) > 1:
             raise InvalidParameter("fpir and min_score both say when the answer is unknown: send one of them")
-        if not self.names and request.ranked:
+        if not self.labels.names and request.ranked:
             raise InvalidParameter("the model has no labels: ask for its embedding with output embedding")
         least = protocol.least_bytes(
             request, self.sizes, self.top_k(request), self.shortest, self.space.width
@@ -89,11 +90,11 @@ class Answering:
         """Fill in the outcome's answer and certainties; its error instead where the answer is too large."""
         outcome = job.outcome
         with outcome.catching("the server ran out of memory for this answer: request a smaller top_k"):
-            request, heads, first = job.request, self.settings.heads, self.settings.default_head
+            request = job.request
             function = request.options.function_to_apply or self.default
             logits = self.logits(job)
             rankings = [
-                labels.answer(row, self.names, heads, self.top_k(request), function, request.ranked, first)
+                labels.answer(row, self.labels, self.top_k(request), function, request.ranked)
                 for row in logits
             ]
             embeddings = self.embeddings(job) if request.embeds else None
@@ -104,9 +105,7 @@ class Answering:
                 )
             else:
                 classes = {
-                    output.name: [
-                        labels.classified(row, self.names, heads, output, function, first) for row in logits
-                    ]
+                    output.name: [labels.classified(row, self.labels, output, function) for row in logits]
                     for output in request.outputs
                     if output.classes
                 }
@@ -130,7 +129,7 @@ class Answering:
     def certainties(self, request: protocol.Request, logits: list[Tensor]) -> Sequence[Certainty]:
         """Of all heads but the open sets that the request does not ask for."""
         without = set(self.joined.sets) - self.ranked(request)
-        return certainties(logits, self.settings.heads, without) if self.names else ()
+        return certainties(logits, self.settings.heads, without) if self.labels.names else ()
 
     def embeddings(self, job: Job) -> protocol.Embeddings:
         """Each clip's, of length 1, so that a product of two is their cosine."""

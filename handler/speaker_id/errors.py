@@ -32,6 +32,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 FAULTS = ("crash", "exception", "cpu", "memory", "deadline", "hang", "killed")
+EMPTY_BODY = "the body is empty: send the bytes of an audio file"  # of a clip, a recording, a request
 
 
 class Fault(NamedTuple):

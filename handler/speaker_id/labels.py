@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -12,31 +13,42 @@ from speaker_id.settings import ScoreFunction
 Functions = ScoreFunction | Mapping[str, ScoreFunction]  # of all heads, or of each by its name
 
 
+@dataclass(frozen=True)
+class Labels:
+    """What a model's logits stand for.
+
+    Attributes:
+        names: of the labels, in index order.
+        heads: how many labels each head has, in order; none means one classifier over all.
+        default: name of the head that "" stands for.
+    """
+
+    names: Sequence[str]
+    heads: Mapping[str, int] = field(default_factory=dict)
+    default: str = ""
+
+
 def answer(
     logits: torch.Tensor,
-    labels: Sequence[str],
-    heads: Mapping[str, int],
+    labels: Labels,
     top_k: int,
     function: Functions,
     wanted: Collection[str] | None = None,
-    default: str = "",
 ) -> Rankings:
     """Rank the labels of one clip, or of each of its heads over that head's logits.
 
     Args:
         logits: shape (labels,).
-        labels: names in index order.
-        heads: how many labels each head has, in order; none means one classifier over all.
+        labels: of the model.
         top_k: as for `rank`.
         function: as for `rank`, of all heads or of each.
         wanted: names of the heads to rank; all by default. "" alone is answered without a name.
-        default: name of the head that "" stands for.
     """
-    if not heads:
-        return rank(logits, labels, top_k, function_of("", function))
+    if not labels.heads:
+        return rank(logits, labels.names, top_k, function_of("", function))
     found = {
-        head: rank(logits[part], labels[part], top_k, function_of(head or default, function))
-        for head, part in parts(heads, default)
+        head: rank(logits[part], labels.names[part], top_k, function_of(head or labels.default, function))
+        for head, part in parts(labels.heads, labels.default)
         if (head if wanted is None else head in wanted)
     }
     return found[""] if found.keys() == {""} else found
@@ -80,18 +92,11 @@ def classes(logits: torch.Tensor, labels: Sequence[str], count: int, function: S
     ]
 
 
-def classified(
-    logits: torch.Tensor,
-    labels: Sequence[str],
-    heads: Mapping[str, int],
-    output: Output,
-    function: Functions,
-    default: str = "",
-) -> list[Class]:
+def classified(logits: torch.Tensor, labels: Labels, output: Output, function: Functions) -> list[Class]:
     """Return the classes of one clip that an output asks for, of its head where the model has several."""
-    head = output.name.rpartition(".")[0] or default
-    part = dict(parts(heads))[head] if heads else slice(None)
-    return classes(logits[part], labels[part], output.classes or 0, function_of(head, function))
+    head = output.name.rpartition(".")[0] or labels.default
+    part = dict(parts(labels.heads))[head] if labels.heads else slice(None)
+    return classes(logits[part], labels.names[part], output.classes or 0, function_of(head, function))
 
 
 def scored(logits: torch.Tensor, function: ScoreFunction) -> torch.Tensor:

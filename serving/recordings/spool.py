@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 from speaker_id.clip import Clip, EncodedAudio
-from speaker_id.errors import EmptyAudio, RequestTooLarge
+from speaker_id.errors import EMPTY_BODY, EmptyAudio, RequestTooLarge
 
 from serving.recordings.groups import HEAD_BYTES
 
@@ -82,7 +82,7 @@ class Spool:
                         held.clear()
                 await asyncio.to_thread(_write, file, bytes(held))
                 if not size:
-                    raise EmptyAudio("the body is empty: send the bytes of an audio file")
+                    raise EmptyAudio(EMPTY_BODY)
                 yield Spooled(file, head, size)
             finally:
                 self.used -= size

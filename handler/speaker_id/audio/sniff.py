@@ -9,7 +9,7 @@ from __future__ import annotations
 from speaker_id.audio import mpeg, tags
 from speaker_id.audio.formats import SUPPORTED, by_signature
 from speaker_id.audio.media import Media
-from speaker_id.errors import CorruptAudio, EmptyAudio, UnsupportedMedia
+from speaker_id.errors import EMPTY_BODY, CorruptAudio, EmptyAudio, UnsupportedMedia
 
 MOST_JOINED = 64  # recordings in one body; each costs an opening
 # Files that may contain MPEG frames but are not streams of them: archives, films, documents. Not junk to be skipped.
@@ -34,7 +34,7 @@ def sniff(data: bytes) -> list[Media]:
         TruncatedAudio, CorruptAudio, UnsupportedLayout, UnsupportedMedia: from the container's own inspector.
     """
     if not data:
-        raise EmptyAudio("the body is empty: send the bytes of an audio file")
+        raise EmptyAudio(EMPTY_BODY)
     start = tags.after_id3(data)
     rest = data[start:] if start else data
     if not rest:

@@ -31,6 +31,7 @@ from speaker_id.decoders.patience import HANG, HANG_SECONDS
 from speaker_id.decoders.pool import MEMORY
 from speaker_id.decoders.wire import LONGEST_LINE, PART, RESULT, SAMPLES, STREAM, Lost, connected
 from speaker_id.errors import (
+    EMPTY_BODY,
     AudioTooCostly,
     AudioTooLong,
     DeadlineExceeded,
@@ -201,7 +202,7 @@ class Recordings:
             OutOfMemory: no process can be started.
         """
         if not os.fstat(file).st_size:
-            raise EmptyAudio("the body is empty: send the bytes of an audio file")
+            raise EmptyAudio(EMPTY_BODY)
         block = max(1, round(block_seconds * self._request["sampling_rate"]))
         request = {**self._request, "block_samples": block}
         connection = None

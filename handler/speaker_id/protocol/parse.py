@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from speaker_id.clip import Clip, EncodedAudio
-from speaker_id.errors import InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
+from speaker_id.errors import EMPTY_BODY, InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
 from speaker_id.protocol import binary, coding, form, json_body, message, values
 from speaker_id.protocol.heads import chosen
 from speaker_id.protocol.open_inference import parse_v2, raw_v2
@@ -48,7 +48,7 @@ def parse(payload: Payload, settings: Settings) -> Request:
         query_options(payload.query),
     )
     if not content:
-        raise MalformedRequest("the body is empty: send the bytes of an audio file, or JSON")
+        raise MalformedRequest(f"{EMPTY_BODY}, or JSON")
     content, tail = binary.split(content, payload.headers)
     if tail and not content:
         return raw_v2(tail, settings, outside)

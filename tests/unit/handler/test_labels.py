@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from speaker_id.labels import answer, classified, parts, rank
+from speaker_id.labels import Labels, answer, classified, parts, rank
 from speaker_id.protocol import Output
 
 LABELS = ("anna", "ben", "cleo")
@@ -44,7 +44,8 @@ def test_the_heads_of_intent_classification_are_where_superb_has_them() -> None:
 
 def test_each_head_is_a_classifier_of_its_own() -> None:
     logits = torch.tensor([0.0, math.log(3), math.log(9), 0.0, 0.0])
-    found = answer(logits, ("on", "off", "lamp", "none", "none"), {"action": 2, "object": 3}, 2, "softmax")
+    labels = Labels(("on", "off", "lamp", "none", "none"), {"action": 2, "object": 3})
+    found = answer(logits, labels, 2, "softmax")
     assert found == {
         "action": [
             {"label": "off", "score": pytest.approx(0.75)},
@@ -59,12 +60,12 @@ def test_each_head_is_a_classifier_of_its_own() -> None:
 
 def test_without_heads_the_answer_is_the_ranking() -> None:
     logits = torch.tensor([1.0, 2.0, 3.0])
-    assert answer(logits, LABELS, {}, 3, "none") == rank(logits, LABELS, 3, "none")
+    assert answer(logits, Labels(LABELS), 3, "none") == rank(logits, LABELS, 3, "none")
 
 
 def test_classes_have_the_index_of_their_label() -> None:
     output = Output("score", classes=2)
-    assert classified(torch.tensor([1.0, 3.0, 2.0]), LABELS, {}, output, "none") == [
+    assert classified(torch.tensor([1.0, 3.0, 2.0]), Labels(LABELS), output, "none") == [
         (3.0, 1, "ben"),
         (2.0, 2, "cleo"),
     ]
@@ -72,8 +73,8 @@ def test_classes_have_the_index_of_their_label() -> None:
 
 def test_classes_of_a_head_are_counted_within_it() -> None:
     output = Output("object.score", classes=9)
-    names, heads = ("on", "off", "lamp", "none", "heat"), {"action": 2, "object": 3}
-    assert classified(torch.tensor([9.0, 8.0, 1.0, 3.0, 2.0]), names, heads, output, "none") == [
+    labels = Labels(("on", "off", "lamp", "none", "heat"), {"action": 2, "object": 3})
+    assert classified(torch.tensor([9.0, 8.0, 1.0, 3.0, 2.0]), labels, output, "none") == [
         (3.0, 1, "none"),
         (2.0, 2, "heat"),
         (1.0, 0, "lamp"),
