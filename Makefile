@@ -80,7 +80,7 @@ archive: setup ## build model_store/NAME.mar: MODEL=, REVISION= of a hub model, 
 rollout: setup ## replace the version that a running server serves: MODEL=, VERSION=3.0, GALLERY= of other voices, CANARY=10 percent first, DATA= labelled clips, ARGS="--abort"
 	$(RUN) -m serving.rollout MODEL VERSION GALLERY CANARY PORT DATA ARGS
 
-enrol: setup ## build a gallery of your own voices: VOICES=folder of a folder a voice, STRANGERS=folder of others, FPIR=1% of whom may get a name, MODEL=, OUT=
+enrol: setup ## build a gallery of your own voices: VOICES=folder of a folder a voice, STRANGERS=folder of others, FPIR=1% of their clips may get a name, MODEL=, OUT=
 	$(RUN) -m bundle.enrolment MODEL VOICES STRANGERS FPIR OUT ARGS
 
 guard: setup ## calibrate "unknown" of a head's own labels: VOICES=folder of a folder a label, STRANGERS=folder of others, HEAD= of a model of several, FPIR=1%, MODEL=, OUT=

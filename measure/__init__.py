@@ -13,7 +13,6 @@ environment  a virtual environment of its own, for software that cannot share th
 results    files of results: CSV rows of runs, and JSON
 verdict    one target, and whether a run reached it
 document   tables for terminal and document, and the part of a page that a command writes
-by_server  results of a measurement on several model servers, and the page about all
 figures    style and palette of every figure
 pages      what README.md and docs/*.md quote from code and results
 

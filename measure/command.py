@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -66,6 +66,26 @@ def parser(name: str, description: str, results: Path | None = None) -> argparse
     if results:
         made.add_argument("--results", type=Path, default=results, help="folder of the results (%(default)s)")
     return made
+
+
+def recording(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, quick: Mapping[str, Any]
+) -> argparse.Namespace:
+    """The options of a command that records in the repository, with `no_record`.
+
+    Args:
+        parser: of its other options; --quick and --no-record are added.
+        arguments: of the command line.
+        quick: what --quick sets, which records nothing.
+    """
+    once = "one short round, which shows that it runs; nothing is recorded"
+    parser.add_argument("--quick", action="store_true", help=once)
+    parser.add_argument("--no-record", action="store_true", help="write neither results nor page")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        vars(options).update(quick, no_record=True)
+    del options.quick
+    return options
 
 
 def names(text: str) -> list[str]:

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich import box, table
 
 from measure import ROOT, MeasureError, command
+from measure.results import load_json
 
 Row = TypeVar("Row")
 Columns = Sequence[tuple[str, Callable[[Row], object]]]  # heading, and the cell of a row
@@ -66,6 +67,13 @@ def known(value: float | None, form: str, unknown: str = "") -> str:
 def join(*parts: object) -> str:
     """Paragraphs, tables and images with a blank line between; empty ones are left out."""
     return "\n\n".join(text for part in parts if (text := str(part)))
+
+
+def recorded(file: Path, command: str, text: Callable[[dict[str, Any]], str]) -> str:
+    """The text about what a command recorded in a JSON file, or that nothing is recorded."""
+    if not file.is_file():
+        return f"No result is recorded: `{command}` records one."
+    return text(load_json(file, command))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,6 +62,11 @@ def describe(*packages: str) -> Machine:
 def provenance(*packages: str) -> dict[str, Any]:
     """When and on what, for a JSON file."""
     return {"date": now(), "machine": describe(*packages).model_dump()}
+
+
+def where(provenance: Mapping[str, Any]) -> str:
+    """The day and the machine, for the line above a table."""
+    return f"{provenance['date'][:10]}, {Machine.model_validate(provenance['machine']).words()}"
 
 
 def now() -> str:

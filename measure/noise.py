@@ -48,9 +48,9 @@ def warning(cores: float) -> str | None:
     """What to do about the cores that others kept busy, or None if they are few."""
     if cores <= TOLERATED:
         return None
-    return f"other programs kept {cores:.1f} cores busy meanwhile: the figures would be better on a quiet machine"
+    return f"other programs kept {cores:.1f} cores busy during the run: the figures would be better on a quiet machine"
 
 
 def words(cores: float, most: str = "") -> str:
     """For the line above a table."""
-    return f"Other programs and the host kept {most}{cores:.2f} cores busy meanwhile."
+    return f"During the run, other programs and the host kept {most}{cores:.2f} cores busy."

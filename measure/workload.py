@@ -6,13 +6,16 @@ https://arxiv.org/abs/1706.08612, table 2). Everything is seeded: equal seeds gi
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 from speaker_id import audio
-from speaker_id.clip import EncodedAudio, Waveform
+from speaker_id.clip import SAMPLING_RATE, EncodedAudio, Waveform
 
 from bundle.samples import samples
 
@@ -29,12 +32,31 @@ def durations(count: int, seed: int) -> npt.NDArray[np.float64]:
     return np.round(SHORTEST + rng.lognormal(np.log(EXCESS_MEDIAN), EXCESS_SPREAD, count), 2)
 
 
-def voices(sampling_rate: int) -> Voices:
+def voices(sampling_rate: int = SAMPLING_RATE) -> Voices:
     """The demo's sample clips by speaker: held-out recordings of real people."""
     found: dict[str, list[Waveform]] = {}
     for sample in samples():
         found.setdefault(sample.speaker, []).append(decoded(sample.path.read_bytes(), sampling_rate))
     return found
+
+
+def speech(seconds: float, rate: int = SAMPLING_RATE) -> Waveform:
+    """All sample clips end to end, for so long; at another rate than theirs, their pitch is another."""
+    return lasting(
+        np.concatenate([each for recordings in voices().values() for each in recordings]), seconds, rate
+    )
+
+
+def lasting(samples: Waveform, seconds: float, rate: int = SAMPLING_RATE) -> Waveform:
+    """Samples that last so long: repeated, or cut."""
+    return np.resize(samples, round(seconds * rate))
+
+
+def wav(samples: npt.NDArray[Any], rate: int = SAMPLING_RATE) -> bytes:
+    """A file of 16 bits a sample."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
 
 
 def decoded(content: bytes, sampling_rate: int) -> Waveform:

@@ -50,11 +50,26 @@ def by_person(
         people: of each group, whose each clip is.
         measure: of one array of clip indices a group.
     """
-    rng = np.random.default_rng(seed)
     groups = []
     for names in people:
         array = np.asarray(names)
         groups.append([np.flatnonzero(array == name) for name in sorted(set(names))])
+    return _drawn(groups, measure, draws, seed)
+
+
+def by_unit(count: int, measure: Callable[[Rows], float], draws: int = DRAWS, seed: int = 0) -> Interval:
+    """Bootstrap a measure of so many units that are independent by themselves: rounds of a run, recordings.
+
+    Args:
+        measure: of an array of their indices.
+    """
+    return _drawn([[np.array([index]) for index in range(count)]], measure, draws, seed)
+
+
+def _drawn(
+    groups: Sequence[Sequence[Rows]], measure: Callable[..., float], draws: int, seed: int
+) -> Interval:
+    rng = np.random.default_rng(seed)
     value = measure(*(np.concatenate(group) for group in groups))
     found = []
     for _ in range(draws):

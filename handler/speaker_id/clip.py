@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+SAMPLING_RATE = 16_000  # Hz, the usual one of these families; a checkpoint's own is in its files
 MIN_SAMPLE_RATE = 4_000  # Hz; below it no speech band is left
 MAX_SAMPLE_RATE = 192_000  # Hz; the highest rate that recorders write
 MAX_CHANNELS = 8  # 7.1 surround

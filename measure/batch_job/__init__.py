@@ -8,4 +8,3 @@ page       the part of the page
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "results"
-RESULTS = FOLDER / "batch_job.json"

@@ -10,17 +10,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from measure import noise
-from measure.batch_job import FOLDER, RESULTS
+from measure.batch_job import FOLDER
 from measure.batch_job.job import Kept
-from measure.batch_job.traffic import CONDITIONS, PAUSED, Run
-from measure.by_server import Recorded
+from measure.batch_job.traffic import CONDITIONS, PAUSED, JobRun
 from measure.document import Page, Table
-from measure.loadtest.phases import pooled, ratio, shown, verdict
-from measure.machine import Machine
+from measure.loadtest.comparison import Comparison, Content
+from measure.loadtest.ratios import by_condition, compared, failed, percentiles
 
-PAGE = Page.of("fairness", "measure.batch_job.page")
-SHARES = (0.5, 0.99)
 MOST = 1.1  # times the p99 that live callers have without the job
 HEADINGS = (
     *("a job runs", "its clips/s", "live answers", "p50, ms", "p99, ms", "p50, times", "p99, times"),
@@ -28,37 +24,27 @@ HEADINGS = (
 )
 
 
-def _server(server: str, content: dict[str, Any]) -> list[object]:
-    machine, asked = Machine.model_validate(content["provenance"]["machine"]), content["settings"]
-    return [
-        f"### A batch job on {server}",
-        f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of phases of "
-        f"{asked['seconds']:g} s, in which live callers send {asked['live']:g} requests a second; clips of "
-        f"{asked['clip']:g} s. {noise.words(content['foreign_cores'])}",
-        table([Run.of(run) for run in content["runs"]]),
-        job(asked["clips"], content["job"]),
-    ]
+def method(asked: dict[str, Any]) -> str:
+    return (
+        f"{asked['rounds']} rounds of phases of {asked['seconds']:g} s, in which live callers send {asked['live']:g} "
+        f"requests a second; clips of {asked['clip']:g} s"
+    )
 
 
-def table(runs: Sequence[Run]) -> Table:
+def table(runs: Sequence[JobRun]) -> Table:
     """Percentiles over all rounds, and their ratios to those without a job."""
-    of = {condition: [run for run in runs if run.condition == condition] for condition in CONDITIONS}
-    without = [run.latencies for run in of[PAUSED]]
-    rows = []
-    for condition, found in of.items():
-        ours = [run.latencies for run in found]
-        ratios = [] if condition == PAUSED else [ratio(ours, without, share) for share in SHARES]
-        rows.append(
-            [
-                condition,
-                f"{statistics.fmean(run.clips for run in found):.1f}",
-                f"{sum(map(len, ours)):,}",
-                *(f"{pooled(ours, share):.0f}" for share in SHARES),
-                *(map(shown, ratios) if ratios else ("1", "1")),
-                verdict(ratios[-1], MOST) if ratios else "",
-                str(sum(run.failed for run in found)),
-            ]
-        )
+    found = by_condition(runs, CONDITIONS)
+    rows = [
+        [
+            condition,
+            f"{statistics.fmean(run.clips for run in ours):.1f}",
+            f"{sum(len(run.latencies) for run in ours):,}",
+            *percentiles(ours),
+            *compared(ours, found[PAUSED], MOST),
+            failed(ours),
+        ]
+        for condition, ours in found.items()
+    ]
     return Table(HEADINGS, rows)
 
 
@@ -78,9 +64,20 @@ def job(clips: int, found: dict[str, Any]) -> str:
     )
 
 
-RECORDED = Recorded("python -m measure.batch_job", RESULTS, PAGE, _server)
-record, text = RECORDED.record, RECORDED.text
+def figures(content: Content) -> list[Table | str]:
+    runs = [JobRun.of(row) for row in content["runs"]]
+    return [table(runs), job(content["settings"]["clips"], content["job"])]
+
+
+COMPARISON = Comparison(
+    "batch_job",
+    FOLDER,
+    Page.of("fairness", "measure.batch_job.page"),
+    "A batch job on {}",
+    method,
+    figures,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(PAGE.main(text, FOLDER))
+    sys.exit(COMPARISON.write())

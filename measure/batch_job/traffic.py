@@ -1,4 +1,4 @@
-"""Live callers, beside whom a batch job runs in every other phase, and is killed in the middle."""
+"""Live callers, and a batch job that runs beside them in every other phase, and is killed in the middle."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from measure.batch_job.job import Job
-from measure.by_server import LatencyRun
 from measure.loadtest import LoadTestError
+from measure.loadtest.comparison import Run, milliseconds
 from measure.loadtest.drive import Record, drive
 from measure.loadtest.phases import START_SECONDS, Phase, requests
 from measure.loadtest.target import Clip, Target
@@ -19,20 +19,14 @@ PAUSED, RUNS = CONDITIONS = ("no", "yes")
 
 
 @dataclass(frozen=True)
-class Run(LatencyRun):
-    """Figures of one phase.
+class JobRun(Run):
+    """Figures of the live callers in one phase.
 
     Attributes:
         clips: that the job had answered in it, a second.
-        latencies: of the live callers, in milliseconds from the scheduled send time, ascending.
-        failed: their requests without a ranking.
     """
 
-    condition: str
-    round: int
     clips: float
-    latencies: tuple[float, ...]
-    failed: int
 
 
 @dataclass
@@ -85,7 +79,7 @@ class Conductor:
 
 def run(
     job: Job, total: int, clips: Sequence[Clip], url: str, rate: float, order: Sequence[Phase]
-) -> tuple[list[Run], int | None]:
+) -> tuple[list[JobRun], int | None]:
     """Send the live requests through all phases.
 
     Args:
@@ -130,15 +124,15 @@ def rounds(order: Sequence[Phase], lines: Sequence[int], total: int) -> set[int]
     return {phase.round for phase in order} - ended
 
 
-def figures(phase: Phase, records: Sequence[Record], clips: float) -> Run:
+def figures(phase: Phase, records: Sequence[Record], clips: float) -> JobRun:
     """What one phase shows."""
     felt = [each for each in records if phase.counts(each)]
     if not felt:
         raise LoadTestError("next to nothing was sent in a phase: give it more seconds")
-    return Run(
+    return JobRun(
         condition=phase.condition,
         round=phase.round,
-        clips=round(clips, 1),
-        latencies=tuple(sorted(round(1000 * each.latency, 1) for each in felt)),
+        latencies=milliseconds(each.latency for each in felt),
         failed=sum(each.error is not None for each in felt),
+        clips=round(clips, 1),
     )

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from speaker_id.checkpoint import load
+from speaker_id.clip import SAMPLING_RATE
 from torch import Tensor, nn
 
 EXAMPLE = 32_000  # samples
-LONGEST = 160 * 16_000  # samples, of the exported model's dynamic axis
+LONGEST = 160 * SAMPLING_RATE  # samples, of the exported model's dynamic axis
 
 
 class LogitsOf(nn.Module):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from speaker_id.clip import SAMPLING_RATE
+
 from measure.bench.flops import flops
 from measure.bench.results import BenchmarkRow
 from measure.results import ratio
@@ -62,7 +64,7 @@ def grows() -> str:
     from transformers import Wav2Vec2Config  # its defaults are wav2vec2-base
 
     config = Wav2Vec2Config().to_dict()
-    short, long = (flops(config, seconds * 16_000) / seconds for seconds in (5, 60))
+    short, long = (flops(config, seconds * SAMPLING_RATE) / seconds for seconds in (5, 60))
     return (
         f"A second of audio in a clip of 60 s is {long / short:.2f} times the arithmetic of one in a clip of 5 s, as "
         "attention grows with the square of the length: a lower growth than that means that attention is computed "

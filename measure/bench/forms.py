@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import io
 import json
 import sys
 import time
@@ -18,18 +17,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import soundfile
-from speaker_id.clip import Clip, EncodedAudio
+from speaker_id.clip import SAMPLING_RATE, Clip, EncodedAudio
 from speaker_id.protocol import Payload, parse
 from speaker_id.settings import Settings
 
-from measure import command, machine
+from measure import command, machine, workload
 from measure.bench import RESULTS
 from measure.document import Page, Table, join
 from measure.machine import Machine
 from measure.results import save_json
 
-RATE = 16_000
 SECONDS = 8.0  # VoxCeleb1's mean
 TIMES = 9
 FILE, PAGE = "forms.json", Page.of("benchmark", "measure.bench.forms")
@@ -39,11 +36,10 @@ SETTINGS = Settings.model_validate({})
 
 def payloads(seconds: float) -> dict[str, Payload]:
     """One clip of noise in every form."""
-    noise = (np.random.default_rng(0).standard_normal(round(seconds * RATE)) * 0.1).astype("<f4")
-    file = io.BytesIO()
-    soundfile.write(file, noise, RATE, format="WAV", subtype="PCM_16")
-    wav, text = file.getvalue(), base64.b64encode(file.getvalue()).decode()
-    rate = {"parameters": {"sampling_rate": RATE}}
+    noise = (np.random.default_rng(0).standard_normal(round(seconds * SAMPLING_RATE)) * 0.1).astype("<f4")
+    wav = workload.wav(noise)
+    text = base64.b64encode(wav).decode()
+    rate = {"parameters": {"sampling_rate": SAMPLING_RATE}}
     return {
         "WAV, bytes alone": Payload({"body": wav}),
         "WAV, BYTES, binary": with_tail("BYTES", [1], len(wav).to_bytes(4, "little") + wav),
@@ -51,7 +47,11 @@ def payloads(seconds: float) -> dict[str, Payload]:
         WAVEFORM: with_tail("FP32", [len(noise)], noise.tobytes()),
         JSON_WAVEFORM: Payload({"body": v2("FP32", [len(noise)], {"data": noise.tolist(), **rate})}),
         "array of KServe v1": Payload(
-            {"body": json.dumps({"instances": [{"array": noise.tolist(), "sampling_rate": RATE}]}).encode()}
+            {
+                "body": json.dumps(
+                    {"instances": [{"array": noise.tolist(), "sampling_rate": SAMPLING_RATE}]}
+                ).encode()
+            }
         ),
     }
 
@@ -63,7 +63,9 @@ def v2(datatype: str, shape: list[int], more: dict[str, Any]) -> bytes:
 
 def with_tail(datatype: str, shape: list[int], content: bytes) -> Payload:
     """A request with one binary tensor."""
-    head = v2(datatype, shape, {"parameters": {"binary_data_size": len(content), "sampling_rate": RATE}})
+    head = v2(
+        datatype, shape, {"parameters": {"binary_data_size": len(content), "sampling_rate": SAMPLING_RATE}}
+    )
     return Payload({"body": head + content}, {"Inference-Header-Content-Length": str(len(head))})
 
 
@@ -88,7 +90,7 @@ def table(found: dict[str, Any]) -> str:
     """The Markdown of what `main` writes as JSON."""
     whole = found["forms"][JSON_WAVEFORM]["cpu_ms"]
     return join(
-        f"{Machine(**found['machine']).words()}. One clip of {found['seconds']:g} s at {RATE // 1000} kHz.",
+        f"{Machine(**found['machine']).words()}. One clip of {found['seconds']:g} s at {SAMPLING_RATE // 1000} kHz.",
         Table.of(
             list(found["forms"].items()),
             (

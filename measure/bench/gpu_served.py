@@ -5,7 +5,6 @@ Each worker is a process with a pipeline of its own, as a model server starts th
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import soundfile
 from speaker_id import checkpoint
 from speaker_id.clip import Waveform
 from speaker_id.decoders import Decoders
@@ -22,7 +20,7 @@ from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload, Space
 from speaker_id.settings import Settings
 
-from measure import command
+from measure import command, workload
 from measure.command import Say
 
 WORKERS = (1, 2, 4)
@@ -111,7 +109,13 @@ def measure(
     workers, seconds, count = (WORKERS, SECONDS, BATCH) if on_gpu else (WORKERS[:1], 0.1, 2)
     asked = clips[:count]
     audio = sum(map(len, asked)) / rate
-    given = (folder, device, "bf16" if on_gpu else "fp32", [wav(clip, rate) for clip in asked], audio)
+    given = (
+        folder,
+        device,
+        "bf16" if on_gpu else "fp32",
+        [workload.wav(clip, rate) for clip in asked],
+        audio,
+    )
     rows = []
     with ExitStack() as stack:
         pools: list[ProcessPoolExecutor] = []
@@ -134,9 +138,3 @@ def measure(
             )
             say(f"{number} workers: {rows[-1]['audio_seconds_per_second']:.0f} s of audio a second")
     return rows
-
-
-def wav(clip: Waveform, rate: int) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, clip, rate, format="WAV", subtype="PCM_16")
-    return file.getvalue()

@@ -9,7 +9,6 @@ READY, and only then sees a request.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import statistics
 import sys
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from speaker_handler import SpeakerHandler
+from speaker_id.clip import SAMPLING_RATE
 from speaker_id.encoder.packed.probe import DTYPES, precisions
 from speaker_id.protocol import Payload
 from speaker_id.settings import Settings
@@ -35,6 +34,7 @@ from measure.document import Page, Table, join
 from measure.machine import Machine
 from measure.results import save_json
 from measure.sampling import peaks, reset_peaks
+from measure.workload import wav
 
 LENGTHS = (1.0, 3.0, 8.0, 20.0)  # s; the warm-up runs 1, 4 and 15
 LATER = 8  # requests after the first
@@ -46,10 +46,7 @@ FIRST, MEMORY = "first request by later ones", "resident MB, idle and peak"
 
 def recording(seconds: float, seed: int) -> bytes:
     """A WAV file of noise."""
-    noise = np.random.default_rng(seed).standard_normal(round(seconds * 16_000)) * 0.1
-    file = io.BytesIO()
-    soundfile.write(file, noise, 16_000, format="WAV", subtype="PCM_16")
-    return file.getvalue()
+    return wav(np.random.default_rng(seed).standard_normal(round(seconds * SAMPLING_RATE)) * 0.1)
 
 
 def load(folder: Path, settings: dict[str, Any]) -> SpeakerHandler:

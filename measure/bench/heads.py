@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from speaker_id import checkpoint, kernels
-from speaker_id.clip import Waveform
+from speaker_id.clip import SAMPLING_RATE, Waveform
 from speaker_id.encoder.packed import PackedEncoder
 from transformers import Wav2Vec2ForXVector
 
@@ -47,7 +47,6 @@ HEADS = 4
 BATCH = 8  # clips
 LENGTHS = (4.0, 6.0, 8.0, 12.0)  # s; VoxCeleb1's mean is 8
 LONE = 4.0  # s, of the clip whose latency is taken
-RATE = 16_000
 ONE, SHARED, APART, VOICE = "one head", "four heads, one pass", "four models", "four heads and an x-vector"
 ENCODERS = {ONE: 1, SHARED: 1, APART: HEADS, VOICE: 1}
 
@@ -135,7 +134,7 @@ def answer(lengths: Sequence[float], batches: int) -> Pass:
 
 def clips(lengths: Sequence[float]) -> list[Waveform]:
     noise = np.random.default_rng(0)
-    return [(noise.standard_normal(round(each * RATE)) * 0.1).astype(np.float32) for each in lengths]
+    return [(noise.standard_normal(round(each * SAMPLING_RATE)) * 0.1).astype(np.float32) for each in lengths]
 
 
 def measure(folder: Path, rounds: int, batches: int, lengths: Sequence[float]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+from speaker_id.clip import SAMPLING_RATE
 from speaker_id.decoders import faults, pool
 from speaker_id.decoders.forking import ForkServer
 from speaker_id.decoders.patience import Patience
@@ -32,7 +33,7 @@ from measure.sampling import peaks, sampled
 from serving.host import processes
 
 SIZES = (1 << 20, 30 << 20)  # bytes of body: what costs are divided by, and the most that the gateway lets in
-RATE, MIN_SAMPLES = 16_000, 400
+MIN_SAMPLES = 400
 PATIENCE = 300.0  # s for one body; the limit is on CPU time, this only ends what hangs
 POLL_SECONDS = 0.01  # between two samples of a decoder that may end
 FILE, PAGE = "hostile.json", Page.of("hostile", "measure.bench.hostile")
@@ -81,7 +82,7 @@ class Used:
 
 @contextlib.contextmanager
 def fork_server(max_seconds: float = LIMITS.max_clip_seconds) -> Iterator[ForkServer]:
-    server = ForkServer(pool.MEMORY, 4 * (int(max_seconds * RATE) + 1))
+    server = ForkServer(pool.MEMORY, 4 * (int(max_seconds * SAMPLING_RATE) + 1))
     try:
         yield server
     finally:
@@ -98,7 +99,7 @@ def cost(
     process = DecoderProcess(server)
     process.start()
     assert process.pid
-    request = {"sampling_rate": RATE, "max_seconds": max_seconds, "min_samples": MIN_SAMPLES}
+    request = {"sampling_rate": SAMPLING_RATE, "max_seconds": max_seconds, "min_samples": MIN_SAMPLES}
     error: RequestError | None = None
     try:
         used = Used(process.pid)

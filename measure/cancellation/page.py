@@ -9,51 +9,57 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from measure import noise
-from measure.by_server import Recorded
-from measure.cancellation import FOLDER, RESULTS
-from measure.cancellation.traffic import CONDITIONS, Run
+from measure.cancellation import FOLDER
+from measure.cancellation.traffic import CONDITIONS, CancellationRun
 from measure.document import Page, Table
-from measure.loadtest.summary import percentile
-from measure.machine import Machine
+from measure.loadtest.comparison import Comparison, Content
+from measure.loadtest.ratios import failed, percentiles
 
-PAGE = Page.of("fairness", "measure.cancellation.page")
 HEADINGS = (
     *("who hangs up", "callers", "audio they sent, s", "encoded, s", "of it for nobody, s"),
     *("stayers' answers", "p50, ms", "p99, ms", "failed"),
 )
+SUMS = ("hung_up", "hung_up_seconds", "encoded_seconds", "for_nobody_seconds")
 
 
-def _server(server: str, content: dict[str, Any]) -> list[object]:
-    machine, asked = Machine.model_validate(content["provenance"]["machine"]), content["settings"]
-    return [
-        f"### Hanging up on {server}",
-        f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of {asked['seconds']:g} s "
-        f"a run, in which {asked['stayers']:g} callers a second stay, and {asked['storm']} at once, every "
-        f"{asked['every']:g} s, hang up after {1000 * asked['patience']:g} ms. {noise.words(content['foreign_cores'])}",
-        table([Run.of(run) for run in content["runs"]]),
-    ]
+def method(asked: dict[str, Any]) -> str:
+    return (
+        f"{asked['rounds']} rounds of {asked['seconds']:g} s a run, in which {asked['stayers']:g} callers a second "
+        f"stay, and {asked['storm']} at once, every {asked['every']:g} s, hang up after "
+        f"{1000 * asked['patience']:g} ms"
+    )
 
 
-def table(runs: Sequence[Run]) -> Table:
+def table(runs: Sequence[CancellationRun]) -> Table:
     """Sums over all rounds, and percentiles of the answers of all."""
     rows = []
     for condition in CONDITIONS:
         found = [run for run in runs if run.condition == condition]
-        waits = sorted(each for run in found for each in run.latencies)
-        sums = (
-            sum(getattr(run, name) for run in found)
-            for name in ("hung_up", "hung_up_seconds", "encoded_seconds", "for_nobody_seconds")
+        rows.append(
+            [
+                condition,
+                *(f"{sum(getattr(run, name) for run in found):,.0f}" for name in SUMS),
+                f"{sum(len(run.latencies) for run in found):,}",
+                *percentiles(found),
+                failed(found),
+            ]
         )
-        shares = (f"{percentile(waits, share):.0f}" if waits else "–" for share in (0.5, 0.99))
-        failed = str(sum(run.failed for run in found))
-        rows.append([condition, *(f"{each:,.0f}" for each in sums), f"{len(waits):,}", *shares, failed])
     return Table(HEADINGS, rows)
 
 
-RECORDED = Recorded("python -m measure.cancellation", RESULTS, PAGE, _server)
-record, text = RECORDED.record, RECORDED.text
+def figures(content: Content) -> list[Table | str]:
+    return [table([CancellationRun.of(row) for row in content["runs"]])]
+
+
+COMPARISON = Comparison(
+    "cancellation",
+    FOLDER,
+    Page.of("fairness", "measure.cancellation.page"),
+    "Hanging up on {}",
+    method,
+    figures,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(PAGE.main(text, FOLDER))
+    sys.exit(COMPARISON.write())

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from measure import MeasureError
-from measure.by_server import LatencyRun
 from measure.cancellation.storm import Storm, storm
 from measure.loadtest import arrivals
+from measure.loadtest.comparison import Run, milliseconds
 from measure.loadtest.drive import drive, plan
 from measure.loadtest.target import Clip, Target
 from serving.host.polling import wait_until
@@ -20,33 +20,25 @@ from serving.metrics.served import Served
 from serving.service import Service
 
 ALONE, UNHEARD, HEARD = CONDITIONS = ("nobody", "callers, and the workers do not know", "callers")
-STEADY_SECONDS, DRAIN_SECONDS = (
-    1.5,
-    120.0,
-)  # without a change the queues are empty; the longest that they may take
+STEADY_SECONDS = 1.5  # without a change the queues are empty
+DRAIN_SECONDS = 120.0  # the longest that they may take
 
 
 @dataclass(frozen=True)
-class Run(LatencyRun):
-    """Figures of one run.
+class CancellationRun(Run):
+    """Figures of one run: latencies and failures of the stayers.
 
     Attributes:
         hung_up: callers that did.
         hung_up_seconds: of audio that they had sent.
-        encoded_seconds: of audio, for whomever.
-        for_nobody_seconds: of it, whatever is of neither the stayers nor those of the storm that were answered.
-        latencies: of the stayers' answers, in milliseconds from the scheduled send time, ascending.
-        failed: their requests without an answer.
+        encoded_seconds: of audio, of all callers.
+        for_nobody_seconds: of it, what is of neither the stayers nor those of the storm that were answered.
     """
 
-    condition: str
-    round: int
     hung_up: int
     hung_up_seconds: float
     encoded_seconds: float
     for_nobody_seconds: float
-    latencies: tuple[float, ...]
-    failed: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ class Traffic:
     patience: float
     seconds: float
 
-    def run(self, condition: str, number: int) -> Run:
+    def run(self, condition: str, number: int) -> CancellationRun:
         """Send, wait for all answers and until the queues are empty."""
         before = self.encoded()
         gateway = self.service.gateway
@@ -93,15 +85,15 @@ class Traffic:
             encoded = self.drained() - before  # before the workers hear again of who has hung up
         answered = [each for each in records if each.error is None]
         own = sum(each.audio_seconds for each in answered) + self.audio(found.answered)
-        return Run(
+        return CancellationRun(
             condition=condition,
             round=number,
+            latencies=milliseconds(each.latency for each in answered),
+            failed=len(records) - len(answered),
             hung_up=len(found.hung_up),
             hung_up_seconds=round(self.audio(found.hung_up), 1),
             encoded_seconds=round(encoded, 1),
             for_nobody_seconds=round(max(0.0, encoded - own), 1),
-            latencies=tuple(sorted(round(1000 * each.latency, 1) for each in answered)),
-            failed=len(records) - len(answered),
         )
 
     @cached_property

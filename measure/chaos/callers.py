@@ -53,7 +53,7 @@ def hang_up(scene: Scene, upload: float, reset: bool) -> None:
 
 
 def hang_up_at_once(scene: Scene) -> str:
-    """Again and again more callers at once than the queue holds batches of, all of whom hang up after 50 ms."""
+    """Again and again more callers at once than the queue holds batches of, which all hang up after 50 ms."""
     path, bodies = f"/predictions/{scene.load.model}", [clip.content for clip in scene.load.clips]
     most = scene.size.callers // 2
     with (

@@ -16,6 +16,7 @@ from itertools import cycle, islice
 import numpy as np
 import soundfile
 
+from measure import workload
 from measure.answer import parsed
 from measure.chaos.load import EVERY_LABEL
 from measure.chaos.scene import RECOVERY_SECONDS, Scene
@@ -109,11 +110,10 @@ def recording(scene: Scene) -> str:
     rate = blocks[0][1]
     joined = np.concatenate([samples for samples, _ in blocks])
     seconds = RECORDING_SECONDS * scene.size.kills / 3
-    made = io.BytesIO()
-    soundfile.write(made, np.resize(joined, round(seconds * rate)), rate, format="WAV", subtype="PCM_16")
+    body = workload.wav(workload.lasting(joined, seconds, rate), rate)
     with scene.same_workers():
         sender, path = scene.server.sender(), f"/predictions/{scene.load.model}"
-        reply = sender.post(path, made.getvalue(), {"X-Windows": str(WINDOW), "X-Top-K": "1"})
+        reply = sender.post(path, body, {"X-Windows": str(WINDOW), "X-Top-K": "1"})
     found = parsed(reply.body)
     windows = found.get("windows") if reply.status == 200 and isinstance(found, dict) else None
     right = isinstance(windows, list) and len(windows) == math.ceil(seconds / WINDOW)

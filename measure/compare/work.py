@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import soundfile
+from speaker_id.clip import SAMPLING_RATE
 from speaker_id.manifest import Manifest
 
 from measure import workload
 from measure.answer import Label
 from measure.command import apart
 from measure.compare import BUILD
-from measure.loadtest.clips import Clip
+from measure.loadtest.clips import Clip, written
 from measure.results import save_json
 
-SAMPLING_RATE = 16_000  # Hz, of every checkpoint compared here
 SEED = 0
 
 
@@ -34,13 +34,7 @@ def lengths(count: int) -> list[float]:
 def clips(folder: Path, lengths: Sequence[float], seed: int = SEED) -> list[Clip]:
     """One clip a length, written into the folder; equal seeds give equal files."""
     folder.mkdir(parents=True, exist_ok=True)
-    waveforms = workload.work(workload.voices(SAMPLING_RATE), lengths, SAMPLING_RATE, seed)
-    made = []
-    for number, (length, waveform) in enumerate(zip(lengths, waveforms, strict=True)):
-        path = folder / f"clip-{number:02d}.wav"
-        soundfile.write(path, waveform, SAMPLING_RATE, subtype="PCM_16")
-        made.append(Clip(path.name, path, length, "audio/wav"))
-    return made
+    return written(folder, workload.work(workload.voices(), lengths, SAMPLING_RATE, seed))
 
 
 def seconds(work: Sequence[Clip]) -> float:

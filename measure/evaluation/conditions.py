@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Callable
 
 import numpy as np
-import soundfile
 
+from measure import workload
 from measure.evaluation.corpus import LabelledClip
 from measure.workload import decoded
 from training import SAMPLE_RATE
@@ -77,6 +76,4 @@ def recording(clip: LabelledClip, condition: str) -> bytes:
 
 
 def wav(waveform: Waveform) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, to_pcm(waveform), SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
+    return workload.wav(to_pcm(waveform))

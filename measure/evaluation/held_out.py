@@ -9,9 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import soundfile
-
-from training import SAMPLE_RATE, WORK_DIR
+from measure import workload
+from training import WORK_DIR
 from training.corpus import Corpus, load
 from training.evaluate import MIN_SECONDS
 
@@ -24,7 +23,7 @@ def write(corpus: Corpus, folder: Path) -> int:
         target = folder / clip.voice.speaker / name
         target.parent.mkdir(parents=True, exist_ok=True)
         pcm = corpus.samples[clip.offset : clip.offset + clip.length]
-        soundfile.write(target, pcm, SAMPLE_RATE, subtype="PCM_16")
+        target.write_bytes(workload.wav(pcm))
     return len(clips)
 
 

@@ -8,4 +8,3 @@ page       the page
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "results"
-RESULTS = FOLDER / "fairness.json"

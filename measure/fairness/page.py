@@ -10,17 +10,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from measure import noise
-from measure.by_server import Recorded
 from measure.document import Page, Table
-from measure.fairness import FOLDER, RESULTS
+from measure.fairness import FOLDER
 from measure.fairness.callers import CONDITIONS
-from measure.fairness.traffic import Run
-from measure.loadtest.phases import pooled, ratio, shown, verdict
-from measure.machine import Machine
+from measure.fairness.traffic import FairnessRun
+from measure.loadtest.comparison import Comparison, Content
+from measure.loadtest.ratios import by_condition, compared, failed, percentiles
 
-PAGE = Page.of("fairness", "measure.fairness.page")
-SHARES = (0.5, 0.99)
 MOST = 1.05  # times the p99 that the others had beside a greedy caller that keeps to its share
 HEADINGS = (
     *("tokens", "the greedy caller sends", "sent/s", "answered/s", "429/s"),
@@ -29,58 +25,44 @@ HEADINGS = (
 FIRST = next(iter(CONDITIONS))  # which the others are compared with
 
 
-def _server(server: str, content: dict[str, Any]) -> list[object]:
-    runs = [Run.of(run) for run in content["runs"]]
-    machine, asked = Machine.model_validate(content["provenance"]["machine"]), content["settings"]
-    apart = "contrasts" not in asked  # as it was measured before there were phases
-    parts = "runs of their own, not phases, with clips of all lengths," if apart else "phases"
-    return [
-        f"### {server}",
-        f"{content['provenance']['date'][:10]}, {machine.words()}; {asked['rounds']} rounds of {parts} of "
-        f"{asked['seconds']:g} s, in which the others send {asked['others']:g} requests a second together and the "
-        f"greedy caller's share is {asked['share']:g} a second. {noise.words(content['foreign_cores'])}",
-        table(runs),
-    ]
+def method(asked: dict[str, Any]) -> str:
+    return (
+        f"{asked['rounds']} rounds of phases of {asked['seconds']:g} s, in which the others send {asked['others']:g} "
+        f"requests a second together and the greedy caller's share is {asked['share']:g} a second"
+    )
 
 
-def table(runs: Sequence[Run]) -> Table:
+def table(runs: Sequence[FairnessRun]) -> Table:
     """Percentiles over all rounds, and their ratios to those beside a greedy caller that keeps to its share, over the
     rounds that have both."""
     rows = []
     for count in dict.fromkeys(run.tokens for run in runs):
-        for condition in CONDITIONS:
-            found = _of(runs, count, condition)
-            if not found:
-                continue
-            shared = {run.round for run in found}
-            first = [run for run in _of(runs, count, FIRST) if run.round in shared]
-            means = (
-                statistics.fmean(getattr(run, name) for run in found)
-                for name in ("sent", "answered", "refused")
-            )
-            ours, theirs = ([run.latencies for run in runs] for runs in (found, first))
-            ratios = [] if condition == FIRST else [ratio(ours, theirs, share) for share in SHARES]
+        found = by_condition([run for run in runs if run.tokens == count], CONDITIONS)
+        for condition, ours in found.items():
+            rounds = {run.round for run in ours}
+            first = ours if condition == FIRST else [run for run in found[FIRST] if run.round in rounds]
+            means = (statistics.fmean(getattr(run, name) for run in ours) for name in FairnessRun.GREEDY)
             rows.append(
                 [
                     f"{count:,}",
                     condition,
                     *(f"{mean:.1f}" for mean in means),
-                    *(f"{pooled(ours, share):.0f}" for share in SHARES),
-                    *(map(shown, ratios) if ratios else ("1", "1")),
-                    verdict(ratios[-1], MOST) if ratios and CONDITIONS[condition][1] else "",
-                    str(sum(run.failed for run in found)),
+                    *percentiles(ours),
+                    *compared(ours, first, MOST if CONDITIONS[condition][1] else None),
+                    failed(ours),
                 ]
             )
     return Table(HEADINGS, rows, "rl")
 
 
-def _of(runs: Sequence[Run], count: int, condition: str) -> list[Run]:
-    return [run for run in runs if (run.tokens, run.condition) == (count, condition)]
+def figures(content: Content) -> list[Table | str]:
+    return [table([FairnessRun.of(row) for row in content["runs"]])]
 
 
-RECORDED = Recorded("python -m measure.fairness", RESULTS, PAGE, _server)
-record, text = RECORDED.record, RECORDED.text
+COMPARISON = Comparison(
+    "fairness", FOLDER, Page.of("fairness", "measure.fairness.page"), "{}", method, figures
+)
 
 
 if __name__ == "__main__":
-    sys.exit(PAGE.main(text, FOLDER))
+    sys.exit(COMPARISON.write())

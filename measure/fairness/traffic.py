@@ -8,10 +8,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import ClassVar
 
-from measure.by_server import LatencyRun
 from measure.fairness.callers import CONDITIONS, Callers
 from measure.loadtest import LoadTestError, arrivals
+from measure.loadtest.comparison import Run, milliseconds
 from measure.loadtest.drive import Plan, Record, drive, plan
 from measure.loadtest.phases import GUARD_SECONDS, START_SECONDS, Phase, length, requests
 from measure.loadtest.target import Clip, Target
@@ -21,24 +22,20 @@ NICE = 10  # of the greedy caller's generator: its work is not to be in the othe
 
 
 @dataclass(frozen=True)
-class Run(LatencyRun):
-    """Figures of one phase.
+class FairnessRun(Run):
+    """Figures of one phase: latencies of the others, and requests of both that failed.
 
     Attributes:
+        tokens: in the file.
         sent, answered, refused: of the greedy caller, a second.
-        latencies: of the others, in milliseconds from the scheduled send time, ascending.
-        failed: requests of the others without a ranking, and those of the greedy caller that are neither answered nor
-            refused.
     """
 
+    GREEDY: ClassVar = ("sent", "answered", "refused")
+
     tokens: int
-    condition: str
-    round: int
     sent: float
     answered: float
     refused: float
-    latencies: tuple[float, ...]
-    failed: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Load:
     clips: Sequence[Clip]
     others: float
 
-    def run(self, callers: Callers, order: Sequence[Phase]) -> list[Run]:
+    def run(self, callers: Callers, order: Sequence[Phase]) -> list[FairnessRun]:
         """Send both through all phases, and wait for all answers.
 
         Raises:
@@ -98,7 +95,7 @@ class Load:
         return [Target(self.url, headers={"Authorization": f"Bearer {token}"}) for token in tokens]
 
 
-def figures(tokens: int, phase: Phase, others: Sequence[Record], greedy: Sequence[Record]) -> Run:
+def figures(tokens: int, phase: Phase, others: Sequence[Record], greedy: Sequence[Record]) -> FairnessRun:
     """What one phase shows."""
     felt = [each for each in others if phase.counts(each)]
     counted = [each for each in greedy if phase.counts(each)]
@@ -107,13 +104,13 @@ def figures(tokens: int, phase: Phase, others: Sequence[Record], greedy: Sequenc
         raise LoadTestError("next to nothing was sent in a phase: give it more seconds")
     answered = sum(each.error is None for each in counted)
     refused = sum(each.status == REFUSED for each in counted)
-    return Run(
-        tokens=tokens,
+    return FairnessRun(
         condition=phase.condition,
         round=phase.round,
+        latencies=milliseconds(each.latency for each in felt),
+        failed=sum(each.error is not None for each in felt) + len(counted) - answered - refused,
+        tokens=tokens,
         sent=round(len(counted) / seconds, 2),
         answered=round(answered / seconds, 2),
         refused=round(refused / seconds, 2),
-        latencies=tuple(sorted(round(1000 * each.latency, 1) for each in felt)),
-        failed=sum(each.error is not None for each in felt) + len(counted) - answered - refused,
     )

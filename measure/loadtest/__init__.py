@@ -12,6 +12,8 @@ summary    records → rates, percentiles and how sure they are (`slo`: what the
 capacity   bracket and bisect over summaries (`k6`: the same steps by another generator)
 server     the server that the options name: its targets and counters
 report     records → report.html and report.json (`plots`)
+phases     two conditions by turns in one run
+comparison what other commands record of several conditions and model servers (`ratios`: how those compare)
 """
 
 from measure import MeasureError

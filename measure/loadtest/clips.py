@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import soundfile
+from speaker_id.clip import SAMPLING_RATE, Waveform
 from speaker_id.errors import RequestError
 
 from bundle.samples import samples
@@ -15,7 +16,6 @@ from measure import workload
 from measure.loadtest import LoadTestError
 from measure.loadtest.target import Clip as Clip  # for those who read clips
 
-SAMPLING_RATE = 16_000  # Hz
 SEEDED = 32  # clips of VoxCeleb-like durations in the default mix
 MEDIA_TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".opus": "audio/ogg"} | {
     ".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".webm": "audio/webm", ".amr": "audio/amr", ".aiff": "audio/aiff"
@@ -54,7 +54,7 @@ def default_mix(folder: Path, seed: int) -> list[Clip]:
     folder.mkdir(parents=True, exist_ok=True)
     mix = [_clip(Path(shutil.copy(sample.path, folder)), sample.path.name) for sample in samples()]
     lengths = [float(length) for length in workload.durations(SEEDED, seed)]
-    voices = workload.work(workload.voices(SAMPLING_RATE), lengths, SAMPLING_RATE, seed)
+    voices = workload.work(workload.voices(), lengths, SAMPLING_RATE, seed)
     for number, (length, waveform) in enumerate(zip(lengths, voices, strict=True)):
         suffix, form, subtype = FORMATS[number % len(FORMATS)]
         path = folder / f"voxceleb-{number:02d}-{length:.1f}s{suffix}"
@@ -63,14 +63,20 @@ def default_mix(folder: Path, seed: int) -> list[Clip]:
     return mix
 
 
-def cut(folder: Path, seconds: float) -> list[Clip]:
-    """A clip of each voice of the samples, all of one length: else the longest would decide percentiles."""
+def cut(folder: Path, seconds: float, every: bool = False) -> list[Clip]:
+    """A clip of each voice of the samples, or of every sample, all of one length: else the longest would decide
+    percentiles."""
+    chosen = [each for voice in workload.voices().values() for each in (voice if every else voice[:1])]
+    return written(folder, [workload.lasting(each, seconds) for each in chosen])
+
+
+def written(folder: Path, waveforms: Iterable[Waveform]) -> list[Clip]:
+    """Each as a WAV file in the folder."""
     made = []
-    for number, recordings in enumerate(workload.voices(SAMPLING_RATE).values()):
-        path = folder / f"voice-{number}.wav"
-        samples = np.resize(recordings[0], int(seconds * SAMPLING_RATE))
-        soundfile.write(path, samples, SAMPLING_RATE, format="WAV", subtype="PCM_16")
-        made.append(Clip(path.name, path, seconds, "audio/wav"))
+    for number, waveform in enumerate(waveforms):
+        path = folder / f"clip-{number:02d}.wav"
+        path.write_bytes(workload.wav(waveform))
+        made.append(Clip(path.name, path, len(waveform) / SAMPLING_RATE, "audio/wav"))
     return made
 
 

@@ -1,4 +1,4 @@
-"""Two conditions by turns in one run: phases in which the same requests are sent at the same times, and what they show.
+"""Two conditions by turns in one run: phases in which the same requests are sent at the same times.
 
 A machine's noise comes and goes within seconds. Short phases by turns give both conditions the same of it, and each
 phase is compared with the other of its round alone, whose requests are equal.
@@ -7,22 +7,15 @@ phase is compared with the other of its round alone, whose requests are equal.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-import numpy as np
 
 from measure.loadtest import arrivals
 from measure.loadtest.drive import Plan, Record, plan
-from measure.loadtest.summary import percentile
 from measure.loadtest.target import Clip, Target
 
 GUARD_SECONDS = 1.5  # of a phase that do not count: what the former one left is still worked on
 START_SECONDS = 8.0  # for load generators to start
-DRAWS = 2000
-Latencies = Sequence[float]
-Figures = TypeVar("Figures")  # of one phase
 
 
 @dataclass(frozen=True)
@@ -84,40 +77,3 @@ def requests(
         made = plan(clips, targets, moments, phase.seconds, phase.round)
         shots += [dataclasses.replace(shot, time=phase.start + shot.time) for shot in made.shots]
     return Plan(tuple(shots), length(order), begin=begin)
-
-
-def pooled(phases: Iterable[Latencies], share: float) -> float:
-    """A percentile of the latencies of all of these phases."""
-    return percentile(sorted(each for latencies in phases for each in latencies), share)
-
-
-def ratio(ours: Sequence[Latencies], first: Sequence[Latencies], share: float) -> tuple[float, float, float]:
-    """Of the pooled percentiles, with an interval of 95 %."""
-    return interval(ours, first, lambda latencies: pooled(latencies, share))
-
-
-def interval(
-    ours: Sequence[Figures], first: Sequence[Figures], figure: Callable[[Sequence[Figures]], float]
-) -> tuple[float, float, float]:
-    """The ratio of a figure of all of ours by that of the first, with an interval of 95 %: rounds are drawn again, each
-    with both its phases."""
-    pairs, rng = list(zip(ours, first, strict=True)), np.random.default_rng(0)
-
-    def by(chosen: Sequence[tuple[Figures, Figures]]) -> float:
-        return figure([one for one, _ in chosen]) / figure([other for _, other in chosen])
-
-    drawn = [by([pairs[index] for index in rng.integers(len(pairs), size=len(pairs))]) for _ in range(DRAWS)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return by(pairs), float(low), float(high)
-
-
-def shown(found: tuple[float, float, float]) -> str:
-    """A ratio with its interval."""
-    value, low, high = found
-    return f"{value:.2f} ({low:.2f}–{high:.2f})"
-
-
-def verdict(found: tuple[float, float, float], most: float) -> str:
-    """Whether the interval shows that a ratio is at most this, or that it is more, or neither."""
-    _, low, high = found
-    return "yes" if high <= most else "no" if low > most else "not told"

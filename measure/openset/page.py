@@ -6,13 +6,14 @@ python -m measure.openset.page
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from measure.document import Page, Table, join
-from measure.machine import Machine
+from measure.document import Page, Table, join, recorded
+from measure.machine import where
 from measure.openset import FOLDER, RATES, RESULTS, plot
 from measure.openset.heard import Table as Study
-from measure.results import load_json, save_json
+from measure.results import save_json
 
 PAGE = Page.of("openset", "measure.openset.page")
 GUARDS = {
@@ -42,13 +43,13 @@ def number(found: Study) -> str:
 
 
 def text(results: Path) -> str:
-    if not (results / RESULTS.name).is_file():
-        return "No result is recorded: `python -m measure.openset` records one."
-    study = load_json(results / RESULTS.name, "python -m measure.openset")
+    return recorded(results / RESULTS.name, "python -m measure.openset", partial(_study, results))
+
+
+def _study(results: Path, study: Study) -> str:
     people, lengths = study["people"], study["lengths"]
-    machine = Machine.model_validate(study["provenance"]["machine"])
     return join(
-        f"{study['model']}; {study['provenance']['date'][:10]}, {machine.words()}. Held out: recordings "
+        f"{study['model']}; {where(study['provenance'])}. Held out: recordings "
         f"of {people['held_out']} voices, at least {people['held_out_groups']} of them different people; "
         f"{people['held_out_tested']} have enough speech to be enrolled as well. Calibration: "
         f"{people['calibration']} others.",

@@ -9,4 +9,3 @@ page       the page
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "results"
-RESULTS = FOLDER / "order.json"

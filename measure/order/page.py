@@ -10,72 +10,47 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from measure import noise
-from measure.by_server import Recorded
 from measure.document import Page, Table
-from measure.loadtest.phases import interval, pooled, ratio, shown
-from measure.machine import Machine
-from measure.order import FOLDER, RESULTS
+from measure.loadtest.comparison import Comparison, Content
+from measure.loadtest.ratios import SHARES, by_condition, failed, percentiles, ratio, shown, slower
+from measure.order import FOLDER
 from measure.order.sounds import IN_WINDOWS, LONG, SINGLE
-from measure.order.traffic import Run
+from measure.order.traffic import ALONE, CONDITIONS, RECORDING, SPLIT, WHOLE, OrderRun
 
-PAGE = Page.of("order", "measure.order.page")
-SHARES = (0.5, 0.99)
 HEADINGS = ("beside the single clips", "p50, ms", "p99, ms", "p99, times", "audio-s/s", "times", "failed")
 COST = ("kind", "CPU ms a second of audio", "times", "audio-s/s", "peak memory, MB", "times")
-ALONE, WHOLE, SPLIT = "nothing", "64 clips, whole", "64 clips, split"
-RECORDING = "a recording in windows"
-CONDITIONS = (ALONE, WHOLE, SPLIT, RECORDING)
 # whose figure the others' are compared with: latencies, and throughput
 BASE = {WHOLE: (ALONE, None), SPLIT: (ALONE, WHOLE), RECORDING: (ALONE, None)}
 
 
-def _server(server: str, content: dict[str, Any]) -> list[object]:
-    machine, asked = Machine.model_validate(content["provenance"]["machine"]), content["settings"]
-    return [
-        f"### {server}",
-        f"{content['provenance']['date'][:10]}, {machine.words()}; the model {asked['model']}, {asked['rounds']} "
-        f"rounds of {asked['seconds']:g} s a run, {asked['rate']:g} single clips a second, a recording of "
-        f"{asked['recording']:g} s. {noise.words(content['foreign_cores'])}",
-        table([Run.of(run) for run in content["runs"]]),
-        cost_table(content["costs"]),
-    ]
+def method(asked: dict[str, Any]) -> str:
+    return (
+        f"the model {asked['model']}, {asked['rounds']} rounds of {asked['seconds']:g} s a run, {asked['rate']:g} "
+        f"single clips a second, a recording of {asked['recording']:g} s"
+    )
 
 
-def table(runs: Sequence[Run]) -> Table:
+def table(runs: Sequence[OrderRun]) -> Table:
     """Percentiles over all rounds, and ratios with an interval of 95 %, for which rounds are drawn again."""
     rows = []
-    for condition in CONDITIONS:
-        found = of(runs, condition)
-        if not found:
-            continue
+    found = by_condition(runs, CONDITIONS)
+    for condition, ours in found.items():
         latency, throughput = BASE.get(condition, (None, None))
         rows.append(
             [
                 condition,
-                *(f"{pooled((run.latencies for run in found), share):.0f}" for share in SHARES),
-                slower(found, of(runs, latency)) if latency else "1",
-                f"{statistics.fmean(run.throughput for run in found):.1f}",
-                faster(found, of(runs, throughput)) if throughput else "",
-                str(sum(run.failed for run in found)),
+                *percentiles(ours),
+                shown(slower(ours, found[latency], SHARES[-1])) if latency else "1",
+                f"{mean_throughput(ours):.1f}",
+                shown(ratio(ours, found[throughput], mean_throughput)) if throughput else "",
+                failed(ours),
             ]
         )
     return Table(HEADINGS, rows, "l")
 
 
-def of(runs: Sequence[Run], condition: str) -> list[Run]:
-    return [run for run in runs if run.condition == condition]
-
-
-def slower(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
-    """The ratio of the slowest latencies."""
-    return shown(ratio([run.latencies for run in ours], [run.latencies for run in theirs], SHARES[-1]))
-
-
-def faster(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
-    """The ratio of the mean throughputs."""
-    mine, others = ([run.throughput for run in runs] for runs in (ours, theirs))
-    return shown(interval(mine, others, statistics.fmean))
+def mean_throughput(runs: Sequence[OrderRun]) -> float:
+    return statistics.fmean(run.throughput for run in runs)
 
 
 def cost_table(costs: Sequence[dict[str, Any]]) -> Table:
@@ -99,9 +74,12 @@ def cost_table(costs: Sequence[dict[str, Any]]) -> Table:
     return Table(COST, rows, "l")
 
 
-RECORDED = Recorded("python -m measure.order", RESULTS, PAGE, _server)
-record, text = RECORDED.record, RECORDED.text
+def figures(content: Content) -> list[Table | str]:
+    return [table([OrderRun.of(row) for row in content["runs"]]), cost_table(content["costs"])]
+
+
+COMPARISON = Comparison("order", FOLDER, Page.of("order", "measure.order.page"), "{}", method, figures)
 
 
 if __name__ == "__main__":
-    sys.exit(PAGE.main(text, FOLDER))
+    sys.exit(COMPARISON.write())

@@ -10,31 +10,29 @@ from dataclasses import dataclass, field
 
 import requests
 
-from measure.by_server import LatencyRun
 from measure.loadtest import arrivals
+from measure.loadtest.comparison import Run, milliseconds
 from measure.loadtest.drive import Record, drive, plan
 from measure.loadtest.target import Clip, Target
 from measure.order.sounds import WINDOW_SECONDS
 
+ALONE, WHOLE, SPLIT, RECORDING = CONDITIONS = (  # what is beside the single clips
+    *("nothing", "64 clips, whole", "64 clips, split"),
+    "a recording in windows",
+)
 LEAD_SECONDS = 2.0  # of the long work alone: it has filled what it fills by then
 WINDOWS = {"X-Windows": f"{WINDOW_SECONDS:g}", "X-Top-K": "1"}
 
 
 @dataclass(frozen=True)
-class Run(LatencyRun):
-    """Figures of one run.
+class OrderRun(Run):
+    """Figures of one run: latencies of the single clips, and requests of either kind that failed.
 
     Attributes:
-        latencies: of the single clips, in milliseconds from the scheduled send time, ascending.
         throughput: seconds of audio that were answered in a second, single clips and long work together.
-        failed: requests of either kind without an answer.
     """
 
-    condition: str
-    round: int
-    latencies: tuple[float, ...]
     throughput: float
-    failed: int
 
 
 @dataclass
@@ -90,7 +88,7 @@ def run(
     rate: float,
     seconds: float,
     bulk: Bulk | None,
-) -> Run:
+) -> OrderRun:
     """Send both, and wait for all answers.
 
     Args:
@@ -116,17 +114,19 @@ def run(
     return figures(condition, number, single, bulk, passed)
 
 
-def figures(condition: str, number: int, single: Sequence[Record], bulk: Bulk | None, passed: float) -> Run:
+def figures(
+    condition: str, number: int, single: Sequence[Record], bulk: Bulk | None, passed: float
+) -> OrderRun:
     """What one run shows.
 
     Args:
         passed: seconds from its start to its last answer.
     """
     answered = sum(each.audio_seconds for each in single if each.error is None)
-    return Run(
+    return OrderRun(
         condition=condition,
         round=number,
-        latencies=tuple(sorted(round(1000 * each.latency, 1) for each in single if each.error is None)),
-        throughput=round((answered + (bulk.seconds if bulk else 0.0)) / passed, 2),
+        latencies=milliseconds(each.latency for each in single if each.error is None),
         failed=sum(each.error is not None for each in single) + (bulk.failed if bulk else 0),
+        throughput=round((answered + (bulk.seconds if bulk else 0.0)) / passed, 2),
     )

@@ -21,6 +21,7 @@ from measure.server import add_options, chosen
 from training import WORK_DIR
 
 WINDOWS = (1.0, 2.0, 3.0, 5.0, 10.0)  # s
+QUICK = {"recordings": 2, "seconds": 30.0, "windows": [3.0]}
 LEAST_INSIDE = 60.0  # s of known voices, for a share of them to be shown
 
 
@@ -33,8 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     option("--seconds", type=float, default=120.0, help="of a recording (%(default)s)")
     option("--windows", type=float, nargs="+", default=WINDOWS, help="lengths, in seconds (%(default)s)")
     option("--head", help="of a model whose answers have several")
-    option("--no-record", action="store_true", help="write neither results nor page")
-    options = parser.parse_args(arguments)
+    options = command.recording(parser, arguments, QUICK)
     return command.guarded("measure.recordings", lambda: measure(options))
 
 

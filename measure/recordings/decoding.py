@@ -11,25 +11,24 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 import numpy as np
 import soundfile
+from speaker_id.clip import SAMPLING_RATE
 from speaker_id.decoders.recording import Recordings
 
 from bundle.command_line import Parser
-from measure import command, sampling
+from measure import command, sampling, workload
 from measure.chaos.recordings import Samples, by_ffmpeg, by_libsndfile
 from measure.machine import provenance
 from measure.recordings import DECODING, page
 
 SECONDS = (120, 3600)
+QUICK = {"seconds": [120]}
 PIECE = 60  # seconds that are repeated
-SAMPLING_RATE = 16_000
 BLOCK_SECONDS = 10.0
-CLIPS = Path("models/demo/samples")
 Format = Callable[[int, BinaryIO], object]  # writes the piece so many times
 
 
@@ -86,14 +85,16 @@ FORMATS: dict[str, Format] = {
 
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m measure.recordings.decoding", description="Measure long decodes.")
-    parser.add_argument("--no-record", action="store_true", help="write neither results nor page")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "--seconds", type=int, nargs="+", default=SECONDS, help="of the recordings (%(default)s)"
+    )
+    options = command.recording(parser, arguments, QUICK)
 
     def work() -> None:
         screen, rows = command.console(), []
-        with Recordings(sampling_rate=SAMPLING_RATE, max_seconds=max(SECONDS) + 60) as recordings:
+        with Recordings(sampling_rate=SAMPLING_RATE, max_seconds=max(options.seconds) + 60) as recordings:
             for name, write in FORMATS.items():
-                for seconds in SECONDS:
+                for seconds in options.seconds:
                     rows.append({"format": name, **decoded(recordings, write, seconds)})
                     screen.print(f"{name}: {rows[-1]}")
         content = {"provenance": provenance("av", "soundfile", "soxr"), "rows": rows}
@@ -127,8 +128,7 @@ def decoded(recordings: Recordings, write: Format, seconds: int) -> dict[str, fl
 
 def speech(rate: int, channels: int) -> Samples:
     """PIECE seconds of the demo's voices, at another rate; their pitch does not matter here."""
-    voices = [soundfile.read(path, dtype="float32")[0] for path in sorted(CLIPS.glob("*.flac"))]
-    return np.tile(np.resize(np.concatenate(voices), PIECE * rate), (channels, 1))
+    return np.tile(workload.speech(PIECE, rate), (channels, 1))
 
 
 if __name__ == "__main__":

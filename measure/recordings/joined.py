@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from measure.openset.cuts import Voiced
+from measure.workload import wav
 from training import SAMPLE_RATE
 
 KNOWN, STRANGERS = 3, 2  # voices of one recording
@@ -44,9 +43,7 @@ class Joined:
         return sum(turn.end - turn.start for turn in self.turns if turn.label is None)
 
     def wav(self) -> bytes:
-        file = io.BytesIO()
-        soundfile.write(file, self.samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        return file.getvalue()
+        return wav(self.samples)
 
 
 def joined(known: Sequence[Voiced], strangers: Sequence[Voiced], seconds: float, seed: int) -> Joined:

@@ -6,14 +6,16 @@ python -m measure.recordings.page
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from measure.document import Page, Table, join
-from measure.machine import Machine
+from bundle.enrolment.intervals import by_unit
+from measure.document import Page, Table, join, recorded
+from measure.machine import where
 from measure.recordings import DECODING, FOLDER, RESULTS
-from measure.recordings.scoring import Errors, interval, rate
-from measure.results import load_json, save_json
+from measure.recordings.scoring import Errors, rate
+from measure.results import save_json
 
 PAGE = Page.of("recordings", "measure.recordings.page")
 COMMAND = "python -m measure.recordings"
@@ -32,16 +34,15 @@ def record(content: dict[str, Any], file: Path) -> None:
 
 def text(results: Path) -> str:
     """Both results, with what stands where one has not been recorded."""
-    return join(_errors(results / RESULTS.name), "### What decoding costs", _costs(results / DECODING.name))
+    return join(
+        recorded(results / RESULTS.name, COMMAND, _errors),
+        "### What decoding costs",
+        recorded(results / DECODING.name, f"{COMMAND}.decoding", _costs),
+    )
 
 
-def _costs(file: Path) -> str:
-    command = f"{COMMAND}.decoding"
-    if not file.is_file():
-        return f"No result is recorded: `{command}` records one."
-    content = load_json(file, command)
-    machine = Machine.model_validate(content["provenance"]["machine"])
-    return join(f"{content['provenance']['date'][:10]}, {machine.words()}.", costs(content))
+def _costs(content: dict[str, Any]) -> str:
+    return join(f"{where(content['provenance'])}.", costs(content))
 
 
 def costs(content: dict[str, Any]) -> Table:
@@ -59,14 +60,10 @@ def costs(content: dict[str, Any]) -> Table:
     return Table(COSTS, rows, "l")
 
 
-def _errors(file: Path) -> str:
-    if not file.is_file():
-        return f"No result is recorded: `{COMMAND}` records one."
-    content = load_json(file, COMMAND)
-    machine = Machine.model_validate(content["provenance"]["machine"])
+def _errors(content: dict[str, Any]) -> str:
     known, strangers, turns = (content["joined"][name] for name in ("known", "strangers", "turns"))
     return join(
-        f"{content['provenance']['date'][:10]}, model {content['model']}, {machine.words()}, {content['scored_by']}; "
+        f"{where(content['provenance'])}, {content['scored_by']}; the model {content['model']}, "
         f"{content['recordings']} recordings of {content['seconds']:g} s with {turns} turns: {known / 60:.1f} minutes "
         f"of known voices, {strangers / 60:.1f} of strangers.",
         table(content),
@@ -80,13 +77,12 @@ def table(content: dict[str, Any]) -> Table:
         errors, inside = (
             [Errors.model_validate(each) for each in run[name]] for name in ("errors", "inside")
         )
-        low, high = interval(errors, *ALL)
         enough = sum(each.total for each in inside) >= content["least_inside"]
         rows.append(
             [
                 f"{run['window']:g}",
                 f"{run['hop']:g}",
-                f"{rate(errors, *ALL):.1%} ({low:.1%}–{high:.1%})",
+                _interval(errors),
                 f"{rate(errors, 'confusion'):.1%}",
                 f"{rate(errors, 'missed'):.1%}",
                 f"{rate(errors, 'false_alarm'):.1%}",
@@ -95,6 +91,12 @@ def table(content: dict[str, Any]) -> Table:
             ]
         )
     return Table(HEADINGS, rows, "r")
+
+
+def _interval(errors: Sequence[Errors]) -> str:
+    """All errors, with what drawing recordings again gives."""
+    found = by_unit(len(errors), lambda drawn: rate([errors[each] for each in drawn], *ALL))
+    return f"{found.value:.1%} ({found.low:.1%}–{found.high:.1%})"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from measure import ROOT, MeasureError, command, environment
@@ -19,7 +18,6 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 SCRIPT = Path(__file__).with_name("score.py")
 ENVIRONMENT = ROOT / "build" / "recordings"
 UNKNOWN = "unknown"
-DRAWS = 1000
 
 
 class Errors(BaseModel):
@@ -80,14 +78,3 @@ def rate(errors: Sequence[Errors], *names: str) -> float:
     """The sum of these errors, as a share of the known voices' time."""
     wrong: float = sum(getattr(each, name) for each in errors for name in names)
     return wrong / sum(each.total for each in errors)
-
-
-def interval(errors: Sequence[Errors], *names: str) -> tuple[float, float]:
-    """Of 95 %, by drawing recordings again."""
-    random = np.random.default_rng(0)
-    drawn = [
-        rate([errors[number] for number in random.integers(len(errors), size=len(errors))], *names)
-        for _ in range(DRAWS)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)

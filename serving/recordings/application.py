@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from aiohttp import web
 from speaker_id import protocol
+from speaker_id.clip import SAMPLING_RATE
 from speaker_id.decoders.recording import Recordings
 from speaker_id.errors import InvalidParameter, RequestError
 from speaker_id.protocol import Request, binary
@@ -24,13 +25,13 @@ from serving.recordings.asked import Path, Recording, of_audio, of_json, payload
 from serving.recordings.bodies import Bodies, asks_for_windows, may_be_json, pieces
 from serving.recordings.configuration import COUNTS, Configuration, Served
 from serving.recordings.counts import Counts
-from serving.recordings.recording import SAMPLING_RATE, answer
+from serving.recordings.recording import answer
 from serving.recordings.sending import Refused, Replaced, Sending, Target
 from serving.recordings.spool import Full, Spool, Spooled, whole
 from serving.recordings.upstream import FAULTS, SECONDS, Upstream, passed
 
 Found = TypeVar("Found")
-# of a request: whom its groups were for, more than one after a roll-out
+# of a request: what its groups were sent to, more than one after a roll-out
 TARGETS = web.RequestKey("targets", list[Target])
 log = logging.getLogger(__name__)
 # Recordings that are worked on at a time; the others wait. Too high: all of them take turns, and end late. Too low: a

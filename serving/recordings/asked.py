@@ -1,4 +1,4 @@
-"""What a request is: whom it is for, when it was received, and the windows that it asks for."""
+"""What a request is: which model it is for, when it was received, and the windows that it asks for."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def payload(request: web.Request, path: Path, body: bytes, query: str | None = N
 
 
 def target(request: web.Request, path: Path, asked: Request, seconds: float | None = None) -> Target:
-    """Return whom a request is for.
+    """Return which model and version a request is for.
 
     Args:
         seconds: from now until nobody waits for the answer; None if that is counted from when the request arrived.

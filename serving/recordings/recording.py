@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from itertools import islice
 
-from speaker_id.clip import RawAudio
+from speaker_id.clip import SAMPLING_RATE, RawAudio  # a model's workers resample where its rate is another
 from speaker_id.decoders.recording import Recordings
 from speaker_id.errors import AudioTooShort, RecordingTooLong
 from speaker_id.protocol import check_size
@@ -25,7 +25,6 @@ from serving.recordings.turns import Answered
 from serving.recordings.upstream import SECONDS, Reply
 from serving.recordings.windows import Window, Windows, cut
 
-SAMPLING_RATE = 16_000  # Hz, of every model of these families; another's workers resample
 MIN_SAMPLES = 400  # of the last window: a frame of these models
 MIN_EMBEDDING_SAMPLES = (
     5_000  # the same where enrolled voices may be asked for: the frames that an x-vector looks at

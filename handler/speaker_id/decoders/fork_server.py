@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from speaker_id import audio
-from speaker_id.clip import EncodedAudio
+from speaker_id.clip import SAMPLING_RATE, EncodedAudio
 from speaker_id.decoders import decoder, sandbox, streaming
 from speaker_id.decoders.wire import ANSWER, COMMAND, DESCRIPTORS, FILTERED, FORK, STREAM, UNFILTERED, UNKNOWN
 
@@ -97,7 +97,9 @@ def warm_up() -> None:
     for container, codec, rate in WARM_UP:
         file = io.BytesIO()
         soundfile.write(file, np.zeros((rate // 4, 2), np.float32), rate, format=container, subtype=codec)
-        audio.decode(EncodedAudio(file.getvalue()), sampling_rate=16000, max_seconds=1.0, min_samples=1)
+        audio.decode(
+            EncodedAudio(file.getvalue()), sampling_rate=SAMPLING_RATE, max_seconds=1.0, min_samples=1
+        )
 
 
 if __name__ == "__main__":

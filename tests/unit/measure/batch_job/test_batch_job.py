@@ -13,12 +13,12 @@ import pytest
 
 from measure.batch_job import page
 from measure.batch_job.job import Job, Kept, archive, kept
-from measure.batch_job.traffic import CONDITIONS, Conductor, Run, figures, rounds
+from measure.batch_job.traffic import CONDITIONS, Conductor, JobRun, figures, rounds
 from measure.loadtest import LoadTestError
 from measure.loadtest.drive import Record
 from measure.loadtest.phases import GUARD_SECONDS, Phase, by_turns
-from measure.results import save_json
 from serving.host.polling import wait_until
+from tests.unit.measure.loadtest.comparisons import told
 
 PAUSED, RUNS = CONDITIONS
 WRITES = """
@@ -93,7 +93,7 @@ def test_a_phase_counts_live_requests_after_its_guard() -> None:
         Record(scheduled, scheduled, scheduled + 0.25, 200, "clip", 1.0, "url", error=error)
         for scheduled, error in ((first - 0.1, None), (first, None), (first + 0.5, "x"), (first + 1.0, None))
     ]
-    assert figures(phase, records, 12.34) == Run(RUNS, 2, 12.3, (250.0, 250.0), 1)
+    assert figures(phase, records, 12.34) == JobRun(RUNS, 2, (250.0, 250.0), 1, 12.3)
     with pytest.raises(LoadTestError, match="next to nothing"):
         figures(phase, records[:1], 0.0)
 
@@ -107,23 +107,13 @@ def test_rounds_count_while_the_job_has_clips_left() -> None:
 
 def test_the_page_compares_phases_and_says_what_became_of_the_job(tmp_path: Path) -> None:
     runs = [
-        *(Run(PAUSED, 1, 0.0, (10.0, 20.0), 0), Run(RUNS, 1, 30.0, (10.0, 21.0), 0)),
-        *(Run(RUNS, 2, 20.0, (20.0, 42.0), 1), Run(PAUSED, 2, 0.0, (20.0, 40.0), 0)),
+        *(JobRun(PAUSED, 1, (10.0, 20.0), 0, 0.0), JobRun(RUNS, 1, (10.0, 21.0), 0, 30.0)),
+        *(JobRun(RUNS, 2, (20.0, 42.0), 1, 20.0), JobRun(PAUSED, 2, (20.0, 40.0), 0, 0.0)),
     ]
-    assert [Run.of(each.row()) for each in runs] == runs
     assert page.table(runs).rows == [
         [PAUSED, "0.0", "4", "20", "40", "1", "1", "", "0"],
         [RUNS, "25.0", "4", "20", "42", "1.00 (1.00–1.00)", "1.05 (1.05–1.05)", "yes", "1"],
     ]
-    assert page.text(tmp_path) == "No result is recorded: `python -m measure.batch_job` records one."
-    machine = {
-        "commit": "0" * 12,
-        "dirty": False,
-        "cpu": "a processor",
-        "cpu_flags": "",
-        "cores": 2,
-        "versions": "torch 2",
-    }
     settings = {"server": "triton", "clips": 10_000, "clip": 1.0, "rounds": 2, "seconds": 4.5, "live": 15.0}
     result = {
         "killed_at": 4000,
@@ -131,19 +121,12 @@ def test_the_page_compares_phases_and_says_what_became_of_the_job(tmp_path: Path
         "paused": 90.0,
         "kept": {"clips": 10_000, "repeated": 0, "failed": 0, "wrong": 0},
     }
-    content: dict[str, Any] = {
-        "provenance": {"date": "2026-01-02T03:04:05Z", "machine": machine},
-        "foreign_cores": 0.5,
-        "settings": settings,
-        "runs": [each.row() for each in runs],
-        "job": result,
-    }
-    save_json({"triton": content}, tmp_path / page.RESULTS.name)
-    told = page.text(tmp_path)
+    text = told(page.COMPARISON, tmp_path, settings, runs, job=result)
+    assert text.startswith("### A batch job on triton\n")
     assert (
-        "2 rounds of phases of 4.5 s, in which live callers send 15 requests a second; clips of 1 s." in told
+        "2 rounds of phases of 4.5 s, in which live callers send 15 requests a second; clips of 1 s." in text
     )
-    assert told.endswith(
+    assert text.endswith(
         "The job of 10,000 clips was killed at 4,000 answers and started again; it took 300 s in all, of which it was "
         "paused 90 s. 10,000 clips have an answer, 0 more than one, 0 an error, and 0 another label than alone."
     )

@@ -7,15 +7,14 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from measure.cancellation import page
 from measure.cancellation.storm import storm
-from measure.cancellation.traffic import CONDITIONS, Run, unheard
-from measure.results import save_json
+from measure.cancellation.traffic import CONDITIONS, CancellationRun, unheard
 from serving.host.polling import wait_until
+from tests.unit.measure.loadtest.comparisons import told
 
 ALONE, UNHEARD, HEARD = CONDITIONS
 
@@ -73,10 +72,10 @@ def test_workers_do_not_find_the_file_for_a_while_and_the_gateway_writes_on(tmp_
 
 
 RUNS = [
-    Run(ALONE, 1, 0, 0.0, 30.0, 0.0, (10.0, 20.0), 0),
-    Run(UNHEARD, 1, 1000, 3500.0, 1200.0, 1100.0, (1000.0,), 1),
-    Run(HEARD, 1, 990, 3400.0, 40.0, 1.4, (20.0, 30.0), 0),
-    Run(HEARD, 2, 10, 100.0, 40.0, 1.0, (40.0,), 0),
+    CancellationRun(ALONE, 1, (10.0, 20.0), 0, 0, 0.0, 30.0, 0.0),
+    CancellationRun(UNHEARD, 1, (1000.0,), 1, 1000, 3500.0, 1200.0, 1100.0),
+    CancellationRun(HEARD, 1, (20.0, 30.0), 0, 990, 3400.0, 40.0, 1.4),
+    CancellationRun(HEARD, 2, (40.0,), 0, 10, 100.0, 40.0, 1.0),
 ]
 
 
@@ -88,17 +87,7 @@ def test_sums_and_percentiles_are_of_all_rounds() -> None:
     assert page.table(RUNS[:1]).rows[1][6:] == ["–", "–", "0"]
 
 
-def test_a_run_is_kept_as_it_was_and_the_page_says_where_it_was(tmp_path: Path) -> None:
-    assert [Run.of(each.row()) for each in RUNS] == RUNS
-    assert page.text(tmp_path) == "No result is recorded: `python -m measure.cancellation` records one."
-    machine = {
-        "commit": "0" * 12,
-        "dirty": False,
-        "cpu": "a processor",
-        "cpu_flags": "",
-        "cores": 2,
-        "versions": "torch 2",
-    }
+def test_the_page_says_who_called_and_who_hung_up(tmp_path: Path) -> None:
     settings = {
         "server": "triton",
         "rounds": 2,
@@ -108,15 +97,9 @@ def test_a_run_is_kept_as_it_was_and_the_page_says_where_it_was(tmp_path: Path) 
         "every": 3.0,
         "patience": 0.05,
     }
-    content: dict[str, Any] = {
-        "provenance": {"date": "2026-01-02T03:04:05Z", "machine": machine},
-        "foreign_cores": 0.5,
-        "settings": settings,
-        "runs": [each.row() for each in RUNS],
-    }
-    save_json({"triton": content}, tmp_path / page.RESULTS.name)
-    told = page.text(tmp_path)
+    text = told(page.COMPARISON, tmp_path, settings, RUNS)
+    assert text.startswith("### Hanging up on triton\n")
     assert (
         "2 rounds of 9 s a run, in which 5 callers a second stay, and 60 at once, every 3 s, hang up after 50 ms."
-        in told
+        in text
     )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from measure.fairness import page
+from measure.fairness.__main__ import main
 from measure.fairness.callers import CONDITIONS, GREEDY, Callers
-from measure.fairness.traffic import Load, Run, figures
+from measure.fairness.traffic import FairnessRun, Load, figures
 from measure.loadtest import LoadTestError
 from measure.loadtest.drive import Record
 from measure.loadtest.phases import GUARD_SECONDS, Phase, by_turns
 from measure.loadtest.target import Clip
-from measure.results import save_json
 from serving.gateway import tokens
+from tests.unit.measure.loadtest.comparisons import told
 
 SHARE, TEN, UNLIMITED = CONDITIONS
 
@@ -65,8 +65,8 @@ def test_the_greedy_caller_sends_at_the_rate_of_each_phase(tmp_path: Path) -> No
     assert (greedy.begin, counts) == (17.0, [10, 100, 100, 10, 100])
 
 
-def run(condition: str, number: int, *latencies: float) -> Run:
-    return Run(2, condition, number, 40.0, 4.0, 36.0, latencies, 1)
+def run(condition: str, number: int, *latencies: float) -> FairnessRun:
+    return FairnessRun(condition, number, latencies, 1, 2, 40.0, 4.0, 36.0)
 
 
 RUNS = [
@@ -79,7 +79,7 @@ def test_percentiles_are_of_all_rounds_and_ratios_have_an_interval_that_draws_ro
     rows = {row[1]: row for row in page.table(RUNS).rows}
     assert rows[SHARE] == ["2", SHARE, "40.0", "4.0", "36.0", "20", "100", "1", "1", "", "2"]
     # the medians of 10 20 20 30 100 and of 10 30 30 30 150; of either round alone it is 30 to 20
-    assert rows[TEN][5:] == ["30", "150", "1.50 (1.50–1.50)", "1.50 (1.00–1.50)", "not told", "2"]
+    assert rows[TEN][5:] == ["30", "150", "1.50 (1.50–1.50)", "1.50 (1.00–1.50)", "undecided", "2"]
     # nothing is asked of what has no limit
     assert rows[UNLIMITED][5:10] == ["60", "600", "3.00 (3.00–3.00)", "6.00 (4.00–20.00)", ""]
 
@@ -90,40 +90,14 @@ def test_a_ratio_is_over_the_rounds_that_have_both() -> None:
     assert UNLIMITED not in {row[1] for row in page.table(RUNS[:2]).rows}
 
 
-def test_a_run_is_kept_as_it_was() -> None:
-    assert [Run.of(each.row()) for each in RUNS] == RUNS
+def test_the_page_says_with_what_each_server_was_measured(tmp_path: Path) -> None:
+    settings = {"server": "torchserve", "rounds": 2, "seconds": 15.0, "others": 10.0, "share": 4.0}
+    text = told(page.COMPARISON, tmp_path, settings, RUNS)
+    assert text.startswith("### torchserve\n")
+    assert "2 rounds of phases of 15 s, in which the others send 10 requests a second together" in text
 
 
-def test_the_page_says_where_and_with_what_each_server_was_measured(tmp_path: Path) -> None:
-    assert page.text(tmp_path) == "No result is recorded: `python -m measure.fairness` records one."
-    machine = {
-        "commit": "0" * 12,
-        "dirty": False,
-        "cpu": "a processor",
-        "cpu_flags": "",
-        "cores": 2,
-        "versions": "torch 2",
-    }
-    content: dict[str, Any] = {
-        "provenance": {"date": "2026-01-02T03:04:05Z", "machine": machine},
-        "foreign_cores": 0.5,
-        "settings": {
-            "server": "torchserve",
-            "rounds": 2,
-            "seconds": 15.0,
-            "others": 10.0,
-            "share": 4.0,
-            "contrasts": 1,
-        },
-        "runs": [each.row() for each in RUNS],
-    }
-    save_json({"torchserve": content}, tmp_path / page.RESULTS.name)
-    told = page.text(tmp_path)
-    assert (
-        "### torchserve\n\n2026-01-02, a processor, 2 cores; torch 2; commit 000000000000; 2 rounds of phases "
-        "of 15 s" in told
-    )
-    assert "kept 0.50 cores busy" in told
-    del content["settings"]["contrasts"]
-    save_json({"torchserve": content}, tmp_path / page.RESULTS.name)
-    assert "2 rounds of runs of their own, not phases," in page.text(tmp_path)
+def test_a_greedy_caller_needs_another_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--tokens", "1", "2"])
+    assert "at least 2: the greedy caller's and another's" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Conditions by turns, with the same requests in both, and how their percentiles compare."""
+"""Conditions by turns, with the same requests in both."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from measure.loadtest.phases import Phase, by_turns, length, pooled, ratio, requests, shown, verdict
+from measure.loadtest.phases import Phase, by_turns, length, requests
 from measure.loadtest.target import Clip, Target
 
 
@@ -34,18 +34,3 @@ def test_all_phases_of_a_round_have_the_same_requests(tmp_path: Path) -> None:
     assert first == second
     assert third == fourth == contrast != first
     assert len({url for _, url, _ in first}) == 8
-
-
-def test_a_ratio_is_of_pooled_percentiles_and_its_interval_draws_rounds() -> None:
-    first, ours = [(10, 20, 100), (20, 30)], [(10, 30, 150), (30, 30)]
-    assert (pooled(first, 0.5), pooled(ours, 0.99)) == (20, 150)
-    # of either round alone it is 150 to 100, and 30 to 30
-    assert ratio(ours, first, 0.99) == (1.5, 1.0, 1.5)
-    assert shown(ratio(ours, first, 0.99)) == "1.50 (1.00–1.50)"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "said"), [(0.9, 1.05, "yes"), (1.06, 1.2, "no"), (1.0, 1.06, "not told")]
-)
-def test_a_verdict_needs_an_interval_on_one_side(low: float, high: float, said: str) -> None:
-    assert verdict((1.0, low, high), 1.05) == said
