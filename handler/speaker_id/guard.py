@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,23 @@ from torch import Tensor
 
 from speaker_id.calibrated import UNKNOWN, Calibrated, Maker, Part
 from speaker_id.checkpoint import Checkpoint
-from speaker_id.confidence import OF_EMBEDDINGS, LabelMeans, confidence, nearness
+from speaker_id.confidence import (
+    OF_EMBEDDINGS,
+    Distances,
+    LabelMeans,
+    confidence,
+    nearness,
+    nearnesses,
+    symmetric,
+    triangle,
+)  # fmt: skip
 from speaker_id.gallery import fingerprint
 from speaker_id.manifest import CheckpointError, GuardCard, Method
 
 FORM = 2  # of the file; another is refused
 TENSORS = ("means", "precision", "directions", "centre", "spread", "sounds")
-NO_GUARD = (
-    OSError,
-    SafetensorError,
-    ValueError,
-    AttributeError,
-)  # pydantic's and json's errors are ValueErrors
+# pydantic's and json's errors are ValueErrors
+NO_GUARD = (OSError, SafetensorError, ValueError, AttributeError)
 SURE = 80.0  # log odds, beyond which fp32 has no probability
 
 
@@ -98,6 +104,19 @@ class Guard:
             return torch.full((len(embeddings),), -math.inf)
         return nearness(method, embeddings, self.sounds, self.known)
 
+    @cached_property
+    def distances(self) -> Distances:
+        """To the labels' means and the sounds."""
+        return Distances.to(torch.cat([self.known.means, self.sounds]), self.known.precision)
+
+    def scores(self, method: Method, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """(clips, labels) and (clips, width) → `confidence` and `soundlike` of each clip, in one pass."""
+        sizes = len(self.known.means), len(self.sounds)
+        if method not in ("mahalanobis", "relative") or not len(self.sounds):
+            return confidence(method, logits, embeddings, self.known), self.soundlike(method, embeddings)
+        near, like = nearnesses(method, embeddings, self.distances, sizes, self.known)
+        return near, like
+
     @classmethod
     def read(cls, path: Path) -> Guard:
         """Read a guard.
@@ -150,21 +169,6 @@ class Guard:
                 f"the guard was calibrated for {mine.model} ({mine.sha256[:12]}…, {mine.dim} dimensions), not for this "
                 f"head ({made.sha256[:12]}…, {made.dim}): run `make guard` on the recordings again"
             )
-
-
-def triangle(full: Tensor) -> Tensor:
-    """(width, width), symmetric → (width · (width + 1) / 2,), the lower triangle row by row."""
-    rows, columns = torch.tril_indices(*full.shape)
-    return full[rows, columns]
-
-
-def symmetric(half: Tensor, width: int) -> Tensor:
-    """What `triangle` was made of."""
-    rows, columns = torch.tril_indices(width, width)
-    full = half.new_empty(width, width)
-    full[rows, columns] = half
-    full[columns, rows] = half
-    return full
 
 
 @dataclass(frozen=True)
@@ -230,9 +234,8 @@ class Guarded:
         """
         row, calibrated = row.float(), self.guard.manifest.methods[self.method]
         embeddings = row.new_empty(1, 0) if embedding is None else embedding.float()[None]
-        score = float(confidence(self.method, row[None], embeddings, self.guard.known))
-        least = calibrated.threshold(self.fpir if fpir is None else fpir, min_score)
-        least = max(least, float(self.guard.soundlike(self.method, embeddings)))
+        score, sound = map(float, self.guard.scores(self.method, row[None], embeddings))
+        least = max(sound, calibrated.threshold(self.fpir if fpir is None else fpir, min_score))
         odds = calibrated.slope * (least - score)  # log, of "unknown" against the best label
         return torch.cat([row, row.max()[None] + min(SURE, max(-SURE, odds))])
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from speaker_id.calibrated import UNKNOWN, Calibrated, Maker, Threshold
-from speaker_id.confidence import METHODS, LabelMeans
+from speaker_id.confidence import METHODS, LabelMeans, confidence
 from speaker_id.guard import Guard, Guarded, GuardManifest, guardable, maker
 from speaker_id.manifest import CheckpointError, GuardCard, Method
 
@@ -210,3 +210,19 @@ def test_heads_that_cannot_have_a_guard_are_refused(
     loaded: Any = SimpleNamespace(by_head=lambda: classifiers, function_of=lambda _: function)
     with pytest.raises(CheckpointError, match=message):
         guardable(loaded, head)
+
+
+@pytest.mark.parametrize("sounds", [torch.empty(0, 2), torch.tensor([[0.0, -2.0], [1.0, 1.0]])])
+@pytest.mark.parametrize("method", METHODS)
+def test_one_pass_gives_the_scores_that_calibration_took_separately(
+    method: Method, sounds: torch.Tensor
+) -> None:
+    asked, logits, it = (
+        torch.tensor([[1.5, 0.25], [-1.0, -1.0]]),
+        torch.stack([ROW, -ROW]),
+        guard(sounds=sounds),
+    )
+    score, like = it.scores(method, logits, asked)
+    assert torch.allclose(score, confidence(method, logits, asked, it.known))
+    assert torch.allclose(like, it.soundlike(method, asked))
+    assert score.shape == like.shape == (2,)
