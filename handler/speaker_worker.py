@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import torch
+from speaker_id import kernels
 from speaker_id.activity import Activity
 from speaker_id.cancellations import Cancellations
 from speaker_id.encoder.contract import warm_up
@@ -113,6 +114,7 @@ class Worker:
         sources = pipeline.answering.joined.sources(pipeline.open_sets)
         warm_up(pipeline.encoder, settings.warmup_seconds, pipeline.sampling_rate, sources)
         pipeline.decoders.ready()
+        kernels.return_freed()
         self.suspects = Suspects.from_environment()
         self.activity = Activity()  # not before: who sees it shown knows that the model is loaded
         self.telemetry.started(
