@@ -3,10 +3,11 @@
     python -m measure.bench.overhead [--requests wav,mp3] [--connections 1,16,64] [--rounds 3] [--seconds 4] [--full]
     python -m measure.bench.overhead --start [--model demo] [--starts 3]
     python -m measure.bench.overhead --memory 16
+    python -m measure.bench.overhead --capacity --against COMMIT
 
 Each prints what it found and, with --results, writes it into overhead.json there and, where that is the committed
-folder, into docs/results/overhead.md. `--against CHECKOUT` measures another checkout of this repository too, in turn
-with this one, so that a ratio compares neighbours in time.
+folder, into docs/results/overhead.md. `--against` measures another version of this repository too, a commit or a
+folder, in turn with this one, so that a ratio compares neighbours in time.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Any
 from measure import ROOT, command, machine
 from measure.bench import RESULTS
 from measure.bench.null_server import MODEL, built
-from measure.bench.overhead import cost, page, shared, start
+from measure.bench.overhead import capacity, cost, page, shared, start
 from measure.bench.overhead.asking import questions
+from measure.bench.overhead.checkout import Checkout, checkouts
 from measure.command import Say
 from measure.noise import Neighbours, check_quiet
 from measure.results import save_json
@@ -31,20 +33,16 @@ ROUNDS, SECONDS, STARTS = 3, 4.0, 3
 CONNECTIONS = (1, 16, 64)
 
 
-def measure_cost(chosen: argparse.Namespace, say: Say) -> dict[str, Any]:
+def measure_cost(chosen: argparse.Namespace, versions: Sequence[Checkout], say: Say) -> dict[str, Any]:
     asked = {name: it for name, it in questions().items() if name in chosen.requests}
-    servers = [cost.Checkout("this", ROOT)]
-    if chosen.against:
-        servers.append(cost.Checkout("other", chosen.against.resolve()))
     plan = cost.Plan(asked, chosen.connections, chosen.rounds, chosen.seconds)
-    return {"rows": cost.run(plan, servers, chosen.full, chosen.server, say), "encoder": chosen.full}
+    return {"rows": cost.run(plan, versions, chosen.full, chosen.server, say), "encoder": chosen.full}
 
 
-def measure_start(chosen: argparse.Namespace, say: Say) -> dict[str, Any]:
-    checkouts = {"this": ROOT} | ({"other": chosen.against.resolve()} if chosen.against else {})
+def measure_start(chosen: argparse.Namespace, versions: Sequence[Checkout], say: Say) -> dict[str, Any]:
     starts = [
-        start.Starts(name, checkout, built(checkout, f"start-{name}", chosen.model, checkout / "handler"))
-        for name, checkout in checkouts.items()
+        start.Starts(it.name, it.path, built(it.path, f"start-{it.name}", chosen.model, it.path / "handler"))
+        for it in versions
     ]
     for number in range(chosen.starts):
         for each in starts if number % 2 else starts[::-1]:
@@ -53,11 +51,15 @@ def measure_start(chosen: argparse.Namespace, say: Say) -> dict[str, Any]:
     return {"rows": start.summary(starts), "model": chosen.model}
 
 
-def measure_memory(chosen: argparse.Namespace, say: Say) -> dict[str, Any]:
+def measure_memory(chosen: argparse.Namespace, _: Sequence[Checkout], say: Say) -> dict[str, Any]:
     say(f"{chosen.memory} workers")
     store = built(ROOT, "memory", chosen.model, ROOT / "handler")
     (archive,) = store.glob("*.mar")
     return {"workers": chosen.memory, "model": chosen.model, "MB": shared.measure(archive, chosen.memory)}
+
+
+def measure_capacity(chosen: argparse.Namespace, versions: Sequence[Checkout], say: Say) -> dict[str, Any]:
+    return capacity.run(versions, chosen.server, chosen.rounds, say)
 
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
@@ -68,6 +70,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
         for asked, found in (
             (chosen.start, ("start", measure_start)),
             (chosen.memory, ("memory", measure_memory)),
+            (chosen.capacity, ("capacity", measure_capacity)),
             (True, ("cost", measure_cost)),
         )
         if asked
@@ -76,7 +79,9 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
         part = "start, full size"
     if part == "cost" and chosen.against:
         part = "cost, against another checkout"
-    found = measure(chosen, say) | machine.provenance() | {"server": chosen.server}
+    with checkouts(chosen.against) as versions:
+        found = measure(chosen, versions, say) | machine.provenance() | {"server": chosen.server}
+    found["against"] = chosen.against
     found["foreign_cores"] = neighbours.cores()
     say("\n" + page.part(part, found))
     if chosen.results:
@@ -95,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     option = parser.add_argument
     option("--start", action="store_true", help="seconds until ready, until a worker is replaced; memory")
     option("--memory", type=int, default=0, metavar="WORKERS", help="what so many workers share")
-    option("--against", type=Path, help="another checkout of this repository")
+    option("--capacity", action="store_true", help="requests a second of the demo at p99=2s")
+    option("--against", default="", help="another version of this repository: a commit, or a folder")
     option("--server", choices=model_servers.NAMES, default=model_servers.NAMES[0], help="(%(default)s)")
     option("--model", default=MODEL, help="as MODEL= of make serve, for --start and --memory (%(default)s)")
     option("--starts", type=int, default=STARTS, help="(%(default)s)")

@@ -15,6 +15,7 @@ from typing import Any
 from measure.bench.null_server import KINDS, Served, serving
 from measure.bench.null_stages import REQUESTS, STAGES, TRANSFER, VARIABLE
 from measure.bench.overhead.asking import Question, at_once
+from measure.bench.overhead.checkout import OTHER, THIS, Checkout
 from measure.command import Say
 from measure.results import ratio
 
@@ -67,14 +68,6 @@ def measure(it: Measured, question: Question, connections: int, seconds: float, 
 
 
 @dataclass(frozen=True)
-class Checkout:
-    """Of this repository."""
-
-    name: str
-    path: Path
-
-
-@dataclass(frozen=True)
 class Plan:
     """What is asked: each question by each number of callers, for so many seconds in each round."""
 
@@ -104,7 +97,7 @@ def run(plan: Plan, checkouts: Sequence[Checkout], full: bool, server: str, say:
 
 def row(key: tuple[str, str, int], cost: Cost, found: dict[tuple[str, str, int], Cost]) -> dict[str, Any]:
     server, name, callers = key
-    other = found.get(("other", name, callers)) if server == "this" else None
+    other = found.get((OTHER, name, callers)) if server == THIS else None
     return {
         "request": name,
         "connections": callers,

@@ -19,6 +19,7 @@ TITLES = {
     "start": "### A start",
     "start, full size": "### A start at full size",
     "memory": "### Workers side by side",
+    "capacity": "### Capacity",
 }
 
 
@@ -35,10 +36,13 @@ def text(everything: dict[str, Any]) -> str:
 
 
 def part(name: str, found: dict[str, Any]) -> str:
-    tables = (memory if name == "memory" else cost if name.startswith("cost") else starts)(found)
+    tables = {"memory": memory, "capacity": capacity}.get(name) or (
+        cost if name.startswith("cost") else starts
+    )
+    other = f" The other checkout is {found['against']}." if found.get("against") else ""
     return join(
-        f"{Machine(**found['machine']).words()}; {found['date']}. {noise.words(found['foreign_cores'])}",
-        tables,
+        f"{Machine(**found['machine']).words()}; {found['date']}. {noise.words(found['foreign_cores'])}{other}",
+        tables(found),
     )
 
 
@@ -109,4 +113,16 @@ def memory(found: dict[str, Any]) -> str:
     return join(
         f"{found['workers']} workers of {found['model']}:",
         Table(["started", "resident, MB each", "with shared pages divided, MB each", "in all, GB"], rows),
+    )
+
+
+def capacity(found: dict[str, Any]) -> str:
+    rows = [
+        [row["server"], f"{row['requests/s']:.1f}", ", ".join(f"{rate:.1f}" for rate in row["rounds"])]
+        for row in found["rows"]
+    ]
+    return join(
+        f"demo at {found['slo']}; clips: {found['clips']}, from the load test's mix:",
+        Table(["checkout", "requests/s", "in each round"], rows),
+        f"This by other: {found['by other']:.2f}, the median of the rounds." if found["by other"] else "",
     )

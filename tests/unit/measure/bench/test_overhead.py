@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -14,11 +15,14 @@ from speaker_id.clip import EncodedAudio
 from speaker_id.protocol import Payload, parse
 from speaker_id.settings import Settings
 
-from measure import MeasureError
+from measure import ROOT, MeasureError
 from measure.bench import null_stages
-from measure.bench.overhead import cost, page, start
+from measure.bench.overhead import capacity, cost, page, start
 from measure.bench.overhead.asking import questions
+from measure.bench.overhead.checkout import checkouts
 from measure.bench.recordings import CLIP_SECONDS, recordings
+from measure.loadtest.slo import Slo
+from measure.loadtest.target import Target
 from tests.decoding import shared
 
 MACHINE = {"cpu": "x", "cpu_flags": "", "cores": 2, "versions": "v", "commit": "c", "dirty": False}
@@ -115,3 +119,52 @@ def test_the_page_shows_what_was_recorded_so_far() -> None:
     assert "| this | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 3.00 |" in text
     assert "| this | 2.0 | 300 | 200 |" in text
     assert "| forked | 300 | 250 | 4.00 |" in text
+
+
+def test_another_version_is_a_folder_or_a_commit(tmp_path: Path) -> None:
+    with checkouts("") as (this,):
+        assert this.path == ROOT
+    with checkouts(str(tmp_path)) as (_, other):
+        assert other.path == tmp_path
+    with checkouts("HEAD") as (_, other):
+        assert (other.path / "serving" / "serve.py").read_bytes()
+    assert not other.path.exists()
+    with pytest.raises(MeasureError, match="neither a folder nor a commit"), checkouts("no-such-commit"):
+        pass
+
+
+def queue_of(limit: float) -> Any:
+    """One step against a server that answers so many requests a second."""
+
+    def measured(clips: Any, targets: Any, slo: Slo, rate: float, seed: int, **_: Any) -> Any:
+        late = 5.0 if rate > limit else 0.1
+        return SimpleNamespace(
+            breaches=lambda _: ["late"] if rate > limit else [],
+            valid=True,
+            errors={},
+            requests=100,
+            percentile=lambda _: late,
+            interval=lambda _: (late, late),
+        )
+
+    return measured
+
+
+def test_a_search_ends_between_a_rate_that_held_and_one_that_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "measure", queue_of(61.0))
+    monkeypatch.setattr(capacity, "estimate", lambda *_: 70.0)
+    for before in (None, 50.0, 90.0):
+        found = capacity.capacity([], Target("http://computed"), before, itertools.count(), lambda _: None)
+        assert 61.0 / (1 + capacity.PRECISION) < found <= 61.0
+
+
+def test_capacities_of_two_checkouts_are_compared_round_by_round() -> None:
+    rows = [
+        {"server": "this", "requests/s": 90.0, "rounds": [80.0, 90.0, 95.0]},
+        {"server": "other", "requests/s": 50.0, "rounds": [40.0, 50.0, 55.0]},
+    ]
+    found = {"slo": "p99=2s", "clips": "38 of 2.0 to 9.0 s, mean 5.0 s", "rows": rows, "by other": 1.8}
+    text = page.part("capacity", RUN | found | {"against": "abc1234"})
+    assert "| this | 90.0 | 80.0, 90.0, 95.0 |" in text
+    assert "The other checkout is abc1234." in text
+    assert "This by other: 1.80" in text
