@@ -81,8 +81,9 @@ def serve(service: Service, stopper: Stopper, grace: float, delay: float) -> int
         while not stopper.asked and (fault := service.fault()) is None:
             if why := service.rotate_logs():
                 say(f"a log has become too large and cannot be replaced yet: {why}")
-            if why := service.tokens.news():
-                say(why)
+            for why in (service.tokens.news(), service.gateway.news()):
+                if why:
+                    say(why)
             service.mend(say)
             time.sleep(WATCH_SECONDS)  # between two looks at the processes
     except Interrupted:

@@ -176,15 +176,16 @@ def open_inference() -> dict[str, Schema]:
 
 def health() -> dict[str, Schema]:
     reason = {"type": "string", "description": "Why requests are not answered."}
+    less = {"type": "string", "description": "What is refused at present although the server is ready."}
     yes, no = ({"type": "boolean", "const": value} for value in (True, False))
     return {
         "Live": told({"live": {"type": "boolean"}}),
         "Alive": told({"status": {"type": "string", "const": "alive"}}),
         "NotAlive": told({"status": {"type": "string", "const": "not alive"}}),
-        "ServerReady": told({"ready": yes}),
+        "ServerReady": told({"ready": yes, "degraded": less}, "degraded"),
         "ServerNotReady": told({"ready": no, "reason": reason}),
         "ModelReady": told({"name": STRING, "ready": yes}),
         "ModelNotReady": told({"name": STRING, "ready": no, "reason": reason}),
-        "Healthy": told({"status": {"type": "string", "const": "Healthy"}}),
+        "Healthy": told({"status": {"type": "string", "const": "Healthy"}, "degraded": less}, "degraded"),
         "Unhealthy": told({"status": {"type": "string", "const": "Unhealthy"}, "reason": reason}),
     }

@@ -102,6 +102,10 @@ class Gateway:
             raise ConnectionError("there is no splitter")
         return self.splitter.counts(), self.splitter.starts
 
+    def news(self) -> str | None:
+        """What has happened to the splitter, in one line, each once; to be called repeatedly."""
+        return self.splitter.news() if self.splitter else None
+
     @property
     def pid(self) -> int | None:
         return self._envoy.pid if self._envoy else None
@@ -151,7 +155,7 @@ class Gateway:
             splitting,
         ).write()
         found = self.folder / "found"
-        self.watch = Watch(self.server, found)
+        self.watch = Watch(self.server, found, lambda: self.splitter.away if self.splitter else None)
         self.watch.start()
         canary.forget(self.server.run)
         logs.empty(self.cancelled)  # not removed: a worker, or another gateway, may have it open

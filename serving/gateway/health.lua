@@ -31,17 +31,22 @@ local function models(handle, state)
   answer(handle, 200, '{"models": ["' .. table.concat(state.names, '", "') .. '"]}')
 end
 
+-- The end of a ready server's answer: what callers do without although they are answered
+local function without(state)
+  return (state.away and ', "degraded": "' .. state.away .. '"' or "") .. "}"
+end
+
 local function server_ready(handle, state)
   local reason = unready(state)
   answer(handle, reason and 503 or 200,
-    reason and '{"ready": false, "reason": "' .. reason .. '"}' or '{"ready": true}')
+    reason and '{"ready": false, "reason": "' .. reason .. '"}' or '{"ready": true' .. without(state))
 end
 
 -- In TorchServe's format; TorchServe itself says "Healthy" in every state
 local function ping(handle, state)
   local reason = unready(state)
   answer(handle, reason and 503 or 200,
-    reason and '{"status": "Unhealthy", "reason": "' .. reason .. '"}' or '{"status": "Healthy"}')
+    reason and '{"status": "Unhealthy", "reason": "' .. reason .. '"}' or '{"status": "Healthy"' .. without(state))
 end
 
 local function model_ready(handle, state, name, version)

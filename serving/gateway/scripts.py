@@ -70,7 +70,7 @@ def write(
         HEALTH: f"{lua_heads(heads)}{static.lua_table(files)}{static.lua_tags(files)}{lua_server(upstream)}{read}",
         GRPC: f"{lua_server(upstream)}{read}",
         CANARY: f"WEIGHTS = {_quoted(run / canary.FILE)}\n",
-        SPLIT: f"LARGE = {LARGE}\n",
+        SPLIT: f"LARGE = {LARGE}\n{read}",
         ERRORS: f"{lua_grpc_statuses()}{servers}",
         **({} if upstream.retried else {AGAIN: servers}),
     }

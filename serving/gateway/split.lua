@@ -1,7 +1,7 @@
 -- Decides which requests the splitter gets (serving/recordings/): those that ask for windows of a recording, and those that may
 -- hold many clips. It stands before errors.lua, which makes of a request what the model server has to be asked.
 --
--- serving/gateway/scripts.py puts before this file words.lua and LARGE, bytes of a body that is more than a clip or two.
+-- serving/gateway/scripts.py puts before this file words.lua, found.lua and LARGE, bytes of a body that is more than a clip or two.
 
 local RECORDING, CLIPS = "recording", "clips"
 
@@ -27,6 +27,15 @@ local function way(handle)
   end
 end
 
+-- Whether the model server can answer what the splitter would get: a file of audio. JSON of this size cannot be read here, and
+-- may ask for windows.
+local function file(handle, chosen)
+  local headers = handle:headers()
+  local length = tonumber(headers:get("content-length") or "")
+  return chosen == CLIPS and (length == nil or length > LARGE) and not headers:get("content-encoding")
+    and not (headers:get("content-type") or ""):lower():match("json") and not headers:get("inference-header-content-length")
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local method = headers:get(":method")
@@ -34,7 +43,13 @@ function envoy_on_request(handle)
     return
   end
   local chosen = way(handle)
-  if chosen then
+  local state = chosen and found(handle)
+  if state and state.away then  -- the splitter does not run
+    if not file(handle, chosen) then
+      fail(handle, 503, "unavailable", "windows and large JSON are not answered at present; try again in a moment",
+        {["retry-after"] = "10"})
+    end
+  elseif chosen then
     handle:streamInfo():dynamicMetadata():set("split", "way", chosen)  -- for errors.lua
     handle:headers():replace("x-split", chosen)  -- again: one taken before body(), which waits, is no longer valid
     handle:clearRouteCache()

@@ -14,7 +14,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -77,6 +77,7 @@ class Watch:
     Args:
         server: which.
         file: the file that found.lua reads.
+        away: what callers do without although the server is ready, in one line; None where nothing is away.
 
     Attributes:
         found: every version, as of the last look; empty if the management API did not answer.
@@ -84,9 +85,12 @@ class Watch:
         ready: whether the gateway was last told that every version is ready.
     """
 
-    def __init__(self, server: ModelServer, file: Path) -> None:
+    def __init__(
+        self, server: ModelServer, file: Path, away: Callable[[], str | None] = lambda: None
+    ) -> None:
         self.server = server
         self.file = file
+        self.away = away
         self.found: Mapping[Key, Found] = {}
         self.answered = -math.inf
         self.ready = False
@@ -191,7 +195,7 @@ class Watch:
     def _write(self) -> None:
         now = time.time()
         ago = min(time.monotonic() - self.answered, now)
-        lines = [f"{now * 1e3:.0f} {(now - ago) * 1e3:.0f}"]
+        lines = [f"{now * 1e3:.0f} {(now - ago) * 1e3:.0f} {self.away() or ''}".rstrip()]
         for (name, version), found in self.found.items():
             lines.append(
                 f"{name} {version} {'default' if found.default else 'other'} {found.reason or 'ready'}"

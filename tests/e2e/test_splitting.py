@@ -22,6 +22,7 @@ import requests
 import soundfile
 
 from serving.gateway.envoy import Gateway
+from serving.recordings import process
 from tests.e2e.raw import over_http1
 from tests.e2e.started import CLIPS
 from tests.waiting import wait_until
@@ -170,20 +171,59 @@ def test_a_caller_that_hangs_up_has_no_more_groups_sent(gateway: Gateway) -> Non
     assert sent(gateway)["groups"] == groups
 
 
-def test_a_splitter_that_is_killed_costs_its_callers_seconds_and_no_answer(
-    gateway: Gateway, singly: list[Any]
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_splitter_that_ends_or_hangs_costs_its_callers_seconds_and_no_answer(
+    gateway: Gateway, singly: list[Any], fault: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert gateway.splitter is not None
-    pid, starts = gateway.splitter.pid, gateway.splitter.starts
+    splitter = gateway.splitter
+    assert splitter is not None
+    monkeypatch.setattr(process, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(process, "HUNG_SECONDS", 1.0)
+    wait_until(lambda: splitter.answered)
+    pid, starts = splitter.pid, splitter.starts
     assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, fault)
     began = time.monotonic()
     answer = post(gateway, v1(MANY[:16]))
     assert answer.status_code == 200, answer.text
     assert all(map(same, answer.json()["predictions"], singly))
     assert time.monotonic() - began < 60
-    assert gateway.splitter.starts == starts + 1
-    assert gateway.splitter.pid != pid
+    assert splitter.starts == starts + 1
+    assert splitter.pid != pid
+
+
+def test_without_a_splitter_windows_and_large_json_are_refused(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ready() -> Any:
+        return requests.get(f"{gateway.url}/v2/health/ready", timeout=600).json()
+
+    assert gateway.watch is not None
+    assert gateway.splitter is not None
+    before = sent(gateway)
+    monkeypatch.setattr(gateway.watch, "away", lambda: process.AWAY)
+    wait_until(lambda: "degraded" in ready())
+    assert ready() == {"ready": True, "degraded": process.AWAY}
+    text = base64.b64encode(recording(JOINED)).decode()
+    large = json.dumps({"inputs": text, "parameters": {"windows": 2}}).encode()
+    assert len(large) > 256 << 10
+    small = b'{"inputs": "", "parameters": {"windows": 2}}'
+    for body, headers in (
+        (recording(JOINED), {"x_windows": "3"}),
+        (small, {}),
+        (large, {"content_type": "application/json"}),
+    ):
+        answer = post(gateway, body, **headers)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert "windows" in answer.json()["error"]
+        assert int(answer.headers["retry-after"]) > 0
+    file = recording(JOINED)
+    assert len(file) > 256 << 10
+    answer = post(gateway, file)
+    assert answer.status_code == 200, answer.text
+    assert sent(gateway) == before
+    monkeypatch.undo()
+    wait_until(lambda: ready() == {"ready": True})
 
 
 def test_its_sockets_are_their_owner_s(gateway: Gateway) -> None:

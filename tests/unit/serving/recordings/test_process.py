@@ -1,0 +1,73 @@
+"""The splitter's process is restarted when it ends and when it hangs, and pauses where no start succeeds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving.recordings import process
+from serving.recordings.configuration import Configuration
+from serving.recordings.process import AWAY, SplitterProcess
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def made() -> Iterator[SplitterProcess]:
+    """One that serves no model, not started yet."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        asked = Configuration(Path(folder, "splitter"), Path(folder, "inner"), {}, 120, 1 << 20)
+        splitter = SplitterProcess(asked, Path(folder, "splitter.log"))
+        yield splitter
+        splitter.stop()
+
+
+def test_one_that_hangs_is_replaced(made: SplitterProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("FIRST_ASK_SECONDS", 0.05), ("ASK_SECONDS", 0.2), ("HUNG_SECONDS", 0.5)):
+        monkeypatch.setattr(process, name, seconds)
+    made.start()
+    wait_until(lambda: made.answered)
+    hangs = made.pid
+    assert hangs is not None
+    os.kill(hangs, signal.SIGSTOP)
+    wait_until(lambda: made.pid != hangs)
+    wait_until(lambda: made.answered)
+    assert made.starts == 2
+    assert "has not answered" in (made.news() or "")
+    assert made.news() is made.away is None
+
+
+def test_one_that_answers_is_left_alone(made: SplitterProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("FIRST_ASK_SECONDS", 0.05), ("ASK_SECONDS", 0.2), ("HUNG_SECONDS", 0.5)):
+        monkeypatch.setattr(process, name, seconds)
+    made.start()
+    wait_until(lambda: made.answered)
+    time.sleep(1.0)
+    assert made.starts == 1
+    assert made.news() is None
+
+
+def test_one_that_cannot_start_is_said_to_be_away_until_it_answers(
+    made: SplitterProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PAUSE_SECONDS", 0.02)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/bin/false")
+        made.start()
+        wait_until(lambda: made.away)
+        assert made.away == AWAY
+        assert made.news() == f"{AWAY} (log: {made.log})"
+    wait_until(lambda: made.away is None)
+    assert made.news() == "the splitter answers again"
+    assert made.news() is None
+
+
+def test_pauses_double_up_to_a_ceiling() -> None:
+    assert [process.pause(failed) for failed in range(4)] == [0.2, 0.4, 0.8, 1.6]
+    assert process.pause(10) == process.pause(100_000) == process.LONGEST_PAUSE_SECONDS
