@@ -33,6 +33,7 @@ def parse_v2(
     settings: Settings,
     outside: tuple[Options, ...],
     tail: binary.Tail | None = None,
+    known: tuple[str, ...] = (*PARAMETERS, *values.INSIDE),
 ) -> Request:
     """Parse a v2 request.
 
@@ -41,6 +42,7 @@ def parse_v2(
         settings: limits.
         outside: options that were given elsewhere than in the JSON.
         tail: the bytes after the JSON; None where the request declares none.
+        known: names of parameters that a message lists.
 
     Raises:
         MalformedRequest, InvalidParameter, AudioTooLong, RequestTooLarge: with the clip's index as `instance`.
@@ -57,7 +59,7 @@ def parse_v2(
     for key in ("model_name", "model_version"):  # the path decides
         if not isinstance(document.get(key), (str, type(None))):
             raise MalformedRequest(f"{key} must be a string, not {values.kind(document[key])}")
-    given = values.named(document.get("parameters"), PARAMETERS)
+    given = values.named(document.get("parameters"), known)
     rate, as_bytes = given.pop("sampling_rate", None), given.pop("binary_data_output", None)
     seconds = scheduling.timeout({name: given.pop(name, None) for name in scheduling.PARAMETERS})
     clips: list[Clip] = []

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.errors import EMPTY_BODY, InvalidParameter, MalformedRequest, RequestError, RequestTooLarge
-from speaker_id.protocol import binary, coding, form, json_body, message, values
+from speaker_id.protocol import binary, coding, form, json_body, message, open_inference, values
 from speaker_id.protocol.heads import chosen
 from speaker_id.protocol.open_inference import parse_v2, raw_v2
 from speaker_id.protocol.request import Bytes, Form, Options, Payload, Request
@@ -38,7 +38,9 @@ def parse(payload: Payload, settings: Settings) -> Request:
         parts["body"] = coding.plain(parts["body"], payload.headers)
     if payload.form == message.FORM:
         document, tensors = message.read_message(parts["body"], settings)
-        asked = parse_v2(document, settings, (header_options(payload.headers),), tensors)
+        asked = parse_v2(
+            document, settings, (header_options(payload.headers),), tensors, open_inference.PARAMETERS
+        )
         return replace(asked, form="grpc")
     content, fields = split(form.parts(parts["body"], payload.form) if payload.form else parts)
     outside = (
@@ -117,7 +119,7 @@ def query_options(query: str) -> Options:
     given = dict(pairs)
     if len(given) < len(pairs):
         raise InvalidParameter(f"the query gives an option twice: {values.shown(query)}")
-    return values.options(given, "query parameter")
+    return values.options(given, "query parameter", values.WINDOWS)
 
 
 def parameters(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def parse_inference_api(
     if "inputs" not in document:
         raise MalformedRequest('the JSON body needs "inputs" (base64 or tensors) or "instances"')
     clip = values.encoded_audio(document["inputs"], "inputs")
-    options = values.first(values.options(parameters(document), "parameter"), *outside)
+    options = values.first(values.options(parameters(document), "parameter", values.INSIDE), *outside)
     return request("ranking", (clip,), options, settings)
 
 
@@ -172,7 +174,7 @@ def parse_v1(document: Mapping[str, Any], settings: Settings, outside: tuple[Opt
         except RequestError as error:
             error.instance = index
             raise
-    options = values.first(values.options(parameters(document), "parameter"), *outside)
+    options = values.first(values.options(parameters(document), "parameter", values.INSIDE), *outside)
     return request("v1", tuple(clips), options, settings)
 
 

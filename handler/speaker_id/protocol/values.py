@@ -21,6 +21,7 @@ FUNCTIONS = get_args(ScoreFunction)
 OPTION_NAMES = ("top_k", "function_to_apply", "heads", "output", "fpir", "min_score")
 KINDS = get_args(AnswerKind)
 WINDOWS = ("windows", "hop")  # of a recording: what is in front of the model answers them, if anything does
+INSIDE = ("windows",)  # the same in JSON, where it holds both
 NUMBER = re.compile(r"[0-9]{0,20}[.]?[0-9]{1,20}(e-?[0-9]{1,3})?")  # in text
 NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample
 STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")  # from the URL-safe one
@@ -99,14 +100,20 @@ def number(value: Any, least: float, most: float, where: str) -> float:
     return float(text)
 
 
-def options(given: Mapping[str, Any], where: str) -> Options:
-    """Parse options by name; null means not given."""
+def options(given: Mapping[str, Any], where: str, others: tuple[str, ...] = ()) -> Options:
+    """Parse options by name; null means not given.
+
+    Args:
+        given: values by name.
+        where: how a message names one.
+        others: of WINDOWS, the names that a message lists besides: those that may be given there.
+    """
     if asked := next((key for key in given if key in WINDOWS), None):
         raise InvalidParameter(
             f"{where} {shown(asked)} is of no use here: windows are of one recording that is the body, or stands in "
             "JSON, and are asked for as X-Windows: 3;hop=1.5, as ?windows=3&hop=1.5, or as a parameter of JSON"
         )
-    names = {one_of(key, OPTION_NAMES, where): value for key, value in given.items()}
+    names = {one_of(key, (*OPTION_NAMES, *others), where): value for key, value in given.items()}
     k, function, wanted, output, fpir, min_score = (names.get(name) for name in OPTION_NAMES)
     return Options(
         top_k=None if k is None else top_k(k, "top_k"),

@@ -48,6 +48,12 @@ def test_a_part_that_asks_for_windows_is_told_how_they_are_asked_for() -> None:
     assert "X-Windows: 3;hop=1.5" in told
 
 
+@pytest.mark.parametrize("given", [{"inputs": B64}, {"instances": [{"b64": B64}]}, {"inputs": []}])
+def test_a_parameter_that_is_mistyped_is_told_of_windows(given: dict[str, Any]) -> None:
+    body = json.dumps({**given, "parameters": {"window": 3}}).encode()
+    assert refused(body, InvalidParameter).message.endswith(", windows")
+
+
 @pytest.mark.parametrize("body", [b"", bytearray()])
 def test_an_empty_body_is_malformed(body: Any) -> None:
     refused(body, MalformedRequest)

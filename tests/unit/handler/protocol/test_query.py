@@ -32,6 +32,7 @@ def test_whatever_else_gives_an_option_wins_over_the_query() -> None:
     [
         ("topk=3", "unknown query parameter 'topk'; known: top_k, function_to_apply"),
         ("token", "unknown query parameter 'token'"),
+        ("window=3", "fpir, min_score, windows, hop"),
         ("hop=1.5", "query parameter 'hop' is of no use here: windows are of one recording"),
         ("top_k=", "top_k must be a whole number of at least 1, not ''"),
         ("top_k=3&top_k=4", "the query gives an option twice: 'top_k=3&top_k=4'"),
