@@ -18,7 +18,7 @@ from serving.recordings import merging, tensors
 from serving.recordings.asked import Recording
 from serving.recordings.configuration import Served
 from serving.recordings.counts import Counts
-from serving.recordings.groups import group_seconds, stated_seconds
+from serving.recordings.groups import group_seconds
 from serving.recordings.sending import Group, Refused, Sending, Target
 from serving.recordings.spool import Spooled
 from serving.recordings.turns import Answered
@@ -41,10 +41,10 @@ class Progress:
     Args:
         asked: the windows.
         seconds: that there are for the answer.
-        length: of the recording, in seconds; None where its file does not say.
+        length: of the recording, in seconds; None where that is not known before it is decoded.
     """
 
-    def __init__(self, asked: Windows, seconds: float, length: float | None) -> None:
+    def __init__(self, asked: Windows, seconds: float, length: float | None = None) -> None:
         self.asked, self.usable, self.length = asked, USABLE * seconds, length
         self.began, self.encoded, self.groups = time.monotonic(), 0.0, 0
 
@@ -61,7 +61,7 @@ class Progress:
         self.encoded, self.groups = self.encoded + encoded, self.groups + 1
         passed = time.monotonic() - self.began
         rate = self.encoded / max(passed, 1e-3)
-        needed = passed if self.length is None else self.asked.encoded_seconds(self.length) / rate
+        needed = max(passed, self.asked.encoded_seconds(self.length or 0.0) / rate)
         if self.groups >= depth and needed > self.usable:
             fits = self.asked.fitting(rate * self.usable)
             raise RecordingTooLong(
@@ -105,7 +105,7 @@ async def answer(
         Refused, Replaced: a group has no answer.
     """
     settings, wanted = served.settings, asked.windows
-    progress = Progress(wanted, target.left or math.inf, stated_seconds(spooled.head, spooled.size))
+    progress = Progress(wanted, target.left or math.inf)
     least = MIN_EMBEDDING_SAMPLES if settings.open_sets else MIN_SAMPLES
     count = max(1, min(int(group_seconds(settings) / wanted.seconds), settings.max_request_clips))
     opening = asyncio.ensure_future(asyncio.to_thread(Reading, recordings, spooled, wanted, least))
@@ -128,6 +128,7 @@ async def answer(
                 size += len(reply.body)  # the answer is larger still
                 check_size(size, settings.max_response_bytes)
                 replies.append(Reply(reply.status, reply.headers, b""))
+                progress.length = reading.opened.seconds
                 progress.add(float(reply.headers.get(SECONDS, 0)), sending.depth)
     except Refused as refused:
         raise Refused(refused.reply, None) from None  # a window is no instance of the request

@@ -16,8 +16,6 @@ import numpy as np
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.errors import EMPTY_BODY, EmptyAudio, RequestTooLarge
 
-from serving.recordings.groups import HEAD_BYTES
-
 UPLOADS = 4  # of the largest size that have room at a time
 PIECE = 1 << 20  # bytes that are written at once, in a thread
 FLOAT = 3  # of a WAV file's format: samples are float32
@@ -30,12 +28,10 @@ class Spooled:
 
     Attributes:
         file: open, for as long as it is needed.
-        head: its first bytes.
         size: in bytes.
     """
 
     file: IO[bytes]
-    head: bytes
     size: int
 
     def read(self) -> bytes:
@@ -68,22 +64,20 @@ class Spool:
             RequestTooLarge: of more than `most_bytes`.
             Full: uploads take all the room, or the disk has none.
         """
-        held, head, size = bytearray(), b"", 0
+        held, size = bytearray(), 0
         with tempfile.TemporaryFile(dir=self.folder, buffering=0) as file:
             try:
                 async for piece in pieces:
                     size, self.used = size + len(piece), self.used + len(piece)
                     self._check(size)
                     held += piece
-                    if len(head) < HEAD_BYTES:
-                        head += piece[: HEAD_BYTES - len(head)]
                     if len(held) >= PIECE:
                         await asyncio.to_thread(_write, file, bytes(held))
                         held.clear()
                 await asyncio.to_thread(_write, file, bytes(held))
                 if not size:
                     raise EmptyAudio(EMPTY_BODY)
-                yield Spooled(file, head, size)
+                yield Spooled(file, size)
             finally:
                 self.used -= size
 

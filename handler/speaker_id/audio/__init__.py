@@ -13,13 +13,13 @@ counted in `damage`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import cast
 
 import numpy as np
 
-from speaker_id.audio import ffmpeg, sndfile
+from speaker_id.audio import ffmpeg, length, sndfile
 from speaker_id.audio.damage import Damage
 from speaker_id.audio.layout import Block, check_layout, check_length
 from speaker_id.audio.media import Media
@@ -71,7 +71,13 @@ def decode(
 
 
 def stream(
-    file: Span, *, sampling_rate: int, max_seconds: float, min_samples: int, damage: Damage
+    file: Span,
+    *,
+    sampling_rate: int,
+    max_seconds: float,
+    min_samples: int,
+    damage: Damage,
+    on_length: Callable[[float], object] = lambda _: None,
 ) -> Iterator[Waveform]:
     """Decode a recording of any length in constant memory; the parts together are what `decode` returns of its bytes.
 
@@ -80,12 +86,15 @@ def stream(
     Args:
         file: the recording; other arguments are those of `decode`.
         damage: counts the frames that are skipped.
+        on_length: is called with the recording's seconds before anything is decoded, where they can be known then.
 
     Raises:
         As `decode`; what is wrong with a later part is raised after the parts before it.
     """
     recordings = sniff(cast(bytes, file))
     file.forget()
+    if (seconds := length.check(recordings, max_seconds)) is not None:
+        on_length(seconds)
     with closing(_encoded_blocks(recordings, max_seconds, damage)) as blocks:
         yield from waveforms(
             blocks,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import av
@@ -53,25 +54,31 @@ def blocks(media: Media, max_seconds: float, damage: Damage) -> Generator[Block]
         AudioTooLong: the container declares a longer duration.
         CorruptAudio: FFmpeg cannot open or decode the content, or too much of it is damaged.
     """
-    assert media.demuxer is not None
     try:
-        with av.open(
-            media.open(),
-            "r",
-            format=media.demuxer,
-            container_options={
-                "codec_whitelist": WHITELIST,
-                "format_whitelist": media.demuxer,
-                "protocol_whitelist": "none",
-            },
-            metadata_errors="replace",
-            io_open=refuse,
-        ) as container:
-            stream = audio_stream(container, media)
+        with opened(media) as (container, stream):
             check_duration(stream, media, max_seconds)
             yield from frames.join(_frames(container, stream, media, damage))
     except (av.FFmpegError, OSError) as exc:
         raise CorruptAudio(f"{media.name} content cannot be decoded") from exc
+
+
+@contextmanager
+def opened(media: Media) -> Iterator[tuple[Any, Any]]:
+    """A container and its audio track, both FFmpeg's. Raises as `blocks`, and FFmpeg's own errors."""
+    assert media.demuxer is not None
+    with av.open(
+        media.open(),
+        "r",
+        format=media.demuxer,
+        container_options={
+            "codec_whitelist": WHITELIST,
+            "format_whitelist": media.demuxer,
+            "protocol_whitelist": "none",
+        },
+        metadata_errors="replace",
+        io_open=refuse,
+    ) as container:
+        yield container, audio_stream(container, media)
 
 
 def refuse(_url: str, _flags: int, _options: dict[str, str]) -> NoReturn:

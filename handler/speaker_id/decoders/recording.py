@@ -29,7 +29,7 @@ from speaker_id.decoders.faults import ended, told
 from speaker_id.decoders.forking import ForkServer
 from speaker_id.decoders.patience import HANG, HANG_SECONDS
 from speaker_id.decoders.pool import MEMORY
-from speaker_id.decoders.wire import LONGEST_LINE, PART, RESULT, SAMPLES, STREAM, Lost, connected
+from speaker_id.decoders.wire import LENGTH, LONGEST_LINE, PART, RESULT, SAMPLES, STREAM, Lost, connected
 from speaker_id.errors import (
     EMPTY_BODY,
     AudioTooCostly,
@@ -54,10 +54,12 @@ class Recording(Iterator[Waveform]):
 
     Attributes:
         pid: of its process.
+        seconds: that it says it has, known from the first block on; None where that is not known before it is decoded.
         skipped_frames: damaged frames of the codec; known at the end.
         cpu_seconds: that its process used; known at the end.
     """
 
+    seconds: float | None = None
     skipped_frames = 0
     cpu_seconds = 0.0
 
@@ -104,6 +106,9 @@ class Recording(Iterator[Waveform]):
     def _next(self) -> Waveform:
         deadline = time.monotonic() + HANG_SECONDS
         kind, size = PART.unpack(self._receive(bytearray(PART.size), deadline))
+        if kind == LENGTH and self.seconds is None and not self._received:
+            self.seconds = size / 1e3
+            kind, size = PART.unpack(self._receive(bytearray(PART.size), deadline))
         if kind == SAMPLES and 0 < size <= min(self._request["block_samples"], self._most - self._received):
             self._received += size
             block = np.empty(size, np.float32)

@@ -14,7 +14,7 @@ from speaker_id import audio
 from speaker_id.clip import Waveform
 from speaker_id.decoders.decoder import where
 from speaker_id.decoders.sandbox import limit_cpu
-from speaker_id.decoders.wire import LONGEST_LINE, PART, RESULT, SAMPLES
+from speaker_id.decoders.wire import LENGTH, LONGEST_LINE, PART, RESULT, SAMPLES
 from speaker_id.errors import RequestError
 
 
@@ -42,6 +42,7 @@ def send_blocks(connection: socket.socket, file: audio.Span, request: dict[str, 
             max_seconds=request["max_seconds"],
             min_samples=request["min_samples"],
             damage=damage,
+            on_length=lambda seconds: connection.sendall(PART.pack(LENGTH, round(1e3 * seconds))),
         )
         for block in joined(parts, request["block_samples"]):
             connection.sendall(PART.pack(SAMPLES, len(block)))

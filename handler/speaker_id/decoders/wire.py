@@ -21,9 +21,10 @@ FILTERED, UNFILTERED = b"F", b"U"
 UNKNOWN = 0xFFFF_FFFF  # answer to END: no such decoder; to FORK: none can be started
 DESCRIPTORS = 3
 LONGEST_LINE = 4096  # bytes of a request or a reply
-# Of a recording's process: what follows, and how many samples or bytes of JSON. Then it has ended.
+# Of a recording's process: what follows, and how many samples or bytes of JSON; or how many milliseconds the whole has,
+# where that is known before it is decoded. After the result it has ended.
 PART = struct.Struct("<cI")
-SAMPLES, RESULT = b"S", b"R"
+LENGTH, SAMPLES, RESULT = b"L", b"S", b"R"
 
 
 class Lost(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,28 @@ def test_of_what_is_no_recording(data: bytes) -> None:
     assert outcome(by_file, data) == outcome(by_bytes, data)
 
 
-def test_parts_come_before_the_limit_is_found_to_be_passed() -> None:
-    data = recording("MP3 bare", 20.0)
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_recording_past_the_limit_is_refused_before_its_first_part(name: str) -> None:
+    lengths: list[float] = []
+    with tempfile.TemporaryFile() as file:
+        file.write(recording(name, 20.0))
+        file.flush()
+        for most in (10.0, 30.0):
+            parts = audio.stream(
+                audio.Span.of(file.fileno()),
+                sampling_rate=RATE,
+                max_seconds=most,
+                min_samples=400,
+                damage=audio.Damage(audio.most_frames(most)),
+                on_length=lengths.append,
+            )
+            with pytest.raises(AudioTooLong) if most < 20 else nullcontext():
+                next(parts)
+    assert lengths == [pytest.approx(20.0, abs=0.2)]
+
+
+def test_parts_come_before_a_limit_is_found_to_be_passed_by_little() -> None:
+    data = recording("MP3 bare", 10.4)
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()

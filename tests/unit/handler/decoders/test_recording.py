@@ -64,7 +64,10 @@ def blocks(recordings: Recordings, data: bytes, seconds: float = 1.0) -> list[np
 def test_the_blocks_are_the_waveform_of_the_whole_file(recordings: Recordings, name: str) -> None:
     data = recording(name, 5.3)
     whole = audio.decode(EncodedAudio(data), sampling_rate=RATE, max_seconds=60.0, min_samples=400).waveform
-    found = blocks(recordings, data)
+    with spooled(data) as file, recordings.open(file, block_seconds=1.0) as each:
+        assert each.seconds is None
+        found = list(each)
+        assert each.seconds == pytest.approx(5.3, abs=0.2)
     assert [len(each) for each in found[:-1]] == [RATE] * (len(found) - 1)
     np.testing.assert_array_equal(np.concatenate(found), whole)
 

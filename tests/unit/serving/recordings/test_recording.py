@@ -49,6 +49,7 @@ class InThisProcess:
 
         class Blocks(Iterator[Any]):
             blocks = iter(np.array_split(decoded.waveform, 7))
+            seconds = len(decoded.waveform) / RATE
 
             def __next__(self) -> Any:
                 return next(self.blocks)
@@ -260,6 +261,21 @@ def test_a_recording_that_does_not_fit_is_refused_once_the_rate_is_known(
     with pytest.raises(recording.RecordingTooLong, match="send at most 2700 s at a time") as caught:
         progress.add(30.0, depth=3)  # 30 s a second: 120 s for the hour
     assert caught.value.body()["seconds"] == 2700.0
+
+
+def test_its_length_is_known_from_the_first_windows_on_whatever_its_format(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lengths = []
+
+    class Noting(Progress):
+        def add(self, encoded: float, depth: int) -> None:
+            lengths.append(self.length)
+            super().add(encoded, depth)
+
+    monkeypatch.setattr(recording, "Progress", Noting)
+    asked(wav(LEVELS), {"x-windows": "1"})
+    assert set(lengths) == {6.0}
 
 
 def test_one_whose_length_is_not_known_is_refused_when_the_time_is_over(
