@@ -15,7 +15,7 @@ from aiohttp import web
 from speaker_id import protocol
 from speaker_id.clip import SAMPLING_RATE
 from speaker_id.decoders.recording import Recordings
-from speaker_id.errors import InvalidParameter, RequestError
+from speaker_id.errors import RequestError
 from speaker_id.protocol import Request, binary
 from speaker_id.protocol.render import Answer
 from speaker_id.statuses import STATUS
@@ -145,8 +145,6 @@ class Splitter:
         self, request: web.Request, path: Path, served: Served, asked: Recording, spooled: Spooled
     ) -> web.Response:
         """Answer a request for windows."""
-        if path.of_triton:
-            raise InvalidParameter(f"windows: name the version as the server does, such as {path.version}.0")
         self.counts.recordings += 1
         decoders = self._decoders(served.settings.max_recording_seconds)
         began = time.time()

@@ -26,6 +26,7 @@ PATH = re.compile(
 )
 QUERY = ("windows", "hop")
 TRACE = ("traceparent", "tracestate")
+WINDOWS = {"x-windows": "of a group"}  # by which serving/triton/gateway.lua knows whose form the answer needs
 KEY = b'"windows"'  # of a JSON body's parameters
 CODED = ("content-encoding", binary.HEADER)
 NOTHING = b"-"  # in place of the audio, where only the options are parsed
@@ -48,7 +49,8 @@ class Path(NamedTuple):
 
     @property
     def of_triton(self) -> bool:
-        """Whether the version may be Triton's number of one: then binary tensors get Triton's own form of answer."""
+        """Whether the version may be Triton's number of one: then binary tensors of clips get Triton's own form of
+        answer."""
         return self.version is not None and "." not in self.version
 
 
@@ -67,7 +69,8 @@ def target(request: web.Request, path: Path, asked: Request, seconds: float | No
     """Return which model and version a request is for.
 
     Args:
-        seconds: from now until nobody waits for the answer; None if that is counted from when the request arrived.
+        seconds: from now until nobody waits for the answer to a recording; None for clips, where that is counted from
+            the request's arrival.
     """
     given = payload(request, path, b"")
     if seconds is not None and given.received is not None:
@@ -76,7 +79,8 @@ def target(request: web.Request, path: Path, asked: Request, seconds: float | No
         path.model,
         path.version,
         request.headers.get("x-request-id", ""),
-        {name: request.headers[name] for name in TRACE if name in request.headers},
+        {name: request.headers[name] for name in TRACE if name in request.headers}
+        | ({} if seconds is None else WINDOWS),
         protocol.deadline(given, asked.timeout),
     )
 

@@ -61,7 +61,7 @@ class Target:
         model: its name.
         version: that the caller names; None for the default one.
         id: the caller's, which each group's begins with.
-        trace: the headers of its trace.
+        trace: the headers of its trace, and whatever else each group has.
         deadline: seconds since the epoch after which nobody waits for the answer; None for no deadline.
         answered: the version that has answered first, and that answers the rest.
         seconds: of audio that have been worked on.

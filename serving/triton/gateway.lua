@@ -54,7 +54,8 @@ end
 
 -- A body of any form is the one input of the model NAME.http, as it stands; so every answer is what it is behind TorchServe.
 -- Whoever names a version by Triton's number of it (2 for 2.0) and sends binary tensors gets Triton's own form, with its
--- priorities and its queue's policy; except compressed ones, which Triton would decompress without a limit.
+-- priorities and its queue's policy; except compressed ones, which Triton would decompress without a limit, and windows of a
+-- recording, of which the splitter makes the caller's answer.
 function server.ask(handle)
   local headers = handle:headers()
   local model, version, rest = target(headers:get(":path"))
@@ -66,7 +67,7 @@ function server.ask(handle)
   headers:replace("x-envoy-original-path", headers:get(":path"))  -- for the access log
   headers:replace(":method", "POST")
   local known = version and loaded(handle, model, version)
-  if coding == nil and length and length:match("^[1-9]%d*$") and known and known ~= version then
+  if coding == nil and not headers:get("x-windows") and length and length:match("^[1-9]%d*$") and known and known ~= version then
     headers:replace(":path", "/v2/models/" .. model .. "/versions/" .. version .. "/infer")
   else
     handle:streamInfo():dynamicMetadata():set("speaker_id", "whole_body", true)

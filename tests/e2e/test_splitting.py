@@ -275,6 +275,16 @@ def test_turns_follow_the_speakers_and_may_be_rttm(gateway: Gateway) -> None:
     assert text.startswith("SPEAKER m 1 ")
 
 
+def test_a_version_may_be_named_by_its_number_where_triton_serves(gateway: Gateway) -> None:
+    answer = post(gateway, recording(JOINED[: 4 * RATE]), "/v2/models/demo/versions/2/infer", x_windows="2")
+    if gateway.server.name == "triton":
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["windows"]) == 2
+        assert answer.headers["x-model-version"] == "2.0"
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+
+
 @pytest.mark.parametrize("small", [True, False])
 def test_json_may_ask_for_windows_whatever_its_size(gateway: Gateway, small: bool) -> None:
     samples = JOINED[: 4 * RATE] if small else JOINED
