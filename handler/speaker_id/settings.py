@@ -88,9 +88,9 @@ class Settings(BaseModel):
         5.0,
         gt=0,
         description="Most CPU seconds that decoding one request's clips may take together; clips that are decoded "
-        "concurrently get equal shares. A request that is answered in groups has as much for each of them, and a recording "
-        "in windows has its own: 5 s and 1/24 of its length. Too high: a few hostile bytes occupy a decoder and a core "
-        "that long. Too low: long recordings of many channels get 422 on a slow processor.",
+        "concurrently get equal shares. A request that is answered in groups has as much for each of them, and a "
+        "recording in windows has its own: 5 s and 1/24 of its length. Too high: a few hostile bytes occupy a decoder "
+        "and a core that long. Too low: long recordings of many channels get 422 on a slow processor.",
     )
     max_response_bytes: int = Field(
         8 << 20,

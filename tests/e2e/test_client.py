@@ -88,10 +88,7 @@ def test_the_answer_tells_version_and_length(gateway: Gateway) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_with_the_limit(gateway: Gateway) -> None:
-    with (
-        Client(gateway.url) as client,
-        pytest.raises(Refused, match=r"33554432 bytes.*as the body with windows") as caught,
-    ):
+    with Client(gateway.url) as client, pytest.raises(Refused, match="33554432 bytes") as caught:
         client.identify(bytes(40 << 20))
     assert (caught.value.status, caught.value.code) == (413, "request_too_large")
 

@@ -192,40 +192,6 @@ def test_a_splitter_that_ends_or_hangs_costs_its_callers_seconds_and_no_answer(
     assert splitter.pid != pid
 
 
-def test_without_a_splitter_windows_and_large_json_are_refused(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def ready() -> Any:
-        return requests.get(f"{gateway.url}/v2/health/ready", timeout=600).json()
-
-    assert gateway.watch is not None
-    assert gateway.splitter is not None
-    before = sent(gateway)
-    monkeypatch.setattr(gateway.watch, "away", lambda: process.AWAY)
-    wait_until(lambda: "degraded" in ready())
-    assert ready() == {"ready": True, "degraded": process.AWAY}
-    text = base64.b64encode(recording(JOINED)).decode()
-    large = json.dumps({"inputs": text, "parameters": {"windows": 2}}).encode()
-    assert len(large) > 256 << 10
-    small = b'{"inputs": "", "parameters": {"windows": 2}}'
-    for body, headers in (
-        (recording(JOINED), {"x_windows": "3"}),
-        (small, {}),
-        (large, {"content_type": "application/json"}),
-    ):
-        answer = post(gateway, body, **headers)
-        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-        assert "windows" in answer.json()["error"]
-        assert int(answer.headers["retry-after"]) > 0
-    file = recording(JOINED)
-    assert len(file) > 256 << 10
-    answer = post(gateway, file)
-    assert answer.status_code == 200, answer.text
-    assert sent(gateway) == before
-    monkeypatch.undo()
-    wait_until(lambda: ready() == {"ready": True})
-
-
 def test_its_sockets_are_their_owner_s(gateway: Gateway) -> None:
     assert gateway.splitter is not None
     sockets = gateway.splitter.configuration.listen, gateway.splitter.configuration.inner
@@ -273,16 +239,6 @@ def test_turns_follow_the_speakers_and_may_be_rttm(gateway: Gateway) -> None:
     named = [turn["label"] for turn in turns if turn["label"] != "unknown"]
     assert [line.split()[7] for line in text.splitlines()] == named
     assert text.startswith("SPEAKER m 1 ")
-
-
-def test_a_version_may_be_named_by_its_number_where_triton_serves(gateway: Gateway) -> None:
-    answer = post(gateway, recording(JOINED[: 4 * RATE]), "/v2/models/demo/versions/2/infer", x_windows="2")
-    if gateway.server.name == "triton":
-        assert answer.status_code == 200, answer.text
-        assert len(answer.json()["windows"]) == 2
-        assert answer.headers["x-model-version"] == "2.0"
-    else:
-        assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
 
 
 @pytest.mark.parametrize("small", [True, False])
