@@ -68,7 +68,7 @@ def parser(name: str, description: str, results: Path | None = None) -> argparse
     return made
 
 
-def recording(
+def parsed(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None, quick: Mapping[str, Any]
 ) -> argparse.Namespace:
     """The options of a command that records in the repository, with `no_record`.

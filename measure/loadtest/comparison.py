@@ -117,7 +117,7 @@ class Comparison:
             quick: what --quick sets.
             measure: gives what is recorded beside provenance and settings; `runs` among it.
         """
-        options = command.recording(parser, arguments, quick)
+        options = command.parsed(parser, arguments, quick)
 
         def work() -> None:
             screen, neighbours = command.console(), noise.Neighbours()
@@ -129,10 +129,10 @@ class Comparison:
                 "settings": settings,
                 **found,
             }
-            for each in self.figures(content):
-                screen.print(each.rich() if isinstance(each, Table) else each)
             if not options.no_record:
                 self.record(content)
+            for each in self.figures(content):
+                screen.print(each.rich() if isinstance(each, Table) else each)
 
         return command.guarded(f"measure.{self.name}", work)
 

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     option("--seconds", type=float, default=120.0, help="of a recording (%(default)s)")
     option("--windows", type=float, nargs="+", default=WINDOWS, help="lengths, in seconds (%(default)s)")
     option("--head", help="of a model whose answers have several")
-    options = command.recording(parser, arguments, QUICK)
+    options = command.parsed(parser, arguments, QUICK)
     return command.guarded("measure.recordings", lambda: measure(options))
 
 

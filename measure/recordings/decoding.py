@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--seconds", type=int, nargs="+", default=SECONDS, help="of the recordings (%(default)s)"
     )
-    options = command.recording(parser, arguments, QUICK)
+    options = command.parsed(parser, arguments, QUICK)
 
     def work() -> None:
         screen, rows = command.console(), []
