@@ -39,7 +39,7 @@ AWAY = "the splitter does not start: requests for windows, and large JSON, get 5
 
 
 def pause(failed: int) -> float:
-    """Return the seconds until the next start, after so many in a row that came to nothing."""
+    """Return the seconds until the next start, after so many in a row without an answer."""
     return float(min(PAUSE_SECONDS * 2 ** min(failed, 16), LONGEST_PAUSE_SECONDS))
 
 
@@ -62,7 +62,7 @@ class SplitterProcess:
         self.answered = False
         self.away: str | None = None
         self._process: Leashed | None = None
-        self._failed = 0  # starts in a row that came to nothing
+        self._failed = 0  # starts in a row without an answer
         self._said: deque[str] = deque()
         self._over = threading.Event()
         self._threads = [
