@@ -198,7 +198,9 @@ def log_entry(gateway: Gateway, request_id: str) -> dict[str, Any]:
     """The access log's entry for a request; Envoy writes it within a second or so."""
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
-        for line in gateway.access_log.read_text().splitlines():
+        # after a rotation there is none until Envoy has opened it
+        written = gateway.access_log.read_text() if gateway.access_log.exists() else ""
+        for line in written.splitlines():
             entry: dict[str, Any] = json.loads(line)
             if entry["id"] == request_id:
                 return entry
