@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 from speaker_id.plan import FOLDER_VARIABLE
 
 from measure import ROOT
 from measure.machine import AVX2, processor
 from serving import model_servers
+
+WORKER_BYTES = 3 << 30  # of one with the servers of its tests; one alone, at the models of full size, has 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,8 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Workers for `-n auto`: one more than cores, since end-to-end tests wait for processes half of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Workers for `-n auto`: two more than cores, since end-to-end tests wait for processes half of their time.
+
+    One more, where the memory does not hold that many with the servers of their tests.
+    """
+    cores = os.cpu_count() or 1
+    return cores + (2 if psutil.virtual_memory().available >= (cores + 2) * WORKER_BYTES else 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
