@@ -127,7 +127,6 @@ overload: setup-dev ## offer up to three times the capacity: how much is still a
 	$(RUN) -m measure.loadtest overload $(LOAD) ARGS
 
 bench: setup-dev ## measure the encoders against other ways to run the model, on a quiet machine: ARGS="--only hf-one"
-	$(RUN) -m pip install -q -c constraints.txt -r measure/bench/requirements.txt
 	$(RUN) -m measure.bench.encoder ARGS
 	$(RUN) -m measure.bench.report
 	$(RUN) -m measure.bench.conclusions

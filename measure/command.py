@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 from rich.console import Console
 
 from bundle import BundleError
-from measure import ROOT, MeasureError
+from measure import ROOT, MeasureError, machine
 from serving.signals import SIGNALS
 
 FULL_SIZE = Path("build/full-size")
@@ -100,6 +101,22 @@ def add_run_options(parser: argparse.ArgumentParser, quick: str) -> None:
     )
     parser.add_argument("--quick", action="store_true", help=f"try the harness: demo model, {quick}")
     parser.add_argument("--results", type=Path, help="folder to write to (default: the committed results)")
+
+
+def add_processor_option(parser: argparse.ArgumentParser) -> None:
+    """--processor, as `hold` reads it."""
+    parser.add_argument(
+        "--processor",
+        choices=("own", "avx2"),
+        default="own",
+        help="avx2: this one held to AVX2, without what cannot be (%(default)s)",
+    )
+
+
+def hold(processor: str) -> None:
+    """Hold this process, and those that it starts, to a processor's instructions; before torch is imported."""
+    if processor == "avx2":
+        os.environ |= machine.AVX2
 
 
 def folder(chosen: argparse.Namespace, results: Path, build: Path) -> Path:

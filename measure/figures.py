@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, GREY, DARK = "#4c72b0", "#dd8452", "#55a868", "#c44e52", "#999999", "#777777"
-PRECISION = {"fp32": BLUE, "bf16": ORANGE}
+PRECISION = {"fp32": BLUE, "bf16": ORANGE, "int8": GREEN}
 
 
 def style(others: dict[Any, Any] | None = None) -> AbstractContextManager[None]:

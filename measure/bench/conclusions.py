@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from measure.bench import RESULTS
-from measure.bench.findings import HF, grows, jemalloc, more, reached, two_workers
+from measure.bench.findings import HF, grows, int8, jemalloc, more, reached, two_workers, winner
 from measure.bench.results import newest_run
 from measure.document import Page
 
@@ -26,6 +26,8 @@ def text(folder: Path) -> str:
     if not rows:
         return NOTHING
     points = (
+        f"**Who wins**: {winner(rows)}",
+        f"**int8**: {int8(rows)}",
         f"**Layout**: one worker with a thread a core is the default. {two_workers(rows)} The packed encoder has "
         "threads of its own that share a clip's rows and heads, so that one worker keeps two cores as busy as two "
         f"workers do; Hugging Face's model has none, and answers {more(rows, HF):.0f} % more in two workers.",

@@ -6,8 +6,8 @@ Other work on the machine, or its clock, then slows all of them alike, and ratio
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,13 @@ from measure.bench.engines import BASE, Contestant, Logits
 from measure.bench.team import Team, TeamRun
 from measure.command import Say
 from measure.machine import busy_seconds
+
+TeamKey = tuple[str, str, str]
+
+
+def key(it: Contestant) -> TeamKey:
+    """What contestants have in common that share a team."""
+    return it.engine.loader, str(it.layout), it.allocator
 
 
 @dataclass
@@ -60,7 +67,8 @@ class EncoderContest:
     def __init__(self, plan: WorkPlan, folder: Path, say: Say) -> None:
         self.plan, self.folder, self.say = plan, folder, say
         self.stack = ExitStack()
-        self.teams: dict[tuple[str, str, str], Team] = {}
+        self.teams: dict[TeamKey, Team] = {}
+        self.late: list[Contestant] = []  # whose teams exist for their turn alone, which bounds the memory
         self.measured: dict[Contestant, MeasuredEncoder] = {}
         self.absent: dict[Contestant, str] = {}
         self.growth: dict[Contestant, dict[float, float]] = {}
@@ -75,21 +83,35 @@ class EncoderContest:
 
     def enter(self, contestants: Sequence[Contestant]) -> None:
         """Start them, one team after the other: loading takes more memory than waiting does."""
+        lasting = {key(it) for it in contestants if not it.once}
         for number, it in enumerate(contestants, 1):
-            key = (it.engine.loader, str(it.layout), it.allocator)
-            try:
-                if key not in self.teams:
-                    self.say(f"starting {number}/{len(contestants)}  {it}")
-                    self.teams[key] = self.stack.enter_context(Team(it, self.folder))
-                self.measured[it] = MeasuredEncoder(self.teams[key].backend)
-            except Unavailable as exc:
-                if it == BASE:
-                    raise
-                self.say(f"skipped {it}: {exc}")
-                self.absent[it] = str(exc)
+            if key(it) not in lasting:
+                self.late.append(it)
+            elif key(it) in self.teams:
+                self.measured[it] = MeasuredEncoder(self.teams[key(it)].backend)
+            else:
+                self.say(f"starting {number}/{len(contestants)}  {it}")
+                with self.tried(it):
+                    self.start(it, self.stack)
+
+    def start(self, it: Contestant, stack: ExitStack) -> None:
+        self.teams[key(it)] = team = stack.enter_context(Team(it, self.folder))
+        self.measured[it] = MeasuredEncoder(team.backend)
+
+    @contextmanager
+    def tried(self, it: Contestant) -> Iterator[None]:
+        """For the block in which a contestant may turn out to be unable to run here; the others go on."""
+        try:
+            yield
+        except Unavailable as exc:
+            if it == BASE:
+                raise
+            self.say(f"skipped {it}: {exc}")
+            self.absent[it] = str(exc)
+            self.measured.pop(it, None)
 
     def run(self, it: Contestant, clips: Sequence[Waveform]) -> TeamRun:
-        team = self.teams[it.engine.loader, str(it.layout), it.allocator]
+        team = self.teams[key(it)]
         before = busy_seconds() - team.cpu_seconds()
         run = team.run(it.engine, clips)
         self.foreign += busy_seconds() - team.cpu_seconds() - before
@@ -103,20 +125,30 @@ class EncoderContest:
 
     def play(self) -> None:
         for number, indices in enumerate(self.plan.rounds, 1):
-            clips, audio = [self.plan.clips[index] for index in indices], self.plan.seconds(indices)
-            self.say(f"round {number}/{len(self.plan.rounds)}: {len(clips)} clips, {audio:.0f} s of audio")
-            for it, measured in self.measured.items():
-                if it.once and number > 1:
-                    continue
-                run = self.run(it, clips)
-                measured.seconds.append(run.seconds)
-                measured.peak = max(measured.peak, run.peak)
-                measured.logits.update(zip(indices, run.logits, strict=True))
-                if it.lone:
-                    for length, clip in self.plan.probes.items():
-                        measured.latencies.setdefault(length, []).append(self.run(it, [clip]).seconds)
-                ratio = self.measured[BASE].seconds[-1] / run.seconds
-                self.say(f"  {ratio:5.2f}×  {it}: {audio / run.seconds:.1f} s of audio a second")
+            audio = self.plan.seconds(indices)
+            self.say(f"round {number}/{len(self.plan.rounds)}: {len(indices)} clips, {audio:.0f} s of audio")
+            for it in [*self.measured]:
+                if number == 1 or not it.once:
+                    with self.tried(it):
+                        self.turn(it, indices)
+            for it in self.late if number == 1 else ():
+                self.say(f"starting {it}, for this round")
+                with self.tried(it), ExitStack() as stack:
+                    self.start(it, stack)
+                    self.turn(it, indices)
+
+    def turn(self, it: Contestant, indices: Sequence[int]) -> None:
+        """Answer a round's clips, then the lone ones."""
+        clips, audio = [self.plan.clips[index] for index in indices], self.plan.seconds(indices)
+        measured, run = self.measured[it], self.run(it, clips)
+        measured.seconds.append(run.seconds)
+        measured.peak = max(measured.peak, run.peak)
+        measured.logits.update(zip(indices, run.logits, strict=True))
+        if it.lone:
+            for length, clip in self.plan.probes.items():
+                measured.latencies.setdefault(length, []).append(self.run(it, [clip]).seconds)
+        ratio = self.measured[BASE].seconds[-1] / run.seconds
+        self.say(f"  {ratio:5.2f}×  {it}: {audio / run.seconds:.1f} s of audio a second")
 
     def grow(self, contestants: Sequence[Contestant]) -> None:
         """Seconds of work for a second of audio, by the clip's length; short clips several times, for the median."""

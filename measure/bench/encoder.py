@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 
@@ -35,12 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=CLIPS, help="default: %(default)s")
     only = f"of {','.join(engines.NAMES)}; hf-one always runs"
     parser.add_argument("--only", type=command.names, default=engines.NAMES, help=only)
-    parser.add_argument(
-        "--processor",
-        choices=("own", "avx2"),
-        default="own",
-        help="avx2: this one held to AVX2, without the engines that cannot be (%(default)s)",
-    )
+    command.add_processor_option(parser)
     command.add_run_options(parser, quick="3 clips, one round")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.only) - set(engines.NAMES):
@@ -49,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(chosen: argparse.Namespace, say: Say) -> None:
-    if chosen.processor == "avx2":
-        os.environ |= machine.AVX2
+    command.hold(chosen.processor)
     began = machine.provenance()
     cores = began["machine"]["cores"]
     check_quiet(say)
@@ -73,7 +66,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
         contest.grow([it for it in entrants if it in growing])
     after = before if chosen.quick else peak.measure(cores)
     say(f"{contest.foreign_cores:.2f} cores were busy with anything else while an engine ran")
-    everybody = set(chosen.only) == set(engines.NAMES) and not contest.absent
+    everybody = set(chosen.only) == set(engines.NAMES) and all(it.engine.peer for it in contest.absent)
     whole = everybody and count >= CLIPS and rounds >= ROUNDS
     shared = command.shared(chosen, began, work, whole) | {"foreign_cores": round(contest.foreign_cores, 3)}
     peaks = {precision: max(before[precision], after[precision]) for precision in before}
@@ -81,6 +74,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     rows, growth = results.rows(contest, config, peaks, shared), results.growth_rows(contest, shared)
     append(target / results.ENCODER_FILE, rows)
     append(target / results.GROWTH_FILE, growth)
+    append(target / results.ABSENT_FILE, results.absent_rows(contest, shared))
     plots.draw(target, rows, growth)
     say(command.written(target, shared))
 

@@ -2,16 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from speaker_id.clip import SAMPLING_RATE
 
+from measure.bench.engines import PEERS
 from measure.bench.flops import flops
 from measure.bench.results import BenchmarkRow
+from measure.bench.targets import KEPT, best_peer
 from measure.results import ratio
 
 OURS = ("packed-fp32", "packed-bf16")
 HF = "hf-one"
+
+
+def winner(rows: Sequence[BenchmarkRow]) -> str:
+    """Who is fastest of those that keep the answers, in all and by precision, and by how much."""
+    served = [row for row in rows if row.engine in OURS]
+    ours = max(served, key=lambda row: row.throughput)
+    peers = [row for row in rows if row.engine in PEERS]
+    rival = best_peer(rows)
+    if rival is None:
+        return "no other software took part."
+    lost = sorted({row.engine for row in peers if row.top1_agreement < KEPT})
+    changed = f" Not compared, since they change answers: {', '.join(lost)}." if lost else ""
+    return f"{beside(ours, rival)}{''.join(by_precision(served, peers))}{changed}"
+
+
+def beside(ours: BenchmarkRow, rival: BenchmarkRow) -> str:
+    times = ratio(ours.rounds, rival.rounds)
+    first, second, by = (ours, rival, times) if times >= 1 else (rival, ours, 1 / times)
+    return (
+        f"of all that keep {KEPT:.1%} of the answers, {first.name} is fastest with {first.throughput:.1f} s of audio a "
+        f"second, {by:.2f} times as fast as {second.name}, the best of {'other software' if first is ours else 'ours'}."
+    )
+
+
+def by_precision(served: Sequence[BenchmarkRow], peers: Sequence[BenchmarkRow]) -> Iterator[str]:
+    """Ours against the best of other software in each precision that ours serves in."""
+    for precision in dict.fromkeys(row.precision for row in served):
+        mine = max((row for row in served if row.precision == precision), key=lambda row: row.throughput)
+        same = [row for row in peers if row.precision == precision and row.top1_agreement >= KEPT]
+        if same:
+            rival = max(same, key=lambda row: row.throughput)
+            yield f" In {precision} ours is {ratio(mine.rounds, rival.rounds):.2f} times as fast as {rival.name}."
+
+
+def int8(rows: Sequence[BenchmarkRow]) -> str:
+    """Every engine in int8: its speed against the fastest that is served, and what it costs in answers."""
+    served = max((row for row in rows if row.engine in OURS), key=lambda row: row.throughput)
+    found = [
+        f"{row.engine} {ratio(row.rounds, served.rounds):.2f} times, {row.top1_agreement:.1%} of the answers kept, "
+        f"logits off by {row.max_logit_difference:.0e}"
+        for row in sorted(rows, key=lambda row: -row.throughput)
+        if row.precision == "int8"
+    ]
+    return f"against {served.name}: {'; '.join(found)}." if found else "no engine in int8 took part."
 
 
 def two_workers(rows: Sequence[BenchmarkRow]) -> str:

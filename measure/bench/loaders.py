@@ -16,7 +16,7 @@ from speaker_id.clip import Waveform
 from speaker_id.plan import AUTO, KINDS
 
 from measure import Unavailable
-from measure.bench import peers
+from measure.bench import compilers, peers
 from measure.bench.engines import BATCH, Loaded, Logits, Precision
 
 if TYPE_CHECKING:
@@ -100,6 +100,29 @@ def packed(folder: Path, threads: int, precision: Precision, pinned: str = AUTO)
     return Loaded(lambda waveforms: encoder(waveforms).numpy(), f"torch {encoder.operators.name}: {plan}")
 
 
+def packed_int8(folder: Path, threads: int) -> Loaded:
+    """Ours with its linear layers in int8, calibrated with the demo's clips; the rest in bf16 where there is bf16."""
+    import torch
+    from speaker_id import kernels
+    from speaker_id.encoder import plans
+    from speaker_id.encoder.packed.probe import precisions
+
+    from measure import workload
+    from measure.bench.quantised import quantised
+
+    kernels.bound_caches()
+    loaded = checkpoint(folder, threads)
+    precision = precisions(torch.device("cpu"))[-1]
+    plan = plans.plan(AUTO, loaded.model.config, precision, "cpu", None)
+    clips = [it for each in workload.voices(loaded.sampling_rate).values() for it in each]
+    encoder = quantised(loaded.model, loaded.feature_extractor, precision, plan, clips)
+    del loaded
+    gc.collect()
+    return Loaded(
+        lambda waveforms: encoder(waveforms).numpy(), f"torch onednn int8, rest {precision}: {plan}"
+    )
+
+
 LOADERS: dict[str, Callable[[Path, int], Loaded]] = {
     "hf": one_by_one,
     "hf-padded": padded,
@@ -110,4 +133,13 @@ LOADERS: dict[str, Callable[[Path, int], Loaded]] = {
     "onnxruntime-fp32": peers.onnxruntime,
     "openvino-fp32": lambda folder, threads: peers.openvino(folder, threads, "fp32"),
     "openvino-bf16": lambda folder, threads: peers.openvino(folder, threads, "bf16"),
+    "packed-int8": packed_int8,
+    "onnxruntime-int8": partial(peers.onnxruntime, form="onnx-int8"),
+    "openvino-int8": partial(peers.openvino, precision=None, form="openvino-int8"),
+    "openvino-int8-linear": partial(peers.openvino, precision=None, form="openvino-int8-linear"),
+    "inductor-fp32": partial(compilers.inductor, precision="fp32"),
+    "inductor-bf16": partial(compilers.inductor, precision="bf16"),
+    "torchao-int8": compilers.torchao,
+    "zentorch-fp32": partial(compilers.zentorch, precision="fp32"),
+    "zentorch-bf16": partial(compilers.zentorch, precision="bf16"),
 }

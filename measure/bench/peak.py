@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from measure.bench.engines import Precision
+from measure.bench.engines import Arithmetic, Precision
 from measure.bench.team import environment
 from measure.command import apart
 
@@ -16,15 +16,18 @@ SIZE = 2048  # rows and columns
 REPEATS = 6
 
 
-def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[str, float]:
-    """GFLOP/s by precision, the best of several runs of torch's product, and of oneDNN's and MKL's prepacked ones."""
+def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[Arithmetic, float]:
+    """GFLOP/s by precision, the best of several runs of torch's product, and of oneDNN's and MKL's prepacked ones.
+
+    int8 is there too where torch has oneDNN's product of it.
+    """
     import torch
     from speaker_id.encoder.packed.probe import DTYPES
 
     torch.set_num_threads(threads)
     mkldnn: Any = torch.ops.mkldnn
     mkl: Any = torch.ops.mkl
-    found: dict[str, float] = {}
+    found: dict[Arithmetic, float] = {}
     with torch.inference_mode():
         for name in precisions:
             dtype = DTYPES[name]
@@ -38,18 +41,36 @@ def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[str, fl
             with suppress(AttributeError, RuntimeError):
                 packed = mkldnn._reorder_linear_weight(right, SIZE)
                 products.append(partial(mkldnn._linear_pointwise, left, packed, None, "none", [], ""))
-            seconds = []
-            for product in products:
-                product()
-                for _ in range(REPEATS):
-                    started = time.perf_counter()
-                    product()
-                    seconds.append(time.perf_counter() - started)
-            found[name] = 2 * SIZE**3 / min(seconds) / 1e9
+            found[name] = speed(products)
+        with suppress(AttributeError, RuntimeError):
+            found["int8"] = speed([int8_product()])
     return found
 
 
-def measure(threads: int) -> dict[str, float]:
+def int8_product() -> Callable[[], object]:
+    import torch
+
+    onednn: Any = torch.ops.onednn
+    left = torch.randint(0, 255, (SIZE, SIZE), dtype=torch.uint8)
+    weight = onednn.qlinear_prepack(torch.randint(-127, 127, (SIZE, SIZE), dtype=torch.int8), None)
+    scales, zeros = torch.ones(SIZE), torch.zeros(SIZE, dtype=torch.int32)
+    given = (left, 1.0, 128, weight, scales, zeros, None)
+    return partial(onednn.qlinear_pointwise, *given, 1.0, 0, torch.float32, "none", [], "")
+
+
+def speed(products: Sequence[Callable[[], object]]) -> float:
+    """GFLOP/s of the fastest run of any."""
+    seconds = []
+    for product in products:
+        product()
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            product()
+            seconds.append(time.perf_counter() - started)
+    return 2 * SIZE**3 / min(seconds) / 1e9
+
+
+def measure(threads: int) -> dict[Arithmetic, float]:
     """The same in a process of its own, in every precision that the processor has.
 
     Emulated bf16 takes minutes, and is no engine's ceiling.

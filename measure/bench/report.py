@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from measure import noise
 from measure.bench import RESULTS
 from measure.bench.plots import GROWTH_PLOT, THROUGHPUT_FILE
-from measure.bench.results import BenchmarkRow, GrowthRow, Run, runs
+from measure.bench.results import ABSENT_FILE, AbsentRow, BenchmarkRow, GrowthRow, Run, runs
 from measure.bench.targets import verdicts
 from measure.document import Columns, Page, Table, join, known
 from measure.machine import HELD
+from measure.results import read
 
 PAGE = Page.of("benchmark", "measure.bench.report")
 NOTHING = "No complete run is committed: `make bench` makes one."
@@ -37,17 +39,21 @@ COLUMNS: Columns[BenchmarkRow] = [
 
 SIMULATED = (
     "**An approximation**: this processor, whose libraries are told by environment variables to use AVX2 alone "
-    "(`--processor avx2`). Its caches, clock and units are its own. ONNX Runtime and OpenVINO cannot be told, and are "
-    "left out."
+    "(`--processor avx2`). Its caches, clock and units are its own. Other software cannot be told, and is left out."
 )
 
 
-def report(runs: Sequence[Run]) -> str:
-    """The Markdown: processors side by side, then each one's run."""
+def text(folder: Path) -> str:
+    """The Markdown of the results in a folder."""
+    return report(runs(folder), read(folder / ABSENT_FILE, AbsentRow))
+
+
+def report(runs: Sequence[Run], absent: Sequence[AbsentRow] = ()) -> str:
+    """The Markdown: processors side by side, then each one's run, with who was absent from it."""
     if not runs:
         return NOTHING
     newest = max(rows[0].run for rows, _ in runs)
-    return join(side_by_side(runs) if len(runs) > 1 else "", *(one(*run, newest) for run in runs))
+    return join(side_by_side(runs) if len(runs) > 1 else "", *(one(*run, newest, absent) for run in runs))
 
 
 def side_by_side(runs: Sequence[Run]) -> str:
@@ -70,7 +76,9 @@ def fastest(rows: Sequence[BenchmarkRow]) -> dict[str, BenchmarkRow]:
     return {row.engine: row for row in sorted(rows, key=lambda row: row.throughput)}
 
 
-def one(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow], newest: str) -> str:
+def one(
+    rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow], newest: str, absent: Sequence[AbsentRow]
+) -> str:
     """One processor's run; ratios are the first columns."""
     first, lengths = rows[0], sorted({row.clip_seconds for row in growth})
     peaks = {row.precision: row.peak_gflops for row in rows}
@@ -86,6 +94,9 @@ def one(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow], newest: str) 
         f"{first.words(flags=True)}; {first.run}. Model: {first.model}. Work: {first.clips}. One large matrix product "
         f"reaches {ceilings}. {noise.words(first.foreign_cores)}",
         Table.of(sorted(rows, key=lambda row: -row.throughput), COLUMNS, "rrlll"),
+        Table(
+            ("took no part", "because"), [[it.name, it.reason] for it in absent if it.run == first.run], "ll"
+        ),
         Table(
             ("target", "wanted", "measured", ""),
             [(it.what, *it.cells(".2f")) for it in verdicts(rows, growth)],
@@ -104,7 +115,7 @@ def one(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow], newest: str) 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return PAGE.main(lambda results: report(runs(results)), RESULTS, arguments)
+    return PAGE.main(text, RESULTS, arguments)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from measure.bench.contest import EncoderContest, MeasuredEncoder, agreement, difference
-from measure.bench.engines import BASE, HF_ONE, LATENCIES, Contestant
+from measure.bench.engines import BASE, HF_ONE, LATENCIES, Arithmetic, Contestant
 from measure.bench.flops import flops
 from measure.results import CsvRow, Maybe, Measurement, ratio, read
 
-ENCODER_FILE, GROWTH_FILE = "encoder.csv", "growth.csv"
+ENCODER_FILE, GROWTH_FILE, ABSENT_FILE = "encoder.csv", "growth.csv", "absent.csv"
 
 
 class BenchmarkRow(Measurement):
@@ -57,8 +57,19 @@ class GrowthRow(CsvRow):
     complete: bool
 
 
+class AbsentRow(CsvRow):
+    """Who took no part in a run, though the processor allows it, and why."""
+
+    name: str
+    reason: str
+    run: str
+
+
 def rows(
-    contest: EncoderContest, config: Mapping[str, Any], peaks: Mapping[str, float], shared: Mapping[str, Any]
+    contest: EncoderContest,
+    config: Mapping[str, Any],
+    peaks: Mapping[Arithmetic, float],
+    shared: Mapping[str, Any],
 ) -> list[BenchmarkRow]:
     """In the order of the contest.
 
@@ -124,6 +135,12 @@ def growth_rows(contest: EncoderContest, shared: Mapping[str, Any]) -> list[Grow
         )
         for it, costs in contest.growth.items()
         for length, cost in costs.items()
+    ]
+
+
+def absent_rows(contest: EncoderContest, shared: Mapping[str, Any]) -> list[AbsentRow]:
+    return [
+        AbsentRow(name=str(it), reason=reason, run=shared["run"]) for it, reason in contest.absent.items()
     ]
 
 

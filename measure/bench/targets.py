@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from measure.bench.engines import PINNED
+from measure.bench.engines import PEERS, PINNED
 from measure.bench.results import BenchmarkRow, GrowthRow
 from measure.results import ratio
 from measure.verdict import Verdict
@@ -14,7 +14,9 @@ SPEED = {  # ours by precision: to hf-one in the same layout, to hf-one at its b
     "bf16": (3.0, 2.3),
 }
 AVX2_AT_BEST = 1.4  # fp32, on processors without AVX-512
-PEERS = (("fp32", "hf-padded8-random", 2.5), ("fp32", "openvino-fp32", 1.2), ("bf16", "openvino-bf16", 1.1))
+AGAINST = (("fp32", "hf-padded8-random", 2.5), ("fp32", "openvino-fp32", 1.2), ("bf16", "openvino-bf16", 1.1))
+KEPT = 0.995  # share of the answers that an engine must keep to be compared with
+INT8 = {"bf16": 1.25, "fp32": 1.5}  # what int8 must reach to be served, by what is served without it
 OF_PEAK = {"fp32": 0.9, "bf16": 0.85}  # of one large product's speed
 OF_PINNED = 0.98  # by our own candidates, which two timings of the same kernels may differ by
 GROWTH = 1.25  # cost of a second of audio in a clip of 60 s, by that in one of 5 s
@@ -53,11 +55,27 @@ def verdicts(rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow]) -> list[
     for pinned in PINNED:
         theirs = by_name.get(f"{pinned.name} 1×2 glibc")
         judge(f"packed-fp32 against {pinned.name}, both 1×2", OF_PINNED, measured, theirs)
-    for precision, peer, wanted in PEERS:
-        judge(f"packed-{precision} against {peer}", wanted, best(f"packed-{precision}"), best(peer))
+    for precision, other, wanted in AGAINST:
+        judge(f"packed-{precision} against {other}", wanted, best(f"packed-{precision}"), best(other))
+    served = [row for row in map(best, (f"packed-{it}" for it in SPEED)) if row]
+    if served and (rival := best_peer(rows)):
+        fastest = max(served, key=lambda row: row.throughput)
+        what = f"{fastest.engine} against the fastest peer that keeps the answers, {rival.engine}"
+        judge(what, 1.0, fastest, rival)
+    reduced = by_name.get("packed-int8 1×2 glibc")
+    for precision in reversed(SPEED):
+        if reduced and (plain := by_name.get(f"packed-{precision} 1×2 glibc")):
+            judge(f"packed-int8 against packed-{precision}, both 1×2", INT8[precision], reduced, plain)
+            break
     costs = {(row.name, row.clip_seconds): row.ms_per_audio_second for row in growth}
     for name in dict.fromkeys(row.name for row in growth):
         if name.startswith("packed") and (name, 60.0) in costs and (name, 5.0) in costs:
             what = f"{name}: a second of audio in a clip of 60 s against one of 5 s"
             found.append(Verdict(what, GROWTH, costs[name, 60.0] / costs[name, 5.0], at_least=False))
     return found
+
+
+def best_peer(rows: Sequence[BenchmarkRow]) -> BenchmarkRow | None:
+    """The fastest of other software that keeps the answers."""
+    able = (row for row in rows if row.engine in PEERS and row.top1_agreement >= KEPT)
+    return max(able, key=lambda row: row.throughput, default=None)

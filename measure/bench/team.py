@@ -21,7 +21,7 @@ from speaker_id.clip import Waveform
 
 from bundle import BundleError
 from measure import Unavailable
-from measure.bench import worker
+from measure.bench import BUILD, environments, worker
 from measure.bench.engines import Contestant, Engine, Logits
 from measure.bench.worker import Turn
 from measure.command import process
@@ -54,10 +54,11 @@ class Team:
 
     def __enter__(self) -> Team:
         it = self.contestant
+        packages = environments.packages(it.engine.packages) if it.engine.packages else ""
         try:
             with environment(variables(it)):
                 self.workers = [process() for _ in range(it.layout.workers)]
-                given = (it.engine.loader, self.folder, it.layout.threads, it.allocator)
+                given = (it.engine.loader, self.folder, it.layout.threads, it.allocator, packages)
                 loading = [each.submit(worker.load, *given) for each in self.workers]
             for pid, self.backend in results(loading):
                 self.processes.append(psutil.Process(pid))
@@ -113,7 +114,12 @@ def results(futures: Sequence[Future[Any]]) -> list[Any]:
 def variables(contestant: Contestant) -> dict[str, str]:
     """What the environment must hold before a process starts."""
     threads = str(contestant.layout.threads)
-    chosen = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1"}
+    chosen = {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "HF_HUB_OFFLINE": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(BUILD / "inductor"),  # a later run compiles less
+    }
     try:
         return chosen | allocator.environment(contestant.allocator)
     except BundleError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +42,20 @@ class Here:
     turn: Turn
 
 
-def load(loader: str, folder: Path, threads: int, allocator: str) -> tuple[int, str]:
+def load(loader: str, folder: Path, threads: int, allocator: str, packages: str) -> tuple[int, str]:
     """Load and warm up; gives this process's id, and what computes.
+
+    Args:
+        packages: a folder of packages that are found before this repository's; empty for none.
 
     Raises:
         Unavailable: the engine cannot run here.
     """
     if allocator != "glibc" and allocator not in Path("/proc/self/maps").read_text():
         raise Unavailable(f"{allocator} was preloaded, yet is not in this process")
+    if packages:
+        # a spawned process takes the path of the one that starts it, whichever interpreter it is
+        sys.path.insert(0, packages)
     Here.loaded = LOADERS[loader](folder, threads)
     noise = np.random.default_rng(0)
     Here.loaded.encode([noise.standard_normal(length).astype(np.float32) for length in WARM_UP])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from measure import Unavailable
-from measure.bench import RESULTS
-from measure.bench.contest import agreement, difference
+from measure.bench import RESULTS, environments
+from measure.bench.contest import EncoderContest, WorkPlan, agreement, difference
 from measure.bench.encoder import main
 from measure.bench.engines import (
     BASE,
@@ -20,13 +21,22 @@ from measure.bench.engines import (
     HF_ONE,
     NAMES,
     ONE_BY_TWO,
+    PEERS,
+    ZENTORCH_FP32,
     Contestant,
     Engine,
     able,
     choose,
 )
 from measure.bench.loaders import LOADERS
-from measure.bench.results import ENCODER_FILE, GROWTH_FILE, BenchmarkRow, GrowthRow
+from measure.bench.results import (
+    ENCODER_FILE,
+    GROWTH_FILE,
+    AbsentRow,
+    BenchmarkRow,
+    GrowthRow,
+    absent_rows,
+)
 from measure.bench.team import Team, variables
 from measure.bench.team import results as results_of
 from measure.bench.worker import Turn, answer, batches
@@ -91,18 +101,49 @@ def test_the_reference_always_takes_part() -> None:
 
 
 def test_a_processor_without_bf16_is_measured_without_it() -> None:
-    names = {it.engine.name for it in able(CONTESTANTS, ["fp32"], held=False)}
-    assert set(NAMES) - names == {"packed-bf16", "packed-bf16-alone", "openvino-bf16"}
+    names = {it.engine.name for it in able(CONTESTANTS, ["fp32", "int8"], held=False)}
+    assert {name for name in NAMES if "bf16" in name} == set(NAMES) - names
+    assert "packed-bf16-alone" not in names
 
 
-def test_what_cannot_be_held_to_avx2_takes_no_part_there() -> None:
-    names = {it.engine.name for it in able(CONTESTANTS, ["fp32", "bf16"], held=True)}
-    assert set(NAMES) - names == {"onnxruntime-fp32", "openvino-fp32", "openvino-bf16"}
+def test_other_software_cannot_be_held_to_avx2_and_takes_no_part_there() -> None:
+    names = {it.engine.name for it in able(CONTESTANTS, ["fp32", "bf16", "int8"], held=True)}
+    others = ("onnxruntime", "openvino", "inductor", "torchao", "zentorch")
+    assert {name for name in NAMES if name.startswith(others)} == set(NAMES) - names == PEERS
 
 
 def test_every_engine_has_its_loader() -> None:
     assert {it.engine.loader for it in CONTESTANTS} == set(LOADERS)
-    assert len(NAMES) == 14
+    assert len(NAMES) == 23
+
+
+def test_every_environment_has_a_peer_that_needs_it() -> None:
+    assert {it.engine.packages for it in CONTESTANTS} == {*environments.names(), ""}
+    assert all(it.engine.peer for it in CONTESTANTS if it.engine.packages)
+
+
+@pytest.mark.parametrize("name", environments.names())
+def test_every_requirement_is_pinned(name: str) -> None:
+    lines = (environments.REQUIREMENTS / f"{name}.txt").read_text().splitlines()
+    assert lines
+    assert all(re.match(r"[\w-]+==[\d.]+( *[;#].*)?$", line) for line in lines)
+
+
+def test_a_peer_that_cannot_be_installed_takes_no_part_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(name: str) -> str:
+        raise Unavailable(f"pip cannot install it: ERROR: no matching distribution found for {name}")
+
+    monkeypatch.setattr(environments, "packages", refuse)
+    said: list[str] = []
+    missing = Contestant(ZENTORCH_FP32, ONE_BY_TWO, "glibc")
+    with EncoderContest(WorkPlan([], [], {}, {}, 16_000), tmp_path, said.append) as contest:
+        contest.enter([missing])
+    (row,) = absent_rows(contest, {"run": "now"})
+    assert row == AbsentRow(name=str(missing), reason=contest.absent[missing], run="now")
+    assert "no matching distribution found for zentorch" in row.reason
+    assert said[-1] == f"skipped {missing}: {row.reason}"
 
 
 def test_no_two_contestants_are_the_same() -> None:

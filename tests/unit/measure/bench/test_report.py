@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from measure.bench import RESULTS, conclusions
-from measure.bench.report import PAGE, main, report
-from measure.bench.results import ENCODER_FILE, GROWTH_FILE, newest_run, runs
+from measure.bench.findings import int8, winner
+from measure.bench.report import PAGE, main, report, text
+from measure.bench.results import ABSENT_FILE, ENCODER_FILE, GROWTH_FILE, AbsentRow, newest_run
 from measure.bench.targets import verdicts
 from measure.document import END
 from measure.results import append
@@ -14,7 +15,7 @@ from tests.unit.measure.bench.rows import growth, row
 
 
 def test_the_document_is_the_newest_complete_runs() -> None:
-    assert PAGE.path.read_text("utf-8") == PAGE.filled(report(runs(RESULTS))), f"run python -m {PAGE.command}"
+    assert PAGE.path.read_text("utf-8") == PAGE.filled(text(RESULTS)), f"run python -m {PAGE.command}"
 
 
 def test_the_conclusions_are_those_of_the_newest_complete_run() -> None:
@@ -51,8 +52,11 @@ def test_the_command_writes_the_document(tmp_path: Path) -> None:
     document.write_text(f"{PAGE.begin}\n{END}\n")
     append(tmp_path / ENCODER_FILE, [row()])
     append(tmp_path / GROWTH_FILE, growth("hf-one 1×2 glibc", s5=100.0))
+    missing = {"name": "zentorch-fp32 1×2 glibc", "reason": "pip cannot install it"}
+    append(tmp_path / ABSENT_FILE, [AbsentRow(**missing, run=it) for it in ("another", row().run)])
     assert main(["--results", str(tmp_path), "--document", str(document)]) == 0
     assert "imagined" in document.read_text()
+    assert document.read_text().count("| zentorch-fp32 1×2 glibc | pip cannot install it |") == 1
 
 
 def test_a_speed_target_is_judged_by_the_median_of_the_rounds() -> None:
@@ -127,3 +131,48 @@ def test_ours_is_never_below_one_of_its_own_candidates() -> None:
     rows = [row(engine="packed-fp32"), row(engine="packed-fp32-plain", throughputs="4.2 5.2 6.2")]
     (verdict,) = [it for it in verdicts(rows, []) if "packed-fp32-plain" in it.what]
     assert (verdict.wanted, verdict.met) == (0.98, False)
+
+
+OURS = {"engine": "packed-bf16", "precision": "bf16", "throughput": 10.0, "throughputs": "10 10 10"}
+THEIRS = {"engine": "openvino-bf16", "precision": "bf16", "throughput": 8.0, "throughputs": "8 8 8"}
+INT8 = {"engine": "openvino-int8", "precision": "int8", "throughput": 12.0, "throughputs": "12 12 12"}
+
+
+def test_the_page_says_that_ours_wins_and_by_how_much() -> None:
+    text = winner([row(), row(**OURS), row(**THEIRS)])
+    assert (
+        "packed-bf16 1×2 glibc is fastest with 10.0 s of audio a second, 1.25 times as fast as openvino"
+        in text
+    )
+    assert "In bf16 ours is 1.25 times as fast as openvino-bf16 1×2 glibc." in text
+
+
+def test_the_page_says_that_another_wins_and_by_how_much() -> None:
+    text = winner([row(), row(**OURS), row(**THEIRS), row(**INT8)])
+    assert (
+        "openvino-int8 1×2 glibc is fastest with 12.0 s of audio a second, 1.20 times as fast as packed"
+        in text
+    )
+    assert "the best of ours" in text
+
+
+def test_who_changes_answers_does_not_win() -> None:
+    rows = [row(), row(**OURS), row(**THEIRS), row(**INT8 | {"top1_agreement": 0.99})]
+    text = winner(rows)
+    assert "packed-bf16 1×2 glibc is fastest" in text
+    assert "Not compared, since they change answers: openvino-int8." in text
+    (verdict,) = [it for it in verdicts(rows, []) if "fastest peer" in it.what]
+    assert (verdict.measured, verdict.met) == (1.25, True)
+    assert "openvino-int8 1.20 times, 99.0% of the answers kept" in int8(rows).replace("\n", " ")
+
+
+def test_int8_is_judged_against_bf16_and_against_fp32_where_there_is_no_bf16() -> None:
+    reduced = row(**INT8 | {"engine": "packed-int8"})
+    exact = row(engine="packed-fp32", throughput=8.0, throughputs="8 8 8")
+
+    def judged(*rows: object) -> list[tuple[str, float, float | None]]:
+        found = [it for it in verdicts(rows, []) if it.what.startswith("packed-int8")]
+        return [(it.what, it.wanted, it.measured) for it in found]
+
+    assert judged(exact, row(**OURS), reduced) == [("packed-int8 against packed-bf16, both 1×2", 1.25, 1.2)]
+    assert judged(exact, reduced) == [("packed-int8 against packed-fp32, both 1×2", 1.5, 1.5)]
