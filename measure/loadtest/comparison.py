@@ -55,6 +55,12 @@ class Run:
         return cls(**{**row, "latencies": tuple(map(float, row["latencies"].split()))})
 
 
+def served(settings: Mapping[str, Any]) -> str:
+    """What was measured, by its settings: a model server, and a model that is not the demo."""
+    server, model = settings["server"], settings.get("model", MODEL)
+    return server if model == MODEL else f"{server}, {Path(model).name}"
+
+
 def milliseconds(latencies: Iterable[float]) -> tuple[float, ...]:
     """Seconds → what a run has of them."""
     return tuple(sorted(round(1000 * each, 1) for each in latencies))
@@ -144,9 +150,9 @@ class Comparison:
         return serving([sources.resolve(model)], name, screen, Chosen(options.server), gateway)
 
     def record(self, content: Content) -> None:
-        """Keep the result of this server beside those of others, and write the page again."""
+        """Keep the result of this server, and model, beside those of others, and write the page again."""
         kept = load_json(self.file, self.command) if self.file.exists() else {}
-        save_json({**kept, content["settings"]["server"]: content}, self.file)
+        save_json({**kept, served(content["settings"]): content}, self.file)
         self.page.write(self.text(self.folder))
 
     def text(self, results: Path) -> str:

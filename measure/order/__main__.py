@@ -32,7 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     option("--model", default=MODEL, help="a name under models/, or a checkpoint's folder (%(default)s)")
     option("--rate", type=float, default=4.0, help="single clips a second (%(default)s)")
     option("--callers", type=int, default=2, help="of requests of 64 clips, at a time (%(default)s)")
-    option("--recording", type=float, default=3600.0, help="seconds of the recording (%(default)s)")
+    option(
+        "--recording",
+        type=float,
+        default=3600.0,
+        help="seconds of the recording; 0 for none, and no costs (%(default)s)",
+    )
     return COMPARISON.main(parser, arguments, QUICK, measure)
 
 
@@ -47,11 +52,12 @@ def measure(options: Namespace, screen: Console) -> Content:
     ):
         whole.start()
         sounds = Sounds.write(Path(folder), options.recording)
+        conditions = CONDITIONS if options.recording else [each for each in CONDITIONS if each != RECORDING]
         path = f"/predictions/{service.specs[0].name}"
         split_at, whole_at = service.gateway.url + path, whole.url + path
         for number in range(options.rounds + 1):  # the first of them warms up
             seconds = options.seconds if number else min(options.seconds, WARM_UP_SECONDS)
-            for condition in CONDITIONS:
+            for condition in conditions:
                 bulk = {
                     WHOLE: Bulk(whole_at, sounds.many, {}, options.callers),
                     SPLIT: Bulk(split_at, sounds.many, {}, options.callers),
@@ -60,8 +66,9 @@ def measure(options: Namespace, screen: Console) -> Content:
                 url = whole_at if condition == WHOLE else split_at
                 runs.append(run(condition, number, url, sounds.clips, options.rate, seconds, bulk))
                 screen.print(f"round {number}: beside {condition}")
-            found += costs(service, split_at, sounds, number, options.seconds)
-            screen.print(f"round {number}: cost and memory")
+            if options.recording:
+                found += costs(service, split_at, sounds, number, options.seconds)
+                screen.print(f"round {number}: cost and memory")
     return {
         "runs": [each.row() for each in runs if each.round],
         "costs": [each.row() for each in found if each.round],

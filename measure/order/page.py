@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from measure.document import Page, Table
@@ -24,9 +25,10 @@ BASE = {WHOLE: (ALONE, None), SPLIT: (ALONE, WHOLE), RECORDING: (ALONE, None)}
 
 
 def method(asked: dict[str, Any]) -> str:
+    recording = f", a recording of {asked['recording']:g} s" if asked["recording"] else ""
     return (
-        f"the model {asked['model']}, {asked['rounds']} rounds of {asked['seconds']:g} s a run, {asked['rate']:g} "
-        f"single clips a second, a recording of {asked['recording']:g} s"
+        f"the model {Path(asked['model']).name}, {asked['rounds']} rounds of {asked['seconds']:g} s a run, "
+        f"{asked['rate']:g} single clips a second{recording}"
     )
 
 
@@ -75,7 +77,8 @@ def cost_table(costs: Sequence[dict[str, Any]]) -> Table:
 
 
 def figures(content: Content) -> list[Table | str]:
-    return [table([OrderRun.of(row) for row in content["runs"]]), cost_table(content["costs"])]
+    runs = table([OrderRun.of(row) for row in content["runs"]])
+    return [runs, cost_table(content["costs"])] if content["costs"] else [runs]
 
 
 COMPARISON = Comparison("order", FOLDER, Page.of("order", "measure.order.page"), "{}", method, figures)

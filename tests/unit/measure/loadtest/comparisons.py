@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from measure.loadtest.comparison import Comparison, Run
+from measure.loadtest.comparison import Comparison, Run, served
 from measure.results import save_json
 
 MACHINE = {
@@ -31,5 +31,5 @@ def told(
         "runs": [each.row() for each in runs],
         **more,
     }
-    save_json({settings["server"]: content}, folder / comparison.file.name)
+    save_json({served(settings): content}, folder / comparison.file.name)
     return comparison.text(folder)

@@ -71,6 +71,14 @@ def test_the_page_says_with_what_each_server_was_measured(tmp_path: Path) -> Non
     assert text.endswith(str(page.cost_table(COSTS)))
 
 
+def test_a_larger_model_has_a_part_of_its_own_and_may_be_measured_without_a_recording(tmp_path: Path) -> None:
+    settings = {"server": "torchserve", "model": "build/full-size", "rounds": 2, "seconds": 20.0, "rate": 4.0}
+    text = told(page.COMPARISON, tmp_path, {**settings, "recording": 0.0}, RUNS, costs=[])
+    assert text.startswith("### torchserve, full-size\n")
+    assert "the model full-size, 2 rounds of 20 s a run, 4 single clips a second. " in text
+    assert text.endswith(str(page.table(RUNS)))
+
+
 def test_what_is_sent_is_made_of_the_samples(tmp_path: Path) -> None:
     sounds = Sounds.write(tmp_path, 10.0)
     assert len(json.loads(sounds.many)["instances"]) == MANY
