@@ -26,8 +26,8 @@ from measure.loadtest.target import Target
 from measure.loadtest.terminal import step_line
 from measure.results import ratio
 
-PRECISION = 0.08  # of one search; a step takes the SLO's latency / PRECISION
-STEPS = 6  # of one search at most
+PRECISION = 0.1  # of one search; a step takes the SLO's latency / PRECISION
+STEPS = 5  # of one search at most
 AROUND = 1.2  # the bracket of later rounds, around what the first found
 SEED = 0
 
