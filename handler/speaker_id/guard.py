@@ -18,29 +18,23 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from speaker_id import confidence
 from speaker_id.calibrated import UNKNOWN, Calibrated, Maker, Part
 from speaker_id.checkpoint import Checkpoint
-from speaker_id.confidence import (
-    OF_EMBEDDINGS,
-    Distances,
-    LabelMeans,
-    confidence,
-    nearness,
-    nearnesses,
-    symmetric,
-    triangle,
-)  # fmt: skip
+from speaker_id.confidence import OF_EMBEDDINGS, Distances, LabelMeans, Numbers, symmetric, triangle
 from speaker_id.gallery import fingerprint
 from speaker_id.manifest import CheckpointError, GuardCard, Method
 
@@ -102,20 +96,21 @@ class Guard:
         """(clips, width) → (clips,): the score that a clip has with the nearest of the sounds without a voice."""
         if method not in OF_EMBEDDINGS or not len(self.sounds):
             return torch.full((len(embeddings),), -math.inf)
-        return nearness(method, embeddings, self.sounds, self.known)
+        return confidence.nearness(method, embeddings, self.sounds, self.known)
 
     @cached_property
     def distances(self) -> Distances:
         """To the labels' means and the sounds."""
         return Distances.to(torch.cat([self.known.means, self.sounds]), self.known.precision)
 
-    def scores(self, method: Method, logits: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    def scores(self, method: Method, logits: Tensor, embeddings: Tensor) -> Sequence[Tensor | Numbers]:
         """(clips, labels) and (clips, width) → `confidence` and `soundlike` of each clip, in one pass."""
-        sizes = len(self.known.means), len(self.sounds)
         if method not in ("mahalanobis", "relative") or not len(self.sounds):
-            return confidence(method, logits, embeddings, self.known), self.soundlike(method, embeddings)
-        near, like = nearnesses(method, embeddings, self.distances, sizes, self.known)
-        return near, like
+            score = confidence.confidence(method, logits, embeddings, self.known)
+            return score, self.soundlike(method, embeddings)
+        labels = len(self.known.means)
+        groups = slice(labels), slice(labels, None)
+        return confidence.nearnesses(method, embeddings, self.distances, groups, self.known)
 
     @classmethod
     def read(cls, path: Path) -> Guard:
@@ -234,10 +229,11 @@ class Guarded:
         """
         row, calibrated = row.float(), self.guard.manifest.methods[self.method]
         embeddings = row.new_empty(1, 0) if embedding is None else embedding.float()[None]
-        score, sound = map(float, self.guard.scores(self.method, row[None], embeddings))
+        score, sound = (each.item() for each in self.guard.scores(self.method, row[None], embeddings))
         least = max(sound, calibrated.threshold(self.fpir if fpir is None else fpir, min_score))
         odds = calibrated.slope * (least - score)  # log, of "unknown" against the best label
-        return torch.cat([row, row.max()[None] + min(SURE, max(-SURE, odds))])
+        known = row.numpy()
+        return torch.from_numpy(np.append(known, known.max() + np.float32(min(SURE, max(-SURE, odds)))))
 
 
 def guards(folder: Path, loaded: Checkpoint) -> dict[str, Guarded]:

@@ -222,7 +222,7 @@ def test_one_pass_gives_the_scores_that_calibration_took_separately(
         torch.stack([ROW, -ROW]),
         guard(sounds=sounds),
     )
-    score, like = it.scores(method, logits, asked)
+    score, like = (torch.as_tensor(each).float() for each in it.scores(method, logits, asked))
     assert torch.allclose(score, confidence(method, logits, asked, it.known))
     assert torch.allclose(like, it.soundlike(method, asked))
     assert score.shape == like.shape == (2,)
