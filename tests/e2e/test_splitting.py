@@ -78,7 +78,7 @@ def singly(gateway: Gateway, alone: dict[str, list[Any]]) -> list[Any]:
 
 
 def same(found: list[Any], expected: list[Any]) -> bool:
-    """Whether two rankings are the same but for what company changes: labels of one score may change places."""
+    """Whether two rankings are the same except for what company changes: labels of one score may change places."""
     by_label = [{each["label"]: each["score"] for each in ranking} for ranking in (found, expected)]
     return found[0]["label"] == expected[0]["label"] and all(
         abs(score - by_label[1].get(label, score)) <= TOLERANCE for label, score in by_label[0].items()
