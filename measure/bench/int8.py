@@ -31,11 +31,6 @@ from measure.results import save_json
 from measure.verdict import Verdict
 
 FILE, PAGE = "int8.json", Page.of("benchmark", "measure.bench.int8")
-WANTED = {
-    "bf16": 1.25,
-    "fp32": 1.5,
-}  # int8's speed by that of what is served, which is bf16 where there is bf16
-AGREEMENT = 0.995  # of the best labels, with those in fp32
 ROWS = 256  # of a timed product, as the encoder computes them
 REPEATS, ROUNDS, BATCH = 15, 3, 8
 SECONDS = 8.0  # of the clip whose cost is divided, VoxCeleb1's mean

@@ -1,7 +1,8 @@
-"""What a contest measured → rows of results/encoder.csv and results/growth.csv."""
+"""What a contest measured → rows of results/encoder.csv, growth.csv and absent.csv."""
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from measure.bench.flops import flops
 from measure.results import CsvRow, Maybe, Measurement, ratio, read
 
 ENCODER_FILE, GROWTH_FILE, ABSENT_FILE = "encoder.csv", "growth.csv", "absent.csv"
+FOLDERS = re.compile(r"""(?<![:/\w])(?:/[^\s/:'"]+)+/""")  # of absolute paths; addresses stay
 
 
 class BenchmarkRow(Measurement):
@@ -140,8 +142,14 @@ def growth_rows(contest: EncoderContest, shared: Mapping[str, Any]) -> list[Grow
 
 def absent_rows(contest: EncoderContest, shared: Mapping[str, Any]) -> list[AbsentRow]:
     return [
-        AbsentRow(name=str(it), reason=reason, run=shared["run"]) for it, reason in contest.absent.items()
+        AbsentRow(name=str(it), reason=in_a_cell(reason), run=shared["run"])
+        for it, reason in contest.absent.items()
     ]
+
+
+def in_a_cell(reason: str) -> str:
+    """Another program's words for a table: one line, and files by name, without the folders of this machine."""
+    return " ".join(FOLDERS.sub("", reason).split())
 
 
 Run = tuple[list[BenchmarkRow], list[GrowthRow]]

@@ -1,7 +1,8 @@
 -- What serving/readiness/watch.py last found: whether the server and its models are ready. serving/gateway/scripts.py puts it
 -- before health.lua, grpc.lua, split.lua, errors.lua and again.lua, with FOUND = "/path" of what the watch writes. Its first line
 -- has two times in milliseconds since the epoch: of the last look, and of the model server's last answer, 0 until it has
--- answered once, as it is starting; and after them what callers do without, if anything. Then one line a version: NAME VERSION default|other ready, or its reason in place of the last word.
+-- answered once, as it is starting; and after them what callers do without, if anything. Then one line a version:
+-- NAME VERSION default|other ready, or its reason in place of the last word.
 
 local STALE = 4000  -- ms since the last look; the watch looks twice a second
 

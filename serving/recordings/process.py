@@ -125,8 +125,8 @@ class SplitterProcess:
             self._process.release()
             self._failed = 0 if self.answered else self._failed + 1
             if self._failed == FAILED_STARTS:
-                self.away = AWAY
                 self._said.append(f"{AWAY} (log: {self.log})")
+                self.away = AWAY
             if self._over.wait(pause(self._failed)):
                 return
             # no memory for a process, for example: another attempt follows
@@ -149,8 +149,8 @@ class SplitterProcess:
                 if process is self._process:
                     self.answered = True
                 if self.away:
-                    self.away = None
                     self._said.append("the splitter answers again")
+                    self.away = None
             patience = HUNG_SECONDS if self.answered else START_SECONDS
             hangs = missed >= MISSED and time.monotonic() - since > patience
             if hangs and process is not None and process.poll() is None:

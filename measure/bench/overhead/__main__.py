@@ -23,7 +23,7 @@ from measure.bench import RESULTS
 from measure.bench.null_server import MODEL, built
 from measure.bench.overhead import capacity, cost, page, shared, start
 from measure.bench.overhead.asking import questions
-from measure.bench.overhead.checkout import Checkout, checkouts
+from measure.bench.overhead.checkout import Checkout, checkouts, shown
 from measure.command import Say
 from measure.noise import Neighbours, check_quiet
 from measure.results import save_json
@@ -81,7 +81,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
         part = "cost, against another checkout"
     with checkouts(chosen.against) as versions:
         found = measure(chosen, versions, say) | machine.provenance() | {"server": chosen.server}
-    found["against"] = chosen.against
+    found["against"] = shown(chosen.against)
     found["foreign_cores"] = neighbours.cores()
     say("\n" + page.part(part, found))
     if chosen.results:

@@ -45,6 +45,11 @@ def checkouts(against: str) -> Iterator[list[Checkout]]:
             yield [this, Checkout(OTHER, Path(folder))]
 
 
+def shown(against: str) -> str:
+    """What a page says of it: where a folder is on this machine says nothing to its readers."""
+    return Path(against).resolve().name if against and Path(against).is_dir() else against
+
+
 def unpack(commit: str, folder: Path) -> None:
     """Write a commit's files into a folder; git keeps no record of it, as it would of a working tree."""
     command = ["git", "archive", "--format=tar", f"{commit}^{{commit}}"]

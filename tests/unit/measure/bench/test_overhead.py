@@ -19,7 +19,7 @@ from measure import ROOT, MeasureError
 from measure.bench import null_stages
 from measure.bench.overhead import capacity, cost, page, start
 from measure.bench.overhead.asking import questions
-from measure.bench.overhead.checkout import checkouts
+from measure.bench.overhead.checkout import checkouts, shown
 from measure.bench.recordings import CLIP_SECONDS, recordings
 from measure.loadtest.slo import Slo
 from measure.loadtest.target import Target
@@ -129,6 +129,7 @@ def test_another_version_is_a_folder_or_a_commit(tmp_path: Path) -> None:
     with checkouts("HEAD") as (_, other):
         assert (other.path / "serving" / "serve.py").read_bytes()
     assert not other.path.exists()
+    assert [shown(each) for each in ("", "HEAD", str(tmp_path))] == ["", "HEAD", tmp_path.name]
     with pytest.raises(MeasureError, match="neither a folder nor a commit"), checkouts("no-such-commit"):
         pass
 

@@ -36,6 +36,7 @@ from measure.bench.results import (
     BenchmarkRow,
     GrowthRow,
     absent_rows,
+    in_a_cell,
 )
 from measure.bench.team import Team, variables
 from measure.bench.team import results as results_of
@@ -144,6 +145,11 @@ def test_a_peer_that_cannot_be_installed_takes_no_part_and_says_why(
     assert row == AbsentRow(name=str(missing), reason=contest.absent[missing], run="now")
     assert "no matching distribution found for zentorch" in row.reason
     assert said[-1] == f"skipped {missing}: {row.reason}"
+
+
+def test_a_reason_names_no_folder_of_this_machine_and_is_one_line() -> None:
+    said = "cannot import name 'x'\n(/home/me/build/site-packages/x.py), see https://example.org/a/b"
+    assert in_a_cell(said) == "cannot import name 'x' (x.py), see https://example.org/a/b"
 
 
 def test_no_two_contestants_are_the_same() -> None:
