@@ -97,14 +97,17 @@ class Service:
         self._write_state(stop_seconds)  # before there is a process to find by it
         # First, so that probes are answered "not ready" from the first second on: some platforms restart a container
         # whose port does not accept connections while its model loads.
-        self.gateway.start()
+        self.gateway.launch()
         self._write_state(stop_seconds)
         if self.convert:
+            self.gateway.wait_ready()
             self.convert(progress)
             self.server.check_store()
         self.server.start()
+        self.gateway.wait_ready()
         self.server.wait_ready(self.patience, progress)
-        # probes hear of it from the watch, half a second later
+        if self.gateway.watch:  # from which probes hear of it
+            self.gateway.watch.hurry()
         wait_until(lambda: self.gateway.watch and self.gateway.watch.ready, SEEN_SECONDS, LOOK_SECONDS / 10)
         self.repair = Repair(self.server, self.patience, self._start_again)
         self.exporter.start()
@@ -181,12 +184,13 @@ class Service:
         """
         cut = 0
         try:
-            if self.gateway.running and self.server.running:
+            accepts = self.gateway.accepts and self.gateway.running  # else its socket may not be there yet
+            if accepts and self.server.running:
                 self.gateway.not_ready()
                 if self.repair:  # it was ready, and balancers send requests, which are answered meanwhile
                     wait_until(hurry, delay)
                 cut = self.gateway.drain(grace, hurry)
-            elif self.gateway.accepts and self.gateway.running:
+            elif accepts:
                 # every request gets its 503 at once instead of a broken connection
                 cut = self.gateway.drain(min(grace, FAULT_GRACE_SECONDS), hurry)
         finally:

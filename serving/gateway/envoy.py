@@ -129,10 +129,15 @@ class Gateway:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{scratch.PREFIX}gateway-"))
 
     def start(self) -> None:
-        """Start Envoy and return once it accepts connections.
+        """Start Envoy and return once it accepts connections. Raises BundleError as `launch` and `wait_ready` do."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start Envoy; `wait_ready` says when it accepts connections.
 
         Raises:
-            BundleError: Envoy is not installed, the port is taken, or Envoy has ended.
+            BundleError: Envoy is not installed, or the port is taken.
         """
         self.check_port()
         if self.folder is None:
@@ -176,7 +181,23 @@ class Gateway:
         self._envoy = Leashed(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=private.UMASK
         )
-        self._wait_ready()
+
+    def wait_ready(self) -> None:
+        """Return once Envoy accepts connections.
+
+        Raises:
+            ServerError: it has ended, or takes too long.
+        """
+
+        def ready() -> bool:
+            if not self.running:
+                raise ServerError(f"the gateway ended while starting: {self._last_words()}")
+            with contextlib.suppress(*local_http.FAULTS):
+                return self._admin("GET", "/ready").strip() == "LIVE"
+            return False
+
+        if not wait_until(ready, START_SECONDS, SOON):
+            raise ServerError(f"the gateway is not ready after {START_SECONDS:.0f} s (log: {self.log})")
         self.accepts = True
 
     def drain(self, grace: float, hurry: Callable[[], bool] = lambda: False) -> int:
@@ -256,17 +277,6 @@ class Gateway:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
-
-    def _wait_ready(self) -> None:
-        def ready() -> bool:
-            if not self.running:
-                raise ServerError(f"the gateway ended while starting: {self._last_words()}")
-            with contextlib.suppress(*local_http.FAULTS):
-                return self._admin("GET", "/ready").strip() == "LIVE"
-            return False
-
-        if not wait_until(ready, START_SECONDS, SOON):
-            raise ServerError(f"the gateway is not ready after {START_SECONDS:.0f} s (log: {self.log})")
 
     def _last_words(self) -> str:
         said = self.log.read_bytes()[self._logged :].decode("utf-8", "replace") if self.log.exists() else ""

@@ -99,7 +99,7 @@ class Watch:
         self._families: Mapping[int, Sequence[psutil.Process]] = {}  # each worker and its descendants
         self._families_seen = -math.inf
         self._hung = Hung()
-        self._over = threading.Event()
+        self._over, self._hurried = False, threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -107,8 +107,13 @@ class Watch:
         self.look()
         self._thread.start()
 
+    def hurry(self) -> None:
+        """Take the next look now."""
+        self._hurried.set()
+
     def stop(self) -> None:
-        self._over.set()
+        self._over = True
+        self.hurry()
         if self._thread.is_alive():
             self._thread.join()
         for question in self._asked.values():
@@ -144,8 +149,11 @@ class Watch:
         self._held = {pid: status for pid, status in held.items() if status}
 
     def _run(self) -> None:
-        while not self._over.wait(LOOK_SECONDS):
-            self.look()
+        while not self._over:
+            self._hurried.wait(LOOK_SECONDS)
+            self._hurried.clear()
+            if not self._over:
+                self.look()
 
     def _described(self) -> Iterable[tuple[Key, tuple[bool, Version]]]:
         control = self.server.management.within(PATIENCE)

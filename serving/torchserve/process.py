@@ -63,6 +63,7 @@ class TorchServe(ServerProcess):
         self.metrics_url = f"http://{LOOPBACK}:{self.ports.metrics}"
         self.grpc = f"{LOOPBACK}:{self.ports.grpc_inference}"
         self.output = self.run / logs.JVM
+        self._java: Path | None = None  # the runtime that `check` found
 
     def __enter__(self) -> TorchServe:
         return self
@@ -86,7 +87,8 @@ class TorchServe(ServerProcess):
         Raises:
             ServerError: no Java, or a port that is taken.
         """
-        if java.find() is None:
+        self._java = java.find()
+        if self._java is None:
             raise ServerError(f"no Java {java.MINIMUM} or newer: install one, or run `make setup`")
         if taken := self.ports.taken():
             raise ServerError(f"port {taken[0]} is taken by another process: stop it or choose another port")
@@ -100,12 +102,11 @@ class TorchServe(ServerProcess):
         if self.temp is None:
             self.prepare()
         assert self.temp is not None
-        runtime = java.find()
-        assert runtime is not None
+        assert self._java is not None
         config = launch.configure(self.run, self.ports, self.store, self.temp / MANAGEMENT_SOCKET)
         cwd = self.temp / "cwd"  # TorchServe writes to its working directory
         cwd.mkdir()
-        command = launch.command(runtime, self.temp, config, self.store, self.models)
+        command = launch.command(self._java, self.temp, config, self.store, self.models)
         self.launch(command, cwd, launch.environment(self.temp, self.logs, self.variables))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,18 @@ def test_it_is_ready_from_the_look_that_the_gateway_was_told_of(scene: Scene) ->
     scene.reply = NONE
     scene.pass_time(5, cpu=0.0)
     assert not scene.watch.ready
+
+
+def test_a_start_waits_for_no_interval_between_two_looks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 600.0)
+    looked = threading.Event()
+    scene.watch.start()
+    monkeypatch.setattr(scene.watch, "look", looked.set)
+    scene.watch.hurry()
+    assert looked.wait(30)
+    scene.watch.stop()
 
 
 def test_no_answer_and_no_work_is_trouble_within_five_seconds(scene: Scene) -> None:
