@@ -24,7 +24,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from speaker_id.activity import batch_of
 
 from bundle import BundleError, archive, sources
-from measure import Unavailable, environment
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
 from serving.host import ports
@@ -34,13 +33,13 @@ from serving.triton import setup
 from serving.triton.installation import FOLDER
 from serving.triton.process import Triton
 from tests.doubles.checkpoints import write_heads
+from tests.e2e.clients import installed
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = [path.read_bytes() for path in sorted((ROOT / "models" / "demo" / "samples").glob("*.flac"))]
-CLIENTS = Path(__file__).with_name("requirements-tritonclient.txt")
 RATE = 16_000
 BATCH = 8
 LENGTHS = [RATE // 2 + 997 * number for number in range(4 * BATCH)]  # samples, no two alike
@@ -282,15 +281,11 @@ def test_nobody_notices_that_a_worker_ended_and_another_is_loaded_in_its_place(
 
 
 def test_nvidias_own_clients_get_the_same_answers(triton: Triton, tmp_path: Path) -> None:
-    try:
-        python = environment.python(ROOT / "build" / "tritonclient", CLIENTS)
-    except Unavailable as exc:
-        pytest.skip(f"no tritonclient: {exc}")
     clip = tmp_path / "clip"
     clip.write_bytes(CLIPS[0])
     script = Path(__file__).with_name("triton_clients.py")
     ran = subprocess.run(
-        [python, script, triton.url.removeprefix("http://"), triton.grpc, clip],
+        [installed.python(), script, triton.url.removeprefix("http://"), triton.grpc, clip],
         capture_output=True,
         text=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,10 @@ def python() -> Path:
     """The interpreter that has the database."""
     try:
         return environment.python(
-            ROOT / "build" / "vectors", Path(__file__).with_name("requirements-vectors.txt")
+            ROOT / "build" / "vectors",
+            Path(__file__).with_name("requirements-vectors.txt"),
+            behind=sysconfig.get_path("purelib"),  # pyarrow and numpy are 60 MB
+            options=("--no-deps", "--no-compile"),
         )
     except Unavailable as exc:
         pytest.skip(f"LanceDB: {exc}")
