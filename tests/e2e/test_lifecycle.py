@@ -22,8 +22,7 @@ from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.model_server import ServerError
 from serving.service import Service
-from serving.torchserve.management import Management
-from tests.e2e.started import STUB, TWIN, Run, StartServe
+from tests.e2e.started import TWIN, Run, StartServe
 
 pytestmark = pytest.mark.e2e
 
@@ -77,18 +76,6 @@ class TestServing:
         assert answers["twin"].headers["x-model-version"] == "2.0"
         assert requests.get(f"{url}/v2/models/twin", timeout=600).json()["versions"] == ["2.0"]
 
-    def test_two_servers_run_side_by_side(self, serve: StartServe) -> None:
-        first, second = serve(), serve()
-        assert [each.ask(b"abc").status_code for each in (first, second)] == [200, 200]
-
-    def test_a_taken_port_is_one_line_and_costs_no_start(self, serve: StartServe, run: Run) -> None:
-        running = serve()
-        second = run(STUB, "--port", str(running.port))
-        assert (second.returncode, second.stdout) == (1, "")
-        assert second.stderr == (
-            f"serve: port {running.port} already serves stub: end it with `make stop`, or choose another with PORT=\n"
-        )
-
     def test_identify_asks_the_server_that_runs_or_the_one_that_is_named(
         self, serve: StartServe, run: Run, checkout: Path
     ) -> None:
@@ -114,25 +101,12 @@ class TestServing:
 
     def test_stop_with_a_port_ends_that_server_alone(self, serve: StartServe, run: Run) -> None:
         first, second = serve(), serve()
+        assert [each.ask(b"abc").status_code for each in (first, second)] == [200, 200]
         assert run("-m", "serving.stop", "--port", str(first.port)).returncode == 0
         assert first.process.wait(600) == 0
         assert second.ask(b"abc").status_code == 200
         again = run("-m", "serving.stop", "--port", str(first.port))
         assert again.stdout == f"nothing is running on port {first.port}\n"
-
-    def test_a_killed_worker_is_replaced_without_a_restart(self, serve: StartServe) -> None:
-        running = serve()
-        found = running.state()
-        assert found
-
-        def ready() -> list[int]:
-            (version,) = Management(Path(found.management)).versions("stub").values()
-            return list(version.pids)
-
-        (killed,) = ready()
-        os.kill(killed, signal.SIGKILL)
-        running.wait_for(lambda: ready() not in ([], [killed]))
-        assert running.ask(b"abc").status_code == 200
 
     def test_a_gateway_that_dies_ends_the_server_with_a_fault(self, serve: StartServe) -> None:
         running = serve()

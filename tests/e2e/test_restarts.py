@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import stat
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from bundle import store
 from serving import state
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
@@ -47,7 +45,13 @@ def test_a_start_that_is_refused_leaves_the_server_its_state_and_its_logs(
     assert f"serve: another server runs in {running.folder}: end it with `make stop`" in second.stderr
     assert not file.exists()
     file.write_bytes(content)
-    assert run(STUB, "--port", str(running.port)).returncode == 1
+    third = run(STUB, "--port", str(running.port))
+    assert (third.returncode, third.stdout) == (1, "")
+    assert third.stderr == (
+        f"serve: port {running.port} already serves stub: end it with `make stop`, or choose another with PORT=\n"
+    )
+    cleaning = run("-m", "serving.clean")
+    assert (cleaning.returncode, "is running: stop it first" in cleaning.stderr) == (1, True)
     assert running.state() == before
     assert log_of(running).startswith(said)
     assert not (running.folder / logs.EARLIER).exists()
@@ -88,27 +92,6 @@ def test_the_next_start_names_and_ends_what_a_killed_one_left_and_keeps_its_logs
     assert log_of(running) == said  # another port's; and of the same one:
     serve(port=running.port)
     assert (running.folder / logs.EARLIER / "1" / logs.FOLDER / "ts_log.log").read_text() == said
-
-
-def test_after_a_promotion_a_restart_serves_what_was_promoted(
-    serve: StartServe, run: Run, checkout: Path
-) -> None:
-    program = ("-m", "serving.serve", "--model", "demo")
-    running = serve(*program)
-    promoted = run("-m", "serving.rollout", "--model", "demo", "--version", "3.0")
-    assert promoted.returncode == 0, promoted.stdout + promoted.stderr
-    assert run("-m", "serving.stop").returncode == 0
-    assert running.process.wait(600) == 0
-    again = serve(*program)
-    assert re.findall(r"^ready: (demo [\d.]+)", again.said, re.MULTILINE) == ["demo 3.0"]
-    assert "demo 3.0 is served, as a roll-out promoted it; its model.yaml still has version 2.0" in again.said
-    assert run("-m", "serving.stop").returncode == 0
-    named = serve("-m", "serving.serve", "--models", "demo:2.0")  # asked for by name
-    assert re.findall(r"^ready: (demo [\d.]+)", named.said, re.MULTILINE) == ["demo 2.0"]
-    assert "demo 2.0 is served, as requested; a roll-out had promoted 3.0, which is kept as" in named.said
-    assert store.version_of(checkout / "model_store" / "demo-3.0.mar") == "3.0"
-    refused = run("-m", "serving.clean")
-    assert (refused.returncode, "is running: stop it first" in refused.stderr) == (1, True)
 
 
 def test_everything_in_the_run_folder_is_its_users_alone(serve: StartServe) -> None:

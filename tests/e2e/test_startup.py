@@ -80,10 +80,8 @@ def test_what_the_user_exported_for_other_programs_changes_nothing(
     assert environment["TMPDIR"] == str(server.temp)
 
 
-def test_everything_listens_on_loopback_only(start: Start, build_stub: Callable[..., None]) -> None:
-    build_stub("stub")
-    server = start("stub")
-    server.wait_ready()
+def test_everything_listens_on_loopback_only(stub_server: TorchServe) -> None:
+    server = stub_server
     listening = {
         (connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port)
         for identity in server.identities()
@@ -96,11 +94,11 @@ def test_everything_listens_on_loopback_only(start: Start, build_stub: Callable[
     assert listening == {(LOOPBACK, port) for port in wanted}
 
 
-@pytest.mark.parametrize("kind", ["value_error", "runtime_error"])
 def test_a_model_that_refuses_to_load_fails_the_start_with_its_own_words(
-    kind: str, start: Start, build_stub: Callable[..., None]
+    start: Start, build_stub: Callable[..., None]
 ) -> None:
-    build_stub("stub", stub={kind: "model.safetensors has SHA-256 ab12, its manifest says cd34"})
+    """Of a RuntimeError; test_lifecycle has a ValueError."""
+    build_stub("stub", stub={"runtime_error": "model.safetensors has SHA-256 ab12, its manifest says cd34"})
     server = start("stub")
     began = time.monotonic()
     with pytest.raises(
@@ -128,10 +126,8 @@ def test_a_worker_killed_while_serving_is_seen_at_once_and_replaced(
     assert answer(server, b"abc").json()[0]["pid"] == after
 
 
-def test_only_the_owner_reaches_the_management_api(start: Start, build_stub: Callable[..., None]) -> None:
-    build_stub("stub")
-    server = start("stub")
-    server.wait_ready()
+def test_only_the_owner_reaches_the_management_api(stub_server: TorchServe) -> None:
+    server = stub_server
     folder = server.management.path.parent
     assert server.management.path.is_socket()
     assert (folder.stat().st_uid, stat.S_IMODE(folder.stat().st_mode)) == (os.getuid(), 0o700)

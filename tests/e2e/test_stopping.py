@@ -43,12 +43,11 @@ time.sleep(3600)
 
 
 class TestStopping:
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-    def test_a_signal_stops_it_with_nothing_left(self, serve: StartServe, number: signal.Signals) -> None:
+    def test_a_closed_terminal_stops_it_with_nothing_left(self, serve: StartServe) -> None:
         running = serve()
         belongings = running.belongings()
         assert len(belongings[0]) >= 4  # itself, Java, a worker, the gateway
-        running.process.send_signal(number)
+        running.process.send_signal(signal.SIGHUP)
         assert running.process.wait(600) == 0
         assert "nothing left running" in running.said
         running.assert_gone(*belongings)
@@ -106,6 +105,7 @@ class TestStopping:
         running.assert_gone(*belongings)
 
     def test_make_stop_ends_it_in_order(self, serve: StartServe, run: Run) -> None:
+        """By SIGTERM."""
         running = serve()
         belongings = running.belongings()
         stopped = run("-m", "serving.stop")
