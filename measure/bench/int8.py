@@ -50,7 +50,7 @@ def products(folder: Path, threads: int) -> dict[str, Any]:
     from measure.bench.quantised import Int8Linear
 
     loaded = checkpoint(folder, threads)
-    precision, encoder = served(loaded)
+    precision, _, encoder = served(loaded)
     dtype = DTYPES[precision]
     hidden, inner = loaded.model.config.hidden_size, loaded.model.config.intermediate_size
     shapes = {
@@ -101,10 +101,11 @@ def products(folder: Path, threads: int) -> dict[str, Any]:
 def whole(folder: Path, threads: int) -> dict[str, Any]:
     """Both encoders in turns on the same clips: seconds of audio a second, and the median ratio of the rounds."""
     from measure.bench.loaders import checkpoint
+    from measure.bench.quantised import quantised
 
     loaded = checkpoint(folder, threads)
-    precision, encoder = served(loaded)
-    encoders = {precision: encoder, "int8": reduced(loaded, precision)}
+    precision, plan, encoder = served(loaded)
+    encoders = {precision: encoder, "int8": quantised(loaded, precision, plan)}
     voices = workload.voices(loaded.sampling_rate)
     seconds = list(workload.durations(SPEED_CLIPS, SEED))
     clips = workload.work(voices, seconds, loaded.sampling_rate, SEED)
@@ -128,11 +129,12 @@ def agreement(folder: Path, threads: int, count: int) -> dict[str, Any]:
     from speaker_id.encoder.packed import PackedEncoder
 
     from measure.bench.loaders import checkpoint
+    from measure.bench.quantised import quantised
 
     loaded = checkpoint(folder, threads)
-    precision, encoder = served(loaded)
+    precision, plan, encoder = served(loaded)
     exact = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", "fp32")
-    encoders = {"fp32": exact, precision: encoder, "int8": reduced(loaded, precision)}
+    encoders = {"fp32": exact, precision: encoder, "int8": quantised(loaded, precision, plan)}
     voices = workload.voices(loaded.sampling_rate)
     clips = workload.work(voices, [SHORT] * count, loaded.sampling_rate, SEED + 1)
     logits = {
@@ -150,8 +152,8 @@ def agreement(folder: Path, threads: int, count: int) -> dict[str, Any]:
     }
 
 
-def served(loaded: Any) -> tuple[Any, Any]:
-    """The fastest precision that is served on this processor, and the encoder in it."""
+def served(loaded: Any) -> tuple[Any, Any, Any]:
+    """The fastest precision that is served on this processor, the kernels, and the encoder with both."""
     import torch
     from speaker_id.encoder import plans
     from speaker_id.encoder.packed import PackedEncoder
@@ -159,18 +161,7 @@ def served(loaded: Any) -> tuple[Any, Any]:
 
     precision = precisions(torch.device("cpu"))[-1]
     plan = plans.plan("auto", loaded.model.config, precision, "cpu", None)
-    return precision, PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", precision, plan=plan)
-
-
-def reduced(loaded: Any, precision: Any) -> Any:
-    """The encoder in int8, calibrated with the demo's clips."""
-    from speaker_id.encoder import plans
-
-    from measure.bench.quantised import quantised
-
-    plan = plans.plan("auto", loaded.model.config, precision, "cpu", None)
-    clips = [it for each in workload.voices(loaded.sampling_rate).values() for it in each]
-    return quantised(loaded.model, loaded.feature_extractor, precision, plan, clips)
+    return precision, plan, PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", precision, plan=plan)
 
 
 def alone(work: Callable[..., dict[str, Any]], folder: Path, threads: int, *more: int) -> dict[str, Any]:

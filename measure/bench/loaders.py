@@ -107,15 +107,13 @@ def packed_int8(folder: Path, threads: int) -> Loaded:
     from speaker_id.encoder import plans
     from speaker_id.encoder.packed.probe import precisions
 
-    from measure import workload
     from measure.bench.quantised import quantised
 
     kernels.bound_caches()
     loaded = checkpoint(folder, threads)
     precision = precisions(torch.device("cpu"))[-1]
     plan = plans.plan(AUTO, loaded.model.config, precision, "cpu", None)
-    clips = [it for each in workload.voices(loaded.sampling_rate).values() for it in each]
-    encoder = quantised(loaded.model, loaded.feature_extractor, precision, plan, clips)
+    encoder = quantised(loaded, precision, plan)
     del loaded
     gc.collect()
     return Loaded(

@@ -8,11 +8,10 @@ compiler uses: of torch's int8 products the fastest on x86.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from speaker_id.clip import Waveform
+from speaker_id.checkpoint import Checkpoint
 from speaker_id.encoder.packed import PackedEncoder, weights
 from speaker_id.encoder.packed.operators import Linear
 from speaker_id.encoder.packed.probe import Precision
@@ -20,7 +19,7 @@ from speaker_id.heads.affine import Affine
 from speaker_id.plan import Plan
 from torch import Tensor
 
-from measure import Unavailable
+from measure import Unavailable, workload
 
 onednn: Any = torch.ops.onednn
 NAMES = ("qkv", "out", "up", "down")  # of a layer's linear maps
@@ -97,28 +96,27 @@ class Int8Linear:
         return out
 
 
-def quantised(
-    model: Any, extractor: Any, precision: Precision, plan: Plan | None, calibration: Sequence[Waveform]
-) -> PackedEncoder:
-    """The packed encoder whose layers multiply in int8.
+def quantised(loaded: Checkpoint, precision: Precision, plan: Plan | None) -> PackedEncoder:
+    """The packed encoder whose layers multiply in int8, calibrated with the demo's clips.
 
     Args:
-        model, extractor, plan: as the packed encoder takes them.
+        loaded: whose model and feature extractor it is made of.
         precision: of all that is not in int8.
-        calibration: clips whose activations give the ranges.
+        plan: as the packed encoder takes it.
 
     Raises:
         Unavailable: torch has no such operators here.
     """
     if not hasattr(onednn, "qlinear_pointwise"):
         raise Unavailable("this build of torch has no int8 products of oneDNN")
-    encoder = PackedEncoder(model, extractor, "cpu", precision, plan=plan)
+    encoder = PackedEncoder(loaded.model, loaded.feature_extractor, "cpu", precision, plan=plan)
     for layer in encoder.layers:
         for name in NAMES:
             setattr(layer, name, Observed(getattr(layer, name)))
-    for clip in calibration:
-        encoder([clip])
-    for layer, weight in zip(encoder.layers, weights.layers(model), strict=True):
+    for voice in workload.voices(loaded.sampling_rate).values():
+        for clip in voice:
+            encoder([clip])
+    for layer, weight in zip(encoder.layers, weights.layers(loaded.model), strict=True):
         made: dict[str, Int8Linear] = {}
         for name in NAMES:
             seen: Observed = getattr(layer, name)
