@@ -8,14 +8,15 @@ import av
 import soundfile
 
 from speaker_id.audio import ffmpeg
+from speaker_id.audio.damage import MOST_DAMAGED
 from speaker_id.audio.layout import check_length
 from speaker_id.audio.media import Media
 from speaker_id.errors import RequestError
 
-# An hour of 20 ms is 180,000. Too high: reading them takes seconds. Too low: the length of less is not known.
+# Of 20 ms an hour has 180,000. Too high: reading them takes seconds. Too low: more recordings are refused late.
 MOST_PACKETS = 400_000
-# Times the length that is accepted: one part in twenty of the codec's frames may be damaged, and is left out.
-DAMAGED = 1.05
+# Times the length that is accepted: so many of the codec's frames may be damaged, and are left out.
+DAMAGED = 1 + MOST_DAMAGED
 
 
 def check(recordings: Sequence[Media], max_seconds: float) -> float | None:

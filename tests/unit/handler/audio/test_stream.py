@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from speaker_id import audio
-from speaker_id.audio import span
+from speaker_id.audio import length, span
 from speaker_id.clip import EncodedAudio
 from speaker_id.errors import AudioTooLong, RequestError
 
@@ -102,8 +102,12 @@ def test_a_recording_past_the_limit_is_refused_before_its_first_part(name: str) 
     assert lengths == [pytest.approx(20.0, abs=0.2)]
 
 
-def test_parts_come_before_a_limit_is_found_to_be_passed_by_little() -> None:
-    data = recording("MP3 bare", 10.4)
+@pytest.mark.parametrize(("seconds", "most_packets"), [(10.4, length.MOST_PACKETS), (20.0, 100)])
+def test_parts_come_before_a_limit_is_found_to_be_passed_by_little_or_by_too_many_packets_to_count(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, most_packets: int
+) -> None:
+    monkeypatch.setattr(length, "MOST_PACKETS", most_packets)
+    data = recording("MP3 bare", seconds)
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
