@@ -214,7 +214,7 @@ def _understood(request: web.Request, path: Path, body: bytes, served: Served) -
         protocol.deadline(payload(request, path, b""), asked.timeout)
     except RequestError:
         return None
-    if path.of_triton or asked.form not in ("v1", "v2") or len(list(groups.cut(asked.clips, settings))) < 2:
+    if path.of_triton or asked.form not in ("v1", "v2") or len(groups.cut(asked.clips, settings)) < 2:
         return None
     return asked
 

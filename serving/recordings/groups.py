@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, groupby, pairwise
+from collections.abc import Sequence
+from itertools import accumulate, count, groupby, pairwise
 
 from speaker_id.clip import Clip, EncodedAudio
 from speaker_id.settings import Settings
@@ -24,18 +24,33 @@ def group_seconds(settings: Settings) -> float:
     return min(settings.max_batch_audio_seconds / GROUPS_A_MICRO_BATCH, settings.max_request_seconds)
 
 
-def cut(clips: Sequence[Clip], settings: Settings) -> Iterator[range]:
-    """Yield the clips of each group, in order: as few groups as fit, all of about the same length.
+def cut(clips: Sequence[Clip], settings: Settings) -> list[range]:
+    """Return the clips of each group, in order: few groups, all of about the same length, none above `group_seconds`.
 
-    A clip that is longer than a group is one of its own.
+    A clip that is longer than that is a group of its own.
     """
-    ends = list(accumulate(min(estimated_seconds(clip), settings.max_clip_seconds) for clip in clips))
-    most = ends[-1] / max(1, math.ceil(ends[-1] / group_seconds(settings)))
-    # every clip goes where its middle is
-    numbers = [(begin + end) / 2 // most if most else 0.0 for begin, end in pairwise((0.0, *ends))]
-    for _, members in groupby(range(len(clips)), key=numbers.__getitem__):
+    if not clips:
+        return []
+    most = group_seconds(settings)
+    ends = [0.0, *accumulate(min(estimated_seconds(clip), settings.max_clip_seconds) for clip in clips)]
+    fewest = max(1, math.ceil(ends[-1] / most))
+    # where clips are long beside a group, parts of equal length do not fall between clips, and more of them are needed
+    return next(
+        found
+        for found in (_shared(ends, number) for number in count(fewest))
+        if all(len(each) == 1 or ends[each.stop] - ends[each.start] <= most for each in found)
+    )
+
+
+def _shared(ends: Sequence[float], number: int) -> list[range]:
+    """The clips of that many parts of equal length, of which each clip goes where its middle is."""
+    part = ends[-1] / number
+    parts = [(begin + end) / 2 // part if part else 0.0 for begin, end in pairwise(ends)]
+    found = []
+    for _, members in groupby(range(len(parts)), key=parts.__getitem__):
         first, *rest = members
-        yield range(first, first + 1 + len(rest))
+        found.append(range(first, first + 1 + len(rest)))
+    return found
 
 
 def estimated_seconds(clip: Clip) -> float:

@@ -15,8 +15,10 @@ SETTINGS = Settings(max_batch_audio_seconds=120)
 def lengths(seconds: list[float]) -> list[int]:
     """Clips in each group of clips of so many seconds."""
     clips = [RawAudio(np.zeros(round(each * 1000), np.float32), 1000) for each in seconds]
-    found = list(cut(clips, SETTINGS))
+    found = cut(clips, SETTINGS)
     assert [index for each in found for index in each] == list(range(len(clips)))
+    for each in found:
+        assert len(each) == 1 or sum(seconds[index] for index in each) <= group_seconds(SETTINGS)
     return [len(each) for each in found]
 
 
@@ -31,6 +33,9 @@ def test_a_group_is_half_a_micro_batch() -> None:
         ([3.0] * 21, [10, 11]),  # not 20 and 1
         ([3.003] * 64, [16, 16, 16, 16]),
         ([110.0, *[3.0] * 10, 110.0], [1, 10, 1]),
+        ([40.0] * 4, [1, 1, 1, 1]),  # not 1, 2 and 1, of which one is above the bound
+        ([45.0, 10.0] * 3, [2, 2, 2]),
+        ([], []),
         ([0.0], [1]),
         ([0.0, 0.0], [2]),
     ],
