@@ -18,9 +18,8 @@ from bundle.enrolment import trials
 from bundle.enrolment.calibration import Calibration, check_enough, fit, passing, thresholds
 from bundle.enrolment.intervals import Interval, share
 
-OUTVOTED = (
-    0.05  # of the enrolled clips: the most that sounds together may be nearer to than their own voices are
-)
+# of the enrolled clips: the most that sounds together may be nearer to than their own voices are
+OUTVOTED = 0.05
 
 
 @dataclass(frozen=True)

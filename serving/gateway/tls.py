@@ -16,9 +16,8 @@ from serving.host.ports import LOOPBACK
 
 CERTIFICATE, KEY = "tls.crt", "tls.key"  # PEM; the certificate first, then those between it and its authority
 AUTHORITY = "ca.crt"  # PEM, of a private authority; only callers need it
-SECRETS_FILE = (
-    "secrets.json"  # for Envoy's secret discovery service, which reads secrets again when they change
-)
+# for Envoy's secret discovery service, which reads secrets again when they change
+SECRETS_FILE = "secrets.json"
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_… of OpenSSL's x509_vfy.h
 
 

@@ -30,9 +30,8 @@ from serving.readiness.hung import Hung
 from serving.readiness.question import Question
 
 LOOK_SECONDS = 0.5
-FAMILY_SECONDS = (
-    2.0  # between two looks at the workers' descendants, which reads every process of the machine
-)
+# between two looks at the workers' descendants, which reads every process of the machine
+FAMILY_SECONDS = 2.0
 # Without an answer and without computing. Too high: callers are sent to a server that does not answer. Too low: on a
 # busy machine, a worker that waits for the processor is reported as not ready.
 SILENT_SECONDS = 2.5

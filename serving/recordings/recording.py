@@ -26,9 +26,8 @@ from serving.recordings.upstream import SECONDS, Reply
 from serving.recordings.windows import Window, Windows, cut
 
 MIN_SAMPLES = 400  # of the last window: a frame of these models
-MIN_EMBEDDING_SAMPLES = (
-    5_000  # the same where enrolled voices may be asked for: the frames that an x-vector looks at
-)
+# the same where enrolled voices may be asked for: the frames that an x-vector looks at
+MIN_EMBEDDING_SAMPLES = 5_000
 BLOCK_SECONDS = 10.0  # of decoded audio that is read at once
 # Part of the time that there is for an answer, after which none is begun that does not fit. Too high: recordings that
 # do not fit get 504 at its end. Too low: recordings that would fit are refused.

@@ -18,9 +18,8 @@ from serving.recordings.upstream import SECONDS, Reply, Upstream, binary_headers
 
 AHEAD = 1  # groups that wait in the queue while every worker has one, so that no worker waits for the next
 LONGEST_ID = 56  # of a caller's x-request-id, before the group's number: the handler logs 64 characters
-BUSY_SECONDS = (
-    0.5  # until a group is sent again that found the queue full; the others of its request are under way
-)
+# until a group is sent again that found the queue full; the others of its request are under way
+BUSY_SECONDS = 0.5
 
 
 class Refused(Exception):

@@ -9,9 +9,8 @@ from speaker_id import activity
 
 from serving.host import processes
 
-IDLE_SECONDS = (
-    0.5  # for a batch on its way from the queue to a worker to arrive, and for CPU time to be measured
-)
+# for a batch on its way from the queue to a worker to arrive, and for CPU time to be measured
+IDLE_SECONDS = 0.5
 WORK = 0.05  # of a core during that time: computing
 
 
