@@ -130,6 +130,7 @@ bench: setup-dev ## measure the encoders against other ways to run the model, on
 	$(RUN) -m measure.bench.encoder ARGS
 	$(RUN) -m measure.bench.report
 	$(RUN) -m measure.bench.conclusions
+	$(RUN) -m measure.bench.cpu_profile
 
 compare: setup-dev ## measure this server against others, on a quiet machine: SERVER=triton for the two model servers and Triton's peers alone, ARGS="--minutes 30 --only ours-fp32,fastapi-pipeline"
 	$(RUN) -m measure.compare SERVER ARGS

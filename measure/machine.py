@@ -22,7 +22,7 @@ FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "
 LIBRARIES = ("torch", "transformers", "numpy")
 # An approximation of a processor that has no AVX-512: units, caches and clock stay this one's. To be set before torch
 # is imported.
-AVX2 = dict(zip(RESTRICTIONS, ("AVX2", "AVX2", "avx2"), strict=True))
+AVX2 = dict(zip(RESTRICTIONS, ("AVX2", "AVX2", "avx2"), strict=True)) | {"OPENBLAS_CORETYPE": "Haswell"}
 HELD = "held to AVX2"  # stands after its name
 BEYOND = ("avx512", "amx")
 
@@ -96,7 +96,7 @@ def processor(cpuinfo: str) -> tuple[str, str]:
 
 def restrictions() -> dict[str, str]:
     """The variables of the environment that forbid some of the processor's instructions."""
-    return {name: os.environ[name] for name in RESTRICTIONS if os.environ.get(name)}
+    return {name: os.environ[name] for name in AVX2 if os.environ.get(name)}
 
 
 def restricted(model: str, flags: str) -> tuple[str, str]:

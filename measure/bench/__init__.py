@@ -13,6 +13,7 @@ contest       rounds A B C A B C, lone clips, growth with length → measurement
 results       measurements → rows of the CSV (`plots`, `report`, `targets`: what is drawn, written, judged;
               `findings`, `conclusions`: what is said)
 peak, flops   what the machine can compute in a second, and the work of a second of audio
+cpu_profile   where the encoder's time goes on a processor
 handler       what a freshly started worker needs for its first request, and its memory for many long clips
 overhead      what serving costs beside the encoder (`null_server`, `null_worker`, `null_stages`, `recordings`)
 int8          whether int8 is worth serving (`quantised`: the encoder in int8)

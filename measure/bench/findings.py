@@ -101,7 +101,7 @@ def reached(rows: Sequence[BenchmarkRow]) -> str:
         f"product reaches; in two workers it reaches {hf.peak_fraction:.0%} here. Packed fp32 reaches "
         f"{ours[0].peak_fraction:.0%}, bf16 {ours[1].peak_fraction:.0%}: at 100 % the ratio in 2×1 would be "
         f"{limits[0]:.2f} in fp32 and {limits[1]:.2f} in bf16. The rest is spent outside matrix products, on norms, "
-        "GELU, softmax and memory traffic."
+        "GELU, softmax and memory traffic, by the shares above."
     )
 
 

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+FIRST, CONVOLUTIONS, POSITIONAL = (
+    "the first convolution",
+    "the other convolutions",
+    "the positional convolution",
+)
+LINEARS, ATTENTION = "the transformer's linear maps", "attention"
+
 
 def flops(config: Mapping[str, Any], samples: int) -> float:
     """Floating point operations for one clip, a multiply-add counted as two.
@@ -16,18 +23,26 @@ def flops(config: Mapping[str, Any], samples: int) -> float:
         config: config.json of a Wav2Vec2 or HuBERT checkpoint.
         samples: the clip's length.
     """
-    total, frames, channels = 0.0, samples, 1
+    return sum(by_part(config, samples).values())
+
+
+def by_part(config: Mapping[str, Any], samples: int) -> dict[str, float]:
+    """The same, part by part."""
+    layers, frames, channels = [], samples, 1
     for width, kernel, stride in zip(
         config["conv_dim"], config["conv_kernel"], config["conv_stride"], strict=True
     ):
         frames = (frames - kernel) // stride + 1
-        total += 2 * frames * channels * kernel * width
+        layers.append(2.0 * frames * channels * kernel * width)
         channels = width
     hidden, inner = config["hidden_size"], config["intermediate_size"]
-    total += 2 * frames * channels * hidden  # feature projection
     groups, width = config["num_conv_pos_embedding_groups"], config["num_conv_pos_embeddings"]
-    total += 2 * frames * hidden * (hidden // groups) * width
     linears = 4 * hidden * hidden + 2 * hidden * inner  # q, k, v, out; up, down
-    attention = 2 * frames * hidden  # q·k and the weighted sum of v, a row
-    total += config["num_hidden_layers"] * 2 * frames * (linears + attention)
-    return float(total)
+    depth = config["num_hidden_layers"]
+    return {
+        FIRST: layers[0],
+        CONVOLUTIONS: sum(layers[1:]),
+        POSITIONAL: 2.0 * frames * hidden * (hidden // groups) * width,
+        LINEARS: 2.0 * frames * (channels * hidden + depth * linears),  # with the features' projection
+        ATTENTION: depth * 4.0 * frames * frames * hidden,  # q·k and the weighted sum of v, a row
+    }

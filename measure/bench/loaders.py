@@ -21,6 +21,8 @@ from measure.bench.engines import BATCH, Loaded, Logits, Precision
 
 if TYPE_CHECKING:
     from speaker_id.checkpoint import Checkpoint
+    from speaker_id.encoder.packed import PackedEncoder
+    from speaker_id.plan import Plan
 
 
 def checkpoint(folder: Path, threads: int) -> Checkpoint:
@@ -83,7 +85,15 @@ def pipeline(folder: Path, threads: int) -> Loaded:
 
 
 def packed(folder: Path, threads: int, precision: Precision, pinned: str = AUTO) -> Loaded:
-    """Ours, as the handler serves it; kernels are measured again in each process, as at a worker's first start."""
+    """Ours, as the handler serves it."""
+    encoder, plan = packed_encoder(folder, threads, precision, pinned)
+    return Loaded(lambda waveforms: encoder(waveforms).numpy(), f"torch {encoder.operators.name}: {plan}")
+
+
+def packed_encoder(
+    folder: Path, threads: int, precision: Precision, pinned: str = AUTO
+) -> tuple[PackedEncoder, Plan]:
+    """Its encoder, and its kernels: measured again in each process, as at a worker's first start."""
     from speaker_id import kernels
     from speaker_id.encoder import plans
     from speaker_id.encoder.packed import PackedEncoder
@@ -97,7 +107,7 @@ def packed(folder: Path, threads: int, precision: Precision, pinned: str = AUTO)
         raise Unavailable(str(exc)) from exc
     del loaded
     gc.collect()  # the encoder has weights of its own
-    return Loaded(lambda waveforms: encoder(waveforms).numpy(), f"torch {encoder.operators.name}: {plan}")
+    return encoder, plan
 
 
 def packed_int8(folder: Path, threads: int) -> Loaded:

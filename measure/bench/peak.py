@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from measure.bench.engines import Arithmetic, Precision
 from measure.bench.team import environment
 from measure.command import apart
@@ -17,9 +19,9 @@ REPEATS = 6
 
 
 def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[Arithmetic, float]:
-    """GFLOP/s by precision, the best of several runs of torch's product, and of oneDNN's and MKL's prepacked ones.
+    """GFLOP/s by precision, the best of torch's product, oneDNN's and MKL's prepacked ones and NumPy's.
 
-    int8 is there too where torch has oneDNN's product of it.
+    NumPy's has as many threads as the environment says, see `measure`. int8 is there too where torch has oneDNN's.
     """
     import torch
     from speaker_id.encoder.packed.probe import DTYPES
@@ -41,6 +43,10 @@ def product_peaks(threads: int, precisions: Sequence[Precision]) -> dict[Arithme
             with suppress(AttributeError, RuntimeError):
                 packed = mkldnn._reorder_linear_weight(right, SIZE)
                 products.append(partial(mkldnn._linear_pointwise, left, packed, None, "none", [], ""))
+            if (
+                dtype == torch.float32
+            ):  # NumPy's wheels contain OpenBLAS, the fastest on some processors with AVX2
+                products.append(partial(np.matmul, left.numpy(), right.numpy()))
             found[name] = speed(products)
         with suppress(AttributeError, RuntimeError):
             found["int8"] = speed([int8_product()])
