@@ -93,7 +93,7 @@ def _tensor(clip: Clip) -> tuple[str, list[int], dict[str, Any], list[Piece]]:
         return "BYTES", [1], {}, [len(clip.data).to_bytes(LENGTH, "little"), clip.data]
     samples = np.ascontiguousarray(clip.samples, FP32)
     shape = [1, *samples.shape]
-    return "FP32", shape, {"sampling_rate": clip.sampling_rate}, [samples.data.cast("B")]
+    return "FP32", shape, {"sampling_rate": clip.sampling_rate}, [samples.reshape(-1).data.cast("B")]
 
 
 def _options(request: Request) -> dict[str, Any]:

@@ -106,6 +106,24 @@ def test_an_error_names_its_clip_in_the_whole(bad: int) -> None:
     assert float(reply.headers["x-audio-seconds"]) >= bad * 0.5
 
 
+@pytest.mark.parametrize(
+    "body", [{"instances": []}, {"inputs": []}, {"instances": [], "parameters": {"top_k": 1}}], ids=str
+)
+def test_a_request_of_no_clips_is_answered_as_unsplit(body: dict[str, Any]) -> None:
+    reply, whole, _ = both(json.dumps(body).encode())
+    assert (reply.status, reply.body) == (whole.status, whole.body)
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize("samples", [[], [[]], [[], []]], ids=str)
+def test_so_is_one_of_a_clip_without_samples(samples: list[Any]) -> None:
+    body = json.loads(instances(CLIPS))
+    body["instances"].append({"array": samples, "sampling_rate": 16_000})
+    reply, whole, _ = both(json.dumps(body).encode())
+    assert (reply.status, reply.body) == (whole.status, whole.body)
+    assert (reply.status, json.loads(reply.body)["instance"]) == (422, len(CLIPS))
+
+
 def test_a_wav_file_that_says_it_is_shorter_than_it_is_makes_no_larger_group() -> None:
     rate = slice(28, 32)  # bytes a second
     lying = [clip[: rate.start] + b"\xff" * 4 + clip[rate.stop :] for clip in CLIPS]
