@@ -1,8 +1,14 @@
-"""How long a recording is, before it is decoded: from its packets, of which an hour takes half a second to read."""
+"""How long a recording is, before it is decoded: from its packets, of which an hour takes half a second to read.
+
+What packets state may be wrong, and must not have a recording refused that could be decoded: the first ones are
+decoded, and where they have another length than they state, or a packet is longer than any codec's, the length is not
+known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import av
 import soundfile
@@ -17,6 +23,12 @@ from speaker_id.errors import RequestError
 MOST_PACKETS = 400_000
 # Times the length that is accepted: so many of the codec's frames may be damaged, and are left out.
 DAMAGED = 1 + MOST_DAMAGED
+# s; FLAC's largest packet at 4 kHz has 16.4 s. Too high: one wrong packet makes the length wrong. Too low: that of
+# formats with long packets is not known.
+LONGEST_PACKET = 20.0
+CHECKED_PACKETS = 100  # are decoded. Too high: time. Too low: what codecs leave out at the start looks wrong.
+# Times what those have: more or less is wrong. Too high: wrong lengths pass. Too low: as above.
+WRONG = 1.5
 
 
 def check(recordings: Sequence[Media], max_seconds: float) -> float | None:
@@ -46,11 +58,23 @@ def _declared(media: Media) -> float | None:
 def _by_packets(media: Media, enough: float) -> float | None:
     """Add up what packets of the audio track say of themselves, until it is `enough`."""
     with ffmpeg.opened(media) as (container, stream):
-        base, total = float(stream.time_base), 0
+        base, total, stated, decoded = float(stream.time_base), 0.0, 0.0, 0.0
         for number, packet in enumerate(container.demux(stream)):
-            if number == MOST_PACKETS or (packet.size and not packet.duration):
+            seconds = (packet.duration or 0) * base
+            if number == MOST_PACKETS or (packet.size and not 0 < seconds <= LONGEST_PACKET):
                 return None
-            total += packet.duration or 0
-            if total * base > enough:
+            total += seconds
+            if number < CHECKED_PACKETS:
+                stated, decoded = total, decoded + _decoded(stream, packet)
+            if total > enough:
                 break
-        return total * base
+        return total if decoded / WRONG <= stated <= decoded * WRONG else None
+
+
+def _decoded(stream: Any, packet: Any) -> float:
+    """Return the seconds that one packet has."""
+    try:
+        frames = stream.codec_context.decode(packet)
+    except av.FFmpegError:
+        return 0.0
+    return float(sum(frame.samples / (frame.sample_rate or 1) for frame in frames))

@@ -102,6 +102,37 @@ def test_a_recording_past_the_limit_is_refused_before_its_first_part(name: str) 
     assert lengths == [pytest.approx(20.0, abs=0.2)]
 
 
+def changed(data: bytes, box: bytes, offset: int, value: int) -> bytes:
+    """With a number of an MP4 box, after its name, replaced."""
+    at = data.index(box) + len(box) + offset
+    return data[:at] + value.to_bytes(4, "big") + data[at + 4 :]
+
+
+M4A = recording("M4A", 3.0)
+WRONG_LENGTHS = {
+    "its last packet lasts six hours": changed(M4A, b"stts", 8 * M4A[M4A.index(b"stts") + 11] + 4, 1 << 30),
+    "every packet lasts no time": changed(recording("MP4 in fragments", 3.0), b"mdhd", 12, (1 << 31) - 1),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LENGTHS)
+def test_a_recording_whose_packets_state_wrong_lengths_is_decoded(wrong: str) -> None:
+    lengths: list[float] = []
+    with tempfile.TemporaryFile() as file:
+        file.write(WRONG_LENGTHS[wrong])
+        file.flush()
+        parts = audio.stream(
+            audio.Span.of(file.fileno()),
+            sampling_rate=RATE,
+            max_seconds=3.5,
+            min_samples=400,
+            damage=audio.Damage(audio.most_frames(3.5)),
+            on_length=lengths.append,
+        )
+        assert sum(map(len, parts)) == pytest.approx(3 * RATE, abs=0.1 * RATE)
+    assert lengths == []
+
+
 @pytest.mark.parametrize(("seconds", "most_packets"), [(10.4, length.MOST_PACKETS), (20.0, 100)])
 def test_parts_come_before_a_limit_is_found_to_be_passed_by_little_or_by_too_many_packets_to_count(
     monkeypatch: pytest.MonkeyPatch, seconds: float, most_packets: int
