@@ -11,8 +11,10 @@ from speaker_id.encoder.packed.operators import PortableLinear
 from speaker_id.encoder.packed.tuning import noise, noisy
 from torch import Tensor
 
-from measure.bench.int8 import one, table, verdicts
+from measure.bench import RESULTS
+from measure.bench.int8 import FILE, PAGE, one, table, verdicts
 from measure.bench.quantised import Int8Linear, Observed
+from measure.results import load_json
 from tests.unit.measure.bench.rows import DEFAULTS
 
 MACHINE = {name: DEFAULTS[name] for name in ("commit", "dirty", "cpu", "cpu_flags", "cores", "versions")}
@@ -68,6 +70,7 @@ def imagined(ratio: float, kept: float, precision: str = "bf16") -> dict[str, An
             "bound_with_quantising": 1.3,
         },
         "whole": {"ratio": ratio, "audio_seconds_a_second": {precision: 20.0, "int8": 20.0 * ratio}},
+        "clips": 200,
         "agreement": {"a model": answers, "another": answers | {"int8": {"agreement": 1.0, "drift": 0.01}}},
     }
 
@@ -96,3 +99,8 @@ def test_each_processor_has_its_part() -> None:
     text = table({"a processor": found, "another processor": other})
     assert text.count("| a product | 4.00 ms | 2.00 ms | 0.25 ms | 2.00× |") == 2
     assert "**another processor, 2 cores; torch 2; commit 0123456789ab**" in text
+
+
+def test_the_page_is_as_measured() -> None:
+    found = load_json(RESULTS / FILE, f"python -m {PAGE.command}")
+    assert PAGE.path.read_text("utf-8") == PAGE.filled(table(found)), f"run python -m {PAGE.command}"
