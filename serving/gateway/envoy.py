@@ -160,7 +160,7 @@ class Gateway:
             splitting,
         ).write()
         found = self.folder / "found"
-        self.watch = Watch(self.server, found, lambda: self.splitter.away if self.splitter else None)
+        self.watch = Watch(self.server, found, lambda: self.splitter.degraded if self.splitter else None)
         self.watch.start()
         canary.forget(self.server.run)
         logs.empty(self.cancelled)  # not removed: a worker, or another gateway, may have it open

@@ -1,8 +1,8 @@
 -- What serving/readiness/watch.py last found: whether the server and its models are ready. serving/gateway/scripts.py puts it
 -- before health.lua, grpc.lua, split.lua, errors.lua and again.lua, with FOUND = "/path" of what the watch writes. Its first line
 -- has two times in milliseconds since the epoch: of the last look, and of the model server's last answer, 0 until it has
--- answered once, as it is starting; and after them what callers do without, if anything. Then one line a version:
--- NAME VERSION default|other ready, or its reason in place of the last word.
+-- answered once, as it is starting; and after them what is refused although the server is ready, if anything. Then one line
+-- a version: NAME VERSION default|other ready, or its reason in place of the last word.
 
 local STALE = 4000  -- ms since the last look; the watch looks twice a second
 
@@ -13,11 +13,11 @@ local function found(handle)
     return nil
   end
   local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)  -- os.time() has a resolution of one second
-  local looked, answered, away = (file:read("*l") or ""):match("^(%d+) (%d+) ?(.*)$")
+  local looked, answered, degraded = (file:read("*l") or ""):match("^(%d+) (%d+) ?(.*)$")
   local starting = answered == "0"
   local state = {
     names = {}, models = {}, starting = starting, silent = looked and (starting and 0 or now - tonumber(answered)),
-    away = away ~= "" and away or nil,
+    degraded = degraded ~= "" and degraded or nil,
   }
   for line in file:lines() do
     local name, version, role, reason = line:match("^(%S+) (%S+) (%S+) (.+)$")

@@ -33,7 +33,7 @@ end
 
 -- The end of a ready server's answer: what callers do without although they are answered
 local function without(state)
-  return (state.away and ', "degraded": "' .. state.away .. '"' or "") .. "}"
+  return (state.degraded and ', "degraded": "' .. state.degraded .. '"' or "") .. "}"
 end
 
 local function server_ready(handle, state)

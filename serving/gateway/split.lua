@@ -44,7 +44,7 @@ function envoy_on_request(handle)
   end
   local chosen = way(handle)
   local state = chosen and found(handle)
-  if state and state.away then  -- the splitter does not run
+  if state and state.degraded then  -- the splitter does not run
     if not file(handle, chosen) then
       fail(handle, 503, "unavailable", "windows and large JSON are not answered at present; try again in a moment",
         {["retry-after"] = "10"})

@@ -76,7 +76,7 @@ class Watch:
     Args:
         server: which.
         file: the file that found.lua reads.
-        away: what callers do without although the server is ready, in one line; None where nothing is away.
+        degraded: what is refused although the server is ready, in one line; None where nothing is.
 
     Attributes:
         found: every version, as of the last look; empty if the management API did not answer.
@@ -85,11 +85,11 @@ class Watch:
     """
 
     def __init__(
-        self, server: ModelServer, file: Path, away: Callable[[], str | None] = lambda: None
+        self, server: ModelServer, file: Path, degraded: Callable[[], str | None] = lambda: None
     ) -> None:
         self.server = server
         self.file = file
-        self.away = away
+        self.degraded = degraded
         self.found: Mapping[Key, Found] = {}
         self.answered = -math.inf
         self.ready = False
@@ -202,7 +202,7 @@ class Watch:
     def _write(self) -> None:
         now = time.time()
         ago = min(time.monotonic() - self.answered, now)
-        lines = [f"{now * 1e3:.0f} {(now - ago) * 1e3:.0f} {self.away() or ''}".rstrip()]
+        lines = [f"{now * 1e3:.0f} {(now - ago) * 1e3:.0f} {self.degraded() or ''}".rstrip()]
         for (name, version), found in self.found.items():
             lines.append(
                 f"{name} {version} {'default' if found.default else 'other'} {found.reason or 'ready'}"

@@ -24,9 +24,9 @@ JOIN_SECONDS = 0.2
 # seconds. Too low: a process that cannot run is started without a pause.
 PAUSE_SECONDS = 0.2
 # The same at most, of one that has ended at every start without having answered, each pause being twice the one before.
-# Too high: it is away for that long after its fault has been mended. Too low: a start of a second's CPU time each.
+# Too high: it stays so for that long after its fault has been mended. Too low: a start of a second's CPU time each.
 LONGEST_PAUSE_SECONDS = 60.0
-FAILED_STARTS = 3  # in a row, after which it is said to be away
+FAILED_STARTS = 3  # in a row, after which it is said to be unavailable
 FIRST_ASK_SECONDS = 0.5  # between two questions whether it answers, until it has
 ASK_SECONDS = 5.0  # the same from then on, and for each answer
 # Without an answer, after which it is ended. Too high: callers of long requests wait for a process that hangs. Too low:
@@ -35,7 +35,7 @@ HUNG_SECONDS = 30.0
 START_SECONDS = 60.0  # the same before its first answer: it has to load
 MISSED = 3  # questions in a row without an answer, at least: if this process was suspended, one of them says nothing
 
-AWAY = "the splitter does not start: requests for windows, and large JSON, get 503"
+UNAVAILABLE = "the splitter does not start: requests for windows, and large JSON, get 503"
 
 
 def pause(failed: int) -> float:
@@ -53,14 +53,14 @@ class SplitterProcess:
     Attributes:
         starts: how often it was started.
         answered: whether the process that runs now has answered.
-        away: what callers do without, in one line; None while it answers, or is expected to within seconds.
+        degraded: what callers do without, in one line; None while it answers, or is expected to within seconds.
     """
 
     def __init__(self, configuration: Configuration, log: Path) -> None:
         self.configuration, self.log = configuration, log
         self.starts = 0
         self.answered = False
-        self.away: str | None = None
+        self.degraded: str | None = None
         self._process: Leashed | None = None
         self._failed = 0  # starts in a row without an answer
         self._said: deque[str] = deque()
@@ -125,8 +125,8 @@ class SplitterProcess:
             self._process.release()
             self._failed = 0 if self.answered else self._failed + 1
             if self._failed == FAILED_STARTS:
-                self._said.append(f"{AWAY} (log: {self.log})")
-                self.away = AWAY
+                self._said.append(f"{UNAVAILABLE} (log: {self.log})")
+                self.degraded = UNAVAILABLE
             if self._over.wait(pause(self._failed)):
                 return
             # no memory for a process, for example: another attempt follows
@@ -148,9 +148,9 @@ class SplitterProcess:
                 missed, since = 0, time.monotonic()
                 if process is self._process:
                     self.answered = True
-                if self.away:
+                if self.degraded:
                     self._said.append("the splitter answers again")
-                    self.away = None
+                    self.degraded = None
             patience = HUNG_SECONDS if self.answered else START_SECONDS
             hangs = missed >= MISSED and time.monotonic() - since > patience
             if hangs and process is not None and process.poll() is None:

@@ -19,7 +19,7 @@ from serving.gateway.scripts import LARGE
 from serving.host import ports
 from serving.host.ports import LOOPBACK
 from serving.recordings.configuration import Served
-from serving.recordings.process import AWAY
+from serving.recordings.process import UNAVAILABLE
 from tests.doubles.triton_server import LENGTH, Double, handler_of
 from tests.waiting import wait_until
 
@@ -66,9 +66,9 @@ def test_without_a_splitter_windows_and_large_json_are_refused(
 ) -> None:
     double, gateway = started
     assert gateway.watch is not None
-    monkeypatch.setattr(gateway.watch, "away", lambda: AWAY)
+    monkeypatch.setattr(gateway.watch, "degraded", lambda: UNAVAILABLE)
     wait_until(lambda: "degraded" in ready(gateway))
-    assert ready(gateway) == {"ready": True, "degraded": AWAY}
+    assert ready(gateway) == {"ready": True, "degraded": UNAVAILABLE}
     double.seen.clear()
     large = json.dumps({"inputs": "A" * LARGE}).encode()
     for body, headers in (

@@ -14,7 +14,7 @@ import pytest
 
 from serving.recordings import process
 from serving.recordings.configuration import Configuration
-from serving.recordings.process import AWAY, SplitterProcess
+from serving.recordings.process import UNAVAILABLE, SplitterProcess
 from tests.waiting import wait_until
 
 
@@ -40,7 +40,7 @@ def test_one_that_hangs_is_replaced(made: SplitterProcess, monkeypatch: pytest.M
     wait_until(lambda: made.answered)
     assert made.starts == 2
     assert "has not answered" in (made.news() or "")
-    assert made.news() is made.away is None
+    assert made.news() is made.degraded is None
 
 
 def test_one_that_answers_is_left_alone(made: SplitterProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,17 +53,17 @@ def test_one_that_answers_is_left_alone(made: SplitterProcess, monkeypatch: pyte
     assert made.news() is None
 
 
-def test_one_that_cannot_start_is_said_to_be_away_until_it_answers(
+def test_one_that_cannot_start_is_said_to_be_unavailable_until_it_answers(
     made: SplitterProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "PAUSE_SECONDS", 0.02)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/bin/false")
         made.start()
-        wait_until(lambda: made.away)
-        assert made.away == AWAY
-        assert made.news() == f"{AWAY} (log: {made.log})"
-    wait_until(lambda: made.away is None)
+        wait_until(lambda: made.degraded)
+        assert made.degraded == UNAVAILABLE
+        assert made.news() == f"{UNAVAILABLE} (log: {made.log})"
+    wait_until(lambda: made.degraded is None)
     assert made.news() == "the splitter answers again"
     assert made.news() is None
 
