@@ -148,7 +148,7 @@ def agreement(folder: Path, threads: int, count: int) -> dict[str, Any]:
             "drift": ((found - logits["fp32"]).abs().amax(1) / largest).max().item(),
         }
         for name, found in logits.items()
-        if name != "fp32"
+        if name in (precision, "int8")
     }
 
 
