@@ -5,8 +5,8 @@ RequestError
 ├── InvalidParameter        an option or key is unknown, or its value is not allowed
 ├── EmptyAudio              a clip of no bytes, or a recording of zero samples
 ├── AudioTooLong            a clip is longer than `max_clip_seconds`
-├── RecordingTooLong        a recording for windows is longer than `max_recording_seconds`, or its windows would outlast
-│                           `responseTimeout`; `seconds` of the body says how much fits
+├── RecordingTooLong        a recording for windows is longer than `max_recording_seconds`, or its windows take longer
+│                           than an answer may; `seconds` of the body says how much fits
 ├── RequestTooLarge         more clips than `max_request_clips`, more audio than `max_request_seconds`, an answer of
 │                           more than `max_response_bytes`, or another limit exceeded
 ├── UnsupportedMedia        the bytes are no audio format that is decoded here, or the content encoding is not supported

