@@ -12,7 +12,7 @@ from speaker_id.settings import Settings
 
 # A group is this part of a micro-batch. Too high: a clip that arrives then waits for a longer group. Too low: a
 # group does not keep the processor busy, and each costs a request.
-GROUPS_A_MICRO_BATCH = 2
+GROUPS_A_MICRO_BATCH = 4
 # Of a compressed clip, whose length is not known before it is decoded: 32 kbit/s. Too high: groups of more seconds.
 # Too low: of fewer.
 COMPRESSED_BYTES_A_SECOND = 4_000

@@ -9,7 +9,7 @@ from speaker_id.settings import Settings
 
 from serving.recordings.groups import cut, group_seconds
 
-SETTINGS = Settings(max_batch_audio_seconds=120)
+SETTINGS = Settings(max_batch_audio_seconds=240)
 
 
 def lengths(seconds: list[float]) -> list[int]:
@@ -22,7 +22,7 @@ def lengths(seconds: list[float]) -> list[int]:
     return [len(each) for each in found]
 
 
-def test_a_group_is_half_a_micro_batch() -> None:
+def test_a_group_is_a_quarter_of_a_micro_batch() -> None:
     assert group_seconds(SETTINGS) == 60
 
 

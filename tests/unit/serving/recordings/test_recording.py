@@ -30,7 +30,7 @@ from tests.unit.handler.pipelines import pipeline
 from tests.unit.serving.recordings.inner import Asked, Inner, answered, run
 
 RATE = 16_000
-SETTINGS = {"max_batch_audio_seconds": 8.0}  # groups of 4 s
+SETTINGS = {"max_batch_audio_seconds": 16.0}  # groups of 4 s
 LEVELS = [0.5, 0.5, -0.25, -0.25, -0.25, 0.125]
 
 

@@ -17,7 +17,7 @@ from tests.unit.serving.recordings.inner import Asked, answered, run
 
 LEVELS = [0.5, -0.25, 0.125, 0.75, -0.5, 0.25]
 CLIPS = [wav(level) for level in LEVELS]  # of 0.5 s
-SETTINGS = {"max_batch_audio_seconds": 2.2}  # groups of 1.1 s: two clips and their headers
+SETTINGS = {"max_batch_audio_seconds": 4.4}  # groups of 1.1 s: two clips and their headers
 
 
 def instances(clips: list[bytes], **parameters: Any) -> bytes:
