@@ -57,7 +57,11 @@ def int8(rows: Sequence[BenchmarkRow]) -> str:
         for row in sorted(rows, key=lambda row: -row.throughput)
         if row.precision == "int8"
     ]
-    return f"against {served.name}: {'; '.join(found)}." if found else "no engine in int8 took part in this race."
+    return (
+        f"against {served.name}: {'; '.join(found)}."
+        if found
+        else "no engine in int8 took part in this race."
+    )
 
 
 def two_workers(rows: Sequence[BenchmarkRow]) -> str:
