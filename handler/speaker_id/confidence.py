@@ -172,7 +172,7 @@ class Distances:
     @classmethod
     def to(cls, points: Tensor, precision: Tensor) -> Distances:
         to, metric = points.double().numpy(), precision.double().numpy()
-        metric = (metric + metric.T) / 2  # an inverse that was computed is symmetric but for its last digits
+        metric = (metric + metric.T) / 2  # a computed inverse is symmetric except in its last digits
         scaled = metric @ to.T
         return cls(metric, scaled, (scaled.T * to).sum(1))
 

@@ -39,7 +39,7 @@ COLUMNS: Columns[BenchmarkRow] = [
 
 SIMULATED = (
     "**An approximation**: this processor, whose libraries are told by environment variables to use AVX2 alone "
-    "(`--processor avx2`). Its caches, clock and units are its own. Other software cannot be told, and is left out."
+    "(`--processor avx2`). Its caches, clock and units are its own. Other software ignores that, and is left out."
 )
 
 

@@ -198,7 +198,7 @@ def log_entry(gateway: Gateway, request_id: str) -> dict[str, Any]:
     """The access log's entry for a request; Envoy writes it within a second or so."""
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
-        # after a rotation there is none until Envoy has opened it
+        # after a rotation it does not exist until Envoy has opened it
         written = gateway.access_log.read_text() if gateway.access_log.exists() else ""
         for line in written.splitlines():
             entry: dict[str, Any] = json.loads(line)

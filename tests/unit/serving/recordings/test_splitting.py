@@ -1,4 +1,7 @@
-"""Requests of many clips are answered in groups, byte for byte as one worker answers them whole."""
+"""Requests of many clips are answered in groups, byte for byte as one worker answers them whole.
+
+One file, though long: every form and every error is held to the same comparison.
+"""
 
 from __future__ import annotations
 
