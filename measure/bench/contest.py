@@ -136,19 +136,26 @@ class EncoderContest:
                 with self.tried(it), ExitStack() as stack:
                     self.start(it, stack)
                     self.turn(it, indices)
+                    if it.engine.precision != "fp32":  # it may change answers, which few clips would not show
+                        self.answer(it, [index for later in self.plan.rounds[1:] for index in later])
 
     def turn(self, it: Contestant, indices: Sequence[int]) -> None:
         """Answer a round's clips, then the lone ones."""
-        clips, audio = [self.plan.clips[index] for index in indices], self.plan.seconds(indices)
-        measured, run = self.measured[it], self.run(it, clips)
+        measured, audio = self.measured[it], self.plan.seconds(indices)
+        run = self.answer(it, indices)
         measured.seconds.append(run.seconds)
-        measured.peak = max(measured.peak, run.peak)
-        measured.logits.update(zip(indices, run.logits, strict=True))
         if it.lone:
             for length, clip in self.plan.probes.items():
                 measured.latencies.setdefault(length, []).append(self.run(it, [clip]).seconds)
         ratio = self.measured[BASE].seconds[-1] / run.seconds
         self.say(f"  {ratio:5.2f}×  {it}: {audio / run.seconds:.1f} s of audio a second")
+
+    def answer(self, it: Contestant, indices: Sequence[int]) -> TeamRun:
+        """Answer clips, and keep the answers."""
+        measured, run = self.measured[it], self.run(it, [self.plan.clips[index] for index in indices])
+        measured.peak = max(measured.peak, run.peak)
+        measured.logits.update(zip(indices, run.logits, strict=True))
+        return run
 
     def grow(self, contestants: Sequence[Contestant]) -> None:
         """Seconds of work for a second of audio, by the clip's length; short clips several times, for the median."""
