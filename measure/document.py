@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from rich import box, table
 
 from measure import ROOT, MeasureError, command
-from measure.results import load_json
+from measure.results import load_json, save_json
 
 Row = TypeVar("Row")
+Found = TypeVar("Found")
 Columns = Sequence[tuple[str, Callable[[Row], object]]]  # heading, and the cell of a row
 END = "<!-- to here -->"
 
@@ -106,6 +107,20 @@ class Page:
 
     def write(self, text: str) -> None:
         self.path.write_text(self.filled(text), "utf-8")
+
+    def record(self, found: Found, text: Callable[[Found], str], file: Path, committed: Path) -> str:
+        """Write what a command measured as JSON, and into the page where that is the repository's own result.
+
+        Args:
+            text: the page's part about what was found; it is returned.
+            file: to write.
+            committed: the file that the page is written from.
+        """
+        save_json(found, file)
+        part = text(found)
+        if file.resolve() == committed:
+            self.write(part)
+        return part
 
     def image(self, title: str, file: Path) -> str:
         """Markdown that shows the file; the page names it from its own folder."""

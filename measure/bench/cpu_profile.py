@@ -31,7 +31,6 @@ from measure.bench.loaders import packed_encoder
 from measure.bench.team import environment
 from measure.document import Page, Table, join
 from measure.machine import Machine
-from measure.results import save_json
 
 FILE, PAGE = "cpu_profile.json", Page.of("benchmark", "measure.bench.cpu_profile")
 NOTHING = "No profile is recorded: `make bench` makes one."
@@ -227,11 +226,7 @@ def run(chosen: argparse.Namespace) -> None:
         with environment(VARIABLES | machine.AVX2):
             profiles.append(command.apart(profile, folder, "fp32", lengths))
     found = {"foreign_cores": neighbours.cores(), "profiles": profiles}
-    save_json(found, chosen.results / FILE)
-    text = table(found)
-    print(text)
-    if chosen.results == RESULTS:
-        PAGE.write(text)
+    print(PAGE.record(found, table, chosen.results / FILE, RESULTS / FILE))
 
 
 if __name__ == "__main__":

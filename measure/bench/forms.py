@@ -25,7 +25,6 @@ from measure import command, machine, workload
 from measure.bench import RESULTS
 from measure.document import Page, Table, join
 from measure.machine import Machine
-from measure.results import save_json
 
 SECONDS = 8.0  # VoxCeleb1's mean
 TIMES = 9
@@ -116,11 +115,7 @@ def run(chosen: argparse.Namespace) -> None:
         for name, payload in payloads(chosen.seconds).items()
     }
     found = {"seconds": chosen.seconds, "machine": machine.describe().model_dump(), "forms": forms}
-    save_json(found, chosen.results / FILE)
-    text = table(found)
-    print(text)
-    if chosen.results == RESULTS:
-        PAGE.write(text)
+    print(PAGE.record(found, table, chosen.results / FILE, RESULTS / FILE))
 
 
 if __name__ == "__main__":

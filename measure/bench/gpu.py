@@ -37,7 +37,6 @@ from measure import Unavailable, command, machine, workload
 from measure.bench import BUILD, RESULTS, gpu_profile, gpu_report, gpu_served
 from measure.bench.heads import HEADS, with_head_of_its_own
 from measure.command import Say
-from measure.results import save_json
 
 DEVICE = "cuda:0"
 BUDGET = 480.0  # s of audio that our encoders get at once
@@ -268,10 +267,8 @@ def run(chosen: argparse.Namespace) -> None:
     say(f"the profile: {found['profile']}")
     found["served"] = gpu_served.measure(folder, device, clips, rate, say)
     results = command.folder(chosen, RESULTS, BUILD)
-    save_json(found, results / gpu_report.FILE)
-    print(gpu_report.text(found))
-    if results == RESULTS:
-        gpu_report.PAGE.write(gpu_report.text(found))
+    file = gpu_report.FILE
+    print(gpu_report.PAGE.record(found, gpu_report.text, results / file, RESULTS / file))
 
 
 if __name__ == "__main__":

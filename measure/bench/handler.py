@@ -32,7 +32,6 @@ from measure import command, machine
 from measure.bench import BUILD, RESULTS
 from measure.document import Page, Table, join
 from measure.machine import Machine
-from measure.results import save_json
 from measure.sampling import peaks, reset_peaks
 from measure.workload import wav
 
@@ -145,9 +144,7 @@ def run(chosen: argparse.Namespace) -> None:
         spec = resolve(name).model_copy(update={"speaker_id": Settings.model_validate(settings)})
         found[precision] = measure(model_dir(prepare(spec)), settings, chosen.starts, LENGTHS)
         print(json.dumps({precision: found[precision]}, indent=2, ensure_ascii=False), flush=True)
-    save_json(found, chosen.results / FILE)
-    if chosen.results == RESULTS:
-        PAGE.write(table(found))
+    PAGE.record(found, table, chosen.results / FILE, RESULTS / FILE)
 
 
 if __name__ == "__main__":

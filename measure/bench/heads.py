@@ -38,7 +38,6 @@ from measure import command, machine
 from measure.bench import BUILD, RESULTS
 from measure.document import Page, Table, join
 from measure.machine import Machine
-from measure.results import save_json
 from measure.sampling import peaks, reset_peaks
 from measure.verdict import Verdict
 
@@ -218,12 +217,9 @@ def run(chosen: argparse.Namespace) -> None:
         "clips": len(lengths),
     }
     results = command.folder(chosen, RESULTS, BUILD)
-    save_json(found, results / FILE)
-    print(table(found))
+    print(PAGE.record(found, table, results / FILE, RESULTS / FILE))
     for each in verdicts(found):
         print(f"{each.what}:", *each.cells(".2f"))
-    if results == RESULTS:
-        PAGE.write(table(found))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from measure.loadtest.summary import Summary, summary
 from measure.loadtest.target import Target
 from measure.machine import Machine
 from measure.noise import Neighbours
-from measure.results import ratio, save_json
+from measure.results import ratio
 from measure.sampling import resident
 from measure.verdict import Verdict
 from serving.model_server import ModelServer
@@ -238,10 +238,7 @@ def run(chosen: argparse.Namespace) -> None:
         "step_seconds": least,
     }
     results = command.folder(chosen, RESULTS, BUILD)
-    save_json(found, results / FILE)
-    print(table(found))
-    if results == RESULTS:
-        PAGE.write(table(found))
+    print(PAGE.record(found, table, results / FILE, RESULTS / FILE))
 
 
 if __name__ == "__main__":

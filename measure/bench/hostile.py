@@ -28,7 +28,6 @@ from measure.bench import RESULTS
 from measure.chaos.attacks import Attack, attacks
 from measure.document import Page, Table, join
 from measure.machine import Machine
-from measure.results import save_json
 from measure.sampling import peaks, sampled
 from serving.host import processes
 
@@ -200,9 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.only:
         print(table(found))
         return 0
-    save_json(found, chosen.results / FILE)
-    if chosen.results == RESULTS:
-        PAGE.write(table(found))
+    PAGE.record(found, table, chosen.results / FILE, RESULTS / FILE)
     return 0
 
 

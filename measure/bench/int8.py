@@ -27,7 +27,6 @@ from measure.bench.team import environment
 from measure.document import Page, Table, join
 from measure.machine import Machine
 from measure.noise import check_quiet
-from measure.results import save_json
 from measure.verdict import Verdict
 
 FILE, PAGE = "int8.json", Page.of("benchmark", "measure.bench.int8")
@@ -277,11 +276,7 @@ def run(chosen: argparse.Namespace) -> None:
     }
     everything = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     everything[described.cpu] = found
-    save_json(everything, file)
-    text = table(everything)
-    print(text)
-    if chosen.results == RESULTS:
-        PAGE.write(text)
+    print(PAGE.record(everything, table, file, RESULTS / FILE))
 
 
 if __name__ == "__main__":

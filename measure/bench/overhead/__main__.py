@@ -26,7 +26,6 @@ from measure.bench.overhead.asking import questions
 from measure.bench.overhead.checkout import Checkout, checkouts, shown
 from measure.command import Say
 from measure.noise import Neighbours, check_quiet
-from measure.results import save_json
 from serving import model_servers
 
 ROUNDS, SECONDS, STARTS = 3, 4.0, 3
@@ -86,9 +85,7 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     say("\n" + page.part(part, found))
     if chosen.results:
         everything = page.read(chosen.results) | {part: found}
-        save_json(everything, chosen.results / page.FILE)
-        if chosen.results.resolve() == RESULTS:
-            page.PAGE.write(page.text(everything))
+        page.PAGE.record(everything, page.text, chosen.results / page.FILE, RESULTS / page.FILE)
 
 
 def numbers(text: str) -> list[int]:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from measure import ROOT, MeasureError
 from measure.document import END, Page, Table, join
+from measure.results import load_json
 
 TABLE = Table(("fault", "sent", "note"), [("kill", "12", "a | b"), ("hang", "7", "")], "lrl")
 
@@ -53,6 +54,15 @@ def test_a_page_without_markers_is_refused(page: Page) -> None:
     page.path.write_text("nothing here")
     with pytest.raises(MeasureError, match=r"page\.md lacks its markers"):
         page.filled("new")
+
+
+def test_only_the_repositorys_own_result_is_written_into_the_page(page: Page) -> None:
+    page.path.write_text(f"{page.begin}\nold\n{END}")
+    own, other = (page.path.parent / folder / "found.json" for folder in ("own", "other"))
+    for file, shown in ((other, "\nold\n"), (own.parent / ".." / "own" / own.name, "\n\n1 s\n\n")):
+        assert page.record({"seconds": 1}, lambda found: f"{found['seconds']} s", file, own) == "1 s"
+        assert load_json(file, "it") == {"seconds": 1}
+        assert page.path.read_text() == f"{page.begin}{shown}{END}"
 
 
 def test_images_are_named_from_the_pages_folder() -> None:
