@@ -16,7 +16,7 @@ peak, flops   what the machine can compute in a second, and the work of a second
 cpu_profile   where the encoder's time goes on a processor
 handler       what a freshly started worker needs for its first request, and its memory for many long clips
 overhead      what serving costs beside the encoder (`null_server`, `null_worker`, `null_stages`, `recordings`)
-int8          whether int8 is worth serving (`quantised`: the encoder in int8)
+int8          whether int8 is worth serving
 heads         what heads cost that share a pass
 gpu           the encoder on a GPU (`gpu_served`: the pipeline around it; `gpu_profile`, `gpu_report`)
 heads_served  what callers get of them, and of as many models that are served apart

@@ -117,7 +117,7 @@ def packed_int8(folder: Path, threads: int) -> Loaded:
     from speaker_id.encoder import plans
     from speaker_id.encoder.packed.probe import precisions
 
-    from measure.bench.quantised import quantised
+    from measure.bench.int8.quantised import quantised
 
     kernels.bound_caches()
     loaded = checkpoint(folder, threads)

@@ -12,8 +12,8 @@ from speaker_id.encoder.packed.tuning import noise, noisy
 from torch import Tensor
 
 from measure.bench import RESULTS
-from measure.bench.int8 import FILE, PAGE, one, table, verdicts
-from measure.bench.quantised import Int8Linear, Observed
+from measure.bench.int8.page import FILE, PAGE, one, table, verdicts
+from measure.bench.int8.quantised import Int8Linear, Observed
 from measure.results import load_json
 from tests.unit.measure.bench.rows import DEFAULTS
 

@@ -1,4 +1,4 @@
-"""Ours with the transformer's linear layers in int8: measured here, and not served (`int8` says why).
+"""Ours with the transformer's linear layers in int8: measured, and not served (the package says why).
 
 Weights are int8 with a scale for each output; activations are uint8 with one scale and zero point for each linear
 layer, from the smallest and largest value that it is given while calibration clips are computed. Convolutions, norms,
