@@ -18,8 +18,9 @@ handler       what a freshly started worker needs for its first request, and its
 overhead      what serving costs beside the encoder (`null_server`, `null_worker`, `null_stages`, `recordings`)
 int8          whether int8 is worth serving
 heads         what heads cost that share a pass
-gpu           the encoder on a GPU (`gpu_served`: the pipeline around it; `gpu_profile`, `gpu_report`)
 heads_served  what callers get of them, and of as many models that are served apart
+gpu           the encoder on a GPU (`gpu_contestants`; `gpu_served`: the pipeline around it; `gpu_profile`,
+              `gpu_report`)
 hostile       what the worst bodies known cost a decoder
 """
 

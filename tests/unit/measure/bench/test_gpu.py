@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from speaker_id.clip import Waveform
 
-from measure.bench import gpu, gpu_report
+from measure.bench import gpu, gpu_contestants, gpu_report
 from measure.machine import describe
 
 CLIPS = [np.full(seconds * 16_000, number, np.float32) for number, seconds in enumerate((3, 1, 2, 4))]
@@ -28,7 +28,9 @@ def test_a_contestant_answers_its_batches_in_the_clips_order() -> None:
         seen.append(len(clips))
         return torch.tensor([[clip[0]] for clip in clips])
 
-    contestant = gpu.GpuContestant("any", encode, gpu.by_seconds(4.0, 16_000), callers=2)  # type: ignore[arg-type]
+    contestant = gpu_contestants.GpuContestant(
+        "any", encode, gpu_contestants.by_seconds(4.0, 16_000), callers=2
+    )  # type: ignore[arg-type]
     contestant.run(CLIPS, audio=10.0)
     assert sorted(seen) == [1, 1, 2]
     assert contestant.logits.flatten().tolist() == [0, 1, 2, 3]
