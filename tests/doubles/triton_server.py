@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import os
 import struct
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import grpc
 
 from serving.control import Version
+from serving.gateway.envoy import Gateway
+from serving.gateway.options import GatewayOptions
 from serving.host import ports
+from serving.host.ports import LOOPBACK
 from serving.model_server import Reply
+from serving.recordings.configuration import Served
 from serving.triton.upstream import upstream
 
 LENGTH = "inference-header-content-length"
@@ -121,3 +129,25 @@ class Calls(grpc.GenericRpcHandler):
             return message
 
         return grpc.unary_unary_rpc_method_handler(call)
+
+
+@contextmanager
+def behind_gateway(run: Path, models: Mapping[str, Served] | None = None) -> Iterator[tuple[Double, Gateway]]:
+    """The double, which answers HTTP and gRPC, and the gateway in front of it; `models` as the gateway takes them."""
+    double = Double(run)
+    http = ThreadingHTTPServer((LOOPBACK, double.upstream.http), handler_of(double))
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    calls = grpc.server(ThreadPoolExecutor(2), handlers=[Calls(double)])
+    calls.add_insecure_port(f"{LOOPBACK}:{double.upstream.grpc}")
+    calls.start()
+    options = GatewayOptions(ports.free(1)[0])
+    try:
+        with Gateway(double, options, response_timeout=30, models=models) as gateway:  # type: ignore[arg-type]
+            gateway.start()
+            yield double, gateway
+    finally:
+        calls.stop(None).wait()
+        http.shutdown()
+        http.server_close()
+        thread.join()

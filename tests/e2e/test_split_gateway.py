@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,13 +12,10 @@ from speaker_id.settings import Settings
 
 from measure.chaos.recordings import by_libsndfile, tones
 from serving.gateway.envoy import Gateway
-from serving.gateway.options import GatewayOptions
 from serving.gateway.scripts import LARGE
-from serving.host import ports
-from serving.host.ports import LOOPBACK
 from serving.recordings.configuration import Served
 from serving.recordings.process import UNAVAILABLE
-from tests.doubles.triton_server import LENGTH, Double, handler_of
+from tests.doubles.triton_server import LENGTH, Double, behind_gateway
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -36,20 +31,8 @@ RANKING = {
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Double, Gateway]]:
-    double = Double(tmp_path_factory.mktemp("run"))
-    http = ThreadingHTTPServer((LOOPBACK, double.upstream.http), handler_of(double))
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    models = {"demo": Served(Settings(), 1)}
-    options = GatewayOptions(ports.free(1)[0])
-    try:
-        with Gateway(double, options, response_timeout=30, models=models) as gateway:  # type: ignore[arg-type]
-            gateway.start()
-            yield double, gateway
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
+    with behind_gateway(tmp_path_factory.mktemp("run"), {"demo": Served(Settings(), 1)}) as both:
+        yield both
 
 
 def ready(gateway: Gateway) -> Any:

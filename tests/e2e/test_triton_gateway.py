@@ -9,7 +9,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -20,9 +19,8 @@ from speaker_worker import ATTEMPT_HEADER
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions, Limits
 from serving.host import ports
-from serving.host.ports import LOOPBACK
 from serving.triton.upstream import METHODS
-from tests.doubles.triton_server import LENGTH, Calls, Double, handler_of
+from tests.doubles.triton_server import LENGTH, Double, behind_gateway
 from tests.e2e.open_inference import field_of
 
 pytestmark = pytest.mark.e2e
@@ -37,22 +35,8 @@ UNSERVED = (
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Double, Gateway]]:
-    double = Double(tmp_path_factory.mktemp("run"))
-    http = ThreadingHTTPServer((LOOPBACK, double.upstream.http), handler_of(double))
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    calls = grpc.server(ThreadPoolExecutor(2), handlers=[Calls(double)])
-    calls.add_insecure_port(f"{LOOPBACK}:{double.upstream.grpc}")
-    calls.start()
-    try:
-        with Gateway(double, GatewayOptions(ports.free(1)[0]), response_timeout=30) as gateway:  # type: ignore[arg-type]
-            gateway.start()
-            yield double, gateway
-    finally:
-        calls.stop(None).wait()
-        http.shutdown()
-        http.server_close()
-        thread.join()
+    with behind_gateway(tmp_path_factory.mktemp("run")) as both:
+        yield both
 
 
 Ask = Callable[..., requests.Response]
