@@ -103,13 +103,13 @@ def add_run_options(parser: argparse.ArgumentParser, quick: str) -> None:
     parser.add_argument("--results", type=Path, help="folder to write to (default: the committed results)")
 
 
-def add_processor_option(parser: argparse.ArgumentParser) -> None:
-    """--processor, as `hold` reads it."""
-    parser.add_argument(
+def add_processor_option(option: Callable[..., object]) -> None:
+    """--processor, as `hold` reads it, by what adds options to the parser: argparse's, or pytest's."""
+    option(
         "--processor",
         choices=("own", "avx2"),
         default="own",
-        help="avx2: this one held to AVX2, without what cannot be (%(default)s)",
+        help="avx2: this one, on x86-64, without AVX-512, bf16 and what cannot be held to that (%(default)s)",
     )
 
 

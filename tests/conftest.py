@@ -9,20 +9,15 @@ import psutil
 import pytest
 from speaker_id.plan import FOLDER_VARIABLE
 
-from measure import ROOT
-from measure.machine import AVX2, processor
+from measure import ROOT, command
+from measure.machine import processor
 from serving import model_servers
 
 WORKER_BYTES = 3 << 30  # of one with the servers of its tests; one alone, at the models of full size, has 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--processor",
-        choices=("own", "avx2"),
-        default="own",
-        help="avx2: without AVX-512 and bf16, on x86-64",
-    )
+    command.add_processor_option(parser.addoption)
     parser.addoption(
         "--server",
         choices=model_servers.NAMES,
@@ -35,8 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     kernels = ROOT / "build" / "kernels"  # measured once for all servers and runs
     kernels.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault(FOLDER_VARIABLE, str(kernels))
+    command.hold(config.getoption("--processor"))
     if config.getoption("--processor") == "avx2":
-        os.environ |= AVX2  # before anybody imports torch, which reads it then
         import torch
 
         found = torch.cpu.get_capabilities()

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=CLIPS, help="default: %(default)s")
     only = f"of {','.join(engines.NAMES)}; hf-one always runs"
     parser.add_argument("--only", type=command.names, default=engines.NAMES, help=only)
-    command.add_processor_option(parser)
+    command.add_processor_option(parser.add_argument)
     command.add_run_options(parser, quick="3 clips, one round")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.only) - set(engines.NAMES):

@@ -24,7 +24,7 @@ CLIPS = 200  # for agreement
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("measure.bench.int8", "Measure whether int8 is worth serving.", RESULTS)
-    command.add_processor_option(parser)
+    command.add_processor_option(parser.add_argument)
     parser.add_argument("--clips", type=int, default=CLIPS, help="for agreement (%(default)s)")
     chosen = parser.parse_args(arguments)
     return command.guarded("measure.bench.int8", lambda: run(chosen))
