@@ -127,7 +127,7 @@ class TorchServeSink:
     def send(self, observations: Iterable[Observation]) -> None:
         """Write all at once, in the form that TorchServe's frontend reads from a worker's output.
 
-        `metric.add_or_update` writes the same, but with a call of the logger and of the system for each: 4 ms a batch.
+        `metric.add_or_update` writes the same, but with a call of the logger and of the system for each.
         """
         lines = [
             self._line(name, value, more)

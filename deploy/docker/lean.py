@@ -67,8 +67,8 @@ def modules(root: Path) -> Iterator[str]:
 def imported() -> list[str]:
     """The source files of everything that the bundle's modules import, Python's own included.
 
-    Not everything that is installed: three quarters of that (models of other kinds, compilers) is never imported, and
-    its compiled files would be a tenth of the image. What is missed here is compiled at each start.
+    Not everything that is installed: most of that (models of other kinds, compilers) is never imported, and compiled it
+    would only make the image larger. What is missed here is compiled at each start.
     """
     names = [name for folder in ("", "handler") for name in modules_of(folder)]
     names += ["ts.model_service_worker", "model_archiver.model_packaging"]

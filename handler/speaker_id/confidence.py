@@ -156,8 +156,8 @@ class Distances:
     """Squared distances to points in the metric of an inverse covariance P: x·Px − 2 x·Pp + p·Pp.
 
     What depends on the points alone is computed once, so that a clip costs one product with P and not one for each
-    point. In double precision, where the difference loses nothing that fp32 has, and in numpy, whose operations on so
-    few numbers take half of torch's time.
+    point. In double precision, where the difference loses nothing that fp32 has, and in numpy: on so few
+    numbers an operation costs what its call does, and torch's calls cost more.
 
     Attributes:
         precision: (width, width), P.

@@ -2,10 +2,10 @@
 
 Audio has any length, and each shape of a product has a kernel of its own. oneDNN caches the last 1024 that were used.
 ideep, torch's layer above it, caches the last 1024 of each kind of product once more in each thread, including those
-that oneDNN has evicted. A linear map's kernel takes half a megabyte in the first cache and a quarter in each of the
-second, though its code is 10 kB: with mixed lengths a worker of two threads grew by 500 MB, and more threads would have
-grown more. The packed encoder uses few shapes (`Operators.step`); the rest, such as very short clips, bf16 attention
-and the reference encoder, is bounded here.
+that oneDNN has evicted. A kernel takes far more memory in either than its code has: with mixed lengths a worker grew by
+hundreds of megabytes, and by more with more threads (`python -m measure.bench.handler` shows what it takes now). The
+packed encoder uses few shapes (`Operators.step`); the rest, such as very short clips, bf16 attention and the reference
+encoder, is bounded here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def one_thread() -> Iterator[None]:
     """Limit the caller's own kernels to one thread for the block.
 
     torch's threads wait for each other after every kernel. For what takes microseconds that is most of the time, and on
-    a busy machine milliseconds: those of two threads for the labels of one clip took thirteen times the processor time.
+    a busy machine milliseconds, in which the threads that wait spin and use the processor.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

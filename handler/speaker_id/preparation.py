@@ -1,6 +1,6 @@
 """Waveforms as the checkpoint's feature extractor prepares them, for the one that computes nothing else.
 
-Source: transformers 5.23, `Wav2Vec2FeatureExtractor`, which takes 0.2 ms a clip and more to get there.
+Source: transformers 5.23, `Wav2Vec2FeatureExtractor`, whose checks and conversions cost more than what it computes.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def to_json(plan: Plan) -> str:
 
 
 def from_json(text: str) -> Plan:
-    """The inverse of `to_json`; by hand, as pydantic would delay each start of the worker by a quarter."""
+    """The inverse of `to_json`; by hand, as importing pydantic would delay each start of the worker."""
     content = json.loads(text)
     shots = (
         Shot(

@@ -16,7 +16,7 @@ from serving.gateway.static import source_hash
 
 FOLDER = Path(__file__).resolve().parent
 TEMPLATE = "page.html.j2"
-OPTIONAL = re.compile(r"</(?:td|th|tr)>")  # end tags that HTML lets one leave out: a tenth of the page
+OPTIONAL = re.compile(r"</(?:td|th|tr)>")  # end tags that HTML lets one leave out, of which the page has many
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 METHODS = ("get", "post", "put")
 ALIKE = (("get",), ("post", "put"))  # a path's operations; what takes POST takes PUT

@@ -33,14 +33,14 @@ from tests.e2e.started import STUB, Run, Serve, StartServe, copy_checkpoint
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-# A hundred servers are started, and of each Java's processor time half goes into compilers and collectors that pay off
-# within minutes, and half of the rest into loading the same classes.
+# A hundred servers are started, and Java's processor time at a start goes into compilers and collectors that pay off
+# within minutes, and into loading the same classes each time.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_java(stub_archive: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Java starts in a third of the time, in these tests alone."""
+    """Java starts faster, in these tests alone."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

@@ -1,4 +1,4 @@
-"""How long a recording is, before it is decoded: from its packets, of which an hour takes half a second to read.
+"""How long a recording is, before it is decoded: from its packets, which are read and not decoded.
 
 What packets state may be wrong, and must not have a recording refused that could be decoded: the first ones are
 decoded, and where they have another length than they state, or a packet is longer than any codec's, the length is not
@@ -19,7 +19,7 @@ from speaker_id.audio.layout import check_length
 from speaker_id.audio.media import Media
 from speaker_id.errors import RequestError
 
-# Of 20 ms an hour has 180,000. Too high: reading them takes seconds. Too low: more recordings are refused late.
+# Of 20 ms an hour has 180,000. Too high: reading them takes long. Too low: more recordings are refused late.
 MOST_PACKETS = 400_000
 # Times the length that is accepted: so many of the codec's frames may be damaged, and are left out.
 DAMAGED = 1 + MOST_DAMAGED

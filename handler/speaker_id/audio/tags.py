@@ -53,7 +53,7 @@ def without_tags(data: bytes) -> bytes:
 
 
 def _names(data: bytes) -> list[int]:
-    """Return where tags' names are, in order. Five searches in C: one regular expression would cost ten times more."""
+    """Return where tags' names are, in order. Five searches for fixed names cost less than a regular expression."""
     found = []
     for name in (b"ID3", b"TAG", b"APETAGEX", b"Xing", b"Info"):
         at = data.find(name)

@@ -38,7 +38,7 @@ def load(content: bytes | bytearray, settings: Settings) -> Any:
         MalformedRequest: it is not valid JSON, or an object repeats a key.
     """
     clips = settings.max_request_clips
-    octets = np.frombuffer(content, np.uint8)  # a third of the time of bytes.count
+    octets = np.frombuffer(content, np.uint8)  # NumPy compares by SIMD, bytes.count byte by byte
     lists, strings = _count(octets, b"{") + _count(octets, b"["), _count(octets, b'"') // 2
     if lists > (most := JSON_FLAT + JSON_LISTS_A_CLIP * clips):
         raise RequestTooLarge(f"the JSON has {lists} lists and objects; at most {most} are accepted")

@@ -26,7 +26,7 @@ UNREADABLE = "a name, parameter or id in the message is not text in UTF-8"
 
 
 class Reader:
-    """Reads one message, whose fields it counts: a field of two bytes costs a hundred times as much memory.
+    """Reads one message, whose fields it counts: a field of two bytes costs the memory of several objects.
 
     Args:
         most: fields that it may have, those of the messages in it included.

@@ -163,7 +163,7 @@ def test_v2_names_every_heads_outputs_and_refuses_others() -> None:
 
 
 def test_answers_are_computed_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For what takes microseconds, several wait for each other most of the time: up to ten times the processor time."""
+    """For what takes microseconds, several wait for each other most of the time, which uses the processor too."""
     answer, threads = labels.answer, []
 
     def watched(*given: Any) -> Any:

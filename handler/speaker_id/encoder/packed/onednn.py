@@ -42,7 +42,7 @@ class FusedLinear:
 
 
 class SeparateLinear(FusedLinear):
-    """The same product, followed by torch's GELU or sum: with AVX2 oneDNN's GELU takes three times as long."""
+    """The same product, followed by torch's GELU or sum: with AVX2 alone oneDNN's own are slower, as `tuning` finds."""
 
     def gelu(self, rows: Tensor) -> Tensor:
         return gelu(self(rows))
@@ -73,7 +73,7 @@ class OneDnnOperators(PortableOperators):
     def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         if self.dtype == torch.float32:
             return super().attention(query, key, value)
-        # torch's flash attention computes bf16 at half the speed of oneDNN's batched product
+        # in bf16 oneDNN's batched products are faster than torch's flash attention
         heads, frames, _ = query.shape
         query, key, value = query.contiguous(), key.transpose(1, 2).contiguous(), value.contiguous()
         out = torch.empty_like(query)

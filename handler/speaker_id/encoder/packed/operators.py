@@ -95,7 +95,7 @@ class PortableOperators:
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device
-        # on CPUs, half or twice of either is within 2 % of the speed; a GPU is fastest with all at once
+        # on CPUs the speed hardly depends on either (`tuning` times others); a GPU is fastest with all at once
         self.chunk, self.tile = (256, 48) if device.type == "cpu" else (1 << 16, 1 << 12)
 
     def linear(self, affine: Affine) -> Linear:

@@ -1,9 +1,9 @@
 """The positional convolution (128 taps in every published model), by FFT, never across a clip's border.
 
 Computed directly it costs 9 MFLOP a frame in groups too narrow for full speed, and oneDNN compiles it again for each
-length of clip (40 ms). By FFT it takes less than half the time, has one shape for all lengths, and is as exact. Each
-clip is cut into blocks that overlap by `kernel - 1` frames (overlap-save). Beyond the clip's ends a block contains
-zeros, as the convolution's own padding does, never a neighbour's frames.
+length of clip. By FFT it has fewer operations, one shape for all lengths, and is as exact. Each clip is cut into blocks
+that overlap by `kernel - 1` frames (overlap-save). Beyond the clip's ends a block contains zeros, as the convolution's
+own padding does, never a neighbour's frames.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from speaker_id.encoder.packed.weights import Norm, Positional
 @cache
 def varlen_attention() -> Callable[..., Any]:
     """Attention over clips of several lengths. Imported only where it is computed: it imports torch's compiler, which
-    takes a worker a second and 90 MB."""
+    costs a worker time at its start, and memory."""
     from torch.nn.attention.varlen import varlen_attn
 
     # sums over keys, whose number of parts would depend on the longest clip of the batch; older versions never split

@@ -25,8 +25,8 @@ from speaker_id.preparation import EPSILON, Preparation
 class BatchedPrepare(Prepare):
     """Waveforms → one signal on the device, normalised there, and its layout.
 
-    A clip of silence may stand last, whose answer nobody reads: it rounds the number of rows up, by 1 % on average,
-    since products of ever new sizes cost the processor some half a millisecond each (docs/results/gpu.md).
+    A clip of silence may stand last, whose answer nobody reads: it rounds the number of rows up, since products
+    of ever new sizes cost the processor time for each (docs/results/gpu.md).
     """
 
     convolutions: BatchedConvolutions
