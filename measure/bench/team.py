@@ -107,7 +107,7 @@ def results(futures: Sequence[Future[Any]]) -> list[Any]:
         return [future.result() for future in futures]
     except Unavailable:
         raise
-    except Exception as exc:  # whatever a peer's library raises
+    except Exception as exc:  # it was ended, such as by the kernel for want of memory
         raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,22 @@ class Here:
     turn: Turn
 
 
+@contextmanager
+def in_words() -> Iterator[None]:
+    """What a peer's library raises, in words: the class may be the library's, and the process that gets it has none.
+
+    Raises:
+        Unavailable: has the library's reason.
+    """
+    try:
+        yield
+    except Unavailable:
+        raise
+    except Exception as exc:
+        raise Unavailable(f"{type(exc).__name__}: {exc}") from exc
+
+
+@in_words()
 def load(loader: str, folder: Path, threads: int, allocator: str, packages: str) -> tuple[int, str]:
     """Load and warm up; gives this process's id, and what computes.
 
@@ -68,6 +85,7 @@ def receive(turn: Turn) -> None:
     reset_peaks()
 
 
+@in_words()
 def work() -> TurnAnswer:
     """Answer what was received."""
     return TurnAnswer(answer(Here.loaded.encode, Here.turn), peaks()["HWM"])

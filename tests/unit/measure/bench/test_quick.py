@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from measure import Unavailable
-from measure.bench import RESULTS, environments
+from measure.bench import RESULTS, environments, worker
 from measure.bench.contest import EncoderContest, WorkPlan, agreement, difference
 from measure.bench.encoder import main
 from measure.bench.engines import (
@@ -25,6 +25,7 @@ from measure.bench.engines import (
     ZENTORCH_FP32,
     Contestant,
     Engine,
+    Loaded,
     able,
     choose,
 )
@@ -185,6 +186,24 @@ def test_a_worker_that_cannot_load_is_reported_and_leaves_nothing(tmp_path: Path
     with pytest.raises(Unavailable, match=r"manifest\.json"):
         team.__enter__()
     assert multiprocessing.active_children() == []
+
+
+def test_a_worker_gives_a_librarys_reason_without_the_librarys_class(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Strange(Exception):
+        """As a library's own: the process that starts the worker cannot import it."""
+
+    def fail(*_: object) -> Loaded:
+        raise Strange("no rule for aten::mT")
+
+    monkeypatch.setitem(LOADERS, "failing", fail)
+    with pytest.raises(Unavailable, match=r"^Strange: no rule for aten::mT$"):
+        worker.load("failing", tmp_path, 1, "glibc", "")
+    monkeypatch.setattr(worker.Here, "loaded", Loaded(fail, "it"), raising=False)
+    monkeypatch.setattr(worker.Here, "turn", Turn(HF_ONE, [np.zeros(3, np.float32)]), raising=False)
+    with pytest.raises(Unavailable, match=r"^Strange: no rule for aten::mT$"):
+        worker.work()
 
 
 def test_a_worker_that_dies_is_reported(tmp_path: Path) -> None:
