@@ -12,12 +12,12 @@ from http import HTTPStatus
 from pathlib import Path
 
 import torch
-from speaker_id import kernels
 from speaker_id.activity import Activity
 from speaker_id.cancellations import Cancellations
 from speaker_id.encoder.contract import warm_up
 from speaker_id.errors import WorkerDied
 from speaker_id.job import Outcome
+from speaker_id.memory import return_freed
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
 from speaker_id.protocol.request import Bytes, header
@@ -114,7 +114,7 @@ class Worker:
         sources = pipeline.answering.joined.sources(pipeline.open_sets)
         warm_up(pipeline.encoder, settings.warmup_seconds, pipeline.sampling_rate, sources)
         pipeline.decoders.ready()
-        kernels.return_freed()
+        return_freed()
         self.suspects = Suspects.from_environment()
         self.activity = Activity()  # not before: who sees it shown knows that the model is loaded
         self.telemetry.started(

@@ -1,4 +1,4 @@
-"""Bound the caches of oneDNN's kernels, the threads of torch's, and what loading a model leaves behind.
+"""Bound the caches of oneDNN's kernels, and the threads of torch's.
 
 Audio has any length, and each shape of a product has a kernel of its own. oneDNN caches the last 1024 that were used.
 ideep, torch's layer above it, caches the last 1024 of each kind of product once more in each thread, including those
@@ -10,7 +10,6 @@ encoder, is bounded here.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +28,6 @@ def bound_caches() -> None:
     """Bound both, unless the environment already does. Call this before anything is computed: each is read once."""
     for name, capacity in CAPACITIES.items():
         os.environ.setdefault(name, capacity)
-
-
-def return_freed() -> None:
-    """Return freed memory to the system: glibc keeps most of what loading and warm-up have allocated and freed."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # other C libraries have none
-        trim(0)
 
 
 @contextmanager

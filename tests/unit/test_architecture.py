@@ -20,6 +20,7 @@ BEFORE = {
     "cancellations": set(),
     "clip": set(),
     "kernels": set(),
+    "memory": set(),
     "plan": set(),
     "settings": {"plan"},
     "manifest": set(),

@@ -70,32 +70,3 @@ def test_a_bound_that_the_environment_sets_stays(monkeypatch: pytest.MonkeyPatch
     kernels.bound_caches()
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "512"
     assert os.environ["LRU_CACHE_CAPACITY"] == kernels.CAPACITIES["LRU_CACHE_CAPACITY"]
-
-
-@pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library returns freed memory by itself"
-)
-def test_what_loading_has_freed_is_returned_to_the_system() -> None:
-    size, count = 64 << 10, 512  # below the size from which the C library maps each block by itself
-    libc = ctypes.CDLL(None)
-    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
-        ctypes.c_void_p,
-        [ctypes.c_size_t],
-        [ctypes.c_void_p],
-    )
-    blocks = [libc.malloc(size) for _ in range(count)]
-    for block in blocks:
-        ctypes.memset(block, 1, size)
-    held = libc.malloc(size)  # above them, so that freeing them does not shrink the heap
-    for block in blocks:
-        libc.free(block)
-    before = resident()
-    kernels.return_freed()
-    after = resident()
-    libc.free(held)
-    assert before - after > size * count / 2
-
-
-def resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,7 +1,8 @@
-"""A process that really has no memory left for a body: its own request fails, and its mates are answered."""
+"""Memory of a process: where none is left for a body, its own request fails alone; what was freed is returned."""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from speaker_id.memory import return_freed
 
 SCARCE = """
 import json, resource, sys
@@ -34,3 +36,32 @@ def test_a_body_too_large_for_the_memory_that_is_left_fails_alone() -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     first, large, last = json.loads(done.stdout)
     assert (large["code"], first, first[0]["label"]) == ("out_of_memory", last, "up")
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library returns freed memory by itself"
+)
+def test_what_was_freed_is_returned_to_the_system() -> None:
+    size, count = 64 << 10, 512  # below the size from which the C library maps each block by itself
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.c_size_t],
+        [ctypes.c_void_p],
+    )
+    blocks = [libc.malloc(size) for _ in range(count)]
+    for block in blocks:
+        ctypes.memset(block, 1, size)
+    held = libc.malloc(size)  # above them, so that freeing them does not shrink the heap
+    for block in blocks:
+        libc.free(block)
+    before = resident()
+    return_freed()
+    after = resident()
+    libc.free(held)
+    assert before - after > size * count / 2
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
