@@ -5,7 +5,8 @@
 
 A run that was ended, killed too, goes on where it stopped when it is started again. It is a considerate caller: it asks
 less while its requests wait behind others', and waits as long as the server asks it to. It needs this folder, Python
-3.10+ and `requests`; `rich` shows progress where it is installed.
+3.10+ and `requests`. Progress goes to standard error: a bar on a terminal where `rich` is installed, else a line every
+ten seconds.
 
 Exit codes: 0 every clip was identified, 1 some were not (their lines have `error` and `code`), 2 wrong usage, or the
 server refuses whatever clip it is, 3 the server was not there for longer than --patience, 130 Ctrl-C.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +32,7 @@ SAY_SECONDS = 10.0  # between lines of progress where there is no terminal
 
 
 def shown(done: Iterator[Entry], answers: Answers, total: int, before: int) -> None:
-    """Take what is done, with a progress bar on a terminal, else a line every ten seconds."""
+    """Take what is done, with a progress bar on a terminal, else a line now and then."""
     if sys.stderr.isatty():
         with contextlib.suppress(ImportError):
             from rich.console import Console
@@ -40,16 +42,34 @@ def shown(done: Iterator[Entry], answers: Answers, total: int, before: int) -> N
             for _ in steps:
                 pass
             return
-    began = said = time.monotonic()
-    for number, _ in enumerate(done, 1):
-        if (now := time.monotonic()) - said >= SAY_SECONDS:
-            said, rate = now, number / (now - began)
-            left = (total - before - number) / rate
-            print(
-                f"batch: {before + number:,} of {total:,} clips, {rate:.1f}/s, {left / 60:.0f} min left, "
-                f"{answers.failed:,} failed",
-                file=sys.stderr,
-            )
+    with said(answers, total, before):
+        for _ in done:
+            pass
+
+
+@contextlib.contextmanager
+def said(answers: Answers, total: int, before: int) -> Iterator[None]:
+    """Print a line every SAY_SECONDS, also while the server keeps every clip waiting."""
+    began, known, ended = time.monotonic(), len(answers.done), threading.Event()
+
+    def report() -> None:
+        while not ended.wait(SAY_SECONDS):
+            number = len(answers.done) - known
+            rate = number / (time.monotonic() - began)
+            left = f"{(total - before - number) / rate / 60:.0f} min left, " if number else ""
+            say(f"{before + number:,} of {total:,} clips, {rate:.1f}/s, {left}{answers.failed:,} failed")
+
+    thread = threading.Thread(target=report, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def say(text: str) -> None:
+    print(f"batch: {text}", file=sys.stderr, flush=True)
 
 
 def main(
@@ -75,19 +95,13 @@ def main(
         answers = Answers(args.out, args.model)
         with contextlib.closing(answers), Client(args.url, args.model, **server) as client:
             before = sum(entry.name in answers.done for entry in wanted)
-            if before:
-                print(
-                    f"batch: {before:,} of {len(wanted):,} clips have answers in {args.out}", file=sys.stderr
-                )
+            say(f"{before:,} of {len(wanted):,} clips have answers in {args.out}")
             batch = Batch(client, answers, Pace(args.concurrency), args.patience, {"top_k": args.top_k})
             shown(batch.run(wanted), answers, len(wanted), before)
     except (BatchError, OSError) as exc:
-        print(f"batch: {exc}", file=sys.stderr)
+        say(str(exc))
         return exc.code if isinstance(exc, BatchError) else 2
     except KeyboardInterrupt:
         return 130
-    print(
-        f"batch: {len(answers.done):,} answers in {args.out}, {answers.failed:,} of them errors",
-        file=sys.stderr,
-    )
+    say(f"{len(answers.done):,} answers in {args.out}, {answers.failed:,} of them errors")
     return 1 if answers.failed else 0

@@ -70,6 +70,23 @@ def test_a_list_names_its_clips_in_a_column_relative_to_itself(
     assert (gone["clip"], gone["code"]) == ("gone.wav", "unreadable_file")
 
 
+def test_progress_is_said_while_every_clip_waits(
+    server: Server,
+    archive: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "SAY_SECONDS", 0.1)
+    server.otherwise.delay = 0.5
+    out = tmp_path / "answers.jsonl"
+    assert batch(server, archive, out) == 0
+    first, second, *_, last = capsys.readouterr().err.splitlines()
+    assert first == f"batch: 0 of 3 clips have answers in {out}"
+    assert second == "batch: 0 of 3 clips, 0.0/s, 0 failed"
+    assert last == f"batch: 3 answers in {out}, 0 of them errors"
+
+
 @pytest.mark.parametrize(
     "left", [b'{"cl', b'{"clip": "b/c d', b'{"clip": "b/c d.mp3", "model": "demo", "labels": []}']
 )
