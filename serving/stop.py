@@ -53,8 +53,10 @@ def ask(serve: Identity, seconds: float) -> None:
                 process.kill()
             wait_until(lambda: not serve.alive, KILLED_SECONDS)
             return
+        # of a server that is still starting there are none; ending its processes is part of the time
         say(
-            f"waiting for process {serve.pid} to answer the requests it has accepted: at most {left:.0f} s more"
+            f"waiting for process {serve.pid} to end, which answers the requests it has accepted first: at most "
+            f"{left:.0f} s more, then it is killed"
         )
 
 

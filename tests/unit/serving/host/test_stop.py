@@ -65,9 +65,9 @@ def test_what_is_waited_for_is_said_and_has_an_end(
     assert process.wait(600) == -signal.SIGKILL
     *waited, killed = capsys.readouterr().out.splitlines()
     assert (
-        f"waiting for process {identity.pid} to answer the requests it has accepted: at most 1 s more"
-        in waited
-    )
+        f"waiting for process {identity.pid} to end, which answers the requests it has accepted first: at most 1 s "
+        "more, then it is killed"
+    ) in waited
     assert killed == f"process {identity.pid} has not ended within 1 s and is killed"
 
 
