@@ -5,9 +5,12 @@ Importing this takes seconds: a worker does so only for a model that the packed 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -35,11 +38,28 @@ from speaker_id.parameters import check_tensors
 # what transformers raises for an invalid config or weights file
 UNLOADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
 OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"  # where torch's compiler keeps what it has compiled
 
 
 def class_of(config: Mapping[str, Any]) -> Any:
     """Return transformers' class that loads what a `config.json` describes."""
+    _load_compiler()
     return AutoModelForAudioXVector if is_xvector(config) else AutoModelForAudioClassification
+
+
+@cache
+def _load_compiler() -> None:
+    """Import torch's compiler, as transformers' models do, without the empty folder that this leaves in TMPDIR.
+
+    The import creates the folder of compiled code, and names it in the environment, which child processes inherit.
+    Nothing is compiled here.
+    """
+    given = os.environ.get(COMPILED)
+    with TemporaryDirectory() as folder:
+        os.environ[COMPILED] = given or folder
+        import torch._dynamo  # noqa: F401  # most of a second, and only models of transformers need it
+    if given is None:
+        del os.environ[COMPILED]
 
 
 def read(folder: Path, manifest: Manifest, content: Mapping[str, Any]) -> tuple[list[Any], Any]:
