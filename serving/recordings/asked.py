@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import dataclass, replace
@@ -127,14 +126,16 @@ def of_json(request: web.Request, path: Path, body: bytes, settings: Settings) -
     content = coding.plain(body, request.headers)
     text, tail = binary.split(content, request.headers)
     asked, query = _outside(request)
-    headers = {name: value for name, value in request.headers.items() if name.lower() not in CODED}
     if KEY in text:
         document = json_body.load(text, settings)
         given = document.get("parameters") if isinstance(document, dict) else None
         if isinstance(given, dict) and (inside := given.pop("windows", None)) is not None:
-            asked, text = windows.from_parameter(inside), json.dumps(document).encode()
+            asked = windows.from_parameter(inside)
+            options = protocol.options_beside(payload(request, path, b"", query))
+            return _recording(request, asked, protocol.parse_json(document, settings, options, tail))
     if asked is None:
         return None
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in CODED}
     whole = bytes(text) if tail is None else b"".join((text, tail.content))
     if tail is not None:
         headers[binary.HEADER] = str(len(text))

@@ -15,7 +15,7 @@ clip's answer is `{"model", "revision", "dim", "embedding"}` in place of a ranki
 
 from speaker_id.protocol.deadline import deadline
 from speaker_id.protocol.message import write_message
-from speaker_id.protocol.parse import parse
+from speaker_id.protocol.parse import options_beside, parse, parse_json
 from speaker_id.protocol.render import Embeddings, check_size, dump, least_bytes, render
 from speaker_id.protocol.request import (
     EMBEDDING,
@@ -52,8 +52,10 @@ __all__ += [
     "deadline",
     "dump",
     "least_bytes",
+    "options_beside",
     "outputs_of",
     "parse",
+    "parse_json",
     "render",
     "render_tensors",
     "write_message",

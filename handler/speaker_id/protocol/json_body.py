@@ -1,7 +1,8 @@
 """Bytes → a JSON value, in memory that the body's length bounds: at most 16 bytes for each of its own.
 
-Parsed JSON is larger than its text: 4 to 13 bytes for each byte of numbers, but 25 for empty lists, objects and short
-strings. A request needs few of those, so they are counted, by their brackets and quotes, before anything is parsed.
+Parsed JSON is larger than its text: 4 to 13 bytes for each byte of numbers, unless they are many and samples
+(`number_lists`), but 25 for empty lists, objects and short strings. A request needs few of those, so they are counted,
+by their brackets and quotes, before anything is parsed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speaker_id.errors import MalformedRequest, RequestTooLarge
+from speaker_id.protocol import number_lists
 from speaker_id.protocol.values import shown
 from speaker_id.settings import JSON_FLAT, JSON_LISTS_A_CLIP, JSON_STRINGS_A_CLIP, Settings
 
@@ -31,7 +33,7 @@ def is_json(content: bytes | bytearray) -> bool:
 
 
 def load(content: bytes | bytearray, settings: Settings) -> Any:
-    """Parse a JSON text.
+    """Parse a JSON text; long lists of samples are arrays.
 
     Raises:
         RequestTooLarge: more lists, objects or strings than a request of the most clips needs.
@@ -45,7 +47,7 @@ def load(content: bytes | bytearray, settings: Settings) -> Any:
     if strings > (most := JSON_FLAT + JSON_STRINGS_A_CLIP * clips):
         raise RequestTooLarge(f"the JSON has {strings} strings; at most {most} are accepted")
     try:
-        return json.loads(without_mark(content), object_pairs_hook=unrepeated)
+        return number_lists.load(without_mark(content), unrepeated)
     except json.JSONDecodeError as exc:
         raise MalformedRequest(f"the body is not valid JSON: {exc.msg} at character {exc.pos}") from exc
     except (UnicodeDecodeError, ValueError, RecursionError) as exc:

@@ -8,7 +8,7 @@ samples], with a `sampling_rate` parameter.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,7 @@ def tensor_clips(
     data: Any = tensor.get("data")
     size = given.get("binary_data_size")
     content = None if size is None else binary_content(size, data, name, tail)
-    if content is None and not isinstance(data, list):
+    if content is None and not isinstance(data, values.LISTS):
         raise MalformedRequest(f"data must be a list, not {values.kind(data)}")
     if tensor["datatype"] == "BYTES":
         return bytes_clips(sizes, data) if content is None else binary_clips(sizes, content, name)
@@ -157,7 +157,7 @@ def binary_clips(sizes: tuple[int, ...], content: memoryview, name: str) -> list
     return clips
 
 
-def bytes_clips(sizes: tuple[int, ...], data: list[Any]) -> list[Clip]:
+def bytes_clips(sizes: tuple[int, ...], data: Sequence[Any]) -> list[Clip]:
     if len(data) != sizes[0]:
         raise MalformedRequest(f"data has {len(data)} elements, but shape {list(sizes)} declares {sizes[0]}")
     clips: list[Clip] = []
@@ -184,7 +184,7 @@ def check_waveforms(sizes: tuple[int, ...], rate: Any, settings: Settings) -> in
     return hertz
 
 
-def waveforms(sizes: tuple[int, ...], data: list[Any]) -> npt.NDArray[np.float32]:
+def waveforms(sizes: tuple[int, ...], data: Sequence[Any]) -> npt.NDArray[np.float32]:
     """Return the numbers of an FP32 tensor's JSON in its shape."""
     rows = values.innermost(data, MAX_DIMENSIONS, "data")
     count = sum(map(len, rows))

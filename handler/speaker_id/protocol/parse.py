@@ -43,12 +43,7 @@ def parse(payload: Payload, settings: Settings) -> Request:
         )
         return replace(asked, form="grpc")
     content, fields = split(form.parts(parts["body"], payload.form) if payload.form else parts)
-    outside = (
-        values.options(fields, "part"),
-        path_options(payload.path),
-        header_options(payload.headers),
-        query_options(payload.query),
-    )
+    outside = (values.options(fields, "part"), *options_beside(payload))
     if not content:
         raise MalformedRequest(f"{EMPTY_BODY}, or JSON")
     content, tail = binary.split(content, payload.headers)
@@ -69,6 +64,20 @@ def parse(payload: Payload, settings: Settings) -> Request:
                 "JSON in bytes"
             ) from exc
         raise
+    return parse_json(value, settings, outside, tail)
+
+
+def parse_json(
+    value: Any, settings: Settings, outside: tuple[Options, ...], tail: binary.Tail | None
+) -> Request:
+    """Parse the value of a JSON body.
+
+    Args:
+        value: as `json_body.load` returns it.
+        settings: limits.
+        outside: options that were given elsewhere than in the JSON.
+        tail: the bytes after the JSON; None where the request declares none.
+    """
     if not isinstance(value, dict):
         raise MalformedRequest(f"the JSON body must be an object, not {values.kind(value)}")
     if "instances" not in value and isinstance(value.get("inputs"), list):
@@ -90,6 +99,11 @@ def split(parts: Mapping[str, Bytes]) -> tuple[Bytes, dict[str, Bytes]]:
     if len(names) > 1:
         raise MalformedRequest(f"send one audio part, not {len(names)}: {', '.join(names)}")
     return parts[names[0]], {name: value for name, value in parts.items() if name != names[0]}
+
+
+def options_beside(payload: Payload) -> tuple[Options, ...]:
+    """Parse the options that are given beside the body."""
+    return path_options(payload.path), header_options(payload.headers), query_options(payload.query)
 
 
 def path_options(path: str) -> Options:

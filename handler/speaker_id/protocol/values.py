@@ -6,7 +6,8 @@ import binascii
 import contextlib
 import json
 import re
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ import pybase64
 
 from speaker_id.clip import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, EncodedAudio, RawAudio
 from speaker_id.errors import AudioTooLong, InvalidParameter, MalformedRequest
+from speaker_id.protocol.number_lists import NUMBERS
 from speaker_id.protocol.request import AnswerKind, Options
 from speaker_id.settings import FPIR, MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFunction, Settings
 
@@ -23,7 +25,7 @@ KINDS = get_args(AnswerKind)
 WINDOWS = ("windows", "hop")  # of a recording: what is in front of the model answers them, if anything does
 INSIDE = ("windows",)  # the same in JSON, where it holds both
 NUMBER = re.compile(r"[0-9]{0,20}[.]?[0-9]{1,20}(e-?[0-9]{1,3})?")  # in text
-NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample
+LISTS = (list, array)  # what a list in JSON becomes: a long one of samples is an array of them
 STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")  # from the URL-safe one
 BLANKS = b" \t\r\n\f\v"
 SHOWN = 40  # characters of a caller's own text that a message may repeat
@@ -31,7 +33,7 @@ SHOWN = 40  # characters of a caller's own text that a message may repeat
 
 def shown(value: object) -> str:
     """Return a caller's value as an error message may show it: quoted, on one line, short."""
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, *LISTS)):
         return kind(value)  # its content may have any size and depth
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**SHOWN:
         return f"a number of more than {SHOWN} digits"  # repr raises past 4300
@@ -181,7 +183,7 @@ def raw_audio(samples: Any, rate: Any, settings: Settings, where: str) -> RawAud
     if rate is None:
         raise InvalidParameter(f"{where} needs a sampling_rate, in Hz")
     hertz = sampling_rate(rate, "sampling_rate")
-    if not isinstance(samples, list):
+    if not isinstance(samples, LISTS):
         raise MalformedRequest(f"{where} must be a list of numbers, not {kind(samples)}")
     rows = innermost(samples, 2, where)
     if len(rows) > MAX_CHANNELS:
@@ -189,8 +191,8 @@ def raw_audio(samples: Any, rate: Any, settings: Settings, where: str) -> RawAud
             f"{where} must be (samples,) or (channels, samples) of at most {MAX_CHANNELS} channels, not {len(rows)}"
         )
     check_seconds(max(map(len, rows), default=0), hertz, settings)
-    array = numbers(rows, where)
-    return RawAudio(array[0] if rows[0] is samples else array, hertz)
+    found = numbers(rows, where)
+    return RawAudio(found[0] if rows[0] is samples else found, hertz)
 
 
 def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
@@ -203,27 +205,31 @@ def check_seconds(samples: int, hertz: int, settings: Settings) -> None:
         )
 
 
-def innermost(values: list[Any], depth: int, where: str) -> list[list[Any]]:
+def innermost(values: Sequence[Any], depth: int, where: str) -> list[Sequence[Any]]:
     """Return the rows of numbers in a list nested at most `depth` deep; the list itself where it is flat."""
     rows = [values]
     for _ in range(depth - 1):
-        if not any(row and isinstance(row[0], list) for row in rows):
+        if not any(row and isinstance(row[0], LISTS) for row in rows):
             break
-        rows = [inner for row in rows for inner in row]
-        if not all(isinstance(row, list) for row in rows):
+        nested = all(isinstance(row, list) for row in rows)  # an array holds numbers
+        rows = [inner for row in rows for inner in row] if nested else []
+        if not nested or not all(isinstance(row, LISTS) for row in rows):
             raise MalformedRequest(f"{where} must be a regular array: its rows differ in depth")
     return rows
 
 
-def numbers(rows: list[list[Any]], where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+def numbers(rows: Sequence[Sequence[Any]], where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Convert rows of equal length to float32, (rows, length). NaN and infinity pass: the audio stage reports where.
 
     Types are checked before numpy sees a value: it would make every element as wide as the longest string.
     """
     if len(set(map(len, rows))) > 1:
         raise MalformedRequest(f"{where} must be a regular array: its rows differ in length")
-    array = np.empty((len(rows), len(rows[0]) if rows else 0), np.float32)
-    for target, row in zip(array, rows, strict=True):
+    found = np.empty((len(rows), len(rows[0]) if rows else 0), np.float32)
+    for target, row in zip(found, rows, strict=True):
+        if isinstance(row, array):
+            target[:] = np.frombuffer(row, np.float32)
+            continue
         if not NUMBERS.issuperset(map(type, row)):
             wrong = next(value for value in row if type(value) not in NUMBERS)
             raise MalformedRequest(f"{where} must contain only numbers, not {kind(wrong)}")
@@ -233,7 +239,7 @@ def numbers(rows: list[list[Any]], where: str) -> np.ndarray[Any, np.dtype[np.fl
                 target[:] = np.fromiter(row, np.float32, len(row))
         except OverflowError as exc:
             raise MalformedRequest(f"{where} contains a whole number of more than 308 digits") from exc
-    return array
+    return found
 
 
 def shape(value: Any, where: str) -> tuple[int, ...]:
@@ -251,5 +257,12 @@ def shape(value: Any, where: str) -> tuple[int, ...]:
 
 def kind(value: object) -> str:
     """Return JSON's name for a value's type."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        array: "a list",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return names.get(type(value), "a number")

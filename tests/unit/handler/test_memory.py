@@ -21,7 +21,7 @@ large = Payload({"body": b'{"instances":[{"sampling_rate":192000,"array":[' + b"
 pipe = pipeline(decoding=InThisProcess(1))
 pipe.identify([small])
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (used + (40 << 20),) * 2)
 outcomes = pipe.identify([small, large, small])
 json.dump([outcome.body for outcome in outcomes], sys.stdout)
 """

@@ -1,0 +1,100 @@
+"""A JSON text with long lists of numbers → its value, with these lists as arrays.
+
+Python's parser keeps the interpreter's lock until it returns, which takes half a second for a waveform of two minutes,
+and makes an object of 24 bytes of each number. So a long list is cut at commas, each piece is parsed by itself and
+becomes float32, and between two pieces other threads run. The rest of the text, with a mark in place of each list, is
+parsed as any other. Where such a list holds something else than numbers, or stands where no samples do, and where the
+text is not valid, the whole text is parsed at once, so that values and errors are the parser's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+Pairs = list[tuple[str, Any]]
+Hook = Callable[[Pairs], dict[str, Any]]
+
+# Bytes. Too high: other threads wait longer for the lock. Too low: each piece costs microseconds.
+PIECE = 1 << 16
+KEYS = ("array", "data")  # of objects whose value is samples
+DEPTH = 3  # of lists in lists: clips, channels, samples
+NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample
+MARK = secrets.token_hex(8)  # no caller knows it, so no string of a text is taken for a list
+
+
+def load(text: bytes | bytearray, hook: Hook) -> Any:
+    """Parse a JSON text; a list of more than PIECE bytes, all numbers, is an `array` of float32 if it is samples.
+
+    Args:
+        text: without a byte order mark.
+        hook: makes the value of an object, as `object_pairs_hook` of `json.loads`.
+
+    Raises:
+        ValueError, RecursionError: as `json.loads`.
+    """
+    lists, rest = _cut_out(text)
+    if lists:
+
+        def filled(pairs: Pairs) -> dict[str, Any]:
+            value = hook(pairs)
+            return {key: _fill(each, lists, DEPTH) if key in KEYS else each for key, each in value.items()}
+
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(rest, object_pairs_hook=filled)
+            if not lists:  # each is in its place
+                return value
+    return json.loads(text, object_pairs_hook=hook)
+
+
+def _cut_out(text: bytes | bytearray) -> tuple[dict[str, array[float]], bytes]:
+    """Return the long lists by their marks, and the text with the marks in their places; no list if one is not of
+    numbers."""
+    lists: dict[str, array[float]] = {}
+    view, kept, at = memoryview(text), list[bytes | memoryview](), 0
+    opened = text.find(b"[")
+    while opened >= 0:
+        following = text.find(b"[", opened + 1)
+        closed = text.find(b"]", opened, following if following >= 0 else len(text))
+        if closed - opened > PIECE:
+            numbers = _numbers(text, opened + 1, closed)
+            if numbers is None:
+                return {}, b""
+            mark = f"{MARK}{len(lists)}"
+            lists[mark] = numbers
+            kept += [view[at:opened], f'"{mark}"'.encode()]
+            at = closed + 1
+        opened = following
+    return lists, b"".join((*kept, view[at:]))
+
+
+def _numbers(text: bytes | bytearray, start: int, end: int) -> array[float] | None:
+    """Return the elements between two brackets; None where one of them is no number, or is not valid."""
+    found = array("f")
+    while start <= end:
+        comma = text.find(b",", min(start + PIECE, end), end)
+        stop = end if comma < 0 else comma
+        try:
+            piece = json.loads(b"[" + text[start:stop] + b"]")
+            if not piece or not NUMBERS.issuperset(map(type, piece)):
+                return None
+            found.extend(
+                piece
+            )  # a value past float32's range becomes infinite, which the audio stage rejects
+        except (ValueError, RecursionError, OverflowError):
+            return None
+        start = stop + 1
+    return found
+
+
+def _fill(value: Any, lists: dict[str, array[float]], depth: int) -> Any:
+    """Return a value with lists in place of their marks, each once."""
+    if isinstance(value, str) and value.startswith(MARK):
+        return lists.pop(value, value)
+    if isinstance(value, list) and depth > 1:
+        return [_fill(each, lists, depth - 1) for each in value]
+    return value
