@@ -18,6 +18,7 @@ from torch._inductor import config
 from measure import Unavailable
 from measure.bench import compilers
 from tests.unit.measure.bench.installed import beside
+from tests.unit.measure.bench.processors import needs_exact_sums
 
 FOLDER = Path("checkpoint")
 CLIPS = [np.arange(length, dtype=np.float32) for length in (3, 5)]
@@ -151,6 +152,7 @@ def with_torchao() -> tuple[str, float]:
     return type(linear.weight).__name__, float((found - exact).abs().max() / exact.abs().max())
 
 
+@needs_exact_sums
 def test_torchaos_linear_layers_are_in_int8() -> None:
     weights, off = beside("torchao", with_torchao)
     assert "Int8" in weights

@@ -14,20 +14,14 @@ from torch import Tensor
 from measure.bench import RESULTS
 from measure.bench.int8.page import FILE, PAGE, one, table, verdicts
 from measure.bench.int8.quantised import Int8Linear, Observed
-from measure.machine import describe
 from measure.results import load_json
+from tests.unit.measure.bench.processors import needs_exact_sums
 from tests.unit.measure.bench.rows import DEFAULTS
 
 MACHINE = {name: DEFAULTS[name] for name in ("commit", "dirty", "cpu", "cpu_flags", "cores", "versions")}
-FLAGS = describe().cpu_flags.split()
 needs_int8 = pytest.mark.skipif(
     not hasattr(torch.ops.onednn, "qlinear_pointwise"),
     reason="this build of torch has no int8 products of oneDNN",
-)
-# https://oneapi-src.github.io/oneDNN/dev_guide_int8_computations.html
-needs_exact_sums = pytest.mark.skipif(
-    "avx2" in FLAGS and "avx512_vnni" not in FLAGS,
-    reason="without AVX512_VNNI pairs of int8 products are added in 16 bits, which saturate",
 )
 
 
