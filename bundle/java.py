@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -29,7 +30,14 @@ def find() -> Path | None:
 
 
 def version(java: Path) -> int | None:
-    """The major version that `java -version` reports, or None if it does not run."""
+    """The major version that `java -version` reports, or None if it does not run.
+
+    Its installation says the same in a file, without the tenth of a second that a start waits for the command.
+    """
+    with contextlib.suppress(OSError):
+        said = (java.resolve().parent.parent / "release").read_text("utf-8", "replace")
+        if os.access(java, os.X_OK) and (found := major(said)):
+            return found
     try:
         ran = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -38,6 +46,6 @@ def version(java: Path) -> int | None:
 
 
 def major(report: str) -> int | None:
-    """`openjdk version "17.0.15" 2025-04-15` → 17; `java version "1.8.0_402"` → 8."""
-    found = re.search(r'version "(?:1\.)?(\d+)', report)
+    """`openjdk version "17.0.15" 2025-04-15` → 17; `java version "1.8.0_402"` → 8; `JAVA_VERSION="21"` → 21."""
+    found = re.search(r'(?:\bversion |^JAVA_VERSION=)"(?:1\.)?(\d+)', report, re.MULTILINE)
     return int(found[1]) if found else None

@@ -27,6 +27,8 @@ def fake_java(folder: Path, report: str) -> Path:
         ('openjdk version "21" 2023-09-19', 21),
         ('java version "1.8.0_402"', 8),
         ('openjdk version "11.0.2" 2019-01-15', 11),
+        ('IMPLEMENTOR="Debian"\nJAVA_VERSION="17.0.15"\nJAVA_VERSION_DATE="2025-04-15"', 17),
+        ('JAVA_VERSION="1.8.0_402"\nOS_ARCH="amd64"', 8),
         ("Error: could not find libjava.so", None),
     ],
 )
@@ -46,6 +48,17 @@ def test_java_home_comes_before_the_path(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}{os.pathsep}{os.environ['PATH']}")
     assert java.find() == home
+
+
+def test_its_release_file_says_it_without_a_run(tmp_path: Path) -> None:
+    link = tmp_path / "java"
+    link.symlink_to(fake_java(tmp_path / "jdk" / "bin", "it was run"))
+    assert java.version(link) is None
+    (tmp_path / "jdk" / "release").write_text('JAVA_VERSION="17.0.15"\nJAVA_VERSION_DATE="2025-04-15"\n')
+    assert java.version(link) == 17
+    (tmp_path / "jdk" / "release").write_text("SOURCE=\n")
+    fake_java(tmp_path / "jdk" / "bin", 'openjdk version "21"')
+    assert java.version(link) == 21
 
 
 @pytest.mark.usefixtures("no_wheel")
