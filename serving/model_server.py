@@ -105,6 +105,7 @@ class ModelServer(ABC):
         name: as SERVER= says it.
         title: as messages say it.
         stop_seconds: for an idle one to end by itself.
+        unpacks: whether `start` unpacks the archives before there is a process, which takes seconds for large ones.
         url: base address of inference over HTTP, without a slash at the end.
         grpc: host:port of inference over gRPC.
         upstream: the same for the gateway.
@@ -116,6 +117,7 @@ class ModelServer(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     stop_seconds: ClassVar[float]
+    unpacks: ClassVar[bool] = False
     url: str
     grpc: str
     upstream: Upstream

@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving.model_server import ModelServer
-from serving.torchserve.process import TorchServe
-from serving.triton import installation
-from serving.triton.process import Triton
 
-SERVERS: Mapping[str, type[ModelServer]] = {TorchServe.name: TorchServe, Triton.name: Triton}
-NAMES = tuple(SERVERS)
+if TYPE_CHECKING:
+    from serving.triton.installation import Installation
+
+NAMES = TORCHSERVE, TRITON = "torchserve", "triton"
 
 
 def of(name: str) -> type[ModelServer]:
     """The class of a model server, one of NAMES."""
-    return SERVERS[name]
+    # here, not above: a start imports nothing of the other one
+    if name == TRITON:
+        from serving.triton.process import Triton
+
+        return Triton
+    from serving.torchserve.process import TorchServe
+
+    return TorchServe
 
 
-def tritonserver() -> installation.Installation:
+def tritonserver() -> Installation:
     """The program that SERVER=triton runs, for a comparison with other models in it.
 
     Raises:
         ServerError: there is none.
     """
+    from serving.triton import installation
+
     return installation.find()
 
 
@@ -38,7 +47,7 @@ class Chosen:
         environment: variables for its processes, in addition to those inherited.
     """
 
-    name: str = TorchServe.name
+    name: str = TORCHSERVE
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def server(self, store: Path, models: Sequence[str], run: Path) -> ModelServer:

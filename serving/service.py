@@ -13,11 +13,10 @@ from filelock import FileLock, Timeout
 from bundle import private, shipped
 from bundle.spec import ModelSpec
 from serving import model_servers
-from serving.api import files
-from serving.gateway import canary, model_config, tokens
+from serving.gateway import canary, tokens
 from serving.gateway.envoy import Gateway
 from serving.gateway.options import GatewayOptions
-from serving.gateway.page import assembly as page
+from serving.gateway.static import StaticFile
 from serving.host import local_http, logs, orphans
 from serving.host.polling import wait_until
 from serving.host.processes import Identity
@@ -95,15 +94,19 @@ class Service:
             progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
         self.gateway.prepare()
         self._write_state(stop_seconds)  # before there is a process to find by it
-        # First, so that probes are answered "not ready" from the first second on: some platforms restart a container
-        # whose port does not accept connections while its model loads.
+        # Probes are answered "not ready" from the first second on: some platforms restart a container whose port does
+        # not accept connections while its model loads, or is unpacked or converted.
+        waits = self.server.unpacks or self.convert
+        if not waits:
+            self.server.start()  # first, because it takes the longest
         self.gateway.launch()
         self._write_state(stop_seconds)
         if self.convert:
             self.gateway.wait_ready()
             self.convert(progress)
             self.server.check_store()
-        self.server.start()
+        if waits:
+            self.server.start()
         self.gateway.wait_ready()
         self.server.wait_ready(self.patience, progress)
         if self.gateway.watch:  # from which probes hear of it
@@ -229,8 +232,16 @@ def gateway_of(specs: Sequence[ModelSpec], server: ModelServer, options: Gateway
     """The gateway in front of a server of these models, with what it answers by itself: their configurations and
     metadata, the API's description, the page."""
     longest = max(spec.torchserve.responseTimeout for spec in specs)
-    described = model_config.files(specs, server.upstream.platform)
-    static = (*described, *files.files(specs, options, server.upstream), *page.files(specs, options))
+
+    def static() -> Sequence[StaticFile]:
+        # here, not above: numpy and jinja2 are imported, and pages rendered, while the model server starts
+        from serving.api import files
+        from serving.gateway import model_config
+        from serving.gateway.page import assembly as page
+
+        described = model_config.files(specs, server.upstream.platform)
+        return (*described, *files.files(specs, options, server.upstream), *page.files(specs, options))
+
     return Gateway(server, options, longest, models_of(specs), static)
 
 

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from bundle import private
 from bundle.spec import answer_seconds
 from serving.gateway import canary, scripts, shares
-from serving.gateway.configuration import Configuration, Splitting
 from serving.gateway.executable import executable
 from serving.gateway.options import GatewayOptions
 from serving.gateway.static import StaticFile
@@ -46,7 +45,7 @@ class Gateway:
         options: addresses, access, limits, tracing.
         response_timeout: the longest responseTimeout of the models served, in seconds.
         models: settings and workers by name; without them nothing is split.
-        static: what it answers by itself, without the server.
+        static: makes what it answers by itself, without the server; called at each start.
 
     Attributes:
         url: base address for callers, without a slash at the end.
@@ -61,7 +60,7 @@ class Gateway:
         options: GatewayOptions,
         response_timeout: int,
         models: Mapping[str, Served] | None = None,
-        static: Sequence[StaticFile] = (),
+        static: Callable[[], Sequence[StaticFile]] = tuple,
     ) -> None:
         self.server = server
         self.options = options
@@ -69,7 +68,7 @@ class Gateway:
         self.route_seconds = answer_seconds(response_timeout)
         self.models = dict(models or {})
         self.splitter: SplitterProcess | None = None
-        self.static = tuple(static)
+        self.static = static
         self.log = server.run / logs.GATEWAY
         self.access_log = server.run / logs.ACCESS
         self.cancelled = server.run / logs.CANCELLED
@@ -77,6 +76,7 @@ class Gateway:
         self._logged = 0  # bytes of the log that a former gateway wrote
         self._reopen = False  # logs were renamed, and Envoy must reopen them
         self.watch: Watch | None = None
+        self._program: Path | None = None  # Envoy's, that `prepare` found
         self._envoy: Leashed | None = None
         self.accepts = False  # whether a start was over, so that there may be requests to drain
 
@@ -125,7 +125,12 @@ class Gateway:
         ports.refuse_taken(self.port, "PORT")
 
     def prepare(self) -> None:
-        """Create the folder of the admin socket, so that it can be recorded before there is a process."""
+        """Find Envoy, and create the folder of the admin socket, so that it can be recorded before there is a process.
+
+        Raises:
+            ServerError: Envoy is not installed.
+        """
+        self._program = executable()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{scratch.PREFIX}gateway-"))
 
     def start(self) -> None:
@@ -137,12 +142,17 @@ class Gateway:
         """Start Envoy; `wait_ready` says when it accepts connections.
 
         Raises:
-            BundleError: Envoy is not installed, or the port is taken.
+            BundleError: as `prepare`, which is called first if it has not been; or the port is taken.
         """
+        # here, not above: jinja2 is imported while the model server starts
+        from serving.gateway.configuration import Configuration, Splitting
+
         self.check_port()
         if self.folder is None:
             self.prepare()
         assert self.folder is not None
+        assert self._program is not None
+        static = tuple(self.static())
         splitting = None
         if self.splits:
             splitting = Splitting(self.folder / "splitter", self.folder / "inner")
@@ -156,7 +166,7 @@ class Gateway:
             self.server.upstream,
             self.route_seconds,
             self.options,
-            self.static,
+            static,
             splitting,
         ).write()
         found = self.folder / "found"
@@ -172,9 +182,9 @@ class Gateway:
             heads=self.heads,
             found=found,
             state=memory,
-            files=self.static,
+            files=static,
         )
-        command = [str(executable()), "--config-path", str(config), "--concurrency", str(THREADS)]
+        command = [str(self._program), "--config-path", str(config), "--concurrency", str(THREADS)]
         command += ["--disable-hot-restart", "--log-level", "warning", "--log-path", str(self.log)]
         command += ["--file-flush-interval-msec", str(LOG_DELAY)]
         self._logged = self.log.stat().st_size if self.log.exists() else 0

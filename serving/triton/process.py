@@ -43,6 +43,7 @@ class Triton(ServerProcess):
     name = "triton"
     title = "Triton"
     stop_seconds = STOP_SECONDS
+    unpacks = True
 
     def __init__(
         self, store: Path, models: Sequence[str], run: Path, environment: Mapping[str, str] | None = None

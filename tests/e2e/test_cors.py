@@ -31,7 +31,7 @@ def guarded(server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> It
     file.write_text(TOKEN)
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file), origins=(ORIGIN,))
     described = StaticFile("/openapi.json", "application/json", b"{}", public=True)
-    with Gateway(server, options, response_timeout=30, static=(described,)) as running:
+    with Gateway(server, options, response_timeout=30, static=lambda: (described,)) as running:
         running.start()
         yield running
 

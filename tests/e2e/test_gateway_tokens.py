@@ -40,7 +40,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gateway(stub_server: TorchServe, file: Path) -> Iterator[Gateway]:
     write(file)
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
-    with Gateway(stub_server, options, response_timeout=30, static=(PUBLIC, GUARDED)) as running:
+    with Gateway(stub_server, options, response_timeout=30, static=lambda: (PUBLIC, GUARDED)) as running:
         running.start()
         yield running
 

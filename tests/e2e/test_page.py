@@ -39,7 +39,7 @@ def guarded(server: TorchServe, tmp_path_factory: pytest.TempPathFactory) -> Ite
     file.write_text(TOKEN)
     options = GatewayOptions(ports.free(1)[0], tokens=tokens.read(file))
     static = assembly.files([sources.resolve("demo", root=ROOT / "models")], options)
-    with Gateway(server, options, response_timeout=120, static=static) as running:
+    with Gateway(server, options, response_timeout=120, static=lambda: static) as running:
         running.start()
         yield running
 

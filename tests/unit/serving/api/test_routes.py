@@ -73,7 +73,7 @@ def test_whatever_is_routed_elsewhere_is_described(regex: str) -> None:
 
 def test_so_is_every_file_that_a_server_answers_with(tmp_path: Path) -> None:
     service = Service([DEMO], tmp_path, tmp_path, GatewayOptions(8080))
-    files = {re.sub("(/samples/demo/).*", r"\1NAME", file.path) for file in service.gateway.static}
+    files = {re.sub("(/samples/demo/).*", r"\1NAME", file.path) for file in service.gateway.static()}
     assert {"/openapi.json", "/page", "/samples/demo/NAME"} <= files <= DESCRIBED
 
 

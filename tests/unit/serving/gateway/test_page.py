@@ -116,7 +116,7 @@ def test_there_are_at_most_twelve(tmp_path: Path) -> None:
 def test_page_off_serves_neither_page_nor_samples(tmp_path: Path, on: bool) -> None:
     spec = sources.resolve("demo", root=ROOT / "models")
     service = Service([spec], tmp_path, tmp_path, GatewayOptions(8080, page=on))
-    paths = {each.path.split("/")[1] for each in service.gateway.static} & {"page", "page.json", "samples"}
+    paths = {each.path.split("/")[1] for each in service.gateway.static()} & {"page", "page.json", "samples"}
     assert paths == ({"page", "page.json", "samples"} if on else set())
 
 
