@@ -21,7 +21,6 @@ from typing import Any, Protocol
 from speaker_id.errors import FAULTS, RequestError
 from speaker_id.job import Outcome
 from speaker_id.protocol import Model
-from speaker_id.protocol.request import header
 
 logger = logging.getLogger(__name__)
 
@@ -123,26 +122,32 @@ class TorchServeSink:
         self._host = socket.gethostname()
         declared = cache.cache.values() if cache else ()  # by kind
         self._metrics = {name: metric for kind in declared for name, metric in kind.items()}
+        self._forms: dict[tuple[str, ...], tuple[str, str]] = {}
 
     def send(self, observations: Iterable[Observation]) -> None:
         """Write all at once, in the form that TorchServe's frontend reads from a worker's output.
 
         `metric.add_or_update` writes the same, but with a call of the logger and of the system for each.
         """
-        lines = [
-            self._line(name, value, more)
-            for name, value, *more in observations
-            if name in self._metrics and math.isfinite(value)
-        ]
+        now = int(time.time())
+        lines = []
+        for name, value, *code in observations:
+            if name in self._metrics and math.isfinite(value):
+                begin, end = self._form(name, *code)
+                lines.append(f"{begin}{value:.6f}{end},{now}")
         if lines:
             logger.info("\n".join(lines))
 
-    def _line(self, name: str, value: float, more: Sequence[str]) -> str:
-        metric = self._metrics[name]
-        values = zip(metric.dimension_names, [*self.labels, *more], strict=True)
-        dimensions = ",".join(f"{label}:{each}" for label, each in values)
-        kind, now = metric.metric_type.name, int(time.time())
-        return f"[METRICS]{name}.{metric.unit}:{value:.6f}|#{dimensions}|#type:{kind}|#hostname:{self._host},{now}"
+    def _form(self, *named: str) -> tuple[str, str]:
+        """What the lines of a metric, or of one code of it, have before and after the value."""
+        if named not in self._forms:
+            name, *code = named
+            metric = self._metrics[name]
+            values = zip(metric.dimension_names, [*self.labels, *code], strict=True)
+            dimensions = ",".join(f"{label}:{each}" for label, each in values)
+            end = f"|#{dimensions}|#type:{metric.metric_type.name}|#hostname:{self._host}"
+            self._forms[named] = f"[METRICS]{name}.{metric.unit}:", end
+        return self._forms[named]
 
 
 def code_of(outcome: Outcome) -> str:
@@ -150,7 +155,11 @@ def code_of(outcome: Outcome) -> str:
 
 
 def waited(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds since the gateway had received a request completely; None without a gateway."""
+    """Return the seconds since the gateway had received a request completely; None without a gateway.
+
+    Args:
+        headers: names in lower case, here and below.
+    """
     when = received(headers)
     if when is None:
         return None
@@ -160,11 +169,11 @@ def waited(headers: Mapping[str, str]) -> float | None:
 
 def received(headers: Mapping[str, str]) -> tuple[float, float] | None:
     """Parse when a request began, in seconds since the epoch, and the seconds until it was complete."""
-    given = _RECEIVED.fullmatch(header(headers, RECEIVED_HEADER) or "")
+    given = _RECEIVED.fullmatch(headers.get(RECEIVED_HEADER, ""))
     return (float(given[1]), float(given[2]) / 1000) if given else None
 
 
 def trace_of(headers: Mapping[str, str]) -> dict[str, str]:
     """Return `{"trace": id}` from a W3C `traceparent`, else an empty dict."""
-    given = _TRACEPARENT.fullmatch(header(headers, "traceparent") or "")
+    given = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
     return {"trace": given[1]} if given else {}

@@ -20,7 +20,7 @@ from speaker_id.job import Outcome
 from speaker_id.memory import return_freed
 from speaker_id.pipeline import Pipeline
 from speaker_id.protocol import Model, Payload
-from speaker_id.protocol.request import Bytes, header
+from speaker_id.protocol.request import Bytes
 from speaker_id.settings import Settings
 from speaker_id.statuses import STATUS
 from speaker_id.suspects import MOST_WORKERS, Suspects
@@ -47,14 +47,12 @@ class Asked:
     @property
     def probe(self) -> bool:
         """Whether the server's own watch asks for any answer; the gateway removes or replaces a caller's header."""
-        return any(
-            name.lower() == "x-probe" and value == "yes" for name, value in self.payload.headers.items()
-        )
+        return self.payload.headers.get("x-probe") == "yes"
 
     @property
     def again(self) -> bool:
         """Whether the gateway has sent it before, and had no answer."""
-        return (header(self.payload.headers, ATTEMPT_HEADER) or "1") != "1"
+        return (self.payload.headers.get(ATTEMPT_HEADER) or "1") != "1"
 
 
 @dataclass(frozen=True)
@@ -208,11 +206,11 @@ def payload(parts: Mapping[str, Bytes], headers: Mapping[str, str], path: str = 
     The gateway sets x-received, x-answer-within, x-form and x-query, and removes what a caller sends under these names.
     """
     lowered = {name.lower(): value for name, value in headers.items()}
-    began, _ = received(headers) or (None, None)
+    began, _ = received(lowered) or (None, None)
     within, form, query, key = (
         lowered.get(name, "") for name in ("x-answer-within", "x-form", "x-query", RECEIVED_HEADER)
     )
-    return Payload(parts, headers, path, began, number(within), form, query, key)
+    return Payload(parts, lowered, path, began, number(within), form, query, key)
 
 
 def number(text: str) -> float | None:
@@ -225,7 +223,7 @@ def number(text: str) -> float | None:
 
 def request_id(asked: Asked) -> str:
     """Return the id that the caller sees: the gateway's, or its own if that is safe in a log; else the server's."""
-    given = header(asked.payload.headers, "x-request-id")
+    given = asked.payload.headers.get("x-request-id")
     return given if given is not None and HARMLESS_ID.fullmatch(given) else asked.id
 
 

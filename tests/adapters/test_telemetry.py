@@ -99,7 +99,8 @@ def test_the_lines_are_those_that_torchserves_own_call_writes(
         metric = cache.get_metric("speaker_id_requests_total", MetricTypes.COUNTER)
         metric.add_or_update(1.25, ["demo", "1.0", "ok"])
         theirs = caplog.records[-1].message
-        ours = TorchServeSink(cache, MODEL)._line("speaker_id_requests_total", 1.25, ["ok"])
+        TorchServeSink(cache, MODEL).send([("speaker_id_requests_total", 1.25, "ok")])
+        ours = caplog.records[-1].message
     assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0].replace("1.25|", "1.250000|")
 
 
@@ -146,7 +147,7 @@ def test_an_event_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_wait_begins_once_the_request_is_whole() -> None:
     began = time.time() - 10
-    assert waited({"X-Received": f"{began:.9f} 4000 17"}) == pytest.approx(6, abs=0.5)
+    assert waited({"x-received": f"{began:.9f} 4000 17"}) == pytest.approx(6, abs=0.5)
 
 
 @pytest.mark.parametrize("given", ["", "x", "1.0", "-1.0 5", "nan 1", "1.5 1", "99999999999.0 1x", "1.5 1 x"])
@@ -168,4 +169,4 @@ def test_a_clock_that_is_ahead_makes_no_negative_wait() -> None:
     ],
 )
 def test_a_trace_is_known_by_its_form(given: str, trace: dict[str, str]) -> None:
-    assert trace_of({"Traceparent": given}) == trace
+    assert trace_of({"traceparent": given}) == trace

@@ -217,7 +217,7 @@ def test_a_record_for_a_part_is_no_header() -> None:
     ]
     batch.request_ids = {0: "id"}
     understood = asked({"body": b""}, batch, 0).payload
-    assert understood.headers == {"url_path": "top_k/3", "A": "b"}
+    assert understood.headers == {"url_path": "top_k/3", "a": "b"}
     assert understood.path == "top_k/3"
 
 

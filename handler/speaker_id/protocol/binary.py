@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speaker_id.errors import MalformedRequest
-from speaker_id.protocol.request import Bytes, header
+from speaker_id.protocol.request import Bytes
 from speaker_id.protocol.values import shown
 
 HEADER = "inference-header-content-length"
@@ -68,10 +68,14 @@ class Tail:
 def split(body: Bytes, headers: Mapping[str, str]) -> tuple[Bytes, Tail | None]:
     """Return a body's JSON and what follows it; the whole body and None without the header.
 
+    Args:
+        body: as it was sent, decompressed.
+        headers: names in lower case.
+
     Raises:
         MalformedRequest: the header is no length, or longer than the body.
     """
-    given = header(headers, HEADER)
+    given = headers.get(HEADER)
     if given is None:
         return body, None
     text = given.strip()

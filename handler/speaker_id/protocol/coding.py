@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import brotli  # type: ignore[import-untyped]
 
 from speaker_id.errors import MalformedRequest, RequestTooLarge, UnsupportedMedia
-from speaker_id.protocol.request import Bytes, header
+from speaker_id.protocol.request import Bytes
 from speaker_id.protocol.values import shown
 from speaker_id.settings import MAX_GZIP_MEMBERS, MAX_INFLATED_BYTES
 
@@ -20,12 +20,16 @@ CODINGS = ("gzip", "deflate", "br")
 def plain(body: Bytes, headers: Mapping[str, str]) -> Bytes:
     """Decompress a body as its Content-Encoding header says; return it unchanged where there is none.
 
+    Args:
+        body: as it was sent.
+        headers: names in lower case.
+
     Raises:
         UnsupportedMedia: a coding that is not supported, or several.
         MalformedRequest: the body is not of that coding, or truncated.
         RequestTooLarge: it decompresses to more bytes than are accepted, or has too many members.
     """
-    given = header(headers, "content-encoding") or ""
+    given = headers.get("content-encoding", "")
     coding = given.strip().lower().removeprefix("x-")
     if coding in ("", "identity"):
         return body

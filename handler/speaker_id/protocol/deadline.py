@@ -6,7 +6,7 @@ import math
 
 from speaker_id.errors import InvalidParameter
 from speaker_id.protocol import values
-from speaker_id.protocol.request import Payload, header
+from speaker_id.protocol.request import Payload
 
 HEADER = "x-request-timeout"
 
@@ -26,7 +26,7 @@ def deadline(payload: Payload, timeout: float | None = None) -> float | None:
     """
     if payload.received is None:
         return None
-    asked = seconds(header(payload.headers, HEADER))
+    asked = seconds(payload.headers.get(HEADER))
     limits = [limit for limit in (payload.within, asked, timeout) if limit is not None]
     return payload.received + min(limits) if limits else None
 

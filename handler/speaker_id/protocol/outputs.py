@@ -11,7 +11,6 @@ from speaker_id.protocol.heads import chosen
 from speaker_id.protocol.request import EMBEDDING, FIELDS, Options, Output
 
 KEYS = ("name", "parameters")
-NO_OPTIONS = Options()
 PARAMETERS = ("binary_data", "classification", "content_type")
 
 
@@ -34,7 +33,7 @@ def asked_of(options: Options, heads: Iterable[str]) -> tuple[str, ...]:
 
 
 def wanted_outputs(
-    given: Any, all_binary: Any, heads: Iterable[str], options: Options = NO_OPTIONS
+    given: Any, all_binary: Any, heads: Iterable[str], options: Options = values.NO_OPTIONS
 ) -> tuple[Output, ...]:
     """Return the outputs in the order asked for; where none is named, those of the heads that are.
 

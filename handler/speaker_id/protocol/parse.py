@@ -120,7 +120,7 @@ def path_options(path: str) -> Options:
 
 
 def header_options(headers: Mapping[str, str]) -> Options:
-    given = {HEADERS[name.lower()]: value for name, value in headers.items() if name.lower() in HEADERS}
+    given = {HEADERS[name]: value for name, value in headers.items() if name in HEADERS}
     return values.options(given, "header")
 
 

@@ -26,16 +26,6 @@ Embedding = list[float]  # of length 1
 Rankings = Ranking | dict[str, Ranking]
 
 
-def header(headers: Mapping[str, str], name: str) -> str | None:
-    """Return a header's value; None where it is not sent.
-
-    Args:
-        headers: names in any case.
-        name: in lower case.
-    """
-    return next((value for given, value in headers.items() if given.lower() == name), None)
-
-
 @dataclass(frozen=True)
 class Tensors:
     """What a caller sent as tensors of the server's own, in place of a body.
@@ -59,7 +49,7 @@ class Payload:
 
     Attributes:
         parts: named parts of the body, as bytes. A body without parts is one part named "body".
-        headers: request headers; names in any case.
+        headers: request headers; given with names in any case, kept with names in lower case.
         path: what follows the model's name and version in the URL, such as "top_k/3".
         received: when the server received the request, in seconds since the epoch; None if it does not say.
         within: seconds from then after which the server stops waiting for the answer.
@@ -79,6 +69,10 @@ class Payload:
     query: str = ""
     key: str = ""
     tensors: Tensors | None = None
+
+    def __post_init__(self) -> None:
+        lowered = {name.lower(): value for name, value in self.headers.items()}
+        object.__setattr__(self, "headers", lowered)  # it is frozen
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from speaker_id.settings import FPIR, MAX_DATA_URL_HEAD, MAX_DIMENSIONS, ScoreFu
 FUNCTIONS = get_args(ScoreFunction)
 OPTION_NAMES = ("top_k", "function_to_apply", "heads", "output", "fpir", "min_score")
 KINDS = get_args(AnswerKind)
+NO_OPTIONS = Options()
 WINDOWS = ("windows", "hop")  # of a recording: what is in front of the model answers them, if anything does
 INSIDE = ("windows",)  # the same in JSON, where it holds both
 NUMBER = re.compile(r"[0-9]{0,20}[.]?[0-9]{1,20}(e-?[0-9]{1,3})?")  # in text
@@ -110,6 +111,8 @@ def options(given: Mapping[str, Any], where: str, others: tuple[str, ...] = ()) 
         where: how a message names one.
         others: of WINDOWS, the names that a message lists besides: those that may be given there.
     """
+    if not given:
+        return NO_OPTIONS
     if asked := next((key for key in given if key in WINDOWS), None):
         raise InvalidParameter(
             f"{where} {shown(asked)} is of no use here: windows are of one recording that is the body, or stands in "
@@ -129,8 +132,11 @@ def options(given: Mapping[str, Any], where: str, others: tuple[str, ...] = ()) 
 
 def first(*choices: Options) -> Options:
     """Take each option from the first source that gives it."""
+    given = [each for each in choices if each is not NO_OPTIONS]
+    if len(given) < 2:
+        return given[0] if given else NO_OPTIONS
     found = {
-        name: next((value for each in choices if (value := getattr(each, name)) is not None), None)
+        name: next((value for each in given if (value := getattr(each, name)) is not None), None)
         for name in OPTION_NAMES
     }
     return Options(**found)

@@ -35,7 +35,7 @@ WAYS = {
 
 @pytest.mark.parametrize("coding", WAYS)
 def test_a_body_is_what_its_caller_compressed(coding: str) -> None:
-    assert plain(bytearray(WAYS[coding]), {"Content-Encoding": coding}) == TEXT
+    assert plain(bytearray(WAYS[coding]), {"content-encoding": coding}) == TEXT
 
 
 def test_deflate_without_its_header_is_read_as_browsers_do() -> None:
