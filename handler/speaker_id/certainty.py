@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from speaker_id.labels import parts
+
+AT_ONCE = 64  # clips: enough that the calls of numpy cost little, and 2 MB of a thousand labels each
 
 
 @dataclass(frozen=True)
@@ -27,32 +31,32 @@ class Certainty:
 
 def certainties(
     logits: Sequence[torch.Tensor], heads: Mapping[str, int], without: Collection[str] = ()
-) -> list[Certainty]:
-    """Return one Certainty a clip, or one a clip and head.
+) -> list[tuple[Certainty, ...]]:
+    """Return one Certainty of each head that was computed, for each clip.
 
     Args:
         logits: one vector a clip, shape (labels,).
         heads: how many labels each head has, in order; none means one classifier over all.
         without: heads that were not computed; "" for the only one.
     """
-    if not logits:
-        return []
-    whole = torch.stack(list(logits)).to(dtype=torch.float32, device="cpu")
-    return [
-        each for part in (whole[:, part] for part in _slices(heads, without)) for each in _of_one_head(part)
-    ]
-
-
-def _slices(heads: Mapping[str, int], without: Collection[str]) -> list[slice]:
     each = dict(parts(heads)) or {"": slice(None)}
-    return [part for head, part in each.items() if head not in without]
+    computed = [part for head, part in each.items() if head not in without]
+    found: list[tuple[Certainty, ...]] = []
+    for start in range(0, len(logits), AT_ONCE):
+        some = logits[start : start + AT_ONCE]
+        # in fp64, which has the difference of any two fp32 numbers
+        whole = torch.stack([*some]).to(dtype=torch.float64, device="cpu").numpy()
+        found += zip(*(_of_one_head(whole[:, part]) for part in computed), strict=True)
+    return found or [()] * len(logits)
 
 
-def _of_one_head(logits: torch.Tensor) -> list[Certainty]:
-    log = logits.log_softmax(-1)
-    entropies = torch.special.entr(log.exp()).sum(-1).tolist()
-    found = []
-    for best, entropy in zip(log.topk(min(2, log.shape[-1])).values, entropies, strict=True):
-        first, *second = best.exp().tolist()
-        found.append(Certainty(-float(best[0]), first - sum(second), entropy))
-    return found
+def _of_one_head(logits: NDArray[np.float64]) -> list[Certainty]:
+    """(clips, labels) → one Certainty a clip. With odds oᵢ = pᵢ / p₁, p₁ is 1 / Σ o and ln pᵢ is ln oᵢ − ln Σ o."""
+    log_odds = logits - logits.max(1, keepdims=True)
+    odds = np.exp(log_odds)
+    total = odds.sum(1)
+    surprises = np.log(total)
+    second = np.partition(odds, -2)[:, -2] if odds.shape[1] > 1 else 0.0
+    margins = (1 - second) / total
+    entropies = surprises - (odds * log_odds).sum(1) / total
+    return [*map(Certainty, surprises.tolist(), margins.tolist(), entropies.tolist())]

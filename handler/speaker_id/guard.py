@@ -232,8 +232,10 @@ class Guarded:
         score, sound = (each.item() for each in self.guard.scores(self.method, row[None], embeddings))
         least = max(sound, calibrated.threshold(self.fpir if fpir is None else fpir, min_score))
         odds = calibrated.slope * (least - score)  # log, of "unknown" against the best label
-        known = row.numpy()
-        return torch.from_numpy(np.append(known, known.max() + np.float32(min(SURE, max(-SURE, odds)))))
+        found = np.empty(len(self.labels), np.float32)
+        found[:-1] = row.numpy()
+        found[-1] = found[:-1].max() + np.float32(min(SURE, max(-SURE, odds)))
+        return torch.from_numpy(found)
 
 
 def guards(folder: Path, loaded: Checkpoint) -> dict[str, Guarded]:

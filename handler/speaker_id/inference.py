@@ -53,9 +53,12 @@ class Inference:
             self.separately(batch)
             return
         seconds = time.perf_counter() - started
+        # of the whole micro-batch at once: on a GPU it waits for each answer
+        finite = logits.isfinite().all(1).tolist()
+        finite_vectors = {source: rows.isfinite().all(1).tolist() for source, rows in vectors.items()}
         for place, ((each, _), row) in enumerate(zip(batch, logits, strict=True)):
             own = {source: vectors[source][place] for source in each.job.sources}
-            if not all(tensor.isfinite().all() for tensor in (row, *own.values())):
+            if not (finite[place] and all(finite_vectors[source][place] for source in own)):
                 each.fail(
                     NonFiniteAudio("the samples are finite, but overflow in the model: scale them to ±1")
                 )

@@ -106,11 +106,10 @@ class Pipeline:
         for micro_batch in pack(self.decoding(jobs), samples):
             self.inference(micro_batch)
             micro_batch.clear()  # else its waveforms would stay while the next one fills: twice the memory
+        for job in jobs:
+            job.outcome.decode_seconds = sum(job.decode_seconds)
         with kernels.one_thread():
-            for job in jobs:
-                job.outcome.decode_seconds = sum(job.decode_seconds)
-                if not job.failed:
-                    self.answering(job)
+            self.answering([job for job in jobs if not job.failed])
         return outcomes
 
     @cached_property

@@ -40,7 +40,7 @@ def seconds() -> tuple[float, float]:
     for _ in range(ROUNDS):
         began = time.perf_counter()
         outcomes = [
-            Outcome(b"", None, 8.0, 0.01, 0.4, clips=1, certainties=certainties([row], {})) for row in logits
+            Outcome(b"", None, 8.0, 0.01, 0.4, clips=1, certainties=each) for each in certainties(logits, {})
         ]
         telemetry.batch(outcomes, [0.1] * CLIPS, 0.5)
         told = time.perf_counter()
