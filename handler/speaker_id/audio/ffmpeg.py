@@ -120,7 +120,8 @@ def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterat
     damage.add(media.name, media.skipped_frames, media.first_skipped)
     failed = None  # size of the packet before, if it did not decode
     for packet in _packets(container, stream, media):
-        if failed is not None and (packet.size or not media.elementary):
+        size = packet.size
+        if failed is not None and (size or not media.elementary):
             damage.skip(media.name, failed)
         failed = None
         try:
@@ -128,13 +129,13 @@ def _frames(container: Any, stream: Any, media: Media, damage: Damage) -> Iterat
         except av.FFmpegError:
             if decoder.name in LOSSLESS and not media.elementary:
                 raise
-            failed = packet.size
+            failed = size
             continue
-        if packet.size:
+        if size:
             zeros = _leading_zeros(packet) if media.demuxer == "mp3" else 0
             if zeros:
-                damage.skip(media.name, packet.size)
-            damage.read(packet.size - zeros)
+                damage.skip(media.name, size)
+            damage.read(size - zeros)
         for frame in decoded:
             damage.seconds += frame.samples / (frame.sample_rate or 1)
             yield frame

@@ -11,7 +11,9 @@ from av.audio.frame import format_dtypes
 
 from speaker_id.audio.layout import Block, check_layout
 
-BLOCK_FRAMES = 1 << 16  # joined before they are resampled: a codec's own frames are as short as 20 ms
+# Joined before they are resampled: a codec's own frames are as short as 20 ms. Too few: mixing and resampling cost what
+# a call costs. Too many: the frames, their block and its mean leave the processor's cache before they are read.
+BLOCK_FRAMES = 1 << 15
 
 
 def join(frames: Iterator[Any]) -> Iterator[Block]:
@@ -43,11 +45,13 @@ def to_float(frames: Sequence[Any]) -> npt.NDArray[np.float32]:
     channels, dtype = first.layout.nb_channels, np.dtype(format_dtypes[first.format.name])
     # Plane by plane: `frame.to_ndarray()` in PyAV 18.1 takes eight planes for nine and crashes; its AudioFifo copies
     # everything that it holds for each frame.
-    planes, values = (channels, 1) if first.format.is_planar else (1, channels)
-    samples = np.empty((planes, values * sum(frame.samples for frame in frames)), dtype)
+    count, values = (channels, 1) if first.format.is_planar else (1, channels)
+    lengths = [values * frame.samples for frame in frames]
+    buffers = [frame.planes for frame in frames]  # once: PyAV makes an object of each at every call
+    samples = np.empty((count, sum(lengths)), dtype)
     for index, joined in enumerate(samples):
-        parts = [np.frombuffer(frame.planes[index], dtype, values * frame.samples) for frame in frames]
-        np.concatenate(parts, out=joined)
+        pairs = zip(buffers, lengths, strict=True)
+        np.concatenate([np.frombuffer(planes[index], dtype, length) for planes, length in pairs], out=joined)
     if not first.format.is_planar:
         samples = samples.reshape(-1, channels).T
     if samples.dtype == np.uint8:
