@@ -67,7 +67,6 @@ class Splitter:
         self.spool = Spool(configuration.listen.parent, configuration.recording_bytes)
         self.bodies = Bodies(self.spool)
         self.working = asyncio.Semaphore(WORKING)
-        self.parsing = asyncio.Lock()  # one at a time: parsed, a body takes a multiple of its bytes
         self.sending = {
             name: Sending(self.upstream, served.workers, self.counts) for name, served in self.models.items()
         }
@@ -127,8 +126,8 @@ class Splitter:
             async with self.spool.upload(pieces(start, content)) as spooled:
                 return await self._record(request, path, served, recording, spooled)
         async with AsyncExitStack() as stack:
-            body, held = await self.bodies.received(request, pieces(start, content), stack)
-            async with self.parsing:
+            body, held, parsing = await self.bodies.received(request, pieces(start, content), stack)
+            async with parsing:
                 asked = await asyncio.to_thread(_understood, request, path, body, served)
             if asked is None:
                 held.reduce(len(body))

@@ -34,6 +34,11 @@ ASK_SECONDS = 5.0  # the same from then on, and for each answer
 HUNG_SECONDS = 30.0
 START_SECONDS = 60.0  # the same before its first answer: it has to load
 MISSED = 3  # questions in a row without an answer, at least: if this process was suspended, one of them says nothing
+ENVIRONMENT = {
+    "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "handler"))),
+    # glibc's: by default each thread has an arena, of whose end `return_freed` returns nothing
+    "MALLOC_ARENA_MAX": "1",
+}
 
 UNAVAILABLE = "the splitter does not start: requests for windows, and large JSON, get 503"
 
@@ -114,7 +119,7 @@ class SplitterProcess:
                 stdout=log,
                 stderr=log,
                 umask=private.UMASK,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "handler")))},
+                env={**os.environ, **ENVIRONMENT},
             )
         self.starts += 1
 

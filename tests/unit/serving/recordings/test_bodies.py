@@ -8,17 +8,24 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from aiohttp import web
 from speaker_id.settings import MAX_INFLATED_BYTES
 from yarl import URL
 
-from serving.recordings.bodies import HELD_BYTES
+from serving.recordings import bodies
+from serving.recordings.bodies import HELD_BYTES, Lane
 from tests.unit.handler.pipelines import pipeline
 from tests.unit.serving.recordings.inner import Asked, answered, run
 from tests.unit.serving.recordings.test_splitting import CLIPS, SETTINGS, instances
 
 FULL = HELD_BYTES // MAX_INFLATED_BYTES  # requests that hold all of it
+COMPRESSED = {"content-encoding": "gzip"}  # for which as much is reserved as for the largest
 WINDOWS = {"x-split": "recording", "x-windows": "0.5"}
+
+
+def lanes(asked: Asked) -> tuple[Lane, Lane]:
+    return asked.splitter.bodies.small, asked.splitter.bodies.large
 
 
 def left_during(body: bytes, headers: dict[str, str]) -> int:
@@ -27,7 +34,7 @@ def left_during(body: bytes, headers: dict[str, str]) -> int:
 
     async def use(asked: Asked) -> Any:
         async def inner(request: web.Request, body: bytes) -> web.Response:
-            left.append(asked.splitter.bodies.held.left)
+            left.append(sum(lane.held.left for lane in lanes(asked)))
             return answered(made, {name.lower(): value for name, value in request.headers.items()}, body)
 
         answering.append(inner)
@@ -63,16 +70,50 @@ def test_json_that_is_sent_slowly_holds_up_nobody() -> None:
 
 
 def test_a_compressed_body_counts_as_what_it_may_become() -> None:
-    compressed = {"content-encoding": "gzip"}
-    assert left_during(gzip.compress(instances(CLIPS)), compressed) == HELD_BYTES - MAX_INFLATED_BYTES
+    assert left_during(gzip.compress(instances(CLIPS)), COMPRESSED) == HELD_BYTES - MAX_INFLATED_BYTES
     passed = gzip.compress(instances(CLIPS[:1]))
-    assert left_during(passed, compressed) == HELD_BYTES - len(passed)
+    assert left_during(passed, COMPRESSED) == HELD_BYTES - len(passed)
 
 
 def test_a_recording_in_json_holds_none_while_it_is_answered() -> None:
     body = json.loads(instances(CLIPS[:1]))
     body["parameters"]["windows"] = 0.5
     assert left_during(json.dumps(body).encode(), {}) == HELD_BYTES
+
+
+def test_a_small_body_does_not_wait_for_large_ones() -> None:
+    large = gzip.compress(instances(CLIPS))
+
+    async def use(asked: Asked) -> Any:
+        parsing = lanes(asked)[1].parsing
+        async with parsing:  # as while one is parsed
+            waiting = [asyncio.create_task(asked.post(large, COMPRESSED)) for _ in range(FULL + 1)]
+            while lanes(asked)[1].held.left >= MAX_INFLATED_BYTES:  # another would not wait for memory
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(60):
+                small = await asked.post(instances(CLIPS))
+            assert [task for task in waiting if task.done()] == []
+        return small, await asyncio.gather(*waiting)
+
+    small, others = run(use, pipeline(**SETTINGS))
+    assert {reply.status for reply in (small, *others)} == {200}
+
+
+def test_the_memory_of_large_bodies_is_returned_once_they_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned = []
+    monkeypatch.setattr(bodies, "RETURN_SECONDS", 0.2)
+    monkeypatch.setattr(bodies, "return_freed", lambda: returned.append(None))
+
+    async def use(asked: Asked) -> Any:
+        await asked.post(instances(CLIPS))
+        await asyncio.sleep(0.4)
+        assert returned == []
+        await asyncio.gather(*(asked.post(gzip.compress(instances(CLIPS)), COMPRESSED) for _ in range(2)))
+        async with asyncio.timeout(60):
+            while not returned:
+                await asyncio.sleep(0.01)
+
+    run(use, pipeline(**SETTINGS))
 
 
 def test_a_path_is_taken_as_it_was_sent() -> None:
