@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
@@ -96,13 +97,19 @@ class Answering:
         Step by step for all jobs, not job by job: the code of one step stays in the processor's caches, which takes
         a third off the time of answers of a few labels.
         """
-        logits = [self.logits(job) for job in jobs]
-        for job, rows in zip(jobs, logits, strict=True):
-            with job.outcome.catching(NO_MEMORY):
-                self.write(job, rows)
-        self.watch(jobs, logits)
+        alike = defaultdict(list)
+        for job in jobs:
+            options = job.request.options
+            threshold = OperatingPoint(options.fpir, options.min_score)
+            alike[frozenset(self.ranked(job.request)), threshold].append(job)
+        for (asked, threshold), some in alike.items():
+            logits = self.logits(some, asked, threshold)
+            for job, rows in zip(some, logits, strict=True):
+                with job.outcome.catching(NO_MEMORY):
+                    self.write(job, rows)
+            self.watch(some, logits, asked)
 
-    def write(self, job: Job, logits: list[Tensor]) -> None:
+    def write(self, job: Job, logits: Sequence[Tensor]) -> None:
         """Fill in the answer of one job. Raises RequestTooLarge."""
         outcome, request = job.outcome, job.request
         function = request.options.function_to_apply or self.default
@@ -127,26 +134,30 @@ class Answering:
         else:
             outcome.answer, outcome.json_bytes = protocol.dump(answer, most)
 
-    def logits(self, job: Job) -> list[Tensor]:
-        """Each clip's, of all heads."""
-        options, asked = job.request.options, self.ranked(job.request)
-        threshold = OperatingPoint(options.fpir, options.min_score)
-        return [
-            self.joined.logits(job.logits[index], job.embeddings[index], asked, threshold)
-            for index in range(len(job.request.clips))
-        ]
+    def logits(
+        self, jobs: Sequence[Job], asked: Collection[str], threshold: OperatingPoint
+    ) -> list[tuple[Tensor, ...]]:
+        """Each job's, one a clip, of all heads, of jobs that ask for the same heads and threshold."""
+        clips = [(job, index) for job in jobs for index in range(len(job.request.clips))]
+        if not clips:
+            return [()] * len(jobs)
+        embeddings = {
+            source: torch.stack([job.embeddings[index][source] for job, index in clips])
+            for source in self.joined.sources(asked)
+        }
+        rows = torch.stack([job.logits[index] for job, index in clips])
+        found = iter(self.joined.logits(rows, embeddings, asked, threshold))
+        return [tuple(islice(found, len(job.request.clips))) for job in jobs]
 
-    def watch(self, jobs: Sequence[Job], logits: Sequence[list[Tensor]]) -> None:
-        """Fill in the certainties of answered jobs, of all heads but the open sets that a request does not ask for."""
-        alike = defaultdict(list)
-        for job, rows in zip(jobs, logits, strict=True):
-            if self.labels.names and not job.failed:
-                alike[frozenset(self.joined.sets.keys() - self.ranked(job.request))].append((job, rows))
-        for without, some in alike.items():
-            together = [row for _, rows in some for row in rows]
-            of_clips = iter(certainties(together, self.settings.heads, without))
-            for job, rows in some:
-                job.outcome.certainties = [each for clip in islice(of_clips, len(rows)) for each in clip]
+    def watch(self, jobs: Sequence[Job], logits: Sequence[Sequence[Tensor]], asked: Collection[str]) -> None:
+        """Fill in the certainties of answered jobs, of all heads but the open sets that they do not ask for."""
+        if not self.labels.names:
+            return
+        answered = [(job, rows) for job, rows in zip(jobs, logits, strict=True) if not job.failed]
+        together = [row for _, rows in answered for row in rows]
+        found = iter(certainties(together, self.settings.heads, self.joined.sets.keys() - asked))
+        for job, rows in answered:
+            job.outcome.certainties = [each for of_clip in islice(found, len(rows)) for each in of_clip]
 
     def embeddings(self, job: Job) -> protocol.Embeddings:
         """Each clip's, of length 1, so that a product of two is their cosine."""

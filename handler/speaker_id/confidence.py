@@ -120,7 +120,10 @@ def confidence(method: Method, logits: Tensor, embeddings: Tensor, known: LabelM
 def nearness(method: Method, embeddings: Tensor, points: Tensor, known: LabelMeans) -> Tensor:
     """(clips, width) → (clips,): how near to the nearest of (points, width), as the method measures."""
     if method == "cosine":
-        return (F.normalize(embeddings, dim=1) @ F.normalize(points, dim=1).T).amax(1)
+        directions, others = F.normalize(embeddings, dim=1).numpy(), F.normalize(points, dim=1).numpy()
+        return torch.from_numpy(
+            (directions[:, None] @ others.T)[:, 0].max(1)
+        )  # a product for each clip, as below
     distances = Distances.to(points, known.precision)
     (nearest,) = nearnesses(method, embeddings, distances, [slice(None)], known)
     return torch.from_numpy(nearest).float()
@@ -177,9 +180,10 @@ class Distances:
         return cls(metric, scaled, (scaled.T * to).sum(1))
 
     def __call__(self, asked: Numbers) -> Numbers:
-        """(clips, width) → (clips, points)."""
-        own = (asked @ self.precision * asked).sum(1, keepdims=True)
-        found: Numbers = own - 2 * (asked @ self.scaled) + self.constant
+        """(clips, width) → (clips, points). A product for each clip: its digits do not depend on the others."""
+        each = asked[:, None]
+        own = (each @ self.precision * each).sum(2)
+        found: Numbers = own - 2 * (each @ self.scaled)[:, 0] + self.constant
         return found
 
 

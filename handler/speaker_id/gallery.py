@@ -71,23 +71,24 @@ class Gallery:
     def logits(
         self,
         _: Tensor,
-        embedding: Tensor | None,
+        embeddings: Tensor | None,
         /,
         fpir: float | None = None,
         min_score: float | None = None,
     ) -> Tensor:
-        """(dim,) → (voices + 1,): their softmax are the probabilities of `labels`. No logit of the model is read.
+        """(clips, dim) → (clips, voices + 1): their softmax are the probabilities of `labels`. No logit is read.
 
         Args:
             fpir: false-alarm rate of this request.
             min_score: or the probability, against "unknown" alone at the neutral threshold, that a voice must reach.
         """
-        assert embedding is not None, "embeds"
-        scores, sound, unknown = (
-            self.scores(embedding),
-            self.soundlike(embedding),
-            self.threshold(fpir, min_score),
-        )
+        assert embeddings is not None, "embeds"
+        threshold = self.threshold(fpir, min_score)
+        return torch.stack([self._logits(embedding, threshold) for embedding in embeddings])
+
+    def _logits(self, embedding: Tensor, unknown: float) -> Tensor:
+        """Of one clip; a product of several would give it other digits."""
+        scores, sound = self.scores(embedding), self.soundlike(embedding)
         # A sound decides where it is the nearest of all, and changes no probability elsewhere: they were calibrated
         # against the threshold alone.
         if sound > float(scores.max()):

@@ -213,29 +213,30 @@ class Guarded:
 
     def logits(
         self,
-        row: Tensor,
-        embedding: Tensor | None,
+        rows: Tensor,
+        embeddings: Tensor | None,
         /,
         fpir: float | None = None,
         min_score: float | None = None,
     ) -> Tensor:
-        """(labels - 1,) and (width,) → (labels,): their softmax are the probabilities of `labels`.
+        """(clips, labels - 1) and (clips, width) → (clips, labels): their softmax are the probabilities of `labels`.
 
         Args:
-            row: the head's logits.
-            embedding: the head's own, not normalised; None for a method on logits.
+            rows: the head's logits.
+            embeddings: the head's own, not normalised; None for a method on logits.
             fpir: false-alarm rate of this request.
             min_score: or the probability, against "unknown" alone at the neutral threshold, that a label must reach.
         """
-        row, calibrated = row.float(), self.guard.manifest.methods[self.method]
-        embeddings = row.new_empty(1, 0) if embedding is None else embedding.float()[None]
-        score, sound = (each.item() for each in self.guard.scores(self.method, row[None], embeddings))
-        least = max(sound, calibrated.threshold(self.fpir if fpir is None else fpir, min_score))
-        odds = calibrated.slope * (least - score)  # log, of "unknown" against the best label
-        found = np.empty(len(self.labels), np.float32)
-        found[:-1] = row.numpy()
-        found[-1] = found[:-1].max() + np.float32(min(SURE, max(-SURE, odds)))
-        return torch.from_numpy(found)
+        rows, calibrated = rows.float(), self.guard.manifest.methods[self.method]
+        embeddings = rows.new_empty(len(rows), 0) if embeddings is None else embeddings.float()
+        found = self.guard.scores(self.method, rows, embeddings)
+        scores, sounds = (np.asarray(each, np.float64) for each in found)
+        least = np.maximum(sounds, calibrated.threshold(self.fpir if fpir is None else fpir, min_score))
+        odds = calibrated.slope * (least - scores)  # log, of "unknown" against the best label
+        logits = np.empty((len(rows), len(self.labels)), np.float32)
+        logits[:, :-1] = rows.numpy()
+        logits[:, -1] = logits[:, :-1].max(1) + np.fmin(SURE, np.fmax(-SURE, odds)).astype(np.float32)
+        return torch.from_numpy(logits)
 
 
 def guards(folder: Path, loaded: Checkpoint) -> dict[str, Guarded]:

@@ -18,7 +18,7 @@ from speaker_id.heads import Source
 
 
 class OpenSet(Protocol):
-    """One head's logits.
+    """One head's logits, of clips that ask for the same threshold.
 
     Attributes:
         labels: of the answer, in the order of the logits; the last is "unknown".
@@ -38,17 +38,17 @@ class OpenSet(Protocol):
 
     def logits(
         self,
-        row: Tensor,
-        embedding: Tensor | None,
+        rows: Tensor,
+        embeddings: Tensor | None,
         /,
         fpir: float | None = None,
         min_score: float | None = None,
     ) -> Tensor:
-        """Compute (labels,) of one clip, fp32, whose softmax are the probabilities.
+        """Compute (clips, labels), fp32, whose softmax are the probabilities. No clip's depend on the others.
 
         Args:
-            row: (reads,), the model's logits that it reads.
-            embedding: (width,), of `source`; None unless `embeds`.
+            rows: (clips, reads), the model's logits that it reads.
+            embeddings: (clips, width), of `source`; None unless `embeds`.
             fpir: the share of strangers' clips that may get another label than "unknown" in this request; the head's
                 own if None.
             min_score: or the probability, against "unknown" alone, that a label must reach.
@@ -96,32 +96,32 @@ class Joined:
 
     def logits(
         self,
-        row: Tensor,
+        rows: Tensor,
         embeddings: Mapping[Source, Tensor],
         asked: Collection[str],
         threshold: OperatingPoint,
     ) -> Tensor:
-        """(model's outputs,) → (labels,) of all heads.
+        """(clips, model's outputs) → (clips, labels) of all heads.
 
         Args:
-            row: the model's logits.
-            embeddings: those of `sources(asked)` at least.
+            rows: the model's logits.
+            embeddings: (clips, width), those of `sources(asked)` at least.
             asked: heads whose answer is looked at; the logits of other open sets are zeros.
-            threshold: the request's.
+            threshold: what the clips' requests ask for.
         """
         if not self.sets:
-            return row
+            return rows
         parts, start = [], 0
         for head, count in self.heads.items():
             opened = self.sets.get(head)
             stop = start + (count if opened is None else opened.reads)
-            part = row[start:stop]
+            part = rows[:, start:stop]
             if opened is not None and head in asked:
                 given = embeddings[opened.source] if opened.embeds else None
                 part = opened.logits(part, given, threshold.fpir, threshold.min_score)
             elif opened is not None:
-                part = row.new_zeros(count)
+                part = rows.new_zeros(len(rows), count)
             parts.append(part)
             start = stop
-        assert start == len(row), "the heads' layout is the model's"
-        return torch.cat(parts)
+        assert start == rows.shape[1], "the heads' layout is the model's"
+        return torch.cat(parts, 1)

@@ -65,7 +65,7 @@ def in_gallery(enrolment: Enrolment, named: Heard, strangers: Heard) -> Table:
 def probabilities(gallery: Gallery, heard: Heard, min_score: float | None = None) -> NDArray[np.float64]:
     """(clips, voices + 1), as the gallery answers."""
     vectors = torch.from_numpy(heard.answers.vectors)
-    logits = torch.stack([gallery.logits(NOTHING, vector, min_score=min_score) for vector in vectors])
+    logits = gallery.logits(NOTHING, vectors, min_score=min_score)
     return np.asarray(logits.double().softmax(1))
 
 
@@ -179,7 +179,7 @@ def sounds(enrolment: Enrolment, model: Model) -> Table:
     found = {}
     for name, waveforms in probes.items():
         vectors = model(np.stack(waveforms).astype(np.float32)).vectors
-        answers = [enrolment.gallery.logits(NOTHING, vector).argmax() for vector in torch.from_numpy(vectors)]
+        answers = enrolment.gallery.logits(NOTHING, torch.from_numpy(vectors)).argmax(1)
         unknown = sum(int(answer) == len(enrolment.gallery.labels) - 1 for answer in answers)
         found[name] = {"clips": len(answers), "unknown": unknown}
     return found

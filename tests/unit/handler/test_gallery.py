@@ -15,7 +15,7 @@ from speaker_id.gallery import Gallery, fingerprint
 from speaker_id.gallery_manifest import GalleryManifest, Voice, parse, read_manifest
 from speaker_id.manifest import CheckpointError
 
-NOTHING = torch.empty(0)  # logits of a model
+NOTHING = torch.empty(1, 0)  # logits of a model
 MAKER = Maker(model="m", sha256="a" * 64, dim=3)
 
 
@@ -41,27 +41,34 @@ def test_a_voice_scores_by_the_nearest_of_its_vectors() -> None:
 
 
 def test_unknown_is_a_voice_whose_score_is_the_threshold() -> None:
-    logits = gallery().logits(NOTHING, torch.tensor([3.0, 4.0, 0.0]))
-    assert logits.tolist() == pytest.approx([8.0, 0.0, 4.0])
+    logits = gallery().logits(NOTHING, torch.tensor([[3.0, 4.0, 0.0]]))
+    assert logits[0].tolist() == pytest.approx([8.0, 0.0, 4.0])
     assert gallery().labels == ("anna", "ben", UNKNOWN)
 
 
 @pytest.mark.parametrize(("cosine", "best"), [(0.41, "anna"), (0.39, UNKNOWN)])
 def test_unknown_ranks_first_exactly_where_no_voice_passes(cosine: float, best: str) -> None:
-    embedding = torch.tensor([cosine, 0.0, -math.sqrt(1 - cosine**2)])
+    embedding = torch.tensor([[cosine, 0.0, -math.sqrt(1 - cosine**2)]])
     assert gallery().labels[int(gallery().logits(NOTHING, embedding).argmax())] == best
 
 
 def test_a_sound_without_a_voice_is_unknown_however_near_to_a_voice() -> None:
-    humming = torch.tensor([0.6, -0.8, 0.0])  # passes the threshold as anna
-    assert gallery().logits(NOTHING, humming).tolist() == pytest.approx([6.0, 0.0, 8.0])
+    humming = torch.tensor([[0.6, -0.8, 0.0]])  # passes the threshold as anna
+    assert gallery().logits(NOTHING, humming)[0].tolist() == pytest.approx([6.0, 0.0, 8.0])
     silent = replace(gallery(), sounds=torch.empty(0, 3))
-    assert silent.logits(NOTHING, humming).tolist() == pytest.approx([6.0, 0.0, 4.0])
+    assert silent.logits(NOTHING, humming)[0].tolist() == pytest.approx([6.0, 0.0, 4.0])
 
 
 def test_a_sound_that_is_not_the_nearest_changes_no_probability() -> None:
-    spoken = torch.tensor([0.8, -0.6, 0.0])  # above the threshold, and so is the sound
-    assert gallery().logits(NOTHING, spoken).tolist() == pytest.approx([8.0, 0.0, 4.0])
+    spoken = torch.tensor([[0.8, -0.6, 0.0]])  # above the threshold, and so is the sound
+    assert gallery().logits(NOTHING, spoken)[0].tolist() == pytest.approx([8.0, 0.0, 4.0])
+
+
+def test_a_clip_in_a_batch_has_the_logits_that_it_has_alone() -> None:
+    spoken, humming = torch.tensor([[0.8, -0.6, 0.0]]), torch.tensor([[0.6, -0.8, 0.0]])
+    together = gallery().logits(NOTHING, torch.cat([spoken, humming]))
+    assert torch.equal(together[:1], gallery().logits(NOTHING, spoken))
+    assert torch.equal(together[1:], gallery().logits(NOTHING, humming))
 
 
 def test_a_request_may_ask_for_another_rate() -> None:

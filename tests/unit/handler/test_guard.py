@@ -56,14 +56,19 @@ def at(distance: float) -> torch.Tensor:
     return torch.tensor([2.0 + distance, 0.0])
 
 
+def logits(asked: Guarded, row: torch.Tensor, embedding: torch.Tensor, **options: float) -> torch.Tensor:
+    """Of one clip."""
+    return asked.logits(row[None], embedding[None], **options)[0]
+
+
 def test_unknown_is_one_more_label_whose_logit_is_the_best_one_at_the_threshold() -> None:
-    found = guarded().logits(ROW, at(math.e))  # a score of −2, two below the threshold, times a slope of two
+    found = logits(guarded(), ROW, at(math.e))  # a score of −2, two below the threshold, times a slope of two
     assert found.tolist() == pytest.approx([3.0, 1.0, 0.0, 3.0 + 4.0], abs=1e-5)
 
 
 @pytest.mark.parametrize("distance", [0.01, 0.99, 1.01, 5.0])
 def test_the_labels_share_the_probability_of_being_known(distance: float) -> None:
-    *labels, unknown = guarded().logits(ROW, at(distance)).softmax(0).tolist()
+    *labels, unknown = logits(guarded(), ROW, at(distance)).softmax(0).tolist()
     # the odds at the threshold are the best label's probability to one
     odds = math.exp(2 * -2 * math.log(distance)) / float(ROW.softmax(0)[0])
     assert unknown == pytest.approx(1 / (1 + odds), rel=1e-4)
@@ -79,7 +84,7 @@ def test_every_method_decides_by_its_own_score(method: Method, score: float) -> 
     embedding = at(1 / math.e)
     for threshold, best in ((score - 0.01, "anna"), (score + 0.01, UNKNOWN)):
         asked = guarded(method, threshold=threshold)
-        assert asked.labels[int(asked.logits(ROW, embedding).argmax())] == best
+        assert asked.labels[int(logits(asked, ROW, embedding).argmax())] == best
 
 
 def test_a_request_may_ask_for_another_rate_or_a_least_probability() -> None:
@@ -87,10 +92,10 @@ def test_a_request_may_ask_for_another_rate_or_a_least_probability() -> None:
         guarded(),
         at(math.exp(-0.25)),
     )  # a score of 0.5: the neutral one, between both thresholds
-    assert asked.logits(ROW, embedding).argmax() == 0
-    assert asked.logits(ROW, embedding, fpir=0.01).argmax() == 3
+    assert logits(asked, ROW, embedding).argmax() == 0
+    assert logits(asked, ROW, embedding, fpir=0.01).argmax() == 3
     for least, best in ((0.49, 0), (0.51, 3), (0.0, 0), (1.0, 3)):
-        found = asked.logits(ROW, embedding, min_score=least)
+        found = logits(asked, ROW, embedding, min_score=least)
         assert found.isfinite().all()
         assert found.argmax() == best
 
@@ -98,17 +103,30 @@ def test_a_request_may_ask_for_another_rate_or_a_least_probability() -> None:
 def test_a_clip_nearer_to_a_sound_than_to_a_label_is_unknown() -> None:
     sounds = torch.tensor([[2.0, 0.5]])
     clip = torch.tensor([2.0, 0.3])  # passes the threshold, but the sound is nearer
-    assert guarded().logits(ROW, clip).argmax() == 0
+    assert logits(guarded(), ROW, clip).argmax() == 0
     for method in ("mahalanobis", "relative", "cosine"):
-        assert guarded(method, threshold=0.0, sounds=sounds).logits(ROW, clip).argmax() == 3
+        assert logits(guarded(method, threshold=0.0, sounds=sounds), ROW, clip).argmax() == 3
     # the logits alone do not tell sounds apart
-    assert guarded("energy", sounds=sounds).logits(ROW, clip).argmax() == 0
+    assert logits(guarded("energy", sounds=sounds), ROW, clip).argmax() == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_clip_in_a_batch_has_the_logits_that_it_has_alone(method: Method) -> None:
+    torch.manual_seed(0)
+    width, rows, embeddings = 37, torch.randn(65, 3), torch.randn(65, 37)
+    metric = torch.randn(width, width)
+    wide = LabelMeans(
+        torch.randn(3, width), metric @ metric.T, torch.randn(3, width), torch.randn(width), metric.T @ metric
+    )
+    asked = replace(guarded(method), guard=replace(guard(sounds=torch.randn(9, width)), known=wide))
+    alone = [logits(asked, row, embedding) for row, embedding in zip(rows, embeddings, strict=True)]
+    assert torch.equal(asked.logits(rows, embeddings), torch.stack(alone))
 
 
 def test_logits_of_any_size_keep_a_probability() -> None:
-    found = guarded("energy").logits(ROW * 40_000, at(1.0))
+    found = logits(guarded("energy"), ROW * 40_000, at(1.0))
     assert found.softmax(0).tolist() == pytest.approx([1, 0, 0, 0])
-    unsure = guarded("energy", threshold=1e9).logits(ROW * 40_000, at(1.0))
+    unsure = logits(guarded("energy", threshold=1e9), ROW * 40_000, at(1.0))
     assert unsure.softmax(0).tolist() == pytest.approx([0, 0, 0, 1])
 
 

@@ -27,17 +27,16 @@ class Voices:
 
     def logits(
         self,
-        row: Tensor,
-        embedding: Tensor | None,
+        rows: Tensor,
+        embeddings: Tensor | None,
         /,
         fpir: float | None = None,
         min_score: float | None = None,
     ) -> Tensor:
-        assert embedding is not None
-        assert len(row) == 0
-        return torch.stack(
-            [embedding[0], torch.tensor(next((x for x in (fpir, min_score) if x is not None), 0.5))]
-        )
+        assert embeddings is not None
+        assert rows.shape == (len(embeddings), 0)
+        unknown = next((x for x in (fpir, min_score) if x is not None), 0.5)
+        return torch.cat([embeddings[:, :1], torch.full((len(rows), 1), unknown)], 1)
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,14 @@ class Guard:
 
     def logits(
         self,
-        row: Tensor,
-        embedding: Tensor | None,
+        rows: Tensor,
+        embeddings: Tensor | None,
         /,
         fpir: float | None = None,
         min_score: float | None = None,
     ) -> Tensor:
-        assert embedding is None
-        return torch.cat([row, torch.tensor([fpir or 1.0])])
+        assert embeddings is None
+        return torch.cat([rows, torch.full((len(rows), 1), fpir or 1.0)], 1)
 
 
 def beside() -> Pipeline:
@@ -217,10 +216,10 @@ def test_outputs_of_v2_have_the_head_by_name() -> None:
 
 def test_joined_logits_are_in_the_heads_order_and_zeros_where_nobody_asked() -> None:
     joined = Joined({"a": 3, "enrolled": 2, "b": 2}, {"a": Guard(), "enrolled": Voices()})
-    row, vector = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([7.0])
-    everything = joined.logits(row, {None: vector}, ("a", "enrolled", "b"), OperatingPoint())
-    assert everything.tolist() == [1, 2, 1, 7, 0.5, 3, 4]
-    assert joined.logits(row, {}, ("b",), OperatingPoint()).tolist() == [0, 0, 0, 0, 0, 3, 4]
+    rows, vectors = torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[7.0]])
+    everything = joined.logits(rows, {None: vectors}, ("a", "enrolled", "b"), OperatingPoint())
+    assert everything.tolist() == [[1, 2, 1, 7, 0.5, 3, 4]]
+    assert joined.logits(rows, {}, ("b",), OperatingPoint()).tolist() == [[0, 0, 0, 0, 0, 3, 4]]
     assert joined.reads == 4
     assert joined.sources(("a", "enrolled")) == [None]  # this guard needs none
     assert joined.sources(("a", "b")) == []
