@@ -23,6 +23,7 @@ Hook = Callable[[Pairs], dict[str, Any]]
 PIECE = 1 << 16
 KEYS = ("array", "data")  # of objects whose value is samples
 DEPTH = 3  # of lists in lists: clips, channels, samples
+NUMBER = b"-0123456789NI"  # what one begins with, NaN and Infinity among them
 NUMBERS = frozenset({int, float})  # exact types: a boolean is a subclass of int, and not a sample
 MARK = secrets.token_hex(8)  # no caller knows it, so no string of a text is taken for a list
 
@@ -74,6 +75,8 @@ def _cut_out(text: bytes | bytearray) -> tuple[dict[str, array[float]], bytes]:
 
 def _numbers(text: bytes | bytearray, start: int, end: int) -> array[float] | None:
     """Return the elements between two brackets; None where one of them is no number, or is not valid."""
+    if text[start : start + 64].lstrip()[:1] not in NUMBER:
+        return None  # such as base64, which would be parsed twice
     found = array("f")
     while start <= end:
         comma = text.find(b",", min(start + PIECE, end), end)

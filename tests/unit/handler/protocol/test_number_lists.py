@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import tracemalloc
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -134,3 +135,16 @@ def test_no_object_is_made_of_each_number() -> None:
         tracemalloc.stop()
     assert not isinstance(clip, EncodedAudio)
     assert clip.samples.dtype == np.float32
+
+
+def test_base64_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def loads(text: bytes, **more: Any) -> Any:
+        parsed.append(len(text))
+        return json.loads(text, **more)
+
+    monkeypatch.setattr(number_lists, "json", SimpleNamespace(loads=loads))
+    text = json.dumps({"data": ["QUJD" * number_lists.PIECE]}).encode()
+    assert number_lists.load(text, dict) == json.loads(text)
+    assert parsed == [len(text)]
