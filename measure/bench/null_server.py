@@ -100,7 +100,9 @@ def built(checkout: Path, name: str, model: str, handler: Path) -> Path:
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(checkout / "handler")}
+    # compiled modules are kept, as where it is used: else each start would compile its own
+    own = {"PYTHONPATH": str(checkout / "handler"), "PYTHONDONTWRITEBYTECODE": ""}
+    return {**os.environ, **own}
 
 
 @contextlib.contextmanager
