@@ -3,7 +3,7 @@
 Python's parser keeps the interpreter's lock until it returns, which takes half a second for a waveform of two minutes,
 and makes an object of 24 bytes of each number. So a long list is cut at commas, each piece is parsed by itself and
 becomes float32, and between two pieces other threads run. The rest of the text, with a mark in place of each list, is
-parsed as any other. Where such a list holds something else than numbers, or stands where no samples do, and where the
+parsed as any other, lists of something else among it. Where a list of numbers stands where no samples do, and where the
 text is not valid, the whole text is parsed at once, so that values and errors are the parser's own.
 """
 
@@ -53,24 +53,20 @@ def load(text: bytes | bytearray, hook: Hook) -> Any:
 
 
 def _cut_out(text: bytes | bytearray) -> tuple[dict[str, array[float]], bytes]:
-    """Return the long lists by their marks, and the text with the marks in their places; no list if one is not of
-    numbers."""
+    """Return the long lists of numbers by their marks, and the text with the marks in their places."""
     lists: dict[str, array[float]] = {}
     view, kept, at = memoryview(text), list[bytes | memoryview](), 0
     opened = text.find(b"[")
     while opened >= 0:
         following = text.find(b"[", opened + 1)
         closed = text.find(b"]", opened, following if following >= 0 else len(text))
-        if closed - opened > PIECE:
-            numbers = _numbers(text, opened + 1, closed)
-            if numbers is None:
-                return {}, b""
+        if closed - opened > PIECE and (numbers := _numbers(text, opened + 1, closed)) is not None:
             mark = f"{MARK}{len(lists)}"
             lists[mark] = numbers
             kept += [view[at:opened], f'"{mark}"'.encode()]
             at = closed + 1
         opened = following
-    return lists, b"".join((*kept, view[at:]))
+    return lists, b"".join((*kept, view[at:])) if lists else b""
 
 
 def _numbers(text: bytes | bytearray, start: int, end: int) -> array[float] | None:
@@ -85,9 +81,8 @@ def _numbers(text: bytes | bytearray, start: int, end: int) -> array[float] | No
             piece = json.loads(b"[" + text[start:stop] + b"]")
             if not piece or not NUMBERS.issuperset(map(type, piece)):
                 return None
-            found.extend(
-                piece
-            )  # a value past float32's range becomes infinite, which the audio stage rejects
+            # a value past float32's range becomes infinite, which the audio stage rejects
+            found.extend(piece)
         except (ValueError, RecursionError, OverflowError):
             return None
         start = stop + 1

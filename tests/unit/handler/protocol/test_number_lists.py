@@ -70,6 +70,8 @@ BODIES = {
     "a comma at the end": ROWS % "[1,2,]",
     "a comma at the start": ROWS % "[,1,2]",
     "a boolean": ROWS % "[1,2,true]",
+    "samples and files": '{"instances": [{"array": [1,2,3], "sampling_rate": 4000}, {"b64": "UklGRg=="}]}',
+    "samples beside what is none": '{"instances": [{"array": [1,2,3], "sampling_rate": 4000}, {"data": ["a","b"]}]}',
     "null": ROWS % "[1,2,null]",
     "text": ROWS % '[1,2,"3"]',
     "text with brackets": ROWS % '[1,2,"[1,2,3]"]',
