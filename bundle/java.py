@@ -30,9 +30,9 @@ def find() -> Path | None:
 
 
 def version(java: Path) -> int | None:
-    """The major version that `java -version` reports, or None if it does not run.
+    """The major version; None if it is no Java that runs.
 
-    Its installation says the same in a file, without the tenth of a second that a start waits for the command.
+    Its installation says it in the file `release`. Only without that is `java -version` run, for which a start waits.
     """
     with contextlib.suppress(OSError):
         said = (java.resolve().parent.parent / "release").read_text("utf-8", "replace")

@@ -22,6 +22,7 @@ def of(name: str) -> type[ModelServer]:
         from serving.triton.process import Triton
 
         return Triton
+    assert name == TORCHSERVE, name
     from serving.torchserve.process import TorchServe
 
     return TorchServe

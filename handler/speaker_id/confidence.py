@@ -121,9 +121,8 @@ def nearness(method: Method, embeddings: Tensor, points: Tensor, known: LabelMea
     """(clips, width) → (clips,): how near to the nearest of (points, width), as the method measures."""
     if method == "cosine":
         directions, others = F.normalize(embeddings, dim=1).numpy(), F.normalize(points, dim=1).numpy()
-        return torch.from_numpy(
-            (directions[:, None] @ others.T)[:, 0].max(1)
-        )  # a product for each clip, as below
+        cosines = (directions[:, None] @ others.T)[:, 0]  # a product for each clip, as below
+        return torch.from_numpy(cosines.max(1))
     distances = Distances.to(points, known.precision)
     (nearest,) = nearnesses(method, embeddings, distances, [slice(None)], known)
     return torch.from_numpy(nearest).float()
@@ -159,8 +158,8 @@ class Distances:
     """Squared distances to points in the metric of an inverse covariance P: x·Px − 2 x·Pp + p·Pp.
 
     What depends on the points alone is computed once, so that a clip costs one product with P and not one for each
-    point. In double precision, where the difference loses nothing that fp32 has, and in numpy: on so few
-    numbers an operation costs what its call does, and torch's calls cost more.
+    point. In double precision, where the difference loses nothing that fp32 has, and in numpy: on so few numbers an
+    operation costs what its call does, and torch's calls cost more.
 
     Attributes:
         precision: (width, width), P.

@@ -57,7 +57,8 @@ def _load_compiler() -> None:
     given = os.environ.get(COMPILED)
     with TemporaryDirectory() as folder:
         os.environ[COMPILED] = given or folder
-        import torch._dynamo  # noqa: F401  # most of a second, and only models of transformers need it
+        # here, not above: it takes long, and only models of transformers need it
+        import torch._dynamo  # noqa: F401
     if given is None:
         del os.environ[COMPILED]
 

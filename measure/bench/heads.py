@@ -12,7 +12,6 @@ server is part of it.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import statistics
 import sys
@@ -30,6 +29,7 @@ import torch
 from speaker_id import checkpoint, kernels
 from speaker_id.clip import SAMPLING_RATE, Waveform
 from speaker_id.encoder.packed import PackedEncoder
+from speaker_id.memory import return_freed
 from transformers import Wav2Vec2ForXVector
 
 from bundle.archive import prepare
@@ -82,7 +82,7 @@ def load(arrangement: str, folder: Path) -> str:
     del loaded, more, others
     gc.collect()
     # What loading has freed but not returned to the system differs between starts by as much as heads weigh.
-    ctypes.CDLL(None).malloc_trim(0)
+    return_freed()
     once(clips((1.0, LONE)))
     return described
 

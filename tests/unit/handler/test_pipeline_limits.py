@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from speaker_id import audio, labels, protocol
+from speaker_id import answering, audio, labels, protocol
 from speaker_id.clip import Clip, Decoded, EncodedAudio, Waveform
 from speaker_id.decoders.patience import Patience
+from speaker_id.open_set import Joined
 from speaker_id.protocol import Payload, least_bytes, parse
 
 from tests.unit.handler.pipelines import InThisProcess, LoudnessEncoder, payload, pipeline, raw, top, wav
@@ -203,6 +204,34 @@ def test_a_body_that_memory_does_not_suffice_for_costs_its_mates_nothing(
     assert first.error is not None
     assert first.error.code == "out_of_memory"
     assert top(second.body) == ("up", 0.25)
+
+
+def test_an_answer_without_memory_for_its_heads_costs_its_mates_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forgetful(_: Joined, rows: torch.Tensor, *more: Any) -> torch.Tensor:
+        if len(rows) > 1 or rows.max() > 0.75:
+            raise MemoryError
+        return rows
+
+    monkeypatch.setattr(Joined, "logits", forgetful)
+    bodies = [Payload({"body": wav(value)}) for value in (0.5, 1.0, 0.25)]
+    first, failed, last = pipeline().identify(bodies)
+    assert (top(first.body), top(last.body)) == (("up", 0.5), ("up", 0.25))
+    assert failed.body == {
+        "error": "the server ran out of memory for this answer: request a smaller top_k",
+        "code": "out_of_memory",
+    }
+
+
+def test_without_memory_for_certainties_there_are_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(answering, "certainties", forgetful)
+    (outcome,) = pipeline().identify([Payload({"body": wav(0.5)})])
+    assert top(outcome.body) == ("up", 0.5)
+    assert outcome.certainties == ()
 
 
 def test_every_clip_whose_decoder_hangs_is_told_of_and_no_other() -> None:

@@ -60,7 +60,7 @@ def test_json_that_is_sent_slowly_holds_up_nobody() -> None:
             async with asyncio.timeout(5):
                 while asked.splitter.spool.used < FULL:  # all have arrived
                     await asyncio.sleep(0.01)
-                return await asked.post(instances(CLIPS))
+                return await asked.post(gzip.compress(instances(CLIPS)), COMPRESSED)
         finally:
             for each in sending:
                 each.cancel()
