@@ -1,4 +1,4 @@
-"""What follows from the newest complete run of the encoders → docs/results/benchmark.md:
+"""What follows from the newest complete runs of the encoders → docs/results/benchmark.md:
 
 python -m measure.bench.conclusions
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from measure.bench import RESULTS
 from measure.bench.findings import HF, grows, int8, jemalloc, more, reached, two_workers, winner
-from measure.bench.results import newest_run
+from measure.bench.results import runs
 from measure.document import Page
 
 PAGE = Page.of("benchmark", "measure.bench.conclusions")
@@ -21,10 +21,10 @@ WIDTH = 118
 
 
 def text(folder: Path) -> str:
-    """The Markdown of the newest complete run in the folder."""
-    rows, _ = newest_run(folder)
-    if not rows:
+    """The Markdown of the newest complete run in the folder, and of the targets that other processors miss."""
+    if not (found := runs(folder)):
         return NOTHING
+    (rows, _), *others = found
     points = (
         f"**Who wins**: {winner(rows)}",
         f"**int8**: {int8(rows)}",
@@ -33,6 +33,7 @@ def text(folder: Path) -> str:
         f"workers do; Hugging Face's model has none, and answers {more(rows, HF):.0f} % more in two workers.",
         f"**Allocator**: glibc is the default. {jemalloc(rows)}",
         f"**Why targets are missed**: {reached(rows)} {grows()}",
+        *(f"**Why targets are missed on {other[0].cpu}**: {reached(other)}" for other, _ in others),
     )
     return "\n".join(wrapped(f"- {it}") for it in points)
 

@@ -53,6 +53,7 @@ OPERATORS = {
 }
 # torch's profiler writes two lines a turn to the terminal; NumPy's product is one of the large ones
 VARIABLES = {"KINETO_LOG_LEVEL": "6", "OMP_NUM_THREADS": "1"}
+LEAST_LOST = 0.01  # of the time, to be named
 GELU_ROWS, GELU_TURNS = 256, 20
 
 
@@ -203,7 +204,25 @@ def one(profiled: dict[str, Any]) -> str:
                 ["for a second of audio", *(cost(*each) for each in lengths.items())],
             ],
         ),
+        " ".join(
+            lost(seconds, lengths[seconds], peak_rate)
+            for seconds in (min(lengths, key=float), max(lengths, key=float))
+        ),
     )
+
+
+def lost(seconds: str, of: dict[str, Any], peak_rate: float) -> str:
+    """Which kinds take the time that the arithmetic would not take at the speed of one large product."""
+    total = sum(of["seconds"].values())
+    beyond = {kind: spent - of["flops"].get(kind, 0) / peak_rate for kind, spent in of["seconds"].items()}
+    parts = [
+        f"{kind} {share:.0%}"
+        for kind, share in sorted(
+            ((kind, each / total) for kind, each in beyond.items()), key=lambda it: -it[1]
+        )
+        if share >= LEAST_LOST
+    ]
+    return f"Beyond the arithmetic, of a clip of {seconds} s: {', '.join(parts)}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -75,7 +75,8 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     append(target / results.ENCODER_FILE, rows)
     append(target / results.GROWTH_FILE, growth)
     append(target / results.ABSENT_FILE, results.absent_rows(contest, shared))
-    plots.draw(target, rows, growth)
+    if not machine.restrictions():  # the plots show a processor as it is
+        plots.draw(target, rows, growth)
     say(command.written(target, shared))
 
 

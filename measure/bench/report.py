@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from measure import noise
@@ -19,6 +20,7 @@ from measure.machine import HELD
 from measure.results import read
 
 PAGE = Page.of("benchmark", "measure.bench.report")
+SESSION = timedelta(days=1)  # between runs that were made for one another
 NOTHING = "No complete run is committed: `make bench` makes one."
 COLUMNS: Columns[BenchmarkRow] = [
     ("× best", lambda row: f"**{row.ratio_best:.2f}**"),
@@ -53,7 +55,10 @@ def report(runs: Sequence[Run], absent: Sequence[AbsentRow] = ()) -> str:
     if not runs:
         return NOTHING
     newest = max(rows[0].run for rows, _ in runs)
-    return join(side_by_side(runs) if len(runs) > 1 else "", *(one(*run, newest, absent) for run in runs))
+    drawn = max((rows[0].run for rows, _ in runs if HELD not in rows[0].cpu), default="")
+    return join(
+        side_by_side(runs) if len(runs) > 1 else "", *(one(*run, newest, drawn, absent) for run in runs)
+    )
 
 
 def side_by_side(runs: Sequence[Run]) -> str:
@@ -77,20 +82,30 @@ def fastest(rows: Sequence[BenchmarkRow]) -> dict[str, BenchmarkRow]:
 
 
 def one(
-    rows: Sequence[BenchmarkRow], growth: Sequence[GrowthRow], newest: str, absent: Sequence[AbsentRow]
+    rows: Sequence[BenchmarkRow],
+    growth: Sequence[GrowthRow],
+    newest: str,
+    drawn: str,
+    absent: Sequence[AbsentRow],
 ) -> str:
-    """One processor's run; ratios are the first columns."""
+    """One processor's run; ratios are the first columns.
+
+    Args:
+        newest: when the newest run was.
+        drawn: when the run was that the plots show.
+    """
     first, lengths = rows[0], sorted({row.clip_seconds for row in growth})
     peaks = {row.precision: row.peak_gflops for row in rows}
     ceilings = ", ".join(f"{precision} {peak:.0f} GFLOP/s" for precision, peak in peaks.items())
     costs = {(row.name, row.clip_seconds): f"{row.ms_per_audio_second:.0f}" for row in growth}
     names = dict.fromkeys(row.name for row in growth)
     plans = {row.engine: plan for row in rows if (plan := row.backend.partition(": ")[2])}
-    pictured = first.run == newest  # the plots are the newest run's
+    pictured = first.run == drawn
+    old = datetime.fromisoformat(newest) - datetime.fromisoformat(first.run) > SESSION
     return join(
         f"### {first.cpu}",
         SIMULATED if HELD in first.cpu else "",
-        "" if pictured else f"Not run again: measured at commit {first.commit}.",
+        f"Not run again: measured at commit {first.commit}." if old else "",
         f"{first.words(flags=True)}; {first.run}. Model: {first.model}. Work: {first.clips}. One large matrix product "
         f"reaches {ceilings}. {noise.words(first.foreign_cores)}",
         Table.of(sorted(rows, key=lambda row: -row.throughput), COLUMNS, "rrlll"),
