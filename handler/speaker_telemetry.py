@@ -101,11 +101,16 @@ class Telemetry:
         ]
         self.sink.send(told)
 
-    def event(self, event: str, **fields: Any) -> None:
-        """Log one line: a JSON object with time (UTC), level, event, model, version, pid and the fields."""
+    def event(self, event: str, *each: Mapping[str, Any], **fields: Any) -> None:
+        """Log a line: a JSON object with time (UTC), level, event, model, version, pid and the fields.
+
+        Args:
+            each: more fields, of a line each; all lines are written by one call of the logger and of the system.
+        """
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": now, "level": "info", "event": event, **self.common, **fields}
-        logger.info(json.dumps(line, separators=(",", ":")))
+        common = {"time": now, "level": "info", "event": event, **self.common, **fields}
+        lines = (json.dumps({**common, **more}, separators=(",", ":")) for more in each or ({},))
+        logger.info("\n".join(lines))
 
 
 class TorchServeSink:

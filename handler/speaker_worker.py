@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import torch
 from speaker_id.activity import Activity
@@ -150,16 +151,15 @@ class Worker:
         asked = [each for each in batch if not each.probe]
         queued = [waited(each.payload.headers) for each in asked]
         outcomes = identify([each.payload for each in asked])
-        told = iter(zip(asked, outcomes, queued, strict=True))
+        made = iter([self._answer(*pair, len(asked)) for pair in zip(outcomes, queued, strict=True)])
         probed = Answer(HTTPStatus.OK, {}, b"{}")
-        answers = [probed if each.probe else self._answer(*next(told), len(asked)) for each in batch]
+        answers = [probed if each.probe else next(made) for each in batch]
         if asked:
+            self.telemetry.event("request", *map(logged, asked, outcomes, queued), batch=len(asked))
             self.telemetry.batch(outcomes, queued, time.perf_counter() - began)
         return answers
 
-    def _answer(self, asked: Asked, outcome: Outcome, queued: float | None, batch: int) -> Answer:
-        """One answer; also log ids, sizes and times: never audio, a label or a score."""
-        status = STATUS[type(outcome.error)] if outcome.error else HTTPStatus.OK
+    def _answer(self, outcome: Outcome, queued: float | None, batch: int) -> Answer:
         stages = {} if queued is None else {"queue": queued}
         stages |= {"decode": outcome.decode_seconds, "inference": outcome.inference_seconds}
         headers = {
@@ -172,24 +172,29 @@ class Worker:
         }
         if outcome.json_bytes is not None:
             headers["Inference-Header-Content-Length"] = str(outcome.json_bytes)
-        waiting = {} if queued is None else {"queue_ms": round(queued * 1e3, 1)}
-        fault = outcome.error.fault if outcome.error else None
-        self.telemetry.event(
-            "request",
-            request=request_id(asked),
-            **trace_of(asked.payload.headers),
-            status=status.value,
-            code=code_of(outcome),
-            **({"decoder_fault": fault.kind, "decoder_detail": fault.detail} if fault else {}),
-            batch=batch,
-            clips=outcome.clips,
-            audio_s=round(outcome.audio_seconds, 3),
-            skipped=outcome.skipped_frames,
-            **waiting,
-            decode_ms=round(outcome.decode_seconds * 1e3, 1),
-            inference_ms=round(outcome.inference_seconds * 1e3, 1),
-        )
-        return Answer(status, headers, outcome.answer, outcome)
+        return Answer(status(outcome), headers, outcome.answer, outcome)
+
+
+def status(outcome: Outcome) -> HTTPStatus:
+    return STATUS[type(outcome.error)] if outcome.error else HTTPStatus.OK
+
+
+def logged(asked: Asked, outcome: Outcome, queued: float | None) -> dict[str, Any]:
+    """What a request's line in the log says: ids, sizes and times, and never audio, a label or a score."""
+    fault = outcome.error.fault if outcome.error else None
+    return {
+        "request": request_id(asked),
+        **trace_of(asked.payload.headers),
+        "status": status(outcome).value,
+        "code": code_of(outcome),
+        **({"decoder_fault": fault.kind, "decoder_detail": fault.detail} if fault else {}),
+        "clips": outcome.clips,
+        "audio_s": round(outcome.audio_seconds, 3),
+        "skipped": outcome.skipped_frames,
+        **({} if queued is None else {"queue_ms": round(queued * 1e3, 1)}),
+        "decode_ms": round(outcome.decode_seconds * 1e3, 1),
+        "inference_ms": round(outcome.inference_seconds * 1e3, 1),
+    }
 
 
 def refused(payloads: Sequence[Payload]) -> list[Outcome]:

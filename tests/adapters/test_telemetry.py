@@ -145,6 +145,17 @@ def test_an_event_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
 
 
+def test_lines_of_a_batch_are_written_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, speaker_telemetry.__name__):
+        telemetry(None).event("request", {"request": "a"}, {"request": "b\n"}, batch=2)
+    (record,) = caplog.records
+    lines = [json.loads(line) for line in record.message.split("\n")]
+    assert [(line["event"], line["request"], line["batch"]) for line in lines] == [
+        ("request", "a", 2),
+        ("request", "b\n", 2),
+    ]
+
+
 def test_the_wait_begins_once_the_request_is_whole() -> None:
     began = time.time() - 10
     assert waited({"x-received": f"{began:.9f} 4000 17"}) == pytest.approx(6, abs=0.5)

@@ -152,6 +152,18 @@ def test_the_log_line_holds_sizes_and_times_only(
     assert not any(entry["label"] in caplog.text or str(entry["score"]) in caplog.text for entry in ranking)
 
 
+def test_each_request_of_a_batch_has_a_log_line(
+    handler: SpeakerHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        handle(handler, [{"body": AUDIO}, {"body": b"?"}])
+    lines = [json.loads(line) for line in caplog.records[-1].message.split("\n")]
+    assert [(line["request"], line["status"], line["batch"]) for line in lines] == [
+        ("id-0", 200, 2),
+        ("id-1", 415, 2),
+    ]
+
+
 def test_an_embedding_stands_in_no_log_line(
     handler: SpeakerHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
