@@ -92,7 +92,7 @@ def serve(service: Service, stopper: Stopper, grace: float, delay: float) -> int
         fault = str(exc)
     finally:
         stopper.raising = False
-        if fault is None:
+        if fault is None and sys.exc_info()[0] is None:
             say("stopping: no new requests are accepted, waiting for those in flight (Ctrl-C again to hurry)")
         began = time.monotonic()
         cut = service.stop(grace, stopper.hurry, delay)

@@ -89,10 +89,10 @@ class Service:
         orphans.clear(self.run)
         self.exporter.check_port()
         self.gateway.check_port()  # before the half minute that a model takes to load
+        self.gateway.prepare()
         self.server.prepare(stored=self.convert is None)
         for model in journal.forget(self.run):
             progress(f"a roll-out of {model} was in progress when the last server ended: it is undone")
-        self.gateway.prepare()
         self._write_state(stop_seconds)  # before there is a process to find by it
         # Probes are answered "not ready" from the first second on: some platforms restart a container whose port does
         # not accept connections while its model loads, or is unpacked or converted.

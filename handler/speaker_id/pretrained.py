@@ -57,10 +57,12 @@ def _load_compiler() -> None:
     given = os.environ.get(COMPILED)
     with TemporaryDirectory() as folder:
         os.environ[COMPILED] = given or folder
-        # here, not above: it takes long, and only models of transformers need it
-        import torch._dynamo  # noqa: F401
-    if given is None:
-        del os.environ[COMPILED]
+        try:
+            # here, not above: it takes long, and only models of transformers need it
+            import torch._dynamo  # noqa: F401
+        finally:
+            if given is None:
+                del os.environ[COMPILED]
 
 
 def read(folder: Path, manifest: Manifest, content: Mapping[str, Any]) -> tuple[list[Any], Any]:

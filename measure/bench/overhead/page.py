@@ -8,6 +8,7 @@ from typing import Any
 
 from measure import noise
 from measure.bench.overhead.start import RESTART, START
+from measure.bench.overhead.targets import verdicts
 from measure.bench.recordings import CLIP_SECONDS
 from measure.document import Page, Table, join, known
 from measure.machine import Machine
@@ -32,7 +33,8 @@ def read(results: Path) -> dict[str, Any]:
 
 def text(everything: dict[str, Any]) -> str:
     parts = (join(TITLES[name], part(name, everything[name])) for name in TITLES if name in everything)
-    return join(*parts)
+    judged = [(it.what, *it.cells(".2f")) for it in verdicts(everything)]
+    return join(Table(("target", "wanted", "measured", ""), judged, "lrrl"), *parts)
 
 
 def part(name: str, found: dict[str, Any]) -> str:

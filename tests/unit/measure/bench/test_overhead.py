@@ -17,7 +17,7 @@ from speaker_id.settings import Settings
 
 from measure import ROOT, MeasureError
 from measure.bench import null_stages
-from measure.bench.overhead import capacity, cost, page, start
+from measure.bench.overhead import capacity, cost, page, start, targets
 from measure.bench.overhead.asking import questions
 from measure.bench.overhead.checkout import checkouts, shown
 from measure.bench.recordings import CLIP_SECONDS, recordings
@@ -119,6 +119,31 @@ def test_the_page_shows_what_was_recorded_so_far() -> None:
     assert "| this | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 | 3.00 |" in text
     assert "| this | 2.0 | 300 | 200 |" in text
     assert "| forked | 300 | 250 | 4.00 |" in text
+
+
+def test_targets_are_judged_by_what_is_recorded() -> None:
+    def row(server: str, seconds: float, resident: float) -> dict[str, Any]:
+        return {
+            "server": server,
+            "start": {"in all": seconds},
+            "restart": {"in all": seconds / 2},
+            "memory": {"resident": resident},
+        }
+
+    asked = {"request": "wav", "server": "this", "CPU ms": 2.5, "by process": {"worker": 1.25}}
+    everything = {
+        "cost": {"rows": [asked | {"connections": 1, "CPU ms": 9.0}, asked | {"connections": 16}]},
+        "start": {"rows": [row("this", 4.0, 300.0), row("other", 8.0, 400.0)]},
+        "start, full size": {"rows": [row("this", 9.0, 1300.0)]},
+        "capacity": {"by other": 1.6},
+    }
+    found = [(it.measured, it.met) for it in targets.verdicts(everything)]
+    cost_of_wav, times, memory, rate = found[:2], found[2:4], found[4:6], found[6:]
+    assert cost_of_wav == [(2.5, True), (1.25, False)]
+    assert times == [(0.5, True), (0.5, True)]
+    assert memory == [(0.75, False), (1300.0, False)]
+    assert rate == [(1.6, True)]
+    assert [*targets.verdicts({})] == []
 
 
 def test_another_version_is_a_folder_or_a_commit(tmp_path: Path) -> None:
