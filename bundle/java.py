@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 MINIMUM = 17  # what TorchServe 0.12's jar is compiled for
@@ -32,17 +33,25 @@ def find() -> Path | None:
 def version(java: Path) -> int | None:
     """The major version; None if it is no Java that runs.
 
-    Its installation says it in the file `release`. Only without that is `java -version` run, for which a start waits.
+    Its installation says it in the file `release`. Only without that, or where the program is no executable of this
+    processor, is `java -version` run, for which a start waits.
     """
     with contextlib.suppress(OSError):
         said = (java.resolve().parent.parent / "release").read_text("utf-8", "replace")
-        if os.access(java, os.X_OK) and (found := major(said)):
+        if os.access(java, os.X_OK) and kind(java) == kind(sys.executable) and (found := major(said)):
             return found
     try:
         ran = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return major(ran.stderr + ran.stdout)
+
+
+def kind(program: str | Path) -> bytes:
+    """What of an executable's header (ELF) says for which processor it is: its class, byte order and machine."""
+    with Path(program).open("rb") as file:
+        header = file.read(20)
+    return header[:6] + header[18:]
 
 
 def major(report: str) -> int | None:

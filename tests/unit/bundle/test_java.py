@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -51,14 +52,22 @@ def test_java_home_comes_before_the_path(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_its_release_file_says_it_without_a_run(tmp_path: Path) -> None:
+    (tmp_path / "jdk" / "bin").mkdir(parents=True)
     link = tmp_path / "java"
-    link.symlink_to(fake_java(tmp_path / "jdk" / "bin", "it was run"))
+    link.symlink_to(shutil.copy(sys.executable, tmp_path / "jdk" / "bin" / "java"))
     assert java.version(link) is None
     (tmp_path / "jdk" / "release").write_text('JAVA_VERSION="17.0.15"\nJAVA_VERSION_DATE="2025-04-15"\n')
     assert java.version(link) == 17
     (tmp_path / "jdk" / "release").write_text("SOURCE=\n")
+    assert java.version(link) is None
+
+
+def test_a_program_of_another_processor_is_run_whatever_its_release_file_says(tmp_path: Path) -> None:
+    home = fake_java(tmp_path / "jdk" / "bin", "it does not run")
+    (tmp_path / "jdk" / "release").write_text('JAVA_VERSION="17.0.15"\n')
+    assert java.version(home) is None
     fake_java(tmp_path / "jdk" / "bin", 'openjdk version "21"')
-    assert java.version(link) == 21
+    assert java.version(home) == 21
 
 
 @pytest.mark.usefixtures("no_wheel")
