@@ -61,7 +61,7 @@ def measure(starts: Starts, model: str, server: str) -> None:
             seen = time.time()
             (parent,), (worker,) = it.processes("TorchServe", "Triton"), it.processes("worker")
             loading, warming, ready = events(Path(folder) / "run", worker.pid)
-            marks = (began, parent.create_time(), worker.create_time(), loading, warming, ready, seen)
+            marks = (began, created(parent), created(worker), loading, warming, ready, seen)
             starts.start.append(stages(START, marks))
             used = worker.cpu_times()
             starts.worker_cpu.append(used.user + used.system)
@@ -79,7 +79,13 @@ def restarted(it: Served, model: str, worker: psutil.Process, run: Path) -> dict
     answered = time.time()
     (successor,) = it.processes("worker")
     loading, warming, ready = events(run, successor.pid)
-    return stages(RESTART, (killed, successor.create_time(), loading, warming, ready, answered))
+    return stages(RESTART, (killed, created(successor), loading, warming, ready, answered))
+
+
+def created(process: psutil.Process) -> float:
+    """When a process began, in seconds since the epoch, to a hundredth: psutil knows the boot time to a second only."""
+    after_boot = int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + after_boot / os.sysconf("SC_CLK_TCK")
 
 
 def stages(names: Sequence[str], marks: Sequence[float]) -> dict[str, float]:

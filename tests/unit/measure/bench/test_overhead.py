@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from speaker_id.clip import EncodedAudio
 from speaker_id.protocol import Payload, parse
@@ -96,6 +99,13 @@ def test_a_workers_stages_are_read_from_its_log(tmp_path: Path) -> None:
     (tmp_path / "handler_log.log").write_text(LINES)
     loading, warming, ready = start.events(tmp_path, 42)
     assert (warming - loading, ready - warming) == pytest.approx((2.25, 0.25))
+
+
+def test_a_process_began_when_it_was_started() -> None:
+    before = time.time()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert start.created(psutil.Process(child.pid)) == pytest.approx(before, abs=0.3)
+        child.communicate(b"\n")
 
 
 def test_a_worker_that_is_not_ready_is_no_measurement(tmp_path: Path, monkeypatch: Any) -> None:
