@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from aiohttp import web
@@ -126,12 +127,11 @@ class Splitter:
             async with self.spool.upload(pieces(start, content)) as spooled:
                 return await self._record(request, path, served, recording, spooled)
         async with AsyncExitStack() as stack:
-            body, held, parsing = await self.bodies.received(request, pieces(start, content), stack)
-            async with parsing:
-                asked = await asyncio.to_thread(_understood, request, path, body, served)
+            body = await self.bodies.received(request, pieces(start, content), stack)
+            asked = await body.parsed(partial(_understood, request, path, body.content, served))
             if asked is None:
-                held.reduce(len(body))
-                return await self._pass_on(request, body)
+                body.held.reduce(len(body.content))
+                return await self._pass_on(request, body.content)
             if isinstance(asked, Request):
                 return await self._split(request, path, asked, served)
             async with self.spool.upload(pieces(whole(asked.request.clips[0]))) as spooled:

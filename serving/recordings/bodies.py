@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from aiohttp import StreamReader, web
 from speaker_id.errors import RequestTooLarge
@@ -17,12 +17,13 @@ from speaker_id.settings import MAX_INFLATED_BYTES
 from serving.recordings.budget import Budget, Reservation
 from serving.recordings.spool import Spool
 
+Found = TypeVar("Found")
 RECORDING = "recording"  # what split.lua says of a request that asks for windows
 # Bodies that are held to be parsed, of all requests together, in bytes; the others wait in the gateway. Too high:
 # memory. Too low: requests of many clips wait for one another.
 HELD_BYTES = 128 << 20
-# Of these, what small bodies have for themselves. Too high: fewer large ones are held. Too low: small ones wait for one
-# another until they are answered.
+# Of these, what small bodies have for themselves where large ones take the rest. Too high: fewer large ones are held.
+# Too low: small ones wait for one another until they are answered.
 SMALL_HELD_BYTES = 8 << 20
 # A body up to this size waits for no larger one, neither for memory nor to be parsed. Too high: one that is parsed in a
 # moment waits for one that takes long. Too low: it waits for the largest.
@@ -52,6 +53,22 @@ class Body(NamedTuple):
     content: bytes
     held: Reservation
     parsing: asyncio.Lock
+
+    async def parsed(self, work: Callable[[], Found]) -> Found:
+        """Return what `work`, which parses it, returns; in a thread, in its turn.
+
+        The turn, and what is reserved, are kept until the thread has ended, also where the caller hangs up: nothing
+        stops a thread, and each holds a multiple of its body.
+        """
+        async with self.parsing:
+            working = asyncio.ensure_future(asyncio.to_thread(work))
+            try:
+                return await asyncio.shield(working)
+            except asyncio.CancelledError:
+                await asyncio.wait([working])
+                if not working.cancelled():
+                    working.exception()  # nobody asks for it; asyncio would log it
+                raise
 
 
 class Bodies:
@@ -88,10 +105,13 @@ class Bodies:
             return Body(await asyncio.to_thread(spooled.read), held, lane.parsing)
 
     async def _reserved(self, size: int, stack: AsyncExitStack) -> tuple[Lane, Reservation]:
+        """Return the lane whose turns a body takes, and its memory: a small one's where the large ones leave room, else
+        of its own lane."""
         lane = self.small if size <= SMALL_BYTES else self.large
+        held = self.large.held if self.large.held.admits(size) else lane.held
         if lane is self.large:
             stack.callback(self._ended)
-        return lane, await stack.enter_async_context(lane.held.reserved(size))
+        return lane, await stack.enter_async_context(held.reserved(size))
 
     def _ended(self) -> None:
         """Have the memory of a large body returned to the system, once nothing refers to it any longer."""

@@ -37,11 +37,15 @@ class Budget:
         self.limit, self.left = limit, limit
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def admits(self, size: int) -> bool:
+        """Whether so many bytes need not be waited for."""
+        return not self._waiting and size <= self.left
+
     @asynccontextmanager
     async def reserved(self, size: int) -> AsyncIterator[Reservation]:
         """Hold so many bytes."""
         size = min(size, self.limit)
-        if self._waiting or size > self.left:
+        if not self.admits(size):
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append((size, turn))
             try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from aiohttp import web
 from speaker_id.settings import MAX_INFLATED_BYTES
 from yarl import URL
 
-from serving.recordings import bodies
+from serving.recordings import application, bodies
 from serving.recordings.bodies import HELD_BYTES, Lane
 from tests.unit.handler.pipelines import pipeline
 from tests.unit.serving.recordings.inner import Asked, answered, run
@@ -97,6 +98,56 @@ def test_a_small_body_does_not_wait_for_large_ones() -> None:
 
     small, others = run(use, pipeline(**SETTINGS))
     assert {reply.status for reply in (small, *others)} == {200}
+
+
+def test_small_bodies_have_what_large_ones_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, body, arrived = pipeline(**SETTINGS), instances(CLIPS[:1]), asyncio.Barrier(3)
+    monkeypatch.setattr(bodies, "SMALL_HELD_BYTES", len(body))
+
+    async def inner(_: web.Request, __: bytes) -> web.Response:
+        async with asyncio.timeout(60):
+            await arrived.wait()
+        return web.Response()
+
+    async def use(asked: Asked) -> Any:
+        return await asyncio.gather(*(asked.post(body) for _ in range(3)))
+
+    assert [reply.status for reply in run(use, made, inner)] == [200] * 3
+
+
+def test_a_body_is_parsed_to_its_end_before_another_though_its_caller_hangs_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, end, body = [], threading.Event(), instances(CLIPS)
+
+    def understood(*_: Any) -> None:
+        begun.append(None)
+        end.wait(60)
+
+    monkeypatch.setattr(application, "_understood", understood)
+
+    async def use(asked: Asked) -> Any:
+        async def until(reached: Callable[[], bool]) -> None:
+            async with asyncio.timeout(60):
+                while not reached():
+                    await asyncio.sleep(0.01)
+
+        held = lanes(asked)[1].held  # of which small bodies have what is left
+        before = held.left
+        first = asyncio.create_task(asked.post(body))
+        await until(lambda: bool(begun))
+        second = asyncio.create_task(asked.post(body))
+        await until(lambda: held.left == before - 2 * len(body))
+        first.cancel()
+        try:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(until(lambda: len(begun) == 2), 0.5)
+            assert held.left == before - 2 * len(body)
+        finally:
+            end.set()
+        return await second
+
+    assert run(use, pipeline(**SETTINGS)).status == 200
 
 
 def test_the_memory_of_large_bodies_is_returned_once_they_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
