@@ -9,7 +9,6 @@ text is not valid, the whole text is parsed at once, so that values and errors a
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 from array import array
@@ -38,18 +37,25 @@ def load(text: bytes | bytearray, hook: Hook) -> Any:
     Raises:
         ValueError, RecursionError: as `json.loads`.
     """
+    value = _with_arrays(text, hook)
+    return json.loads(text, object_pairs_hook=hook) if value is None else value
+
+
+def _with_arrays(text: bytes | bytearray, hook: Hook) -> Any:
+    """Return the value with arrays; None, and nothing of it kept, where the whole text has to be parsed at once."""
     lists, rest = _cut_out(text)
-    if lists:
+    if not lists:
+        return None
 
-        def filled(pairs: Pairs) -> dict[str, Any]:
-            value = hook(pairs)
-            return {key: _fill(each, lists, DEPTH) if key in KEYS else each for key, each in value.items()}
+    def filled(pairs: Pairs) -> dict[str, Any]:
+        value = hook(pairs)
+        return {key: _fill(each, lists, DEPTH) if key in KEYS else each for key, each in value.items()}
 
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(rest, object_pairs_hook=filled)
-            if not lists:  # each is in its place
-                return value
-    return json.loads(text, object_pairs_hook=hook)
+    try:
+        value = json.loads(rest, object_pairs_hook=filled)
+    except (ValueError, RecursionError):
+        return None
+    return None if lists else value  # each is in its place
 
 
 def _cut_out(text: bytes | bytearray) -> tuple[dict[str, array[float]], bytes]:

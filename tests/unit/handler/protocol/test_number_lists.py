@@ -139,6 +139,22 @@ def test_no_object_is_made_of_each_number() -> None:
     assert clip.samples.dtype == np.float32
 
 
+def test_no_array_is_kept_while_the_whole_is_parsed() -> None:
+    """As where one of the lists is of no samples."""
+    samples = b"0," * (2 << 20)
+    body = b'{"array": [%s0], "id": [%s0]}' % (samples, samples[: 2 * number_lists.PIECE])
+    peaks = []
+    for load in (json.loads, lambda text: number_lists.load(text, dict)):
+        tracemalloc.start()
+        try:
+            load(body)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    at_once, ours = peaks
+    assert ours < at_once + len(body) // 2
+
+
 def test_base64_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed = []
 
