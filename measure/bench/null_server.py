@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from bundle import archive
-from measure import MeasureError
+from measure import ROOT, MeasureError
 from measure.bench import BUILD
 from serving.host import ports, processes
 from serving.host.polling import wait_until
@@ -91,7 +91,9 @@ def null_worker(checkout: Path, folder: Path) -> Path:
 
 
 def built(checkout: Path, name: str, model: str, handler: Path) -> Path:
-    """The store of an archive that a checkout builds around a handler."""
+    """The store of an archive that a checkout builds around a handler; a model's folder may be one of this checkout."""
+    if (ROOT / model).is_dir():
+        model = str(ROOT / model)
     store = BUILD / "served" / f"{name}-{Path(model).name}"
     shutil.rmtree(store, ignore_errors=True)
     build = [sys.executable, "-c", BUILD_ARCHIVE, model, str(store), str(handler)]

@@ -76,7 +76,9 @@ def run(chosen: argparse.Namespace, say: Say) -> None:
     )
     if part == "start" and Path(chosen.model).name != MODEL:
         part = "start, full size"
-    if part == "cost" and chosen.against:
+    if part == "cost" and chosen.full:
+        part = "cost, with the demo's encoder"
+    elif part == "cost" and chosen.against:
         part = "cost, against another checkout"
     with checkouts(chosen.against) as versions:
         found = measure(chosen, versions, say) | machine.provenance() | {"server": chosen.server}

@@ -17,6 +17,7 @@ FILE, PAGE = "overhead.json", Page.of("overhead", "measure.bench.overhead")
 TITLES = {
     "cost": "### A request",
     "cost, against another checkout": "### A request, against another checkout",
+    "cost, with the demo's encoder": "### A request, with the demo's encoder",
     "start": "### A start",
     "start, full size": "### A start at full size",
     "memory": "### Workers side by side",
