@@ -57,7 +57,8 @@ def one(found: dict[str, Any]) -> str:
         f"These products are {products['linear_share']:.0%} of a clip of {SECONDS:g} s in {precision}. With int8's "
         f"times in their place the encoder would be {products['bound']:.2f} times as fast if activations were in int8 "
         f"already, {products['bound_with_quantising']:.2f} times with their quantisation. Measured as a whole, "
-        f"{ROUNDS} rounds of {SPEED_CLIPS} clips in turns: {whole['ratio']:.2f} times ({speeds['int8']} s of audio a "
+        f"{ROUNDS} rounds of {SPEED_CLIPS} clips in turns: {whole['ratio']:.2f} times, {min(whole['ratios']):.2f} to "
+        f"{max(whole['ratios']):.2f} by round ({speeds['int8']} s of audio a "
         f"second, {precision} {speeds[precision]}).",
         Table(
             (

@@ -72,7 +72,11 @@ def imagined(ratio: float, kept: float, precision: str = "bf16") -> dict[str, An
             "bound": 1.4,
             "bound_with_quantising": 1.3,
         },
-        "whole": {"ratio": ratio, "audio_seconds_a_second": {precision: 20.0, "int8": 20.0 * ratio}},
+        "whole": {
+            "ratio": ratio,
+            "ratios": [ratio],
+            "audio_seconds_a_second": {precision: 20.0, "int8": 20.0 * ratio},
+        },
         "clips": 200,
         "agreement": {"a model": answers, "another": answers | {"int8": {"agreement": 1.0, "drift": 0.01}}},
     }
