@@ -77,7 +77,7 @@ def cost(found: dict[str, Any]) -> str:
     return join(
         f"Clips of {CLIP_SECONDS:g} s; CPU ms a request, by process:",
         Table(headings, by_process, "lrl" if several else "lr"),
-        "Of a worker's main thread, by stage:",
+        "Of a worker's main thread, by stage:" if stages else "",
         Table([*headings[: len(headings) - len(processes)], *stages], by_stage, "lrl" if several else "lr")
         if stages
         else "",
