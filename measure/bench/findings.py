@@ -33,8 +33,9 @@ def beside(ours: BenchmarkRow, rival: BenchmarkRow) -> str:
     times = ratio(ours.rounds, rival.rounds)
     first, second, by = (ours, rival, times) if times >= 1 else (rival, ours, 1 / times)
     return (
-        f"of all that keep {KEPT:.1%} of the answers, {first.name} is fastest with {first.throughput:.1f} s of audio a "
-        f"second, {by:.2f} times as fast as {second.name}, the best of {'other software' if first is ours else 'ours'}."
+        f"of what is served here and other software that keeps {KEPT:.1%} of the answers, {first.name} is fastest with "
+        f"{first.throughput:.1f} s of audio a second, {by:.2f} times as fast as {second.name}, the best of "
+        f"{'other software' if first is ours else 'ours'}."
     )
 
 
@@ -104,8 +105,8 @@ def reached(rows: Sequence[BenchmarkRow]) -> str:
     return (
         "the targets against Hugging Face in the same layout were set where it reached about half of what one large "
         f"product reaches; in two workers it reaches {hf.peak_fraction:.0%} here. Packed reaches {reach}: at 100 % the "
-        f"ratio in 2×1 would be {limits}. The rest is spent outside matrix products, on norms, GELU, softmax and "
-        "memory traffic, and in attention, by the shares above."
+        f"ratio in 2×1 would be {limits}. The rest is spent in products that are smaller than that one, in "
+        "attention, and outside products, on norms, GELU, softmax and memory traffic, by the shares above."
     )
 
 
@@ -117,8 +118,8 @@ def grows() -> str:
     short, long = (flops(config, seconds * SAMPLING_RATE) / seconds for seconds in (5, 60))
     return (
         f"A second of audio in a clip of 60 s is {long / short:.2f} times the arithmetic of one in a clip of 5 s, as "
-        "attention grows with the square of the length: a lower growth than that means that attention is computed "
-        "faster than the rest."
+        "attention grows with the square of the length: a lower growth than that means that a "
+        "short clip reaches less of the processor's speed than a long one."
     )
 
 
