@@ -208,9 +208,7 @@ class Answers:
         sources = (None, *joined.sources(sizes))
         (row, *_), embeddings = encoder.embed([waveform], sources)
         vectors = by_source(encoder, sources, embeddings)
-        row = joined.logits(
-            row, {source: each[0] for source, each in vectors.items()}, sizes, OperatingPoint()
-        )
+        (row,) = joined.logits(row[None], vectors, sizes, OperatingPoint())
         return self.by_head(row), vectors[None]
 
     def by_head(self, row: torch.Tensor) -> Scores:

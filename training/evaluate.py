@@ -87,16 +87,16 @@ class Reference:
         """float32 [samples] at 16 kHz → softmax over the labels and "unknown"; [rates, …] where rates are given."""
         logits, pooled = self._heard(waveform)
         rows = [self._guarded.logits(logits, pooled, fpir=rate) for rate in rates or (self.fpir,)]
-        found = np.asarray(torch.stack(rows).softmax(1).numpy(), np.float32)
+        found = np.asarray(torch.cat(rows).softmax(1).numpy(), np.float32)
         return found if rates else found[0]
 
     @torch.inference_mode()
     def _heard(self, waveform: Waveform) -> tuple[Tensor, Tensor]:
-        """Logits, and the head's own embedding."""
+        """Logits (1, labels), and the head's own embedding, (1, width)."""
         inputs = self._extract(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         self._projected.clear()
-        logits: Tensor = self._model(inputs.input_values).logits[0]
-        return logits, self._projected[0][0].mean(0)
+        logits: Tensor = self._model(inputs.input_values).logits
+        return logits, self._projected[0].mean(1)
 
 
 def held_out(reference: Reference, corpus: Corpus) -> dict[str, Probabilities]:

@@ -97,7 +97,7 @@ def test_without_envoy_nothing_is_started(
     with pytest.raises(ServerError, match="no Envoy"):
         service.start()
     service.stop(0.0)
-    assert begun == ["server.prepare", "exporter.stop", "server.stop"]
+    assert begun == ["exporter.stop", "server.stop"]
 
 
 @pytest.mark.parametrize("name", model_servers.NAMES)
