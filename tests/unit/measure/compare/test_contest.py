@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import psutil
@@ -150,7 +151,7 @@ def test_what_does_not_fit_into_the_time_is_left_out_and_said(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(0.0, 20.0)  # every look at the clock takes 20 s
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     stage.play(["ours-fp32", "ours-bf16"], minutes=4.0)
     assert set(stage.asked) == {"ours-fp32", "ours-bf16"}
     left_out = [line.partition(" left out")[0] for line in stage.said if " left out" in line]
